@@ -1,0 +1,40 @@
+package vfs
+
+import (
+	"io"
+	"io/fs"
+)
+
+// File is an open file. ReadAt and WriteAt may be called from several goroutines.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	// Name is the path the file was opened by.
+	Name() string
+	// Size is the present length in bytes.
+	Size() (int64, error)
+	// Truncate sets the length.
+	Truncate(size int64) error
+	// Sync makes the contents and the length durable (fdatasync where there is one).
+	Sync() error
+	// Fd is the descriptor for sendfile; ok is false where there is none (memory, faults).
+	Fd() (fd uintptr, ok bool)
+}
+
+// FS is a file system. Paths are slash-separated and are given to the operating system as they are.
+type FS interface {
+	// OpenFile opens name with os.O_* flags; a directory cannot be opened.
+	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	MkdirAll(name string, perm fs.FileMode) error
+	Remove(name string) error
+	RemoveAll(name string) error
+	Rename(from, to string) error
+	Stat(name string) (fs.FileInfo, error)
+	// ReadDir lists a directory, sorted by name.
+	ReadDir(name string) ([]fs.DirEntry, error)
+	// SyncDir makes the names in a directory durable.
+	SyncDir(name string) error
+	// Lock takes an exclusive lock on a file, which it creates; it fails with ErrLocked at once when another holds it.
+	Lock(name string) (io.Closer, error)
+}
