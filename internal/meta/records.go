@@ -401,6 +401,19 @@ func (r *BrokerRegistrationChangeRecord) walk(c *codec, version int16) {
 	c.tags(known...)
 }
 
+// needs is the oldest version that can hold what is set.
+func (r *BrokerRegistrationChangeRecord) needs() int16 {
+	switch {
+	case r.CordonedLogDirs != nil:
+		return 3
+	case len(r.LogDirs) > 0:
+		return 2
+	case r.InControlledShutdown != 0:
+		return 1
+	}
+	return 0
+}
+
 // AccessControlEntryRecord adds one rule of the authorizer.
 type AccessControlEntryRecord struct {
 	ID             UUID

@@ -151,7 +151,11 @@ func Append(dst []byte, r Record) []byte { return AppendAt(dst, r, LatestMetadat
 // AppendAt writes r as it stands while metadata.version is at level. Fields that are younger
 // than the level are not written; at such a level the controller does not set them.
 func AppendAt(dst []byte, r Record, level int16) []byte {
-	return appendVersion(dst, r, r.Type().VersionAt(level))
+	version := r.Type().VersionAt(level)
+	if c, ok := r.(*BrokerRegistrationChangeRecord); ok {
+		version = min(version, c.needs()) // Kafka writes this one no newer than what it says
+	}
+	return appendVersion(dst, r, version)
 }
 
 func appendVersion(dst []byte, r Record, version int16) []byte {
