@@ -1,0 +1,109 @@
+package broker
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/moldau-stream/moldau/internal/clock"
+	"github.com/moldau-stream/moldau/internal/config"
+	"github.com/moldau-stream/moldau/internal/group"
+	"github.com/moldau-stream/moldau/internal/meta"
+	"github.com/moldau-stream/moldau/internal/replica"
+	"github.com/moldau-stream/moldau/internal/security"
+	"github.com/moldau-stream/moldau/internal/server"
+	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Controller is the link to the active controller.
+type Controller interface {
+	// Call sends a request in the name of principal and waits for the answer.
+	Call(ctx context.Context, principal security.Principal, req kmsg.Request) (kmsg.Response, error)
+	// Quorum describes the metadata quorum.
+	Quorum() QuorumState
+}
+
+// QuorumState is what DescribeQuorum and DescribeCluster tell of the controllers.
+type QuorumState struct {
+	LeaderID, LeaderEpoch int32
+	HighWatermark         int64
+	Voters                []QuorumReplica
+	Observers             []QuorumReplica
+	Nodes                 []kmsg.DescribeQuorumResponseNode
+}
+
+// QuorumReplica is how far one replica of the metadata log is.
+type QuorumReplica struct {
+	ID                                    int32
+	DirectoryID                           [16]byte
+	LogEndOffset                          int64
+	LastFetchTimestamp, LastCaughtUpStamp int64 // ms; -1: unknown
+}
+
+// Config is what a Broker is built from.
+type Config struct {
+	NodeID     int32
+	ClusterID  string
+	Settings   *config.Config
+	Clock      clock.Clock
+	Logger     *slog.Logger
+	Logs       *storage.Manager
+	Replicas   *replica.Manager
+	Groups     *group.Service
+	Controller Controller
+	Authorizer security.Authorizer
+	Metrics    *Metrics
+}
+
+// Broker serves the broker listeners of one node.
+type Broker struct {
+	nodeID     int32
+	clusterID  string
+	settings   *config.Config
+	clock      clock.Clock
+	logger     *slog.Logger
+	logs       *storage.Manager
+	replicas   *replica.Manager
+	groups     *group.Service
+	controller Controller
+	authorizer security.Authorizer
+	open       bool // no authorizer: everybody may do everything
+	metrics    *Metrics
+
+	handlers map[int16]func(*Broker, *server.Request)
+	table    advertised
+	image    atomic.Pointer[meta.Image]
+	epoch    atomic.Int64 // broker epoch of this registration
+	sessions *fetchSessions
+	ids      producerIDs
+}
+
+// New returns a broker that knows no topic yet; SetImage tells it.
+func New(c Config) *Broker {
+	b := &Broker{
+		nodeID: c.NodeID, clusterID: c.ClusterID, settings: c.Settings, clock: c.Clock, logger: c.Logger,
+		logs: c.Logs, replicas: c.Replicas, groups: c.Groups, controller: c.Controller, authorizer: c.Authorizer,
+		metrics: c.Metrics, handlers: handlers(), table: advertise(Table()),
+	}
+	_, b.open = c.Authorizer.(security.AllowAll)
+	b.sessions = newFetchSessions(c.Clock, c.Settings.Int(config.MaxIncrementalFetchSessionCacheSlots))
+	b.image.Store(meta.Empty())
+	b.epoch.Store(-1)
+	return b
+}
+
+// SetImage makes img the metadata that requests are answered from. The replica
+// manager has applied it before, so what it shows can be served.
+func (b *Broker) SetImage(img *meta.Image) { b.image.Store(img) }
+
+// Image is the metadata that requests are answered from.
+func (b *Broker) Image() *meta.Image { return b.image.Load() }
+
+// SetEpoch notes the broker epoch that the controller gave this registration.
+func (b *Broker) SetEpoch(epoch int64) { b.epoch.Store(epoch) }
+
+// Serve answers one request; it is the server's Handler.
+func (b *Broker) Serve(r *server.Request) {
+	b.handlers[r.Key](b, r)
+}
