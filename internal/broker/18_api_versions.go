@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/server"
@@ -50,20 +52,21 @@ func (b *Broker) apiVersions(r *server.Request) {
 func (b *Broker) features(resp *kmsg.ApiVersionsResponse) {
 	img := b.Image()
 	resp.FinalizedFeaturesEpoch = img.Offset()
-	for _, f := range meta.SupportedFeatures() {
-		if f.Min == 0 && resp.Version < 4 {
+	for _, f := range meta.AdvertisedFeatures() {
+		if f.MinSupportedVersion == 0 && resp.Version < 4 {
 			continue
 		}
 		s := kmsg.NewApiVersionsResponseSupportedFeature()
-		s.Name, s.MinVersion, s.MaxVersion = f.Name, f.Min, f.Max
+		s.Name, s.MinVersion, s.MaxVersion = f.Name, f.MinSupportedVersion, f.MaxSupportedVersion
 		resp.SupportedFeatures = append(resp.SupportedFeatures, s)
 	}
-	for _, f := range img.FinalizedFeatures() {
-		if f.Level == 0 {
+	levels := img.Features()
+	for _, name := range slices.Sorted(maps.Keys(levels)) {
+		if levels[name] == 0 {
 			continue
 		}
 		o := kmsg.NewApiVersionsResponseFinalizedFeature()
-		o.Name, o.MinVersionLevel, o.MaxVersionLevel = f.Name, f.Level, f.Level
+		o.Name, o.MinVersionLevel, o.MaxVersionLevel = name, levels[name], levels[name]
 		resp.FinalizedFeatures = append(resp.FinalizedFeatures, o)
 	}
 }

@@ -61,7 +61,11 @@ func (b *Broker) resourcesOf(t int8) []string {
 			names = append(names, strconv.Itoa(int(n.ID)))
 		}
 	default:
-		names = img.ConfiguredResources(t)
+		for res := range img.Configs() {
+			if res.Type == t {
+				names = append(names, res.Name)
+			}
+		}
 	}
 	return names
 }

@@ -48,17 +48,27 @@ var apis = []api{
 	{75, 0, 0, (*Broker).describeTopicPartitions},
 }
 
-// produceAdvertisedMin is what Apache advertises though it serves from 3: old
+// What Apache advertises though it serves from 3: old
 // librdkafka looks for version 0 to decide about compression (KAFKA-18659).
-const produceAdvertisedMin = 0
+const (
+	produceKey           = 0
+	produceAdvertisedMin = 0
+)
 
 // Table is what a broker listener serves and advertises.
 func Table() *wire.Table {
-	t := wire.NewTable()
+	ranges := make([]wire.Range, 0, len(apis))
 	for _, a := range apis {
-		t.Serve(a.key, a.min, a.max)
+		r := wire.Range{Key: a.key, Min: a.min, Max: a.max, AdvertisedMin: a.min}
+		if a.key == produceKey {
+			r.AdvertisedMin = produceAdvertisedMin
+		}
+		ranges = append(ranges, r)
 	}
-	t.Advertise(0, produceAdvertisedMin)
+	t, err := wire.NewTable(wire.BrokerListener, ranges)
+	if err != nil {
+		panic(err) // the list above is a constant of this program, and a test builds it
+	}
 	return t
 }
 

@@ -88,7 +88,7 @@ func New(c Config) *Broker {
 	}
 	_, b.open = c.Authorizer.(security.AllowAll)
 	b.sessions = newFetchSessions(c.Clock, c.Settings.Int(config.MaxIncrementalFetchSessionCacheSlots))
-	b.image.Store(meta.Empty())
+	b.image.Store(meta.NewImage())
 	b.epoch.Store(-1)
 	return b
 }

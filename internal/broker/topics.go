@@ -18,11 +18,7 @@ func isInternal(topic string) bool {
 
 // partitionOf finds a partition in an image; nil when it is not there.
 func partitionOf(img *meta.Image, tp storage.TopicPartition) *meta.Partition {
-	t := img.Topic(tp.Topic)
-	if t == nil || tp.Partition < 0 || int(tp.Partition) >= len(t.Partitions) {
-		return nil
-	}
-	return t.Partitions[tp.Partition]
+	return img.Partition(tp.Topic, tp.Partition)
 }
 
 // endpoint is where clients of a listener reach a broker.
@@ -42,12 +38,8 @@ func (b *Broker) endpoint(id int32, listener string) (endpoint, bool) {
 }
 
 func endpointOf(n *meta.Broker, listener string) (endpoint, bool) {
-	for _, e := range n.Endpoints {
-		if e.Name == listener {
-			return endpoint{host: e.Host, port: int32(e.Port), rack: n.Rack}, true
-		}
-	}
-	return endpoint{}, false
+	e, ok := n.Listener(listener)
+	return endpoint{host: e.Host, port: int32(e.Port), rack: n.Rack}, ok
 }
 
 // offlineReplicas are the replicas of a partition whose broker is fenced or unknown.

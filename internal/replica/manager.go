@@ -3,7 +3,6 @@ package replica
 import (
 	"log/slog"
 	"sync"
-	"sync/atomic"
 
 	"github.com/moldau-stream/moldau/internal/clock"
 	"github.com/moldau-stream/moldau/internal/meta"
@@ -51,7 +50,7 @@ type Manager struct {
 	byID       map[[16]byte]string // topic id -> name, of topics with a partition here
 	stopped    bool
 
-	leaders atomic.Int64
+	caughtUp bool // an image has been applied; only ApplyMetadata's goroutine looks
 }
 
 // NewManager returns a manager without partitions; ApplyMetadata gives it some.

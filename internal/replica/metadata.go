@@ -8,36 +8,36 @@ import (
 )
 
 // ApplyMetadata makes the partitions of this broker what img says. It is called with
-// each new image in order, on one goroutine; delta nil means that everything may have
-// changed (the first image, or one loaded from a snapshot).
+// each new image in order, on one goroutine. The first call compares everything that
+// lies on the disk with the image.
 func (m *Manager) ApplyMetadata(img *meta.Image, delta *meta.Delta) {
-	if delta == nil {
+	if !m.caughtUp {
+		m.caughtUp = true
 		m.applyAll(img)
 		return
 	}
-	m.deleteTopics(delta.DeletedTopics())
-	for _, t := range delta.ChangedTopics() {
-		m.applyTopic(img, t)
+	m.deleteTopics(delta.DeletedTopics)
+	for _, t := range delta.ChangedTopics {
+		m.applyTopic(img, t.Topic, t.Partitions)
 	}
-	for _, name := range delta.ChangedTopicConfigs() {
-		m.applyConfig(img, name)
+	for res := range delta.ChangedConfigs {
+		switch {
+		case res.Type == meta.ResourceTopic:
+			m.applyConfig(img, res.Name)
+		case res.Type == meta.ResourceBroker:
+			m.applyConfigs(img)
+		}
 	}
 }
 
 // applyAll compares every partition with the image.
 func (m *Manager) applyAll(img *meta.Image) {
-	var gone []*meta.Topic
-	seen := make(map[[16]byte]bool)
-	m.Each(func(p *Partition) bool {
-		if img.TopicByID(p.topicID) == nil && !seen[p.topicID] {
-			seen[p.topicID] = true
-			gone = append(gone, &meta.Topic{Name: p.tp.Topic, ID: p.topicID})
-		}
-		return true
-	})
-	m.deleteTopics(gone)
 	img.Topics(func(t *meta.Topic) bool {
-		m.applyTopic(img, t)
+		all := make([]int32, len(t.Partitions))
+		for i := range all {
+			all[i] = int32(i)
+		}
+		m.applyTopic(img, t, all)
 		return true
 	})
 	m.logs.DeleteStrays(func(tp storage.TopicPartition, id [16]byte) bool {
@@ -47,11 +47,11 @@ func (m *Manager) applyAll(img *meta.Image) {
 	})
 }
 
-// applyTopic brings the partitions of one topic to what the image says.
-func (m *Manager) applyTopic(img *meta.Image, t *meta.Topic) {
+// applyTopic brings the listed partitions of one topic to what the image says.
+func (m *Manager) applyTopic(img *meta.Image, t *meta.Topic, partitions []int32) {
 	var cfg *TopicConfig
-	for i, want := range t.Partitions {
-		tp := storage.TopicPartition{Topic: t.Name, Partition: int32(i)}
+	for _, i := range partitions {
+		want, tp := t.Partitions[i], storage.TopicPartition{Topic: t.Name, Partition: i}
 		if !slices.Contains(want.Replicas, m.nodeID) {
 			m.dropPartition(tp, t.ID)
 			continue
@@ -67,10 +67,7 @@ func (m *Manager) applyTopic(img *meta.Image, t *meta.Topic) {
 
 // directoryOf is the log directory that the controller has assigned to this broker's replica; zero: any.
 func (m *Manager) directoryOf(p *meta.Partition) [16]byte {
-	if i := slices.Index(p.Replicas, m.nodeID); i >= 0 && i < len(p.Directories) {
-		return p.Directories[i]
-	}
-	return [16]byte{}
+	return p.Directory(m.nodeID)
 }
 
 // applyConfig hands a topic's new settings to its logs.
@@ -89,8 +86,8 @@ func (m *Manager) applyConfig(img *meta.Image, topic string) {
 	}
 }
 
-// ApplyConfigs hands every topic its settings anew: a broker default has changed.
-func (m *Manager) ApplyConfigs(img *meta.Image) {
+// applyConfigs hands every topic its settings anew: a broker default has changed.
+func (m *Manager) applyConfigs(img *meta.Image) {
 	img.Topics(func(t *meta.Topic) bool {
 		m.applyConfig(img, t.Name)
 		return true

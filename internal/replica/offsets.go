@@ -45,21 +45,18 @@ func (m *Manager) ListOffset(tp storage.TopicPartition, timestamp int64, iso Iso
 		return ListedOffset{Offset: start, TimestampMs: -1, LeaderEpoch: p.epochOf(start)}, nil
 	case LatestTieredTimestamp, EarliestPendingUpload:
 		return none, nil // nothing is tiered
-	case MaxTimestamp:
-		return p.found(p.log.MaxTimestampOffset())(last, none)
 	}
-	t, ok, err := p.log.OffsetForTimestamp(timestamp)
-	return p.found(t, ok, err)(last, none)
-}
-
-// found turns a look-up's result into an answer, hiding what lies at or past the readable end.
-func (p *Partition) found(t storage.TimestampOffset, ok bool, err error) func(last int64, none ListedOffset) (ListedOffset, error) {
-	return func(last int64, none ListedOffset) (ListedOffset, error) {
-		if err != nil || !ok || t.Offset >= last {
-			return none, err
-		}
-		return ListedOffset{Offset: t.Offset, TimestampMs: t.TimestampMs, LeaderEpoch: p.epochOf(t.Offset)}, nil
+	var t storage.TimestampOffset
+	var ok bool
+	if timestamp == MaxTimestamp {
+		t, ok, err = p.log.MaxTimestampOffset()
+	} else {
+		t, ok, err = p.log.OffsetForTimestamp(timestamp)
 	}
+	if err != nil || !ok || t.Offset >= last {
+		return none, err // nothing fits, or what fits is not readable yet
+	}
+	return ListedOffset{Offset: t.Offset, TimestampMs: t.TimestampMs, LeaderEpoch: p.epochOf(t.Offset)}, nil
 }
 
 // readableEnd is the first offset that a reader may not see. lead must be held.

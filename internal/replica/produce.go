@@ -198,3 +198,67 @@ func (p *Partition) awaitSync(offset int64, fn func(error)) {
 	}
 	log.AwaitSync(offset, fn)
 }
+
+// AppendAsCoordinator appends one batch of a coordinator's records to a partition that this
+// broker leads in leaderEpoch and returns the log end offset after it. It is refused like a
+// produce with acks -1; that it is committed is told by Config.OnHighWatermark.
+func (m *Manager) AppendAsCoordinator(tp storage.TopicPartition, leaderEpoch int32, batch []byte) (int64, error) {
+	p, err := m.Partition(tp)
+	if err != nil {
+		return 0, err
+	}
+	p.lead.RLock()
+	stale := p.leaderEpoch != leaderEpoch
+	p.lead.RUnlock()
+	if stale {
+		return 0, ErrNotLeader
+	}
+	info, epoch, err := p.append(batch, -1, storage.FromCoordinator)
+	if err == nil && epoch != leaderEpoch {
+		err = ErrNotLeader
+	}
+	return info.LastOffset + 1, err
+}
+
+// ReadAll hands the log of a partition from its start to its end to fn, piece by piece: whole
+// batches, valid until fn returns. It returns the end and the high watermark.
+func (m *Manager) ReadAll(tp storage.TopicPartition, fn func(batches []byte) error) (end, hw int64, err error) {
+	p, err := m.Partition(tp)
+	if err != nil {
+		return 0, 0, err
+	}
+	log := p.Log()
+	if log == nil {
+		return 0, 0, ErrOffline
+	}
+	end = log.LogEndOffset()
+	var buf []byte
+	for at := log.LogStartOffset(); at < end; {
+		slice, err := log.Read(at, readAllBytes, end, true)
+		if err != nil {
+			return 0, 0, err
+		}
+		if slice == nil || slice.Len == 0 {
+			slice.Release()
+			break
+		}
+		if int64(cap(buf)) < slice.Len {
+			buf = make([]byte, slice.Len)
+		}
+		buf = buf[:slice.Len]
+		_, err = slice.File.ReadAt(buf, slice.Pos)
+		next := slice.NextOffset
+		slice.Release()
+		if err != nil {
+			return 0, 0, err
+		}
+		if err := fn(buf); err != nil {
+			return 0, 0, err
+		}
+		at = next
+	}
+	return end, log.HighWatermark(), nil
+}
+
+// readAllBytes is the size of the pieces that ReadAll reads: a disk's good stride, and little memory.
+const readAllBytes = 1 << 20
