@@ -39,7 +39,7 @@ func (b *Broker) fetch(r *server.Request) {
 		spec.Isolation = replica.ReadCommitted
 	}
 	if parked := b.replicas.Fetch(spec, f.parts, f.answer); parked != nil {
-		r.OnDrop(func() { parked.Cancel() })
+		parkedOf(r.Conn).add(f, parked)
 	}
 }
 
@@ -58,6 +58,8 @@ type fetching struct {
 	req   *kmsg.FetchRequest
 	ctx   *fetchContext
 	parts []replica.FetchPart // as ctx.keys
+
+	answered bool // guarded by the connection's parkedFetches, once that holds the fetch
 }
 
 // prepare fills part i from the request or the session.
@@ -90,6 +92,7 @@ func (f *fetching) prepare(i int) {
 
 // answer runs when there is enough to read, or time is up.
 func (f *fetching) answer() {
+	parkedOf(f.r.Conn).remove(f)
 	include := f.ctx.answers(f.parts)
 	for i := range f.parts {
 		p := &f.parts[i]

@@ -65,7 +65,7 @@ func Table() *wire.Table {
 		}
 		ranges = append(ranges, r)
 	}
-	t, err := wire.NewTable(wire.BrokerListener, ranges)
+	t, err := wire.NewTable(wire.Broker, ranges)
 	if err != nil {
 		panic(err) // the list above is a constant of this program, and a test builds it
 	}
