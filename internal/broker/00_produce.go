@@ -17,6 +17,9 @@ import (
 // adminClientID may write to internal topics, as in Apache Kafka.
 const adminClientID = "__admin_client"
 
+// magicAt is where the format's version lies in a batch, and lay in the formats before it.
+const magicAt = 16
+
 // firstZstdProduce is the first version whose clients know zstd (KIP-110).
 const firstZstdProduce = 7
 
@@ -74,7 +77,7 @@ func (p *producing) refusal() error {
 	if a := p.req.Acks; a != -1 && a != 0 && a != 1 {
 		return kerr.InvalidRequiredAcks
 	}
-	if id := p.req.TransactionID; id != nil && !p.b.allowed(p.r, security.OpWrite, security.ResourceTransactionalID, *id) {
+	if id := p.req.TransactionID; id != nil && !p.b.allowed(p.r, security.OperationWrite, security.ResourceTransactionalID, *id) {
 		return kerr.TransactionalIDAuthorizationFailed
 	}
 	return nil
@@ -87,12 +90,12 @@ func (p *producing) topic(t *kmsg.ProduceRequestTopic) (string, error) {
 		if known == nil {
 			return "", kerr.UnknownTopicID
 		}
-		if !p.b.allowedTopic(p.r, security.OpWrite, known.Name) {
+		if !p.b.allowedTopic(p.r, security.OperationWrite, known.Name) {
 			return known.Name, kerr.TopicAuthorizationFailed
 		}
 		return known.Name, p.internal(known.Name)
 	}
-	if !p.b.allowedTopic(p.r, security.OpWrite, t.Topic) {
+	if !p.b.allowedTopic(p.r, security.OperationWrite, t.Topic) {
 		return t.Topic, kerr.TopicAuthorizationFailed
 	}
 	return t.Topic, p.internal(t.Topic)
@@ -109,10 +112,10 @@ func (p *producing) internal(topic string) error {
 // exactly one batch of format 2 (KIP-98), zstd only from clients that know it,
 // and no transactional data, since no transaction can be open before they are served.
 func checkRecords(b []byte, version int16) error {
-	switch magic := record.Magic(b); {
+	switch {
 	case len(b) == 0:
 		return invalid("Produce requests with version %d must have at least one record batch per partition", version)
-	case magic < 2:
+	case len(b) > magicAt && b[magicAt] < record.Magic:
 		return invalid("Produce requests with version %d are only allowed to contain record batches with magic version 2", version)
 	}
 	batch, rest, err := record.Next(b)

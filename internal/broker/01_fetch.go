@@ -33,7 +33,7 @@ func (b *Broker) fetch(r *server.Request) {
 	spec := replica.FetchSpec{
 		MaxWait:  time.Duration(max(req.MaxWaitMillis, 0)) * time.Millisecond,
 		MinBytes: int64(req.MinBytes),
-		MaxBytes: int64(min(req.MaxBytes, int32(b.settings.Int(config.FetchMaxBytes)))),
+		MaxBytes: int64(min(req.MaxBytes, int32(b.conf().Int(config.FetchMaxBytes)))),
 	}
 	if req.IsolationLevel == 1 {
 		spec.Isolation = replica.ReadCommitted
@@ -85,7 +85,7 @@ func (f *fetching) prepare(i int) {
 		}
 		p.TP.Topic = t.Name
 	}
-	if !f.b.allowedTopic(f.r, security.OpRead, p.TP.Topic) {
+	if !f.b.allowedTopic(f.r, security.OperationRead, p.TP.Topic) {
 		p.Err = kerr.TopicAuthorizationFailed
 	}
 }

@@ -28,7 +28,7 @@ func (b *Broker) listOffsets(r *server.Request) {
 		t := &req.Topics[i]
 		out := kmsg.NewListOffsetsResponseTopic()
 		out.Topic = t.Topic
-		allowed := b.allowedTopic(r, security.OpDescribe, t.Topic)
+		allowed := b.allowedTopic(r, security.OperationDescribe, t.Topic)
 		for j := range t.Partitions {
 			want := &t.Partitions[j]
 			p := kmsg.NewListOffsetsResponseTopicPartition()

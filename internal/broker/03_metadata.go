@@ -50,7 +50,7 @@ func (b *Broker) metadataResponse(r *server.Request, req *kmsg.MetadataRequest) 
 	resp.Topics = []kmsg.MetadataResponseTopic{}
 	if allTopics(req) {
 		img.Topics(func(t *meta.Topic) bool {
-			if b.allowedQuietly(r, security.OpDescribe, security.ResourceTopic, t.Name) {
+			if b.allowedQuietly(r, security.OperationDescribe, security.ResourceTopic, t.Name) {
 				resp.Topics = append(resp.Topics, b.topicMetadata(r, req, img, t))
 			}
 			return true
@@ -78,7 +78,7 @@ func (b *Broker) aBrokerID(img *meta.Image) int32 {
 }
 
 func (b *Broker) clusterOperations(r *server.Request) int32 {
-	if !b.allowedCluster(r, security.OpDescribe) {
+	if !b.allowedCluster(r, security.OperationDescribe) {
 		return 0
 	}
 	return b.operations(r, security.ResourceCluster, security.ClusterName)
@@ -100,7 +100,7 @@ func (b *Broker) namedTopic(r *server.Request, req *kmsg.MetadataRequest, img *m
 		name = *want.Topic
 	}
 	out.Topic, out.IsInternal, out.AuthorizedOperations = &name, isInternal(name), math.MinInt32
-	if !b.allowedTopic(r, security.OpDescribe, name) {
+	if !b.allowedTopic(r, security.OperationDescribe, name) {
 		out.ErrorCode = kerr.TopicAuthorizationFailed.Code
 		return out
 	}
@@ -124,7 +124,7 @@ func (b *Broker) topicByID(r *server.Request, req *kmsg.MetadataRequest, img *me
 		out.ErrorCode = kerr.InvalidRequest.Code
 	case t == nil:
 		out.ErrorCode = kerr.UnknownTopicID.Code
-	case !b.allowedTopic(r, security.OpDescribe, t.Name):
+	case !b.allowedTopic(r, security.OperationDescribe, t.Name):
 		out.ErrorCode = kerr.TopicAuthorizationFailed.Code
 	default:
 		return b.topicMetadata(r, req, img, t)
@@ -170,7 +170,7 @@ func (b *Broker) partitionMetadata(out *kmsg.MetadataResponseTopicPartition, r *
 
 // toCreate lists the named topics that are missing and may be created by asking for them.
 func (b *Broker) toCreate(r *server.Request, req *kmsg.MetadataRequest) []string {
-	if allTopics(req) || !b.settings.Bool(config.AutoCreateTopicsEnable) || r.Version >= 4 && !req.AllowAutoTopicCreation {
+	if allTopics(req) || !b.conf().Bool(config.AutoCreateTopicsEnable) || r.Version >= 4 && !req.AllowAutoTopicCreation {
 		return nil
 	}
 	img := b.Image()
@@ -180,7 +180,7 @@ func (b *Broker) toCreate(r *server.Request, req *kmsg.MetadataRequest) []string
 		if t.Topic == nil || t.TopicID != ([16]byte{}) || img.Topic(*t.Topic) != nil || meta.CheckTopicName(*t.Topic) != nil {
 			continue
 		}
-		if !b.allowedTopic(r, security.OpDescribe, *t.Topic) || !b.mayCreate(r, *t.Topic) {
+		if !b.allowedTopic(r, security.OperationDescribe, *t.Topic) || !b.mayCreate(r, *t.Topic) {
 			continue
 		}
 		missing = append(missing, *t.Topic)
@@ -190,8 +190,8 @@ func (b *Broker) toCreate(r *server.Request, req *kmsg.MetadataRequest) []string
 
 // mayCreate: CREATE on the cluster or on the topic.
 func (b *Broker) mayCreate(r *server.Request, topic string) bool {
-	return b.allowedQuietly(r, security.OpCreate, security.ResourceCluster, security.ClusterName) ||
-		b.allowedTopic(r, security.OpCreate, topic)
+	return b.allowedQuietly(r, security.OperationCreate, security.ResourceCluster, security.ClusterName) ||
+		b.allowedTopic(r, security.OperationCreate, topic)
 }
 
 // autoCreate asks the controller for topics with the cluster's defaults. Failures
@@ -210,7 +210,7 @@ func (b *Broker) autoCreate(r *server.Request, topics []string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), autoCreateTimeout)
 	defer cancel()
-	resp, err := b.controller.Call(ctx, r.Conn.Principal(), req)
+	resp, err := b.controller.Call(ctx, principal(r), req)
 	if err != nil {
 		b.logger.Warn("cannot create topics that a client asked for", "topics", topics, "client", r.ClientID, "cause", err)
 		return
@@ -239,22 +239,22 @@ func (b *Broker) internalTopic(name string) kmsg.CreateTopicsRequestTopic {
 	set("cleanup.policy", "compact")
 	switch name {
 	case offsetsTopic:
-		t.NumPartitions = int32(b.settings.Int(config.OffsetsTopicNumPartitions))
-		t.ReplicationFactor = int16(b.settings.Int(config.OffsetsTopicReplicationFactor))
-		set("segment.bytes", b.settings.String(config.OffsetsTopicSegmentBytes))
+		t.NumPartitions = int32(b.conf().Int(config.OffsetsTopicNumPartitions))
+		t.ReplicationFactor = int16(b.conf().Int(config.OffsetsTopicReplicationFactor))
+		set("segment.bytes", b.conf().String(config.OffsetsTopicSegmentBytes))
 		set("compression.type", "producer")
 	case transactionsTopic:
-		t.NumPartitions = int32(b.settings.Int(config.TransactionStateLogNumPartitions))
-		t.ReplicationFactor = int16(b.settings.Int(config.TransactionStateLogReplicationFactor))
-		set("segment.bytes", b.settings.String(config.TransactionStateLogSegmentBytes))
-		set("min.insync.replicas", b.settings.String(config.TransactionStateLogMinISR))
+		t.NumPartitions = int32(b.conf().Int(config.TransactionStateLogNumPartitions))
+		t.ReplicationFactor = int16(b.conf().Int(config.TransactionStateLogReplicationFactor))
+		set("segment.bytes", b.conf().String(config.TransactionStateLogSegmentBytes))
+		set("min.insync.replicas", b.conf().String(config.TransactionStateLogMinISR))
 		set("compression.type", "uncompressed")
 		set("unclean.leader.election.enable", "false")
 	default:
-		t.NumPartitions = int32(b.settings.Int(config.ShareCoordinatorStateTopicNumPartitions))
-		t.ReplicationFactor = int16(b.settings.Int(config.ShareCoordinatorStateTopicReplicationFactor))
-		set("segment.bytes", b.settings.String(config.ShareCoordinatorStateTopicSegmentBytes))
-		set("min.insync.replicas", b.settings.String(config.ShareCoordinatorStateTopicMinISR))
+		t.NumPartitions = int32(b.conf().Int(config.ShareCoordinatorStateTopicNumPartitions))
+		t.ReplicationFactor = int16(b.conf().Int(config.ShareCoordinatorStateTopicReplicationFactor))
+		set("segment.bytes", b.conf().String(config.ShareCoordinatorStateTopicSegmentBytes))
+		set("min.insync.replicas", b.conf().String(config.ShareCoordinatorStateTopicMinISR))
 	}
 	return t
 }

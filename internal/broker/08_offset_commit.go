@@ -56,7 +56,7 @@ func (b *Broker) refuseCommit(r *server.Request, t *kmsg.OffsetCommitRequestTopi
 		}
 		t.Topic = known.Name
 	}
-	if !b.allowedTopic(r, security.OpRead, t.Topic) {
+	if !b.allowedTopic(r, security.OperationRead, t.Topic) {
 		return kerr.TopicAuthorizationFailed.Code, none
 	}
 	known := img.Topic(t.Topic)

@@ -83,7 +83,7 @@ func singleGroup(req *kmsg.OffsetFetchRequest) kmsg.OffsetFetchRequestGroup {
 
 // fetchGroup reads one group's offsets after asking what the client may see.
 func (b *Broker) fetchGroup(r *server.Request, want *kmsg.OffsetFetchRequestGroup, stable bool, done func(kmsg.OffsetFetchResponseGroup)) {
-	if !b.allowedGroup(r, security.OpDescribe, want.Group) {
+	if !b.allowedGroup(r, security.OperationDescribe, want.Group) {
 		done(refuseOffsets(want, kerr.GroupAuthorizationFailed.Code))
 		return
 	}
@@ -108,7 +108,7 @@ func (b *Broker) fetchGroup(r *server.Request, want *kmsg.OffsetFetchRequestGrou
 	}
 	b.groups.OffsetFetch(groupContext(r), r.Version, &asked, stable, func(g kmsg.OffsetFetchResponseGroup) {
 		if all {
-			g.Topics = security.Filter(b.authorizer, who(r), security.OpDescribe, security.ResourceTopic, g.Topics,
+			g.Topics = security.Filter(b.authorizer, who(r), security.OperationDescribe, security.ResourceTopic, g.Topics,
 				func(t kmsg.OffsetFetchResponseGroupTopic) string { return t.Topic })
 		}
 		b.addTopicIDs(r, &g)
@@ -126,7 +126,7 @@ func (b *Broker) refuseOffsetTopic(r *server.Request, t *kmsg.OffsetFetchRequest
 		}
 		t.Topic = known.Name
 	}
-	if !b.allowedTopic(r, security.OpDescribe, t.Topic) {
+	if !b.allowedTopic(r, security.OperationDescribe, t.Topic) {
 		return kerr.TopicAuthorizationFailed.Code
 	}
 	return 0

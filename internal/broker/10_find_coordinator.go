@@ -36,7 +36,7 @@ func (b *Broker) findCoordinator(r *server.Request) {
 
 func (b *Broker) anyGroupAllowed(r *server.Request, keys []string) bool {
 	for _, k := range keys {
-		if b.allowedQuietly(r, security.OpDescribe, security.ResourceGroup, k) {
+		if b.allowedQuietly(r, security.OperationDescribe, security.ResourceGroup, k) {
 			return true
 		}
 	}
@@ -68,7 +68,7 @@ func (b *Broker) coordinator(r *server.Request, kind int8, key string) kmsg.Find
 	switch kind {
 	case groupCoordinator:
 	case transactionCoordinator:
-		if !b.allowed(r, security.OpDescribe, security.ResourceTransactionalID, key) {
+		if !b.allowed(r, security.OperationDescribe, security.ResourceTransactionalID, key) {
 			return fail(kerr.TransactionalIDAuthorizationFailed, "")
 		}
 		return fail(kerr.UnsupportedVersion, "this broker does not serve transactions yet")
@@ -77,7 +77,7 @@ func (b *Broker) coordinator(r *server.Request, kind int8, key string) kmsg.Find
 	default:
 		return fail(kerr.InvalidRequest, "no such kind of coordinator")
 	}
-	if !b.allowedGroup(r, security.OpDescribe, key) {
+	if !b.allowedGroup(r, security.OperationDescribe, key) {
 		return fail(kerr.GroupAuthorizationFailed, "")
 	}
 	tp := storage.TopicPartition{Topic: offsetsTopic, Partition: b.groups.PartitionFor(key)}

@@ -16,7 +16,7 @@ func (b *Broker) describeGroups(r *server.Request) {
 	asked := *req
 	asked.Groups = nil
 	for _, id := range req.Groups {
-		if b.allowedGroup(r, security.OpDescribe, id) {
+		if b.allowedGroup(r, security.OperationDescribe, id) {
 			asked.Groups = append(asked.Groups, id)
 			continue
 		}

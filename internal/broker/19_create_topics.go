@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"github.com/moldau-stream/moldau/internal/config"
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -17,7 +16,7 @@ func (b *Broker) createTopics(r *server.Request) {
 		t := newCreateTopicsResult(name, e, why)
 		resp.Topics = append(resp.Topics, t)
 	}
-	onCluster := b.open || b.allowedQuietly(r, security.OpCreate, security.ResourceCluster, security.ClusterName)
+	onCluster := b.open || b.allowedQuietly(r, security.OperationCreate, security.ResourceCluster, security.ClusterName)
 	forwarded := *req
 	forwarded.Topics = nil
 	times := timesNamed(req)
@@ -29,7 +28,7 @@ func (b *Broker) createTopics(r *server.Request) {
 				refuse(t.Topic, kerr.InvalidRequest, "Duplicate topic name.")
 				times[t.Topic] = reported
 			}
-		case !onCluster && !b.allowedTopic(r, security.OpCreate, t.Topic):
+		case !onCluster && !b.allowedTopic(r, security.OperationCreate, t.Topic):
 			refuse(t.Topic, kerr.TopicAuthorizationFailed, "Authorization failed.")
 		case t.Topic == "__cluster_metadata":
 			refuse(t.Topic, kerr.InvalidRequest, "Creation of internal topic "+t.Topic+" is prohibited.")
@@ -79,7 +78,7 @@ func (b *Broker) hideConfigs(r *server.Request, t *kmsg.CreateTopicsResponseTopi
 	if t.ErrorCode != 0 || r.Version < 5 {
 		return
 	}
-	if !b.allowedTopic(r, security.OpDescribeConfigs, t.Topic) {
+	if !b.allowedTopic(r, security.OperationDescribeConfigs, t.Topic) {
 		t.ConfigErrorCode = kerr.TopicAuthorizationFailed.Code
 		t.NumPartitions, t.ReplicationFactor, t.Configs = -1, -1, nil
 		return
@@ -87,7 +86,7 @@ func (b *Broker) hideConfigs(r *server.Request, t *kmsg.CreateTopicsResponseTopi
 	if t.Configs != nil {
 		return
 	}
-	for _, e := range b.resolver().Describe(config.ResourceTopic, t.Topic) {
+	for _, e := range b.settingsOf(kmsg.ConfigResourceTypeTopic, t.Topic) {
 		c := kmsg.NewCreateTopicsResponseTopicConfig()
 		c.Name, c.Value, c.ReadOnly, c.Source, c.IsSensitive = e.Name, e.Value, e.ReadOnly, int8(e.Source), e.Sensitive
 		t.Configs = append(t.Configs, c)

@@ -61,7 +61,7 @@ func (b *Broker) refuseDeletion(r *server.Request, t *kmsg.DeleteTopicsRequestTo
 		return kerr.InvalidRequest, "Topic name and topic id can not both be specified or both be missing."
 	}
 	if named {
-		if b.allowedTopic(r, security.OpDelete, *t.Topic) {
+		if b.allowedTopic(r, security.OperationDelete, *t.Topic) {
 			return nil, ""
 		}
 		return kerr.TopicAuthorizationFailed, ""
@@ -70,9 +70,9 @@ func (b *Broker) refuseDeletion(r *server.Request, t *kmsg.DeleteTopicsRequestTo
 	switch {
 	case known == nil:
 		return kerr.UnknownTopicID, ""
-	case !b.allowedTopic(r, security.OpDescribe, known.Name):
+	case !b.allowedTopic(r, security.OperationDescribe, known.Name):
 		return kerr.UnknownTopicID, ""
-	case !b.allowedTopic(r, security.OpDelete, known.Name):
+	case !b.allowedTopic(r, security.OperationDelete, known.Name):
 		return kerr.TopicAuthorizationFailed, ""
 	}
 	return nil, ""

@@ -28,7 +28,7 @@ func (b *Broker) deleteRecords(r *server.Request) {
 }
 
 func (b *Broker) deleteBefore(r *server.Request, tp storage.TopicPartition, offset int64) (int64, int16) {
-	if !b.allowedTopic(r, security.OpDelete, tp.Topic) {
+	if !b.allowedTopic(r, security.OperationDelete, tp.Topic) {
 		return -1, kerr.TopicAuthorizationFailed.Code
 	}
 	if partitionOf(b.Image(), tp) == nil {

@@ -42,15 +42,15 @@ func (b *Broker) initProducerID(r *server.Request) {
 func (b *Broker) refuseProducer(r *server.Request, req *kmsg.InitProducerIDRequest) *kerr.Error {
 	if id := req.TransactionalID; id != nil {
 		switch {
-		case !b.allowed(r, security.OpWrite, security.ResourceTransactionalID, *id):
+		case !b.allowed(r, security.OperationWrite, security.ResourceTransactionalID, *id):
 			return kerr.TransactionalIDAuthorizationFailed
 		case *id == "":
 			return kerr.InvalidRequest
 		}
 		return kerr.UnsupportedVersion
 	}
-	if b.open || b.allowedQuietly(r, security.OpIdempotentWrite, security.ResourceCluster, security.ClusterName) ||
-		b.authorizer.AuthorizeByResourceType(who(r), security.OpWrite, security.ResourceTopic) {
+	if b.open || b.allowedQuietly(r, security.OperationIdempotentWrite, security.ResourceCluster, security.ClusterName) ||
+		b.authorizer.AuthorizeByResourceType(who(r), security.OperationWrite, security.ResourceTopic) {
 		return nil
 	}
 	return kerr.ClusterAuthorizationFailed

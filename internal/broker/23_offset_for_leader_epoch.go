@@ -16,7 +16,7 @@ func (b *Broker) offsetForLeaderEpoch(r *server.Request) {
 		t := &req.Topics[i]
 		out := kmsg.NewOffsetForLeaderEpochResponseTopic()
 		out.Topic = t.Topic
-		allowed := b.allowedTopic(r, security.OpDescribe, t.Topic)
+		allowed := b.allowedTopic(r, security.OperationDescribe, t.Topic)
 		for _, want := range t.Partitions {
 			p := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 			p.Partition, p.LeaderEpoch, p.EndOffset = want.Partition, -1, -1

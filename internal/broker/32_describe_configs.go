@@ -2,7 +2,6 @@ package broker
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/moldau-stream/moldau/internal/config"
@@ -25,25 +24,15 @@ func (b *Broker) describeConfigs(r *server.Request) {
 		if err != nil {
 			out.ErrorCode, out.ErrorMessage = code(err), message(err)
 		}
-		for _, e := range entries {
-			if want.ConfigNames == nil || slices.Contains(want.ConfigNames, e.Name) {
-				out.Configs = append(out.Configs, configEntry(req, &e))
-			}
+		for _, e := range config.Select(entries, want.ConfigNames) {
+			out.Configs = append(out.Configs, configEntry(req, &e))
 		}
 		resp.Resources = append(resp.Resources, out)
 	}
 	r.Reply(resp)
 }
 
-// resolver layers the dynamic settings of the image over the static ones.
-func (b *Broker) resolver() *config.Resolver {
-	img := b.Image()
-	return config.NewResolver(b.settings, func(t config.ResourceType, name string) map[string]string {
-		return img.Config(int8(t), name)
-	})
-}
-
-// configResources says for each type of resource which kind of permission its settings need.
+// configAction is the permission that the settings of a type of resource need.
 func configAction(op security.Operation, t kmsg.ConfigResourceType, name string) (security.Action, bool) {
 	switch t {
 	case kmsg.ConfigResourceTypeTopic:
@@ -57,7 +46,7 @@ func configAction(op security.Operation, t kmsg.ConfigResourceType, name string)
 }
 
 func (b *Broker) describeResource(r *server.Request, want *kmsg.DescribeConfigsRequestResource) ([]config.Entry, error) {
-	action, ok := configAction(security.OpDescribeConfigs, want.ResourceType, want.ResourceName)
+	action, ok := configAction(security.OperationDescribeConfigs, want.ResourceType, want.ResourceName)
 	if !ok {
 		return nil, fmt.Errorf("%w: Unsupported resource type: %d", kerr.InvalidRequest, want.ResourceType)
 	}
@@ -89,7 +78,24 @@ func (b *Broker) describeResource(r *server.Request, want *kmsg.DescribeConfigsR
 			return nil, fmt.Errorf("%w: the resource name must not be empty", kerr.InvalidRequest)
 		}
 	}
-	return b.resolver().Describe(config.ResourceType(want.ResourceType), want.ResourceName), nil
+	return b.settingsOf(want.ResourceType, want.ResourceName), nil
+}
+
+// settingsOf is the configuration of a resource that exists and may be seen.
+func (b *Broker) settingsOf(t kmsg.ConfigResourceType, name string) []config.Entry {
+	overrides := b.Image().Config(int8(t), name)
+	switch t {
+	case kmsg.ConfigResourceTypeTopic:
+		return b.conf().DescribeTopic(overrides)
+	case kmsg.ConfigResourceTypeGroupConfig:
+		return b.conf().DescribeGroup(overrides)
+	case kmsg.ConfigResourceTypeClientMetrics:
+		return b.conf().DescribeClientMetrics(overrides)
+	}
+	if name == "" {
+		return b.conf().DescribeBrokerDefault()
+	}
+	return b.conf().DescribeBroker()
 }
 
 // checkBrokerName: a broker describes itself and the cluster-wide default (the empty name).

@@ -42,7 +42,7 @@ func (b *Broker) alterConfigs(r *server.Request) {
 
 // refuseAlter says why a client may not alter the settings of a resource.
 func (b *Broker) refuseAlter(r *server.Request, t kmsg.ConfigResourceType, name string) (*kerr.Error, string) {
-	action, ok := configAction(security.OpAlterConfigs, t, name)
+	action, ok := configAction(security.OperationAlterConfigs, t, name)
 	if !ok {
 		return kerr.InvalidRequest, "Unknown resource type"
 	}

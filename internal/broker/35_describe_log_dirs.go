@@ -15,7 +15,7 @@ import (
 func (b *Broker) describeLogDirs(r *server.Request) {
 	req := r.Body.(*kmsg.DescribeLogDirsRequest)
 	resp := req.ResponseKind().(*kmsg.DescribeLogDirsResponse)
-	if !b.allowedCluster(r, security.OpDescribe) {
+	if !b.allowedCluster(r, security.OperationDescribe) {
 		if r.Version >= 3 {
 			resp.ErrorCode = kerr.ClusterAuthorizationFailed.Code
 		}

@@ -29,7 +29,7 @@ func (b *Broker) createPartitions(r *server.Request) {
 				refuse(t.Topic, kerr.InvalidRequest, "Duplicate topic in request.")
 				times[t.Topic] = reported
 			}
-		case !b.allowedTopic(r, security.OpAlter, t.Topic):
+		case !b.allowedTopic(r, security.OperationAlter, t.Topic):
 			refuse(t.Topic, kerr.TopicAuthorizationFailed, "The topic authorization is failed.")
 		default:
 			forwarded.Topics = append(forwarded.Topics, t)

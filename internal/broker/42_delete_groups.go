@@ -14,7 +14,7 @@ func (b *Broker) deleteGroups(r *server.Request) {
 	asked := *req
 	asked.Groups = nil
 	for _, id := range req.Groups {
-		if b.allowedGroup(r, security.OpDelete, id) {
+		if b.allowedGroup(r, security.OperationDelete, id) {
 			asked.Groups = append(asked.Groups, id)
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 func (b *Broker) listPartitionReassignments(r *server.Request) {
 	req := r.Body.(*kmsg.ListPartitionReassignmentsRequest)
 	resp := req.ResponseKind().(*kmsg.ListPartitionReassignmentsResponse)
-	if !b.allowedCluster(r, security.OpDescribe) {
+	if !b.allowedCluster(r, security.OperationDescribe) {
 		resp.ErrorCode = kerr.ClusterAuthorizationFailed.Code
 		r.Reply(resp)
 		return

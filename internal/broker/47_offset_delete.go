@@ -10,7 +10,7 @@ import (
 // offsetDelete forgets committed offsets of topics that the group does not read (KIP-496). v0.
 func (b *Broker) offsetDelete(r *server.Request) {
 	req := r.Body.(*kmsg.OffsetDeleteRequest)
-	if !b.allowedGroup(r, security.OpDelete, req.Group) {
+	if !b.allowedGroup(r, security.OperationDelete, req.Group) {
 		resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
 		resp.ErrorCode = kerr.GroupAuthorizationFailed.Code
 		r.Reply(resp)
@@ -22,7 +22,7 @@ func (b *Broker) offsetDelete(r *server.Request) {
 	for _, t := range req.Topics {
 		e := int16(0)
 		switch {
-		case !b.allowedTopic(r, security.OpRead, t.Topic):
+		case !b.allowedTopic(r, security.OperationRead, t.Topic):
 			e = kerr.TopicAuthorizationFailed.Code
 		case b.Image().Topic(t.Topic) == nil:
 			e = kerr.UnknownTopicOrPartition.Code

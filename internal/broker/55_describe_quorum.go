@@ -14,7 +14,7 @@ const metadataTopic = "__cluster_metadata"
 func (b *Broker) describeQuorum(r *server.Request) {
 	req := r.Body.(*kmsg.DescribeQuorumRequest)
 	resp := req.ResponseKind().(*kmsg.DescribeQuorumResponse)
-	if !b.allowedCluster(r, security.OpDescribe) {
+	if !b.allowedCluster(r, security.OperationDescribe) {
 		resp.ErrorCode = kerr.ClusterAuthorizationFailed.Code
 		r.Reply(resp)
 		return

@@ -15,7 +15,7 @@ func (b *Broker) describeProducers(r *server.Request) {
 	for _, t := range req.Topics {
 		out := kmsg.NewDescribeProducersResponseTopic()
 		out.Topic = t.Topic
-		allowed := b.allowedTopic(r, security.OpRead, t.Topic)
+		allowed := b.allowedTopic(r, security.OperationRead, t.Topic)
 		for _, i := range t.Partitions {
 			p := kmsg.NewDescribeProducersResponseTopicPartition()
 			p.Partition = i
@@ -38,7 +38,7 @@ func activeProducers(states []storage.ProducerState) []kmsg.DescribeProducersRes
 		p := kmsg.NewDescribeProducersResponseTopicPartitionActiveProducer()
 		p.ProducerID, p.ProducerEpoch = s.ProducerID, int32(s.ProducerEpoch)
 		p.LastSequence, p.LastTimestamp = s.LastSequence, s.LastTimestampMs
-		p.CoordinatorEpoch, p.CurrentTxnStartOffset = s.CoordinatorEpoch, s.CurrentTxnFirstOffset
+		p.CoordinatorEpoch, p.CurrentTxnStartOffset = s.CoordinatorEpoch, s.CurrentTxnStartOffset
 		out = append(out, p)
 	}
 	return out

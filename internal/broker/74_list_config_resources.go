@@ -15,7 +15,7 @@ import (
 func (b *Broker) listConfigResources(r *server.Request) {
 	req := r.Body.(*kmsg.ListConfigResourcesRequest)
 	resp := req.ResponseKind().(*kmsg.ListConfigResourcesResponse)
-	if !b.allowedCluster(r, security.OpDescribeConfigs) {
+	if !b.allowedCluster(r, security.OperationDescribeConfigs) {
 		resp.ErrorCode = kerr.ClusterAuthorizationFailed.Code
 		r.Reply(resp)
 		return

@@ -20,7 +20,7 @@ func (b *Broker) describeTopicPartitions(r *server.Request) {
 	req := r.Body.(*kmsg.DescribeTopicPartitionsRequest)
 	resp := req.ResponseKind().(*kmsg.DescribeTopicPartitionsResponse)
 	d := &describing{b: b, r: r, img: b.Image(), resp: resp}
-	d.left = max(min(int(req.ResponsePartitionLimit), b.settings.Int(config.MaxRequestPartitionSizeLimit)), 1)
+	d.left = max(min(int(req.ResponsePartitionLimit), b.conf().Int(config.MaxRequestPartitionSizeLimit)), 1)
 	names, refused := d.names(req)
 	if c := req.Cursor; c != nil {
 		if c.Partition < 0 {
@@ -57,7 +57,7 @@ func (d *describing) names(req *kmsg.DescribeTopicPartitionsRequest) (names []st
 	}
 	if len(req.Topics) == 0 {
 		d.img.Topics(func(t *meta.Topic) bool {
-			if t.Name >= from && d.b.allowedQuietly(d.r, security.OpDescribe, security.ResourceTopic, t.Name) {
+			if t.Name >= from && d.b.allowedQuietly(d.r, security.OperationDescribe, security.ResourceTopic, t.Name) {
 				names = append(names, t.Name)
 			}
 			return true
@@ -67,7 +67,7 @@ func (d *describing) names(req *kmsg.DescribeTopicPartitionsRequest) (names []st
 	for _, t := range req.Topics {
 		switch {
 		case t.Topic < from:
-		case d.b.allowedTopic(d.r, security.OpDescribe, t.Topic):
+		case d.b.allowedTopic(d.r, security.OperationDescribe, t.Topic):
 			names = append(names, t.Topic)
 		default:
 			refused = append(refused, d.failed(t.Topic, kerr.TopicAuthorizationFailed))

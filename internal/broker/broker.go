@@ -60,7 +60,6 @@ type Config struct {
 type Broker struct {
 	nodeID     int32
 	clusterID  string
-	settings   *config.Config
 	clock      clock.Clock
 	logger     *slog.Logger
 	logs       *storage.Manager
@@ -74,6 +73,7 @@ type Broker struct {
 	handlers map[int16]func(*Broker, *server.Request)
 	table    advertised
 	image    atomic.Pointer[meta.Image]
+	settings atomic.Pointer[config.Config] // static settings under the dynamic ones of the image
 	epoch    atomic.Int64 // broker epoch of this registration
 	sessions *fetchSessions
 	ids      producerIDs
@@ -82,13 +82,14 @@ type Broker struct {
 // New returns a broker that knows no topic yet; SetImage tells it.
 func New(c Config) *Broker {
 	b := &Broker{
-		nodeID: c.NodeID, clusterID: c.ClusterID, settings: c.Settings, clock: c.Clock, logger: c.Logger,
+		nodeID: c.NodeID, clusterID: c.ClusterID, clock: c.Clock, logger: c.Logger,
 		logs: c.Logs, replicas: c.Replicas, groups: c.Groups, controller: c.Controller, authorizer: c.Authorizer,
 		metrics: c.Metrics, handlers: handlers(), table: advertise(Table()),
 	}
 	_, b.open = c.Authorizer.(security.AllowAll)
 	b.sessions = newFetchSessions(c.Clock, c.Settings.Int(config.MaxIncrementalFetchSessionCacheSlots))
 	b.image.Store(meta.NewImage())
+	b.settings.Store(c.Settings)
 	b.epoch.Store(-1)
 	return b
 }
@@ -96,6 +97,11 @@ func New(c Config) *Broker {
 // SetImage makes img the metadata that requests are answered from. The replica
 // manager has applied it before, so what it shows can be served.
 func (b *Broker) SetImage(img *meta.Image) { b.image.Store(img) }
+
+// SetSettings makes c, which holds the dynamic broker settings of the image, what this broker goes by.
+func (b *Broker) SetSettings(c *config.Config) { b.settings.Store(c) }
+
+func (b *Broker) conf() *config.Config { return b.settings.Load() }
 
 // Image is the metadata that requests are answered from.
 func (b *Broker) Image() *meta.Image { return b.image.Load() }

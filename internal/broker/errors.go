@@ -31,14 +31,18 @@ var codes = []struct {
 	{storage.ErrCorruptRecord, kerr.CorruptMessage},
 	{storage.ErrInvalidTimestamp, kerr.InvalidTimestamp},
 	{storage.ErrRecordTooLarge, kerr.MessageTooLarge},
-	{storage.ErrBatchListTooLarge, kerr.RecordListTooLarge},
+	{storage.ErrRecordListTooLarge, kerr.RecordListTooLarge},
 	{storage.ErrInvalidRecord, kerr.InvalidRecord},
 	{storage.ErrUnsupportedCompression, kerr.UnsupportedCompressionType},
 	{storage.ErrOutOfOrderSequence, kerr.OutOfOrderSequenceNumber},
 	{storage.ErrInvalidProducerEpoch, kerr.InvalidProducerEpoch},
-	{storage.ErrUnknownProducer, kerr.UnknownProducerID},
-	{storage.ErrDuplicateSequence, kerr.DuplicateSequenceNumber},
 	{storage.ErrInvalidTxnState, kerr.InvalidTxnState},
+	{storage.ErrCoordinatorFenced, kerr.TransactionCoordinatorFenced},
+	{storage.ErrInconsistentTopicID, kerr.InconsistentTopicID},
+	{storage.ErrClosed, kerr.NotLeaderForPartition},
+	{storage.ErrTruncated, kerr.NotLeaderForPartition},
+	{storage.ErrNoDirectory, kerr.KafkaStorageError},
+	{storage.ErrStorage, kerr.KafkaStorageError},
 	{context.DeadlineExceeded, kerr.RequestTimedOut},
 }
 
@@ -56,9 +60,6 @@ func code(err error) int16 {
 	var k *kerr.Error
 	if errors.As(err, &k) {
 		return k.Code
-	}
-	if storage.IsIOError(err) {
-		return kerr.KafkaStorageError.Code
 	}
 	return kerr.UnknownServerError.Code
 }

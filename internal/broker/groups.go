@@ -14,7 +14,7 @@ func groupContext(r *server.Request) group.RequestContext {
 
 // readGroup is the code for a client that may not READ a group; 0 when it may.
 func (b *Broker) readGroup(r *server.Request, id string) int16 {
-	if b.allowedGroup(r, security.OpRead, id) {
+	if b.allowedGroup(r, security.OperationRead, id) {
 		return 0
 	}
 	return kerr.GroupAuthorizationFailed.Code

@@ -56,7 +56,7 @@ func (m *Manager) ListOffset(tp storage.TopicPartition, timestamp int64, iso Iso
 	if err != nil || !ok || t.Offset >= last {
 		return none, err // nothing fits, or what fits is not readable yet
 	}
-	return ListedOffset{Offset: t.Offset, TimestampMs: t.TimestampMs, LeaderEpoch: p.epochOf(t.Offset)}, nil
+	return ListedOffset{Offset: t.Offset, TimestampMs: t.TimestampMs, LeaderEpoch: t.LeaderEpoch}, nil
 }
 
 // readableEnd is the first offset that a reader may not see. lead must be held.
