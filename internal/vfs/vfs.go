@@ -1,9 +1,13 @@
 package vfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 )
+
+// ErrLocked says that another process, or another owner in this one, holds the lock.
+var ErrLocked = errors.New("the lock is held by another")
 
 // File is an open file. ReadAt and WriteAt may be called from several goroutines.
 type File interface {
@@ -37,4 +41,10 @@ type FS interface {
 	SyncDir(name string) error
 	// Lock takes an exclusive lock on a file, which it creates; it fails with ErrLocked at once when another holds it.
 	Lock(name string) (io.Closer, error)
+}
+
+// Usage is implemented by a file system that knows how full it is.
+type Usage interface {
+	// Usage tells the size of the volume that name lies on and how much of it can still be written.
+	Usage(name string) (totalBytes, usableBytes int64, err error)
 }
