@@ -16,6 +16,9 @@ func (c *Conn) complete(r *Request, out answer) {
 		return
 	}
 	r.answered, r.answeredAt, r.out = true, now, out
+	if out.close != nil {
+		c.draining = true // nothing after this request is served
+	}
 	if c.closed {
 		reason := c.reason
 		c.mu.Unlock()

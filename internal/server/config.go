@@ -1,43 +1,25 @@
 package server
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/clock"
 	"github.com/moldau-stream/moldau/internal/netx"
+	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/wire"
 )
 
-// Protocol is Kafka's security protocol of a listener.
-type Protocol string
-
-// Kafka's security protocols.
-const (
-	Plaintext     Protocol = "PLAINTEXT"
-	SSL           Protocol = "SSL"
-	SASLPlaintext Protocol = "SASL_PLAINTEXT"
-	SASLSSL       Protocol = "SASL_SSL"
-)
-
-func (p Protocol) tls() bool  { return p == SSL || p == SASLSSL }
-func (p Protocol) sasl() bool { return p == SASLPlaintext || p == SASLSSL }
-
-func (p Protocol) known() bool {
-	return p == Plaintext || p == SSL || p == SASLPlaintext || p == SASLSSL
-}
-
 // ListenerConfig is one listener.
 type ListenerConfig struct {
-	Name     string      // Kafka's name of it, such as PLAINTEXT or CONTROLLER
-	Address  string      // host:port; an empty host is every address, port 0 any free one
-	Protocol Protocol    // empty is PLAINTEXT
-	TLS      *tls.Config // for SSL and SASL_SSL
-	Table    *wire.Table // what is served here
-	Handler  Handler
+	Name    string                // Kafka's name of it, such as PLAINTEXT or CONTROLLER
+	Address string                // host:port; an empty host is every address, port 0 any free one
+	Auth    security.ListenerAuth // nil is security.PlaintextAuth
+	Table   *wire.Table           // what is served here
+	Handler Handler
 
 	MaxConnections int // listener.name.X.max.connections; 0 is no bound of its own
 }
@@ -122,6 +104,7 @@ func (c *Config) withDefaults() (Config, error) {
 	orDefault(&out.ConnectionsMaxIdle, defaultConnectionsMaxIdle)
 	orDefault(&out.MaxInFlight, DefaultMaxInFlight)
 	orDefault(&out.StuckWriteTimeout, DefaultStuckWriteTimeout)
+	out.Listeners = slices.Clone(out.Listeners)
 	seen := map[string]bool{}
 	for i := range out.Listeners {
 		if err := out.Listeners[i].check(); err != nil {
@@ -141,10 +124,9 @@ func (l *ListenerConfig) check() error {
 		return errors.New("it has no name")
 	case l.Table == nil || l.Handler == nil:
 		return errors.New("it has no API table or no handler")
-	case l.Protocol != "" && !l.Protocol.known():
-		return fmt.Errorf("security protocol %q is none of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL", l.Protocol)
-	case l.Protocol.tls() && l.TLS == nil:
-		return fmt.Errorf("%s needs a TLS set-up", l.Protocol)
+	}
+	if l.Auth == nil {
+		l.Auth = security.PlaintextAuth{}
 	}
 	return nil
 }

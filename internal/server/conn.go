@@ -1,7 +1,6 @@
 package server
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/wire"
 )
 
@@ -16,7 +16,7 @@ import (
 type State int32
 
 const (
-	// Handshake is the TLS handshake.
+	// Handshake is the TLS handshake, where there is one.
 	Handshake State = iota
 	// Authenticating serves only ApiVersions and the SASL APIs.
 	Authenticating
@@ -27,17 +27,6 @@ const (
 func (s State) String() string {
 	return [...]string{"handshake", "authenticating", "ready"}[s]
 }
-
-// Principal is who a connection speaks for.
-type Principal struct {
-	Type string
-	Name string
-}
-
-// Anonymous is Kafka's principal of a connection that has not authenticated.
-func Anonymous() Principal { return Principal{Type: "User", Name: "ANONYMOUS"} }
-
-func (p Principal) String() string { return p.Type + ":" + p.Name }
 
 // Why connections end.
 var (
@@ -62,37 +51,37 @@ type Conn struct {
 	nc        net.Conn // the same, or TLS over it
 	io        socket   // how bytes go in and out; see socket.go
 
-	in           inbound // the reading goroutine's
-	lastClientID string  // the reading goroutine's
+	auth         security.Authenticator // the reading goroutine's
+	in           inbound                // the reading goroutine's
+	lastClientID string                 // the reading goroutine's
+	expiresAt    time.Time              // the reading goroutine's; when the session ends, or zero
 
 	state       atomic.Int32
 	lastReadAt  atomic.Int64 // in the server's time, for the sweeper
 	writingFrom atomic.Int64 // in the server's time, when the write under way last moved; 0 when there is none
 
 	mu         sync.Mutex
-	changed    sync.Cond // on mu: an answer has left, the mute has ended, or the end has come
-	active     bool      // guarded by mu; the reading goroutine is at work and will write
-	writing    bool      // guarded by mu; one goroutine is sending
-	draining   bool      // guarded by mu; no more requests are taken
-	closed     bool      // guarded by mu
-	reason     error     // guarded by mu; why closed
-	queue      queue     // guarded by mu
-	readyN     int       // guarded by mu; answers that wait or are being sent
-	readyBytes int64     // guarded by mu; their bytes
-	mutedTill  time.Time // guarded by mu
-	principal  Principal // guarded by mu
-	software   [2]string // guarded by mu; name and version
-	values     map[any]any
-	onClose    []func() // guarded by mu
+	changed    sync.Cond        // on mu: an answer has left, the mute has ended, or the end has come
+	active     bool             // guarded by mu; the reading goroutine is at work and will write
+	writing    bool             // guarded by mu; one goroutine is sending
+	draining   bool             // guarded by mu; no more requests are taken: the server shuts down, or an answer will close the connection
+	closed     bool             // guarded by mu
+	reason     error            // guarded by mu; why closed
+	queue      queue            // guarded by mu
+	readyN     int              // guarded by mu; answers that wait or are being sent
+	readyBytes int64            // guarded by mu; their bytes
+	mutedTill  time.Time        // guarded by mu
+	session    security.Session // guarded by mu
+	software   [2]string        // guarded by mu; name and version
+	values     map[any]any      // guarded by mu
+	onClose    []func()         // guarded by mu
 }
 
 func newConn(s *Server, l *listener, transport net.Conn, id string) *Conn {
-	nc := transport
-	if l.cfg.Protocol.tls() {
-		nc = tls.Server(transport, l.cfg.TLS)
-	}
+	nc := l.cfg.Auth.Transport(transport)
 	now := s.cfg.Clock.Now()
-	c := &Conn{srv: s, lis: l, id: id, transport: transport, nc: nc, remote: nc.RemoteAddr(), host: hostOf(nc.RemoteAddr()), openedAt: now, principal: Anonymous()}
+	c := &Conn{srv: s, lis: l, id: id, transport: transport, nc: nc, remote: nc.RemoteAddr(), host: hostOf(nc.RemoteAddr()), openedAt: now}
+	c.auth = l.cfg.Auth.Authenticator(security.Peer{Listener: l.cfg.Name, Addr: c.remote})
 	c.changed.L = &c.mu
 	c.lastReadAt.Store(s.now())
 	c.in.wantClass = bufferClass(minBufferBytes)
@@ -110,7 +99,7 @@ func (c *Conn) Kind() wire.Listener { return c.lis.cfg.Table.Kind() }
 func (c *Conn) Table() *wire.Table { return c.lis.cfg.Table }
 
 // Protocol is that listener's security protocol.
-func (c *Conn) Protocol() Protocol { return c.lis.cfg.Protocol }
+func (c *Conn) Protocol() security.Protocol { return c.lis.cfg.Auth.Protocol() }
 
 // ID names the connection in logs, as Kafka does: local and remote address and a number.
 func (c *Conn) ID() string { return c.id }
@@ -134,19 +123,14 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 // State is how far the connection has come.
 func (c *Conn) State() State { return State(c.state.Load()) }
 
-// Principal is who the peer is.
-func (c *Conn) Principal() Principal {
+// Principal is who the peer is: User:ANONYMOUS until, and unless, it has authenticated.
+func (c *Conn) Principal() security.Principal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.principal
-}
-
-// Authenticated ends authentication, or a later re-authentication: the peer is p.
-func (c *Conn) Authenticated(p Principal) {
-	c.mu.Lock()
-	c.principal = p
-	c.mu.Unlock()
-	c.state.Store(int32(Ready))
+	if c.session.Principal == (security.Principal{}) {
+		return security.Anonymous()
+	}
+	return c.session.Principal
 }
 
 // Software is the client's name and version as its ApiVersions request gave them, or empty.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/vfs"
 	"github.com/moldau-stream/moldau/internal/wire"
 )
@@ -75,6 +76,13 @@ func (p *Part) size() int64 {
 		return p.Len
 	}
 	return int64(len(p.Bytes))
+}
+
+// SecurityContext is who asks, for the authorizer.
+func (r *Request) SecurityContext() security.RequestContext {
+	return security.RequestContext{
+		Principal: r.Conn.Principal(), Host: r.Conn.host, Listener: r.Conn.Listener(), ClientID: r.ClientID, RequestKey: r.Key,
+	}
 }
 
 // Reply answers with resp, whose version is set to the request's. resp may be used

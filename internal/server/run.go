@@ -25,6 +25,7 @@ func (c *Conn) run() {
 	if errors.Is(err, errDraining) {
 		err = c.drain()
 	}
+	c.rest() // what is answered still goes out, whatever ended the reading
 	if t, ok := c.nc.(*tls.Conn); ok {
 		t.Close() // says goodbye in TLS, if the peer still listens; the transport is closed below
 	}
@@ -50,11 +51,8 @@ func (c *Conn) greet() error {
 			return fmt.Errorf("cannot complete the TLS handshake: %w", err)
 		}
 	}
-	if c.lis.cfg.Protocol.sasl() {
-		c.state.Store(int32(Authenticating))
-	} else {
-		c.state.Store(int32(Ready))
-	}
+	c.state.Store(int32(Authenticating))
+	c.noteSession()
 	return nil
 }
 
@@ -159,6 +157,9 @@ func (c *Conn) serveFrame(frame []byte) error {
 	if err := c.admit(r); err != nil {
 		return err
 	}
+	if isSASL(r.Key) {
+		return c.authenticate(r)
+	}
 	return c.serve(r)
 }
 
@@ -167,8 +168,8 @@ func (c *Conn) decode(frame []byte) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !c.allowed(key) {
-		return nil, fmt.Errorf("API %d before authentication", key)
+	if err := c.allowed(key); err != nil {
+		return nil, err
 	}
 	v, err := c.lis.cfg.Table.Lookup(key, version)
 	if errors.Is(err, wire.ErrUnsupportedVersion) && key == int16(kmsg.ApiVersions) {
@@ -194,16 +195,6 @@ func (c *Conn) decode(frame []byte) (*Request, error) {
 		c.setSoftware(av.ClientSoftwareName, av.ClientSoftwareVersion)
 	}
 	return r, nil
-}
-
-// allowed says whether an API is served in the connection's present state.
-func (c *Conn) allowed(key int16) bool {
-	switch kmsg.Key(key) {
-	case kmsg.ApiVersions, kmsg.SASLHandshake, kmsg.SASLAuthenticate:
-		return true
-	default:
-		return c.State() == Ready
-	}
 }
 
 // unsupportedApiVersions makes a request at version 0 of one from a client that is

@@ -77,19 +77,37 @@ func catalog() []api {
 	var out []api
 	for line := range strings.Lines(requestsText) {
 		line = strings.TrimSuffix(line, "\n")
-		if !strings.HasPrefix(line, "api ") {
-			if len(out) > 0 {
-				out[len(out)-1].lines = append(out[len(out)-1].lines, line)
+		if head, ok := strings.CutPrefix(line, "api "); ok {
+			if a, ok := parseHead(head); ok {
+				out = append(out, a)
 			}
-			continue
-		}
-		var a api
-		if _, err := fmt.Sscanf(line, "api %d %s %s %d-%d", &a.Key, &a.name, &a.listeners, &a.Min, &a.Max); err == nil {
-			a.AdvertisedMin = a.Min
-			out = append(out, a)
+		} else if len(out) > 0 {
+			last := &out[len(out)-1]
+			last.lines = append(last.lines, line)
 		}
 	}
 	return out
+}
+
+// parseHead reads "KEY NAME LISTENERS MIN-MAX".
+func parseHead(head string) (a api, ok bool) {
+	f := strings.Fields(head)
+	if len(f) != 4 {
+		return a, false
+	}
+	low, high, _ := strings.Cut(f[3], "-")
+	for _, n := range []struct {
+		text string
+		to   *int16
+	}{{f[0], &a.Key}, {low, &a.Min}, {high, &a.Max}} {
+		v, err := strconv.ParseInt(n.text, 10, 16)
+		if err != nil {
+			return a, false
+		}
+		*n.to = int16(v)
+	}
+	a.name, a.listeners, a.AdvertisedMin = f[1], f[2], a.Min
+	return a, true
 }
 
 // versions compiles the lines of an API for the versions from minVersion to maxVersion,

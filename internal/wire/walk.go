@@ -11,6 +11,11 @@ import (
 // many brokers and sessions; a million elements cost kmsg some 100 MB at worst.
 const maxElements = 1 << 20
 
+// maxUnknownTags bounds the tagged fields of one request that this version of Kafka's
+// schemas does not know. kmsg keeps each in a map of its own, some 300 bytes for the three
+// that it takes on the wire; a client of a later Kafka sends a handful.
+const maxUnknownTags = 10_000
+
 // maxStringBytes is Kafka's own bound of a string, at any version.
 const maxStringBytes = math.MaxInt16
 
@@ -46,6 +51,7 @@ type walker struct {
 	buf      []byte
 	pos      int
 	elements int
+	unknown  int  // tagged fields
 	aliases  bool // the decoded request will hold slices of buf
 }
 
@@ -167,18 +173,20 @@ func (w *walker) tag(known []knownTag, tag, size uint32) error {
 		if known[i].tag != tag {
 			continue
 		}
-		inner := walker{buf: w.buf[:end], pos: w.pos, elements: w.elements, aliases: w.aliases}
+		inner := *w
+		inner.buf = w.buf[:end]
 		if err := inner.run(known[i].fields); err != nil {
 			return err
 		}
 		if inner.pos != end {
 			return fmt.Errorf("%w: %d of them", ErrTrailingBytes, end-inner.pos)
 		}
-		w.pos, w.elements, w.aliases = inner.pos, inner.elements, inner.aliases
+		inner.buf = w.buf
+		*w = inner
 		return nil
 	}
-	if w.elements++; w.elements > maxElements {
-		return fmt.Errorf("%w: more than %d in one request", ErrTooManyElements, maxElements)
+	if w.unknown++; w.unknown > maxUnknownTags {
+		return fmt.Errorf("%w: more than %d unknown ones in one request", ErrTooManyElements, maxUnknownTags)
 	}
 	w.aliases = true // kmsg keeps unknown tags as slices
 	w.pos = end
