@@ -232,7 +232,7 @@ func checkStorage(c *Config, r *Report) {
 	dirs := c.DataDirs()
 	for _, d := range c.List(CordonedLogDirs) {
 		if d != "*" && !slices.Contains(dirs, d) {
-			c.refuse(r, CordonedLogDirs, "All entries in %s must be present in %s or %s: %s is not", CordonedLogDirs, LogDirs, LogDir, d)
+			c.refuse(r, CordonedLogDirs, "All entries in %s must be present in %s or %s. Missing entries : %s", CordonedLogDirs, LogDirs, LogDir, d)
 		}
 	}
 }
