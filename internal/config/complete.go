@@ -79,21 +79,10 @@ func complete(static map[string]setting, r *Report) {
 	delete(static, zookeeperConnect)
 }
 
-// needsRoles is true for a file without process.roles that does not look like a KRaft file with a line
-// missing: such a one is for its writer to mend.
+// needsRoles is true for a file without process.roles, unless it speaks of controllers: such a one is
+// a KRaft file with a line missing, which is for its writer to mend.
 func needsRoles(static map[string]setting) bool {
-	if _, has := static[ProcessRoles]; has {
-		return false
-	}
-	if _, old := static[zookeeperConnect]; old {
-		return true
-	}
-	for _, name := range []string{ControllerQuorumVoters, ControllerQuorumBootstrapServers, ControllerListenerNames} {
-		if _, kraft := static[name]; kraft {
-			return false
-		}
-	}
-	return true
+	return !setAny(static, ProcessRoles, ControllerQuorumVoters, ControllerQuorumBootstrapServers, ControllerListenerNames)
 }
 
 // listenAsAdvertised gives a node that is configured by environment alone, and told only what to

@@ -15,3 +15,5 @@
 // value that cannot be, and a setting without effect are each said aloud, with
 // file and line.
 package config
+
+//go:generate go test . -run TestDocumentationIsFresh -update
