@@ -210,7 +210,7 @@ func (b *Broker) autoCreate(r *server.Request, topics []string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), autoCreateTimeout)
 	defer cancel()
-	resp, err := b.controller.Call(ctx, principal(r), req)
+	resp, err := b.controller.Call(ctx, r.Conn.Principal(), req)
 	if err != nil {
 		b.logger.Warn("cannot create topics that a client asked for", "topics", topics, "client", r.ClientID, "cause", err)
 		return

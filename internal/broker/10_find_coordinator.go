@@ -3,7 +3,6 @@ package broker
 import (
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
-	"github.com/moldau-stream/moldau/internal/storage"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -80,9 +79,9 @@ func (b *Broker) coordinator(r *server.Request, kind int8, key string) kmsg.Find
 	if !b.allowedGroup(r, security.OperationDescribe, key) {
 		return fail(kerr.GroupAuthorizationFailed, "")
 	}
-	tp := storage.TopicPartition{Topic: offsetsTopic, Partition: b.groups.PartitionFor(key)}
-	p := partitionOf(b.Image(), tp)
-	if p == nil || p.Leader < 0 {
+	partition, exists := b.groups.PartitionFor(key)
+	p := b.Image().Partition(offsetsTopic, partition)
+	if !exists || p == nil || p.Leader < 0 {
 		return fail(kerr.CoordinatorNotAvailable, "")
 	}
 	e, ok := b.endpoint(p.Leader, r.Conn.Listener())

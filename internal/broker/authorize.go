@@ -8,7 +8,7 @@ import (
 // who is the authorizer's view of a request.
 func who(r *server.Request) security.RequestContext {
 	return security.RequestContext{
-		Principal: principal(r), Host: r.Conn.RemoteHost(), Listener: r.Conn.Listener(),
+		Principal: r.Conn.Principal(), Host: r.Conn.RemoteHost(), Listener: r.Conn.Listener(),
 		ClientID: r.ClientID, RequestKey: r.Key,
 	}
 }
@@ -38,10 +38,4 @@ func (b *Broker) allowedCluster(r *server.Request, op security.Operation) bool {
 // operations is the bit set of what the request may do to a resource.
 func (b *Broker) operations(r *server.Request, t security.ResourceType, name string) int32 {
 	return security.AuthorizedOperations(b.authorizer, who(r), t, name)
-}
-
-// principal is who asks.
-func principal(r *server.Request) security.Principal {
-	p := r.Conn.Principal()
-	return security.Principal{Type: p.Type, Name: p.Name}
 }

@@ -22,7 +22,7 @@ func (b *Broker) forward(r *server.Request, req kmsg.Request, timeout time.Durat
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
-		resp, err := b.controller.Call(ctx, principal(r), req)
+		resp, err := b.controller.Call(ctx, r.Conn.Principal(), req)
 		if err == nil {
 			then(resp)
 			return

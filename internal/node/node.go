@@ -170,7 +170,7 @@ func (n *Node) buildBroker() {
 		NodeID: n.id, Logs: n.logs, Clock: n.o.Clock, Logger: n.o.Logger, FlushAcks: flush,
 		TopicConfig: n.topicConfig, OnHighWatermark: n.onHighWatermark, OnRole: n.onRole, OnDeleted: n.onDeleted,
 	})
-	n.groups = group.NewService(groupConfig(n))
+	n.groups = n.buildGroups()
 	n.broker = broker.New(broker.Config{
 		NodeID: n.id, ClusterID: n.clusterID, Settings: s, Clock: n.o.Clock, Logger: n.o.Logger,
 		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Controller: controllerLink{n.quorum},

@@ -23,8 +23,8 @@ type Config struct {
 	OnHighWatermark func(tp storage.TopicPartition, leaderEpoch int32, hw int64)
 	// OnRole is told when this broker begins or stops to lead a partition, after the partition serves. May be nil.
 	OnRole func(tp storage.TopicPartition, leaderEpoch int32, leads bool)
-	// OnDeleted is told of topics that are gone, before their logs go. May be nil.
-	OnDeleted func(topics []string)
+	// OnDeleted is told of topics that are gone from the cluster. May be nil.
+	OnDeleted func(topics []*meta.Topic)
 }
 
 // TopicConfig is what a topic's settings mean to its partitions.
@@ -43,7 +43,7 @@ type Manager struct {
 	topicConfig     func(*meta.Image, string) TopicConfig
 	onHighWatermark func(storage.TopicPartition, int32, int64)
 	onRole          func(storage.TopicPartition, int32, bool)
-	onDeleted       func([]string)
+	onDeleted       func([]*meta.Topic)
 
 	mu         sync.RWMutex
 	partitions map[storage.TopicPartition]*Partition

@@ -108,9 +108,7 @@ func (m *Manager) ensurePartition(tp storage.TopicPartition, id [16]byte) *Parti
 
 // deleteTopics stops the partitions of topics that are gone and deletes their logs.
 func (m *Manager) deleteTopics(topics []*meta.Topic) {
-	var names []string
 	for _, t := range topics {
-		names = append(names, t.Name)
 		for _, p := range m.partitionsOf(t.ID) {
 			m.dropPartition(p.tp, t.ID)
 		}
@@ -118,8 +116,8 @@ func (m *Manager) deleteTopics(topics []*meta.Topic) {
 		delete(m.byID, t.ID)
 		m.mu.Unlock()
 	}
-	if len(names) > 0 && m.onDeleted != nil {
-		m.onDeleted(names)
+	if len(topics) > 0 && m.onDeleted != nil {
+		m.onDeleted(topics)
 	}
 }
 
