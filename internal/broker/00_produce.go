@@ -20,6 +20,9 @@ const adminClientID = "__admin_client"
 // magicAt is where the format's version lies in a batch, and lay in the formats before it.
 const magicAt = 16
 
+// errOldMagic is a batch of a format that Kafka has given up.
+var errOldMagic = fmt.Errorf("%w: old message format", storage.ErrInvalidRecord)
+
 // firstZstdProduce is the first version whose clients know zstd (KIP-110).
 const firstZstdProduce = 7
 
@@ -116,7 +119,7 @@ func checkRecords(b []byte, version int16) error {
 	case len(b) == 0:
 		return invalid("Produce requests with version %d must have at least one record batch per partition", version)
 	case len(b) > magicAt && b[magicAt] < record.Magic:
-		return invalid("Produce requests with version %d are only allowed to contain record batches with magic version 2", version)
+		return fmt.Errorf("%w: Produce requests with version %d are only allowed to contain record batches with magic version 2", errOldMagic, version)
 	}
 	batch, rest, err := record.Next(b)
 	if err != nil {

@@ -217,6 +217,9 @@ func (s *fetchSessions) count() (sessions, partitions int) {
 	return len(all), partitions
 }
 
+// FetchSessions is how many fetch sessions there are, and how many partitions they name.
+func (b *Broker) FetchSessions() (sessions, partitions int) { return b.sessions.count() }
+
 // nextSessionEpoch wraps to 1: 0 begins a session.
 func nextSessionEpoch(epoch int32) int32 {
 	if epoch == math.MaxInt32 {

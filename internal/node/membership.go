@@ -224,7 +224,7 @@ func (m *membership) stop() {
 }
 
 func (m *membership) call(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	return controllerLink{m.n.quorum}.Call(ctx, self, req)
+	return controllerLink{m.n}.Call(ctx, self, req)
 }
 
 func (m *membership) after(d time.Duration) <-chan struct{} {

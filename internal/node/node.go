@@ -59,6 +59,10 @@ type Node struct {
 	admin    *obs.Admin
 	member   *membership
 
+	failOnce sync.Once
+	failed   chan struct{} // closed when the node cannot go on; failure says why
+	failure  error
+
 	stopOnce sync.Once
 	stopErr  error
 }
@@ -70,7 +74,7 @@ type Node struct {
 // quorum, whose log says what this broker holds; then the broker registers, and
 // only when it is unfenced are connections taken.
 func Start(ctx context.Context, o Options) (n *Node, err error) {
-	n = &Node{o: o, id: o.Settings.NodeNumber()}
+	n = &Node{o: o, id: o.Settings.NodeNumber(), failed: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			n.abandon()
@@ -87,7 +91,7 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 		return n, err
 	}
 	if err := n.startQuorum(); err != nil {
-		return n, err
+		return n, fmt.Errorf("cannot open the metadata log in %s: %w", o.Settings.MetadataDir(), err)
 	}
 	n.buildBroker()
 	handler.set(n.broker)
@@ -152,16 +156,6 @@ func (n *Node) openDisks() error {
 	return err
 }
 
-// startQuorum opens the metadata log and waits until its leader is known.
-func (n *Node) startQuorum() error {
-	q, err := quorum.Start(quorumConfig(n.o, n.id, n.clusterID, n.logs))
-	if err != nil {
-		return fmt.Errorf("cannot open the metadata log in %s: %w", n.o.Settings.MetadataDir(), err)
-	}
-	n.quorum = q
-	return nil
-}
-
 // buildBroker joins replica manager, group coordinator and handlers.
 func (n *Node) buildBroker() {
 	s := n.o.Settings
@@ -173,7 +167,7 @@ func (n *Node) buildBroker() {
 	n.groups = n.buildGroups()
 	n.broker = broker.New(broker.Config{
 		NodeID: n.id, ClusterID: n.clusterID, Settings: s, Clock: n.o.Clock, Logger: n.o.Logger,
-		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Controller: controllerLink{n.quorum},
+		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Controller: controllerLink{n},
 		Authorizer: security.AllowAll{}, Metrics: broker.NewMetrics(n.registry),
 	})
 }
@@ -188,8 +182,15 @@ func (n *Node) join(ctx context.Context) error {
 // publish applies an image to this broker and then shows it to requests.
 func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	n.replicas.ApplyMetadata(img, delta)
+	n.broker.SetSettings(n.settings(img))
 	n.broker.SetImage(img)
 }
+
+// Failed is closed when the node cannot go on; Err says why.
+func (n *Node) Failed() <-chan struct{} { return n.failed }
+
+// Err is why the node cannot go on. It may be asked when Failed is closed.
+func (n *Node) Err() error { return n.failure }
 
 // Addr is the address that a listener is bound to.
 func (n *Node) Addr(listener string) net.Addr { return n.server.Addr(listener) }

@@ -21,7 +21,8 @@ type Config struct {
 	TopicConfig func(img *meta.Image, topic string) TopicConfig
 	// OnHighWatermark is told of each move of a led partition's high watermark; no lock is held. May be nil.
 	OnHighWatermark func(tp storage.TopicPartition, leaderEpoch int32, hw int64)
-	// OnRole is told when this broker begins or stops to lead a partition, after the partition serves. May be nil.
+	// OnRole is told when this broker leads a partition since leaderEpoch, after the partition serves, or that
+	// another does since leaderEpoch, which is -1 when the partition is gone. May be nil.
 	OnRole func(tp storage.TopicPartition, leaderEpoch int32, leads bool)
 	// OnDeleted is told of topics that are gone from the cluster. May be nil.
 	OnDeleted func(topics []*meta.Topic)

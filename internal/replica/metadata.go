@@ -168,7 +168,7 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig, dir [16]byte) 
 		}
 		p.log = log
 	}
-	wasLeader, oldEpoch := p.role == Leader, p.leaderEpoch
+	wasLeader := p.role == Leader
 	p.replicas, p.isr, p.minISR = want.Replicas, want.ISR, cfg.MinISR
 	p.partitionEpoch, p.leaderID = want.PartitionEpoch, want.Leader
 	leads := want.Leader == p.m.nodeID
@@ -188,9 +188,11 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig, dir [16]byte) 
 
 	if wasLeader && (!leads || newTerm) {
 		p.failWaits(ErrNotLeader)
-		p.m.tellRole(p.tp, oldEpoch, false)
 	}
 	if !leads {
+		if wasLeader {
+			p.m.tellRole(p.tp, epoch, false)
+		}
 		return
 	}
 	p.tryAdvance()
@@ -213,12 +215,12 @@ func (p *Partition) configure(cfg TopicConfig) {
 // resign ends the partition's life on this broker.
 func (p *Partition) resign() {
 	p.lead.Lock()
-	wasLeader, epoch := p.role == Leader, p.leaderEpoch
+	wasLeader := p.role == Leader
 	p.role, p.log = Offline, nil
 	p.lead.Unlock()
 	p.failWaits(ErrUnknownTopicOrPartition)
 	if wasLeader {
-		p.m.tellRole(p.tp, epoch, false)
+		p.m.tellRole(p.tp, -1, false)
 	}
 }
 
