@@ -112,6 +112,23 @@ func Next(b []byte) (batch Batch, rest []byte, err error) {
 	return Batch(b[:size:size]), b[size:], nil
 }
 
+// Peek reads a batch's header from bytes that may end before the batch does: header has
+// HeaderBytes bytes, whose accessors work but not those that look at the records, and
+// size is that of the whole batch.
+func Peek(b []byte) (header Batch, size int64, err error) {
+	if len(b) < HeaderBytes {
+		return nil, 0, fmt.Errorf("%w: %d bytes are no header", ErrTruncated, len(b))
+	}
+	length := int64(int32(binary.BigEndian.Uint32(b[offBatchLength:])))
+	if length < HeaderBytes-LengthPrefixBytes {
+		return nil, 0, fmt.Errorf("%w: its length field is %d, the smallest is %d", ErrCorrupt, length, HeaderBytes-LengthPrefixBytes)
+	}
+	if b[offMagic] != Magic {
+		return nil, 0, fmt.Errorf("%w: magic %d", ErrUnsupportedMagic, int8(b[offMagic]))
+	}
+	return Batch(b[:HeaderBytes:HeaderBytes]), length + LengthPrefixBytes, nil
+}
+
 // Validate checks sizes, magic and checksum.
 func (b Batch) Validate() error {
 	batch, rest, err := Next(b)

@@ -1,0 +1,272 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"path"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/clock"
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// env is what the logs of a directory share.
+type env struct {
+	fs     vfs.FS
+	clock  clock.Clock
+	logger *slog.Logger
+	files  *fileCache
+	syncer *syncer
+	// after runs fn later; the manager's stops with it.
+	after func(d time.Duration, fn func())
+	// pointLowered makes it durable that a log's recovery point has gone down.
+	pointLowered func() error
+	// startAdvanced makes it durable that records were deleted below a log's start.
+	startAdvanced func() error
+}
+
+// Log is one partition's log. It is safe for concurrent use; appends are serialised inside.
+type Log struct {
+	tp  TopicPartition
+	dir string
+	env *env
+	cfg atomic.Pointer[LogConfig]
+
+	// appendMu serialises everything that changes the log, and is held over its I/O.
+	appendMu sync.Mutex
+	// mu guards what is in memory, for moments. What it guards is changed only by who
+	// holds appendMu too (flags of a segment's durability excepted), so the holder
+	// of appendMu may read without mu.
+	mu          sync.RWMutex
+	segments    []*segment // in order of base, never empty; the last is active
+	producers   producers
+	epochs      epochCache
+	truncations int64 // how often the tail was cut, so that a sync that ran meanwhile knows
+	topicID     [16]byte
+	topicIDFile bool // partition.metadata may not be on the disk
+	dirDirty    bool // the directory's own name may not be
+
+	// Changed under mu, read without. Always logStart <= hw <= leo and synced <= leo.
+	logStart, hw, leo, synced atomic.Int64
+	// unstable is the first offset of an undecided transaction, or MaxInt64.
+	unstable atomic.Int64
+
+	lastSnapshot int64 // offset of the newest producer snapshot, -1 for none; owned by the holder of appendMu
+
+	changed atomic.Bool           // something was written since the log was opened in order
+	failure atomic.Pointer[error] // why the log takes no more appends
+	closed  atomic.Bool
+
+	flushMu  sync.Mutex // one sync of this log at a time, held over it
+	waitMu   sync.Mutex
+	waiters  []syncWaiter // guarded by waitMu
+	enqueued bool         // guarded by the syncer's mu
+	timerSet atomic.Bool  // a flush by flush.ms is due
+
+	marks marks
+
+	// Scratch of an append, owned by the holder of appendMu.
+	aborted []AbortedTxn
+}
+
+// TopicPartition is the partition the log belongs to.
+func (l *Log) TopicPartition() TopicPartition { return l.tp }
+
+// Dir is the partition's directory.
+func (l *Log) Dir() string { return l.dir }
+
+// LogDir is the log directory that the partition's directory lies in.
+func (l *Log) LogDir() string { return path.Dir(l.dir) }
+
+// TopicID is the topic's id; zero when it is not known.
+func (l *Log) TopicID() [16]byte {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.topicID
+}
+
+// LogStartOffset is the first offset that can be read.
+func (l *Log) LogStartOffset() int64 { return l.logStart.Load() }
+
+// LogEndOffset is the offset that the next record will get.
+func (l *Log) LogEndOffset() int64 { return l.leo.Load() }
+
+// FlushedOffset is the recovery point: everything below it is on the disk.
+func (l *Log) FlushedOffset() int64 { return l.synced.Load() }
+
+// HighWatermark is the offset up to which records are committed.
+func (l *Log) HighWatermark() int64 { return l.hw.Load() }
+
+// LastStableOffset is the high watermark, or the start of the first undecided transaction below it.
+func (l *Log) LastStableOffset() int64 { return min(l.hw.Load(), l.unstable.Load()) }
+
+// SetHighWatermark sets the high watermark, brought into the log's range.
+func (l *Log) SetHighWatermark(hw int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.setHighWatermarkLocked(hw)
+}
+
+func (l *Log) setHighWatermarkLocked(hw int64) {
+	hw = max(l.logStart.Load(), min(hw, l.leo.Load()))
+	l.hw.Store(hw)
+	if len(l.producers.unreplicated) > 0 {
+		l.producers.highWatermarkMoved(hw)
+	}
+	l.unstable.Store(l.producers.firstUnstable())
+}
+
+// Config is the log's configuration.
+func (l *Log) Config() LogConfig { return *l.cfg.Load() }
+
+func (l *Log) config() *LogConfig { return l.cfg.Load() }
+
+// SetConfig replaces the log's configuration; it counts from the next append on.
+func (l *Log) SetConfig(cfg LogConfig) { l.cfg.Store(&cfg) }
+
+// Size is the size of all segments' records in bytes.
+func (l *Log) Size() int64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	var n int64
+	for _, s := range l.segments {
+		n += s.size
+	}
+	return n
+}
+
+// NumSegments is how many segments the log has.
+func (l *Log) NumSegments() int {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return len(l.segments)
+}
+
+// ActiveProducers is what the log remembers of idempotent producers, in no order.
+func (l *Log) ActiveProducers() []ProducerState {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	out := make([]ProducerState, 0, len(l.producers.byID))
+	for _, p := range l.producers.byID {
+		out = append(out, ProducerState{ProducerID: p.id, ProducerEpoch: p.epoch, LastSequence: p.lastSeq(),
+			LastTimestampMs: p.lastTimestampMs, CoordinatorEpoch: p.coordinatorEpoch, CurrentTxnStartOffset: p.txnFirstOffset})
+	}
+	return out
+}
+
+// ExpireProducers forgets producers that have been silent since before a time.
+func (l *Log) ExpireProducers(beforeMs int64) int {
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.producers.expire(beforeMs)
+}
+
+// LatestEpoch is the newest leader epoch the log knows.
+func (l *Log) LatestEpoch() (int32, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.epochs.latest()
+}
+
+// EpochForOffset is the leader epoch that a record was written in.
+func (l *Log) EpochForOffset(offset int64) (int32, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.epochs.epochFor(offset)
+}
+
+// EndOffsetForEpoch is the largest known epoch not above the given one, and where it ends.
+func (l *Log) EndOffsetForEpoch(epoch int32) EpochEndOffset {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.epochs.endOffset(epoch, l.leo.Load())
+}
+
+// AssignEpochStart notes that a leader epoch begins at an offset, usually the log's end.
+func (l *Log) AssignEpochStart(epoch int32, start int64) {
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.epochs.assign(epoch, start)
+}
+
+// saveEpochs brings the leader-epoch checkpoint up to date. appendMu is held.
+func (l *Log) saveEpochs() error {
+	l.mu.Lock()
+	dirty, data := l.epochs.dirty, []byte(nil)
+	if dirty {
+		data = l.epochs.encode()
+		l.epochs.dirty = false
+	}
+	l.mu.Unlock()
+	if !dirty {
+		return nil
+	}
+	if err := vfs.WriteFileAtomic(l.env.fs, path.Join(l.dir, leaderEpochFile), data); err != nil {
+		l.mu.Lock()
+		l.epochs.dirty = true
+		l.mu.Unlock()
+		return fmt.Errorf("cannot save the leader epochs of %s: %w", l.tp, err)
+	}
+	return nil
+}
+
+// SetTopicID notes the topic's id in a log that does not know one yet.
+func (l *Log) SetTopicID(id [16]byte) error {
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	l.mu.RLock()
+	have := l.topicID
+	l.mu.RUnlock()
+	if have == id {
+		return nil
+	}
+	if have != ([16]byte{}) {
+		return fmt.Errorf("%w: %s belongs to topic id %s, not to %s", ErrInconsistentTopicID, l.dir, encodeUUID(have), encodeUUID(id))
+	}
+	if err := l.writeTopicID(id); err != nil {
+		return fmt.Errorf("cannot note the topic id of %s: %w", l.tp, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.topicID, l.topicIDFile = id, true
+	return nil
+}
+
+// Err is why the log takes no more appends, or nil.
+func (l *Log) Err() error {
+	if e := l.failure.Load(); e != nil {
+		return *e
+	}
+	if l.closed.Load() {
+		return fmt.Errorf("%w: %s", ErrClosed, l.tp)
+	}
+	return nil
+}
+
+// fail marks the log: its disk can no longer be trusted to keep what is appended.
+// The first reason sticks.
+func (l *Log) fail(cause error) error {
+	if errors.Is(cause, errGone) || errors.Is(cause, ErrClosed) {
+		return cause
+	}
+	err := fmt.Errorf("%w: %s takes no more appends: %w", ErrStorage, l.tp, cause)
+	if l.failure.CompareAndSwap(nil, &err) {
+		l.env.logger.Error("log has failed", "partition", l.tp.String(), "dir", l.dir, "err", cause)
+	}
+	return err
+}
+
+func (l *Log) nowMs() int64 { return clock.Millis(l.env.clock.Now()) }
+
+func (l *Log) active() *segment { return l.segments[len(l.segments)-1] }
+
+// noUnstable is unstable's value when all transactions are decided.
+const noUnstable = math.MaxInt64

@@ -1,0 +1,303 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/clock"
+	"github.com/moldau-stream/moldau/internal/record"
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// LogOptions say how to open a log that no manager owns, as the metadata log is.
+type LogOptions struct {
+	FS             vfs.FS
+	Clock          clock.Clock
+	Logger         *slog.Logger // nil for none
+	Dir            string       // the partition's directory, made if it is missing
+	TopicPartition TopicPartition
+	TopicID        [16]byte // noted in a directory that has none
+	Config         LogConfig
+	LogStartOffset int64
+	// Clean says that the log was closed in order, so that nothing is to be checked.
+	Clean bool
+	// RecoveryPoint is what is known to be on the disk; only consulted without Clean. 0 has everything checked.
+	RecoveryPoint int64
+	HighWatermark int64
+	MaxOpenFiles  int // 0 for the default
+}
+
+// OpenLog opens a log on its own, with a descriptor cache and a syncer of its own.
+// Close it with Log.Close.
+func OpenLog(o LogOptions) (*Log, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	nothing := func() error { return nil }
+	e := &env{fs: o.FS, clock: o.Clock, logger: o.Logger, files: newFileCache(o.MaxOpenFiles), syncer: newSyncer(),
+		after:        func(d time.Duration, fn func()) { o.Clock.AfterFunc(d, fn) },
+		pointLowered: nothing, startAdvanced: nothing}
+	if err := e.fs.MkdirAll(o.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("cannot create %s: %w", o.Dir, err)
+	}
+	l, err := openLog(e, openState{tp: o.TopicPartition, dir: o.Dir, cfg: o.Config, logStart: o.LogStartOffset,
+		clean: o.Clean, recoveryPoint: o.RecoveryPoint, highWatermark: o.HighWatermark})
+	if err == nil && o.TopicID != ([16]byte{}) {
+		if err = l.SetTopicID(o.TopicID); err != nil {
+			_ = l.Close(false) // the error that matters is err
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// openState is what the checkpoints say of a log that is to be opened.
+type openState struct {
+	tp            TopicPartition
+	dir           string
+	cfg           LogConfig
+	clean         bool
+	logStart      int64
+	recoveryPoint int64 // -1 when the checkpoint does not name the log
+	highWatermark int64
+}
+
+// opener opens one log.
+type opener struct {
+	*Log
+	st      openState
+	missing map[int64]bool // segments without one of their index files
+	scanned int64          // everything from here on was checked; MaxInt64 when nothing was
+}
+
+func openLog(e *env, st openState) (*Log, error) {
+	l := &Log{tp: st.tp, dir: st.dir, env: e, dirDirty: !st.clean}
+	l.changed.Store(!st.clean)
+	l.cfg.Store(&st.cfg)
+	o := &opener{Log: l, st: st, missing: map[int64]bool{}, scanned: noUnstable}
+	if err := o.open(); err != nil {
+		for _, s := range l.segments {
+			s.forget()
+		}
+		return nil, fmt.Errorf("cannot open the log of %s in %s: %w", st.tp, st.dir, err)
+	}
+	return l, nil
+}
+
+func (o *opener) open() error {
+	var err error
+	var named bool
+	if o.topicID, named, err = readPartitionMetadata(o.env.fs, o.dir); err != nil {
+		return err
+	}
+	o.topicIDFile = named && !o.st.clean
+	if err := o.findSegments(); err != nil {
+		return err
+	}
+	if err := o.loadEpochs(); err != nil {
+		return err
+	}
+	end, err := o.recover()
+	if err != nil {
+		return err
+	}
+	if o.st.logStart > end {
+		// The records between were lost, or cut on purpose; offsets must not be given twice.
+		o.env.logger.Warn("log ends before its start offset, it begins anew", "partition", o.tp.String(), "end", end, "start", o.st.logStart)
+		if end, err = o.beginAt(o.st.logStart); err != nil {
+			return err
+		}
+	}
+	start := max(o.st.logStart, o.segments[0].base)
+	o.logStart.Store(start)
+	o.leo.Store(end)
+	o.synced.Store(end)
+	if !o.st.clean {
+		o.synced.Store(min(max(o.st.recoveryPoint, 0), end))
+	}
+	o.epochs.truncateFromEnd(end)
+	o.epochs.truncateFromStart(start)
+	if err := o.loadProducers(end, o.scanned); err != nil {
+		return err
+	}
+	if err := o.removeStraySnapshots(); err != nil {
+		return err
+	}
+	o.hw.Store(start)
+	o.SetHighWatermark(o.st.highWatermark)
+	return nil
+}
+
+// beginAt replaces all segments by an empty one.
+func (o *opener) beginAt(offset int64) (int64, error) {
+	for _, s := range o.segments {
+		if err := o.removeSegment(s); err != nil {
+			return 0, err
+		}
+	}
+	s, err := createSegment(o.Log, offset)
+	if err != nil {
+		return 0, err
+	}
+	o.segments = []*segment{s}
+	return offset, nil
+}
+
+// findSegments lists the directory, ends what a stop has left half done, and makes
+// the first segment of a new log.
+func (o *opener) findSegments() error {
+	if err := o.finishSwaps(); err != nil {
+		return err
+	}
+	entries, err := o.env.fs.ReadDir(o.dir)
+	if err != nil {
+		return err
+	}
+	have := map[string]fs.DirEntry{}
+	for _, e := range entries {
+		have[e.Name()] = e
+	}
+	for _, e := range entries {
+		name := e.Name()
+		switch suffix := path.Ext(name); suffix {
+		case logSuffix:
+			if err := o.addSegment(e, have); err != nil {
+				return err
+			}
+		case indexSuffix, timeIndexSuffix, txnIndexSuffix:
+			if _, ok := have[strings.TrimSuffix(name, suffix)+logSuffix]; !ok {
+				if err := o.env.fs.Remove(path.Join(o.dir, name)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	slices.SortFunc(o.segments, func(a, b *segment) int { return int(min(1, max(-1, a.base-b.base))) })
+	if len(o.segments) > 0 {
+		return nil
+	}
+	s, err := createSegment(o.Log, max(o.st.logStart, 0))
+	if err != nil {
+		return err
+	}
+	o.segments = []*segment{s}
+	return nil
+}
+
+func (o *opener) addSegment(e fs.DirEntry, have map[string]fs.DirEntry) error {
+	stem := strings.TrimSuffix(e.Name(), logSuffix)
+	base, err := strconv.ParseInt(stem, 10, 64)
+	if err != nil || base < 0 || segmentName(base) != stem {
+		return fmt.Errorf("%s is not the name of a segment", e.Name())
+	}
+	info, err := e.Info()
+	if err != nil {
+		return err
+	}
+	s := newSegment(o.Log, base)
+	s.size = info.Size()
+	s.abortedLoaded = have[stem+txnIndexSuffix] == nil
+	for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
+		if have[stem+suffix] == nil {
+			o.missing[base] = true
+		}
+	}
+	o.segments = append(o.segments, s)
+	return nil
+}
+
+// finishSwaps removes what was on its way out and ends a replacement of segments:
+// a .swap file is whole and takes the place of the segments that it covers, a
+// .cleaned file is not whole.
+func (o *opener) finishSwaps() error {
+	entries, err := o.env.fs.ReadDir(o.dir)
+	if err != nil {
+		return err
+	}
+	var swaps []string
+	for _, e := range entries {
+		name := path.Join(o.dir, e.Name())
+		switch path.Ext(e.Name()) {
+		case deletedSuffix, cleanedSuffix, ".tmp":
+			if err := o.env.fs.Remove(name); err != nil {
+				return err
+			}
+		case swapSuffix:
+			swaps = append(swaps, strings.TrimSuffix(name, swapSuffix))
+		}
+	}
+	for _, name := range swaps {
+		if path.Ext(name) == logSuffix {
+			if err := o.removeCovered(name); err != nil {
+				return err
+			}
+		}
+	}
+	for _, name := range swaps {
+		if err := o.env.fs.Rename(name+swapSuffix, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeCovered removes the segments that a .swap file replaces: those that begin within its offsets.
+func (o *opener) removeCovered(name string) error {
+	f, err := o.env.fs.OpenFile(name+swapSuffix, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // opened for reading only
+	size, err := f.Size()
+	if err != nil {
+		return err
+	}
+	from, err := strconv.ParseInt(strings.TrimSuffix(path.Base(name), logSuffix), 10, 64)
+	if err != nil {
+		return fmt.Errorf("%s is not the name of a segment", name)
+	}
+	end := from + 1
+	if _, bad, err := scanBatches(f, 0, size, func(b record.Batch, _ int64) error { end = b.NextOffset(); return nil }); err != nil || bad != nil {
+		return errors.Join(err, bad)
+	}
+	entries, err := o.env.fs.ReadDir(o.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		stem, ext := strings.TrimSuffix(e.Name(), path.Ext(e.Name())), path.Ext(e.Name())
+		base, err := strconv.ParseInt(stem, 10, 64)
+		if err != nil || base < from || base >= end || ext != logSuffix && ext != indexSuffix && ext != timeIndexSuffix && ext != txnIndexSuffix {
+			continue
+		}
+		if err := o.env.fs.Remove(path.Join(o.dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o *opener) loadEpochs() error {
+	name := path.Join(o.dir, leaderEpochFile)
+	data, err := vfs.ReadFile(o.env.fs, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", name, err)
+	}
+	if o.epochs.entries, err = parseEpochs(data); err != nil {
+		return fmt.Errorf("cannot read %s: %w", name, err)
+	}
+	return nil
+}

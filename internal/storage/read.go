@@ -1,0 +1,350 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+	"sync/atomic"
+
+	"github.com/moldau-stream/moldau/internal/record"
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// Slice is a range of one segment's file that holds whole batches. The file stays
+// open until Release, also when the segment is deleted meanwhile.
+type Slice struct {
+	File     vfs.File // nil when Len is 0
+	Pos, Len int64
+	// FirstOffset is the offset that was asked for; the first batch may begin before it.
+	FirstOffset int64
+	// NextOffset is where to go on reading.
+	NextOffset int64
+
+	seg      *segment
+	released atomic.Bool
+}
+
+// Release lets the file go. It may be called more than once.
+func (s *Slice) Release() {
+	if s.seg != nil && s.released.CompareAndSwap(false, true) {
+		s.seg.release(kindLog)
+	}
+}
+
+// Bytes reads the range into memory.
+func (s *Slice) Bytes() ([]byte, error) {
+	b := make([]byte, s.Len)
+	if s.Len == 0 {
+		return b, nil
+	}
+	if _, err := s.File.ReadAt(b, s.Pos); err != nil {
+		return nil, fmt.Errorf("cannot read %d bytes of %s at %d: %w", s.Len, s.File.Name(), s.Pos, err)
+	}
+	return b, nil
+}
+
+// view is a segment as it is at one moment.
+type view struct {
+	seg  *segment
+	size int64
+	end  int64 // offset after the segment
+	last bool
+}
+
+// Read finds whole batches from the one that holds offset from on, all of whose
+// offsets are below upTo: as many as fit into maxBytes, or, with minOneBatch, the
+// first one however large it is. Len is 0 when there is nothing to read.
+func (l *Log) Read(from int64, maxBytes int, upTo int64, minOneBatch bool) (*Slice, error) {
+	for {
+		s, err := l.tryRead(from, int64(maxBytes), upTo, minOneBatch)
+		if errors.Is(err, errGone) && !l.closed.Load() {
+			continue // retention overtook it: look again
+		}
+		if errors.Is(err, errGone) {
+			return nil, fmt.Errorf("%w: %s", ErrClosed, l.tp)
+		}
+		return s, err
+	}
+}
+
+func (l *Log) tryRead(from, maxBytes, upTo int64, minOneBatch bool) (*Slice, error) {
+	if start, end := l.logStart.Load(), l.leo.Load(); from < start || from > end {
+		return nil, fmt.Errorf("%w: offset %d of %s, which has [%d, %d)", ErrOffsetOutOfRange, from, l.tp, start, end)
+	}
+	for at := from; at < upTo; {
+		v, ok := l.viewAt(at)
+		if !ok {
+			break
+		}
+		s, err := l.readSegment(v, from, maxBytes, upTo, minOneBatch)
+		if s != nil || err != nil {
+			return s, err
+		}
+		if v.last {
+			break
+		}
+		at = v.end // compaction has left nothing in this segment
+	}
+	return &Slice{FirstOffset: from, NextOffset: from}, nil
+}
+
+// viewAt is the segment that offset lies in; ok is false at the log's end.
+func (l *Log) viewAt(offset int64) (view, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	leo := l.leo.Load()
+	if offset >= leo {
+		return view{}, false
+	}
+	i := sort.Search(len(l.segments), func(i int) bool { return l.segments[i].base > offset })
+	return l.viewLocked(max(i-1, 0)), true
+}
+
+func (l *Log) viewLocked(i int) view {
+	v := view{seg: l.segments[i], size: l.segments[i].size, end: l.leo.Load(), last: i == len(l.segments)-1}
+	if !v.last {
+		v.end = l.segments[i+1].base
+	}
+	return v
+}
+
+func (l *Log) views() []view {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	out := make([]view, len(l.segments))
+	for i := range l.segments {
+		out[i] = l.viewLocked(i)
+	}
+	return out
+}
+
+// readSegment is Read within one segment; nil when from is behind its last batch.
+func (l *Log) readSegment(v view, from, maxBytes, upTo int64, minOneBatch bool) (*Slice, error) {
+	f, err := v.seg.acquire(kindLog)
+	if err != nil {
+		return nil, err
+	}
+	s := &Slice{File: f, FirstOffset: from, NextOffset: from, seg: v.seg}
+	err = l.measure(s, v, maxBytes, upTo, minOneBatch)
+	if s.Len > 0 && err == nil {
+		l.marks.read(v.seg, s.NextOffset, s.Pos+s.Len)
+		return s, nil
+	}
+	beyond := s.Pos >= v.size
+	s.Release()
+	if err != nil || beyond {
+		return nil, err
+	}
+	return &Slice{FirstOffset: from, NextOffset: from}, nil
+}
+
+// measure finds where the slice begins and how long it is.
+func (l *Log) measure(s *Slice, v view, maxBytes, upTo int64, minOneBatch bool) (err error) {
+	if s.Pos, err = l.locate(v, s.File, s.FirstOffset); err != nil || s.Pos >= v.size {
+		return err
+	}
+	end, next := v.size, v.end
+	if upTo < v.end {
+		if end, err = l.locate(v, s.File, upTo); err != nil {
+			return err
+		}
+		next = upTo
+	}
+	if end-s.Pos > maxBytes {
+		if end, next, err = l.fit(v, s.File, s.Pos, end, maxBytes, minOneBatch); err != nil {
+			return err
+		}
+	}
+	if end > s.Pos {
+		s.Len, s.NextOffset = end-s.Pos, next
+	}
+	return nil
+}
+
+// locate is the position of the first batch that ends at or after offset, or the segment's size.
+func (l *Log) locate(v view, f vfs.File, offset int64) (int64, error) {
+	if offset <= v.seg.base {
+		return 0, nil
+	}
+	if offset >= v.end {
+		return v.size, nil
+	}
+	if pos, ok := l.marks.find(v.seg, offset); ok && pos <= v.size {
+		return pos, nil
+	}
+	rel := offset - v.seg.base
+	e, _, err := v.seg.floor(func(e offsetEntry) bool { return int64(e.rel) <= rel })
+	if err != nil {
+		return 0, err
+	}
+	h := walkHeaders(f, v.size)
+	defer h.close()
+	pos := int64(e.pos)
+	for pos < v.size {
+		b, size, err := h.at(pos)
+		if err != nil {
+			return 0, err
+		}
+		if b.LastOffset() >= offset {
+			return pos, nil
+		}
+		pos += size
+	}
+	return pos, nil
+}
+
+// fit is the end of the last whole batch within maxBytes of pos, and the offset after it.
+func (l *Log) fit(v view, f vfs.File, pos, end, maxBytes int64, minOneBatch bool) (int64, int64, error) {
+	limit := min(pos+max(maxBytes, 0), end)
+	e, ok, err := v.seg.floor(func(e offsetEntry) bool { return int64(e.pos) <= limit })
+	if err != nil {
+		return 0, 0, err
+	}
+	at := pos
+	if ok {
+		at = max(at, int64(e.pos))
+	}
+	h := walkHeaders(f, end)
+	defer h.close()
+	for at < end {
+		b, size, err := h.at(at)
+		if err != nil {
+			return 0, 0, err
+		}
+		if at+size > limit {
+			if at == pos && minOneBatch {
+				return at + size, b.NextOffset(), nil
+			}
+			return at, b.BaseOffset(), nil
+		}
+		at += size
+	}
+	return at, v.end, nil
+}
+
+// OffsetForTimestamp finds the first record whose timestamp is at least ts.
+func (l *Log) OffsetForTimestamp(ts int64) (TimestampOffset, bool, error) {
+	for _, v := range l.views() {
+		largest, _, err := v.seg.maxTimestamp()
+		if err == nil && largest >= ts {
+			var found TimestampOffset
+			var ok bool
+			if found, ok, err = l.findTimestamp(v, ts, l.logStart.Load(), math.MaxInt64); ok {
+				return found, true, nil
+			}
+		}
+		if err != nil && !errors.Is(err, errGone) { // gone: retention took the segment, the next has it
+			return TimestampOffset{}, false, fmt.Errorf("cannot look up timestamp %d in %s: %w", ts, l.tp, err)
+		}
+	}
+	return TimestampOffset{}, false, nil
+}
+
+// MaxTimestampOffset finds the first record with the largest timestamp of the log.
+func (l *Log) MaxTimestampOffset() (TimestampOffset, bool, error) {
+	best, bestTs := view{}, record.NoTimestamp
+	for _, v := range l.views() {
+		ts, _, err := v.seg.maxTimestamp()
+		if errors.Is(err, errGone) {
+			continue
+		}
+		if err != nil {
+			return TimestampOffset{}, false, fmt.Errorf("cannot find the largest timestamp of %s: %w", l.tp, err)
+		}
+		if ts > bestTs {
+			best, bestTs = v, ts
+		}
+	}
+	if best.seg == nil {
+		return TimestampOffset{}, false, nil
+	}
+	found, ok, err := l.findTimestamp(best, bestTs, l.logStart.Load(), math.MaxInt64)
+	if err != nil {
+		return TimestampOffset{}, false, fmt.Errorf("cannot find the largest timestamp of %s: %w", l.tp, err)
+	}
+	return found, ok, nil
+}
+
+// findTimestamp finds the first record in a segment with at least this timestamp and offsets in [from, upTo).
+func (l *Log) findTimestamp(v view, ts, from, upTo int64) (found TimestampOffset, ok bool, err error) {
+	te, hit, err := v.seg.floorTime(func(e timeEntry) bool { return e.ts < ts })
+	if err != nil {
+		return found, false, err
+	}
+	if hit {
+		from = max(from, v.seg.base+int64(te.rel)+1) // all records up to there are older
+	}
+	err = v.seg.with(kindLog, func(f vfs.File) error {
+		pos, err := l.locate(v, f, from)
+		if err != nil {
+			return err
+		}
+		h := walkHeaders(f, v.size)
+		defer h.close()
+		for pos < v.size && !ok {
+			b, size, err := h.at(pos)
+			if err != nil {
+				return err
+			}
+			if b.BaseOffset() >= upTo {
+				return nil
+			}
+			if b.MaxTimestamp() >= ts {
+				if found, ok, err = findInBatch(f, pos, size, ts, from); err != nil {
+					return err
+				}
+			}
+			pos += size
+		}
+		return nil
+	})
+	return found, ok, err
+}
+
+// errFound ends a walk over records.
+var errFound = errors.New("found")
+
+func findInBatch(f vfs.File, pos, size, ts, from int64) (found TimestampOffset, ok bool, err error) {
+	b, err := readBatch(f, pos, size)
+	if err != nil {
+		return found, false, err
+	}
+	err = b.ForEachKey(func(r record.Record) error {
+		if r.TimestampMs >= ts && r.Offset >= from {
+			found = TimestampOffset{TimestampMs: r.TimestampMs, Offset: r.Offset, LeaderEpoch: b.PartitionLeaderEpoch()}
+			return errFound
+		}
+		return nil
+	})
+	if errors.Is(err, errFound) {
+		return found, true, nil
+	}
+	return found, false, err
+}
+
+// AbortedTxns lists the aborted transactions with records in [from, to).
+func (l *Log) AbortedTxns(from, to int64) ([]AbortedTxn, error) {
+	var out []AbortedTxn
+	for _, v := range l.views() {
+		if v.end <= from {
+			continue
+		}
+		txns, err := v.seg.loadAborted()
+		if errors.Is(err, errGone) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot list the aborted transactions of %s: %w", l.tp, err)
+		}
+		for _, t := range txns {
+			if t.LastOffset >= from && t.FirstOffset < to {
+				out = append(out, t)
+			}
+			if t.LastStableOffset >= to {
+				return out, nil // all that ended later also began later
+			}
+		}
+	}
+	return out, nil
+}

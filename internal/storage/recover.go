@@ -1,0 +1,459 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moldau-stream/moldau/internal/record"
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// recover finds the end of the log. After a clean stop only the active segment's
+// last batches are walked; otherwise all from the recovery point on is checked,
+// batch by batch, and the log is cut at the first that is not whole.
+func (o *opener) recover() (end int64, err error) {
+	if o.st.clean {
+		end, err = o.openClean()
+		if !errors.Is(err, ErrCorruptRecord) {
+			return end, err
+		}
+		o.env.logger.Warn("log was closed in order but is damaged, checking all of it", "partition", o.tp.String(), "err", err)
+		o.st.clean, o.st.recoveryPoint = false, 0
+	}
+	return o.openUnclean()
+}
+
+func (o *opener) openClean() (int64, error) {
+	for _, s := range o.segments[:len(o.segments)-1] {
+		if o.missing[s.base] {
+			if _, _, err := o.checkSegment(s, 0, s.base, false); err != nil {
+				return 0, err
+			}
+			if err := s.seal(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	s := o.active()
+	if o.missing[s.base] {
+		end, bad, err := o.checkSegment(s, 0, s.base, false)
+		if err == nil && bad != nil {
+			err = fmt.Errorf("%w: %w", ErrCorruptRecord, bad)
+		}
+		return end, err
+	}
+	return o.walkTail(s)
+}
+
+// walkTail reads the active segment's end from its last index entries on.
+func (o *opener) walkTail(s *segment) (int64, error) {
+	offsets, times, err := s.readIndexes()
+	if err != nil {
+		return 0, err
+	}
+	s.offsets, s.times, s.inMemory = offsets, times, true
+	s.offsetsWritten, s.timesWritten = len(offsets), len(times)
+	t, err := s.walkTail(offsets, times, s.size)
+	s.maxTs, s.maxTsOffset, s.maxTsKnown = t.maxTs, t.maxTsOffset, true
+	return t.end, err
+}
+
+// tail is what the batches after the last index entry tell.
+type tail struct{ end, maxTs, maxTsOffset int64 }
+
+// walkTail reads the headers after the last index entry up to the position size.
+func (s *segment) walkTail(offsets []offsetEntry, times []timeEntry, size int64) (tail, error) {
+	t := tail{end: s.base, maxTs: record.NoTimestamp, maxTsOffset: s.base}
+	if n := len(times); n > 0 {
+		t.maxTs, t.maxTsOffset = times[n-1].ts, s.base+int64(times[n-1].rel)
+	}
+	pos := int64(0)
+	if n := len(offsets); n > 0 {
+		pos = int64(offsets[n-1].pos)
+	}
+	err := s.with(kindLog, func(f vfs.File) error {
+		h := walkHeaders(f, size)
+		defer h.close()
+		for pos < size {
+			b, n, err := h.at(pos)
+			if err != nil {
+				return err
+			}
+			if ts := b.MaxTimestamp(); ts > t.maxTs {
+				t.maxTs, t.maxTsOffset = ts, b.LastOffset()
+			}
+			t.end = b.NextOffset()
+			pos += n
+		}
+		return nil
+	})
+	return t, err
+}
+
+// openUnclean checks the segments from the recovery point on.
+func (o *opener) openUnclean() (int64, error) {
+	known := o.st.recoveryPoint >= 0
+	point := max(o.st.recoveryPoint, 0)
+	first := max(0, len(o.segments)-1)
+	for first > 0 && o.segments[first].base > point {
+		first--
+	}
+	if err := o.rebuildMissing(o.segments[:first]); err != nil {
+		return 0, err
+	}
+	pos, end, err := o.startOfCheck(o.segments[first], point)
+	if err != nil {
+		return 0, err
+	}
+	o.scanned = end
+	for i := first; i < len(o.segments); i++ {
+		s := o.segments[i]
+		if i > first {
+			// What was never compacted has no gaps: a gap is a part that the disk lost.
+			if s.base < end || s.base > end && known && !o.st.cfg.Compact {
+				return end, o.dropFrom(i, fmt.Errorf("it begins at offset %d, the one before ends at %d", s.base, end))
+			}
+			pos, end = 0, s.base
+		}
+		if err := s.cutAborted(max(o.scanned, s.base)); err != nil {
+			return 0, err
+		}
+		var bad error
+		if end, bad, err = o.checkSegment(s, pos, end, true); err != nil {
+			return 0, err
+		}
+		if bad != nil {
+			return end, o.dropFrom(i+1, nil)
+		}
+		if i < len(o.segments)-1 {
+			if err := s.seal(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return end, nil
+}
+
+// rebuildMissing makes index files that segments below the recovery point lack.
+func (o *opener) rebuildMissing(segments []*segment) error {
+	for _, s := range segments {
+		if !o.missing[s.base] {
+			continue
+		}
+		if _, _, err := o.checkSegment(s, 0, s.base, true); err != nil {
+			return err
+		}
+		if err := s.seal(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startOfCheck finds an indexed batch below the recovery point from where the check
+// can begin, and keeps the index up to there. The index itself may be damaged: it
+// counts only up to its last entry that the log confirms.
+func (o *opener) startOfCheck(s *segment, point int64) (pos, offset int64, err error) {
+	if o.missing[s.base] {
+		return 0, s.base, nil
+	}
+	offsets, times, err := s.readIndexes()
+	if err != nil {
+		return 0, 0, err
+	}
+	keep := len(offsets)
+	for keep > 0 && s.base+int64(offsets[keep-1].rel) >= point {
+		keep--
+	}
+	err = s.with(kindLog, func(f vfs.File) error {
+		h := walkHeaders(f, s.size)
+		defer h.close()
+		for ; keep > 0; keep-- {
+			e := offsets[keep-1]
+			b, _, err := h.at(int64(e.pos))
+			if err == nil && b.LastOffset() == s.base+int64(e.rel) && b.BaseOffset() >= s.base {
+				pos, offset = int64(e.pos), b.BaseOffset()
+				return nil
+			}
+			if err != nil && !errors.Is(err, ErrCorruptRecord) {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil || keep == 0 {
+		return 0, s.base, err
+	}
+	// The entry at pos is made anew by the check, with those after it.
+	s.offsets = offsets[: keep-1 : keep-1]
+	for len(times) > 0 && s.base+int64(times[len(times)-1].rel) >= offset {
+		times = times[:len(times)-1]
+	}
+	s.times = times
+	if n := len(times); n > 0 {
+		s.maxTs, s.maxTsOffset = times[n-1].ts, s.base+int64(times[n-1].rel)
+	}
+	s.bytesSinceIndex = math.MaxInt32
+	return pos, offset, nil
+}
+
+// checkSegment reads batches from pos on, where the one at offset end or later is
+// expected, rebuilds the indexes from there and cuts the file at the first batch
+// that is not whole; bad says why it did.
+func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd int64, bad, err error) {
+	s.inMemory, s.maxTsKnown, s.dirty, s.nameDirty = true, true, true, true
+	if pos == 0 {
+		s.offsets, s.times, s.maxTs, s.maxTsOffset, s.bytesSinceIndex = nil, nil, record.NoTimestamp, s.base, 0
+	}
+	var stopped int64
+	err = s.with(kindLog, func(f vfs.File) (err error) {
+		stopped, bad, err = scanBatches(f, pos, s.size, func(b record.Batch, at int64) error {
+			if b.BaseOffset() < end || b.LastOffset() < b.BaseOffset() || b.LastOffset()-s.base > math.MaxInt32 {
+				return fmt.Errorf("%w: offsets [%d, %d] where %d is next", errStop, b.BaseOffset(), b.LastOffset(), end)
+			}
+			if epoch := b.PartitionLeaderEpoch(); epochs && epoch >= 0 {
+				if latest, ok := o.epochs.latest(); !ok || epoch > latest || b.BaseOffset() < o.epochs.entries[len(o.epochs.entries)-1].start {
+					o.epochs.assign(epoch, b.BaseOffset())
+				}
+			}
+			s.indexBatch(b, int64(len(b)), at, &o.st.cfg)
+			end = b.NextOffset()
+			return nil
+		})
+		if err == nil && bad != nil {
+			o.env.logger.Warn("log has a damaged end, cutting it", "partition", o.tp.String(), "segment", s.base, "position", stopped, "bytes", s.size-stopped, "why", bad)
+			err = f.Truncate(stopped)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, nil, err
+	}
+	s.size = stopped
+	return end, bad, s.rewriteIndexes()
+}
+
+// dropFrom removes the segments from i on, which cannot follow what is before them.
+func (o *opener) dropFrom(i int, why error) error {
+	for _, s := range o.segments[i:] {
+		o.env.logger.Warn("removing a segment behind a damaged one", "partition", o.tp.String(), "segment", s.base, "bytes", s.size, "why", why)
+		if err := o.removeSegment(s); err != nil {
+			return err
+		}
+	}
+	o.segments = o.segments[:i:i]
+	// The last one is the active segment from now on; if it was sealed, its index is in its file.
+	return o.active().loadIndexes()
+}
+
+func (l *Log) removeSegment(s *segment) error {
+	s.forget()
+	for k := range numKinds {
+		ok, err := vfs.Exists(l.env.fs, s.path(k))
+		if err == nil && ok {
+			err = l.env.fs.Remove(s.path(k))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// snapshotOffsets lists the producer snapshots, lowest first.
+func (l *Log) snapshotOffsets() ([]int64, error) {
+	entries, err := l.env.fs.ReadDir(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	var offsets []int64
+	for _, e := range entries {
+		stem, ok := strings.CutSuffix(e.Name(), snapshotSuffix)
+		if !ok {
+			continue
+		}
+		if off, err := strconv.ParseInt(stem, 10, 64); err == nil && off >= 0 {
+			offsets = append(offsets, off)
+		}
+	}
+	slices.Sort(offsets)
+	return offsets, nil
+}
+
+func (l *Log) snapshotPath(offset int64) string {
+	return path.Join(l.dir, segmentName(offset)+snapshotSuffix)
+}
+
+// loadProducers rebuilds the producer state at end: from the newest good snapshot
+// that is not above usable, and the batches since. Newer snapshots are removed.
+// It is called where the log opens or with appendMu held.
+func (l *Log) loadProducers(end, usable int64) error {
+	offsets, err := l.snapshotOffsets()
+	if err != nil {
+		return err
+	}
+	for len(offsets) > 0 && offsets[len(offsets)-1] > min(usable, end) {
+		if err := l.env.fs.Remove(l.snapshotPath(offsets[len(offsets)-1])); err != nil {
+			return err
+		}
+		offsets = offsets[:len(offsets)-1]
+	}
+	var ps producers
+	ps.reset(min(l.segments[0].base, end))
+	l.lastSnapshot = -1
+	for i := len(offsets) - 1; i >= 0 && l.lastSnapshot < 0; i-- {
+		if found, ok := l.loadSnapshot(offsets[i]); ok {
+			ps, l.lastSnapshot = found, offsets[i]
+		}
+	}
+	l.mu.Lock()
+	l.producers = ps
+	l.mu.Unlock()
+	if err := l.replayProducers(end); err != nil {
+		return fmt.Errorf("cannot rebuild the producer state: %w", err)
+	}
+	return nil
+}
+
+// loadSnapshot reads one snapshot; a bad one is removed, there are older ones or the log itself.
+func (l *Log) loadSnapshot(offset int64) (producers, bool) {
+	name := l.snapshotPath(offset)
+	data, err := vfs.ReadFile(l.env.fs, name)
+	if err == nil {
+		var ps producers
+		if ps, err = parseSnapshot(data, offset); err == nil {
+			return ps, true
+		}
+	}
+	l.env.logger.Warn("ignoring a producer snapshot", "file", name, "err", err)
+	if err := l.env.fs.Remove(name); err != nil {
+		l.env.logger.Warn("cannot remove a bad producer snapshot", "file", name, "err", err)
+	}
+	return producers{}, false
+}
+
+// saveSnapshot writes the producer state of the log's end. Without sync a power cut
+// may leave a broken file, which its checksum tells. appendMu is held.
+func (l *Log) saveSnapshot(sync bool) error {
+	end := l.leo.Load()
+	if l.lastSnapshot == end {
+		return nil
+	}
+	l.mu.RLock()
+	data := l.producers.encodeSnapshot()
+	l.mu.RUnlock()
+	if err := writeFile(l.env.fs, l.snapshotPath(end), data, sync); err != nil {
+		return fmt.Errorf("cannot write the producer snapshot of %s: %w", l.tp, err)
+	}
+	l.lastSnapshot = end
+	return nil
+}
+
+func writeFile(fsys vfs.FS, name string, data []byte, sync bool) error {
+	f, err := fsys.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(data, 0)
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// removeStraySnapshots keeps those at the base of a segment and the newest.
+func (o *opener) removeStraySnapshots() error {
+	offsets, err := o.snapshotOffsets()
+	if err != nil {
+		return err
+	}
+	for i, off := range offsets {
+		isBase := slices.ContainsFunc(o.segments, func(s *segment) bool { return s.base == off })
+		if isBase || i == len(offsets)-1 {
+			continue
+		}
+		if err := o.env.fs.Remove(o.snapshotPath(off)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replayProducers takes in the batches between the producer state's end and end, and
+// makes the snapshots at the beginnings of segments that it comes by and are missing.
+func (l *Log) replayProducers(end int64) error {
+	from := l.producers.end
+	snapshots, err := l.snapshotOffsets()
+	if err != nil {
+		return err
+	}
+	for i, s := range l.segments {
+		if _, have := slices.BinarySearch(snapshots, s.base); i > 0 && s.base >= from && !have {
+			if err := writeFile(l.env.fs, l.snapshotPath(s.base), l.producers.encodeSnapshot(), false); err != nil {
+				return fmt.Errorf("cannot write a producer snapshot: %w", err)
+			}
+		}
+		next := end
+		if i < len(l.segments)-1 {
+			next = l.segments[i+1].base
+		}
+		if next <= from {
+			continue
+		}
+		v := view{seg: s, size: s.size, end: next}
+		if err := s.with(kindLog, func(f vfs.File) error { return l.replaySegment(v, f, from) }); err != nil {
+			return err
+		}
+	}
+	l.producers.end = end
+	l.unstable.Store(l.producers.firstUnstable())
+	return nil
+}
+
+func (l *Log) replaySegment(v view, f vfs.File, from int64) error {
+	pos, err := l.locate(v, f, from)
+	if err != nil {
+		return err
+	}
+	h := walkHeaders(f, v.size)
+	defer h.close()
+	for pos < v.size {
+		b, size, err := h.at(pos)
+		if err != nil {
+			return err
+		}
+		at := pos
+		pos += size
+		if !b.HasProducerID() {
+			continue
+		}
+		if b.IsControl() { // its record says what it is
+			if b, err = readBatch(f, at, size); err != nil {
+				return err
+			}
+		}
+		if err := l.replayBatch(v.seg, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Log) replayBatch(s *segment, b record.Batch) error {
+	l.mu.Lock()
+	done, aborted, err := l.producers.apply(b)
+	l.mu.Unlock()
+	if err != nil || done == nil || !aborted {
+		return err
+	}
+	return s.addAborted(AbortedTxn{done.producerID, done.first, done.last, l.producers.stableEnd(*done)})
+}

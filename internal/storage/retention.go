@@ -1,0 +1,102 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+)
+
+// DeleteOldSegments applies retention by time, by size and by log start offset:
+// oldest segments first, without a gap, nothing at or above the high watermark.
+// It returns how many segments went.
+func (l *Log) DeleteOldSegments() (int, error) {
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	if err := l.Err(); err != nil {
+		return 0, err
+	}
+	n, err := l.countOld(l.config())
+	if err != nil {
+		return 0, fmt.Errorf("cannot apply retention to %s: %w", l.tp, err)
+	}
+	if n == 0 {
+		return 0, nil
+	}
+	if n == len(l.segments) {
+		if err := l.rollTo(l.leo.Load()); err != nil {
+			return 0, err
+		}
+	}
+	l.changed.Store(true)
+	old := l.segments[:n:n]
+	l.mu.Lock()
+	l.segments = append([]*segment(nil), l.segments[n:]...)
+	l.logStart.Store(max(l.logStart.Load(), l.segments[0].base))
+	l.epochs.truncateFromStart(l.logStart.Load())
+	l.mu.Unlock()
+	for _, s := range old {
+		if err := l.retire(s); err != nil {
+			return 0, l.fail(fmt.Errorf("cannot delete a segment: %w", err))
+		}
+	}
+	return n, nil
+}
+
+// countOld is how many of the oldest segments may go. appendMu is held.
+func (l *Log) countOld(cfg *LogConfig) (int, error) {
+	hw, start, size := l.hw.Load(), l.logStart.Load(), l.Size()
+	nowMs := l.nowMs()
+	for i, v := range l.views() {
+		if v.end > hw || v.last && v.size == 0 {
+			return i, nil
+		}
+		old := v.end <= start && !v.last
+		if !old && cfg.Delete && cfg.RetentionBytes >= 0 {
+			old = size-v.size >= cfg.RetentionBytes
+		}
+		if !old && cfg.Delete && cfg.RetentionMs >= 0 {
+			ts, err := v.seg.retentionTimestamp()
+			if err != nil {
+				return 0, err
+			}
+			old = nowMs-ts > cfg.RetentionMs
+		}
+		if !old {
+			return i, nil
+		}
+		size -= v.size
+	}
+	return len(l.segments), nil
+}
+
+// retire renames a segment's files, as Kafka does, and removes them later, so that
+// whoever is reading them can end. appendMu is held.
+func (l *Log) retire(s *segment) error {
+	s.forget()
+	names := []string{l.snapshotPath(s.base)}
+	for k := range numKinds {
+		names = append(names, s.path(k))
+	}
+	var gone []string
+	for _, name := range names {
+		err := l.env.fs.Rename(name, name+deletedSuffix)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		gone = append(gone, name+deletedSuffix)
+	}
+	l.env.logger.Info("deleting segment", "partition", l.tp.String(), "segment", s.base, "bytes", s.size)
+	delay := time.Duration(l.config().FileDeleteDelayMs) * time.Millisecond
+	l.env.after(delay, func() {
+		for _, name := range gone {
+			if err := l.env.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				l.env.logger.Warn("cannot remove a deleted segment's file", "file", name, "err", err)
+			}
+		}
+	})
+	return nil
+}

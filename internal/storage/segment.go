@@ -1,0 +1,442 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math"
+	"os"
+	"path"
+	"sort"
+
+	"github.com/moldau-stream/moldau/internal/record"
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+type fileKind uint8
+
+const (
+	kindLog fileKind = iota
+	kindIndex
+	kindTimeIndex
+	kindTxnIndex
+	numKinds
+)
+
+const (
+	logSuffix       = ".log"
+	indexSuffix     = ".index"
+	timeIndexSuffix = ".timeindex"
+	txnIndexSuffix  = ".txnindex"
+	snapshotSuffix  = ".snapshot"
+	deletedSuffix   = ".deleted"
+	cleanedSuffix   = ".cleaned"
+	swapSuffix      = ".swap"
+
+	offsetEntryBytes = 8
+	timeEntryBytes   = 12
+	// maxSegmentBytes is what a position in the index can say.
+	maxSegmentBytes = math.MaxInt32
+	// indexFlushEntries is how many index entries wait in memory before they are
+	// written. The files are only needed by the next process, which can rebuild them.
+	indexFlushEntries = 64
+)
+
+func (k fileKind) suffix() string {
+	return [numKinds]string{logSuffix, indexSuffix, timeIndexSuffix, txnIndexSuffix}[k]
+}
+
+// offsetEntry says that the batch at pos ends with offset base+rel.
+type offsetEntry struct{ rel, pos int32 }
+
+// timeEntry says that ts is the largest timestamp up to offset base+rel.
+type timeEntry struct {
+	ts  int64
+	rel int32
+}
+
+// segment is one .log file with its indexes. base, log and files never change.
+// The rest is changed only by the holder of the log's appendMu while it also
+// holds the log's mu: so either lock is enough to read it.
+type segment struct {
+	base  int64
+	log   *Log
+	files [numKinds]cachedFile
+
+	size         int64
+	createdMs    int64 // when this process opened or made it
+	rollJitterMs int64
+
+	firstTs      int64 // largest timestamp of the first batch
+	firstTsKnown bool
+	maxTs        int64 // largest timestamp
+	maxTsOffset  int64 // last offset of the batch that has it
+	maxTsKnown   bool
+
+	// The indexes in memory, whole, while inMemory; else they are in their files.
+	inMemory        bool
+	offsets         []offsetEntry
+	times           []timeEntry
+	offsetsWritten  int // so many entries are in the file
+	timesWritten    int
+	bytesSinceIndex int
+
+	aborted       []AbortedTxn
+	abortedLoaded bool
+
+	// dirty says that something of the segment may not be on the disk. The dirty
+	// segments of a log are always the last ones.
+	dirty         bool
+	nameDirty     bool // its name may not be
+	closedUnsaved bool // it was closed, its indexes may not be
+	abortedDirty  bool
+}
+
+func newSegment(l *Log, base int64) *segment {
+	s := &segment{base: base, log: l, createdMs: l.nowMs(), maxTs: record.NoTimestamp, maxTsOffset: base}
+	for k := range s.files {
+		s.files[k].seg, s.files[k].kind = s, fileKind(k)
+	}
+	if j := l.config().SegmentJitterMs; j > 0 {
+		// The same for the same segment, different for others: that is all jitter is for.
+		h := fnv.New64a()
+		_, _ = fmt.Fprintf(h, "%s %d", l.dir, base) // a hash cannot fail to be written
+		s.rollJitterMs = int64(h.Sum64() % uint64(j))
+	}
+	return s
+}
+
+func segmentName(base int64) string { return fmt.Sprintf("%020d", base) }
+
+func (s *segment) path(k fileKind) string {
+	return path.Join(s.log.dir, segmentName(s.base)+k.suffix())
+}
+
+func (s *segment) open(k fileKind) (vfs.File, error) {
+	flag := os.O_RDWR
+	if k != kindLog {
+		flag |= os.O_CREATE
+	}
+	return s.log.env.fs.OpenFile(s.path(k), flag, 0o644)
+}
+
+func (s *segment) acquire(k fileKind) (vfs.File, error) { return s.log.env.files.acquire(&s.files[k]) }
+func (s *segment) release(k fileKind)                   { s.log.env.files.release(&s.files[k]) }
+
+// with runs fn on one of the segment's files.
+func (s *segment) with(k fileKind, fn func(vfs.File) error) error {
+	f, err := s.acquire(k)
+	if err != nil {
+		return err
+	}
+	defer s.release(k)
+	return fn(f)
+}
+
+// createSegment makes the files of a new segment; leftovers of the same name are emptied.
+func createSegment(l *Log, base int64) (*segment, error) {
+	s := newSegment(l, base)
+	s.inMemory, s.abortedLoaded, s.maxTsKnown = true, true, true
+	s.dirty, s.nameDirty = true, true
+	for _, k := range []fileKind{kindIndex, kindTimeIndex, kindLog} {
+		f, err := l.env.fs.OpenFile(s.path(k), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+		if err != nil {
+			return nil, fmt.Errorf("cannot create segment %d of %s: %w", base, l.dir, err)
+		}
+		if err := f.Close(); err != nil {
+			return nil, fmt.Errorf("cannot create segment %d of %s: %w", base, l.dir, err)
+		}
+	}
+	return s, nil
+}
+
+func (s *segment) forget() {
+	for k := range s.files {
+		s.log.env.files.forget(&s.files[k])
+	}
+}
+
+// indexBatch notes a batch that lies at pos, as Kafka does: one entry after each
+// IndexIntervalBytes of batches. Both locks are held.
+func (s *segment) indexBatch(b record.Batch, size int64, pos int64, cfg *LogConfig) {
+	if ts := b.MaxTimestamp(); ts > s.maxTs {
+		s.maxTs, s.maxTsOffset = ts, b.LastOffset()
+	}
+	if !s.firstTsKnown && pos == 0 {
+		s.firstTs, s.firstTsKnown = b.MaxTimestamp(), true
+	}
+	if s.bytesSinceIndex > cfg.IndexIntervalBytes {
+		s.offsets = append(s.offsets, offsetEntry{int32(b.LastOffset() - s.base), int32(pos)})
+		s.noteMaxTimestamp()
+		s.bytesSinceIndex = 0
+	}
+	s.bytesSinceIndex += int(size)
+}
+
+// noteMaxTimestamp adds the largest timestamp so far to the time index, if it is news.
+func (s *segment) noteMaxTimestamp() {
+	if s.maxTs < 0 {
+		return
+	}
+	if n := len(s.times); n > 0 && s.maxTs <= s.times[n-1].ts {
+		return
+	}
+	s.times = append(s.times, timeEntry{s.maxTs, int32(s.maxTsOffset - s.base)})
+}
+
+func (s *segment) indexFull(cfg *LogConfig) bool {
+	return len(s.offsets) >= max(1, cfg.IndexBytes/offsetEntryBytes) || len(s.times) >= max(1, cfg.IndexBytes/timeEntryBytes)
+}
+
+// writeIndexes appends the entries that are only in memory to their files, those of
+// the time index first: recovery trusts it as far as the offset index goes. appendMu is held.
+func (s *segment) writeIndexes() error {
+	if n := len(s.times) - s.timesWritten; n > 0 {
+		buf := make([]byte, 0, n*timeEntryBytes)
+		for _, e := range s.times[s.timesWritten:] {
+			buf = binary.BigEndian.AppendUint64(buf, uint64(e.ts))
+			buf = binary.BigEndian.AppendUint32(buf, uint32(e.rel))
+		}
+		if err := s.writeIndex(kindTimeIndex, buf, int64(s.timesWritten)*timeEntryBytes); err != nil {
+			return err
+		}
+		s.timesWritten = len(s.times)
+	}
+	if n := len(s.offsets) - s.offsetsWritten; n > 0 {
+		buf := make([]byte, 0, n*offsetEntryBytes)
+		for _, e := range s.offsets[s.offsetsWritten:] {
+			buf = binary.BigEndian.AppendUint32(buf, uint32(e.rel))
+			buf = binary.BigEndian.AppendUint32(buf, uint32(e.pos))
+		}
+		if err := s.writeIndex(kindIndex, buf, int64(s.offsetsWritten)*offsetEntryBytes); err != nil {
+			return err
+		}
+		s.offsetsWritten = len(s.offsets)
+	}
+	return nil
+}
+
+func (s *segment) writeIndex(k fileKind, buf []byte, at int64) error {
+	return s.with(k, func(f vfs.File) error {
+		_, err := f.WriteAt(buf, at)
+		return err
+	})
+}
+
+// rewriteIndexes replaces both index files by what is in memory.
+func (s *segment) rewriteIndexes() error {
+	for _, k := range []fileKind{kindIndex, kindTimeIndex} {
+		if err := s.with(k, func(f vfs.File) error { return f.Truncate(0) }); err != nil {
+			return err
+		}
+	}
+	s.offsetsWritten, s.timesWritten = 0, 0
+	return s.writeIndexes()
+}
+
+// seal ends the segment's life as the active one: its indexes go to their files and out of memory.
+func (s *segment) seal() error {
+	if err := s.loadIndexes(); err != nil {
+		return err
+	}
+	s.log.mu.Lock()
+	s.noteMaxTimestamp()
+	s.log.mu.Unlock()
+	if err := s.writeIndexes(); err != nil {
+		return err
+	}
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	s.inMemory, s.offsets, s.times = false, nil, nil
+	s.dirty, s.closedUnsaved = true, true
+	return nil
+}
+
+// loadIndexes brings the indexes into memory. appendMu is held.
+func (s *segment) loadIndexes() error {
+	if s.inMemory {
+		return nil
+	}
+	offsets, times, err := s.readIndexes()
+	if err != nil {
+		return err
+	}
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	s.offsets, s.times, s.inMemory = offsets, times, true
+	s.offsetsWritten, s.timesWritten = len(offsets), len(times)
+	return nil
+}
+
+func (s *segment) readIndexes() (offsets []offsetEntry, times []timeEntry, err error) {
+	ob, err := s.readAll(kindIndex)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read the offset index of segment %d of %s: %w", s.base, s.log.dir, err)
+	}
+	tb, err := s.readAll(kindTimeIndex)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read the time index of segment %d of %s: %w", s.base, s.log.dir, err)
+	}
+	return parseOffsetIndex(ob), parseTimeIndex(tb), nil
+}
+
+func (s *segment) readAll(k fileKind) (b []byte, err error) {
+	err = s.with(k, func(f vfs.File) error {
+		size, err := f.Size()
+		if err != nil || size == 0 {
+			return err
+		}
+		b = make([]byte, size)
+		n, err := f.ReadAt(b, 0)
+		b = b[:n]
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return err
+	})
+	return b, err
+}
+
+// parseOffsetIndex takes the entries up to the first that does not rise: after a
+// crash of Kafka itself zeros follow the last one.
+func parseOffsetIndex(b []byte) []offsetEntry {
+	var out []offsetEntry
+	last := offsetEntry{-1, -1}
+	for ; len(b) >= offsetEntryBytes; b = b[offsetEntryBytes:] {
+		e := offsetEntry{int32(binary.BigEndian.Uint32(b)), int32(binary.BigEndian.Uint32(b[4:]))}
+		if e.rel <= last.rel || e.pos <= last.pos {
+			break
+		}
+		out = append(out, e)
+		last = e
+	}
+	return out
+}
+
+// parseTimeIndex is parseOffsetIndex for the time index.
+func parseTimeIndex(b []byte) []timeEntry {
+	var out []timeEntry
+	last := timeEntry{-1, -1}
+	for ; len(b) >= timeEntryBytes; b = b[timeEntryBytes:] {
+		e := timeEntry{int64(binary.BigEndian.Uint64(b)), int32(binary.BigEndian.Uint32(b[8:]))}
+		if e.ts <= last.ts || e.rel < last.rel || e.rel < 0 {
+			break
+		}
+		out = append(out, e)
+		last = e
+	}
+	return out
+}
+
+// floor finds the last entry for which keep is true, where keep is true for a
+// first part of the entries. ok is false when there is none.
+func (s *segment) floor(keep func(offsetEntry) bool) (e offsetEntry, ok bool, err error) {
+	s.log.mu.RLock()
+	if s.inMemory {
+		defer s.log.mu.RUnlock()
+		i := sort.Search(len(s.offsets), func(i int) bool { return !keep(s.offsets[i]) })
+		if i == 0 {
+			return e, false, nil
+		}
+		return s.offsets[i-1], true, nil
+	}
+	s.log.mu.RUnlock()
+	var buf [offsetEntryBytes]byte
+	err = s.searchFile(kindIndex, buf[:], func() bool {
+		x := offsetEntry{int32(binary.BigEndian.Uint32(buf[:])), int32(binary.BigEndian.Uint32(buf[4:]))}
+		if keep(x) {
+			e, ok = x, true
+			return true
+		}
+		return false
+	})
+	return e, ok, err
+}
+
+// floorTime is floor for the time index.
+func (s *segment) floorTime(keep func(timeEntry) bool) (e timeEntry, ok bool, err error) {
+	s.log.mu.RLock()
+	if s.inMemory {
+		defer s.log.mu.RUnlock()
+		i := sort.Search(len(s.times), func(i int) bool { return !keep(s.times[i]) })
+		if i == 0 {
+			return e, false, nil
+		}
+		return s.times[i-1], true, nil
+	}
+	s.log.mu.RUnlock()
+	var buf [timeEntryBytes]byte
+	err = s.searchFile(kindTimeIndex, buf[:], func() bool {
+		x := timeEntry{int64(binary.BigEndian.Uint64(buf[:])), int32(binary.BigEndian.Uint32(buf[8:]))}
+		if keep(x) {
+			e, ok = x, true
+			return true
+		}
+		return false
+	})
+	return e, ok, err
+}
+
+// searchFile reads entries of an index file into buf, halving the range by what keep says.
+func (s *segment) searchFile(k fileKind, buf []byte, keep func() bool) error {
+	return s.with(k, func(f vfs.File) error {
+		size, err := f.Size()
+		if err != nil {
+			return err
+		}
+		lo, hi := int64(0), size/int64(len(buf))
+		for lo < hi {
+			mid := (lo + hi) / 2
+			if _, err := f.ReadAt(buf, mid*int64(len(buf))); err != nil {
+				return fmt.Errorf("cannot search %s: %w", f.Name(), err)
+			}
+			if keep() {
+				lo = mid + 1
+			} else {
+				hi = mid
+			}
+		}
+		return nil
+	})
+}
+
+// maxTimestamp is the segment's largest timestamp and the last offset of its batch;
+// for a closed segment the time index's last entry tells.
+func (s *segment) maxTimestamp() (ts, offset int64, err error) {
+	s.log.mu.RLock()
+	ts, offset, known := s.maxTs, s.maxTsOffset, s.maxTsKnown
+	s.log.mu.RUnlock()
+	if known {
+		return ts, offset, nil
+	}
+	ts, offset = record.NoTimestamp, s.base
+	e, ok, err := s.floorTime(func(timeEntry) bool { return true })
+	if err != nil {
+		return 0, 0, err
+	}
+	if ok {
+		ts, offset = e.ts, s.base+int64(e.rel)
+	}
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	if !s.maxTsKnown {
+		s.maxTs, s.maxTsOffset, s.maxTsKnown = ts, offset, true
+	}
+	return s.maxTs, s.maxTsOffset, nil
+}
+
+// retentionTimestamp is what retention by time goes by: the largest timestamp, or
+// the file's own time when no record has one.
+func (s *segment) retentionTimestamp() (int64, error) {
+	ts, _, err := s.maxTimestamp()
+	if err != nil || ts >= 0 {
+		return ts, err
+	}
+	info, err := s.log.env.fs.Stat(s.path(kindLog))
+	if err != nil {
+		return 0, err
+	}
+	return info.ModTime().UnixMilli(), nil
+}

@@ -1,0 +1,283 @@
+package storage
+
+import (
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// TruncateTo cuts the log's end: the batch that holds offset and all after it go.
+// The log may so end before offset. It does nothing when the log ends there or earlier.
+func (l *Log) TruncateTo(offset int64) error {
+	l.appendMu.Lock()
+	err := l.truncateLocked(offset)
+	l.appendMu.Unlock()
+	l.wakeWaiters()
+	return err
+}
+
+func (l *Log) truncateLocked(offset int64) error {
+	if err := l.Err(); err != nil {
+		return err
+	}
+	if offset >= l.leo.Load() {
+		return nil
+	}
+	l.changed.Store(true)
+	var err error
+	if offset <= l.segments[0].base {
+		err = l.replaceBySegmentAt(max(offset, 0))
+	} else {
+		err = l.cutTail(offset)
+	}
+	if err == nil {
+		err = l.afterCut()
+	}
+	if err != nil {
+		return l.fail(fmt.Errorf("cannot truncate %s to offset %d: %w", l.tp, offset, err))
+	}
+	return nil
+}
+
+// afterCut rebuilds what follows from the log's records, and makes durable what
+// recovery would otherwise believe: a recovery point above the new end would leave
+// records unchecked that are appended there next.
+func (l *Log) afterCut() error {
+	end := l.leo.Load()
+	if err := l.loadProducers(end, end); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.setHighWatermarkLocked(l.hw.Load())
+	l.mu.Unlock()
+	if err := l.saveEpochs(); err != nil {
+		return err
+	}
+	if err := l.env.pointLowered(); err != nil {
+		return err
+	}
+	return l.env.startAdvanced()
+}
+
+// cutTail cuts within or right after the segment that holds offset.
+func (l *Log) cutTail(offset int64) error {
+	views := l.views()
+	i, _ := slices.BinarySearchFunc(views, offset, func(v view, o int64) int {
+		if v.seg.base <= o {
+			return -1
+		}
+		return 1
+	})
+	v := views[i-1]
+	pos, end, err := l.cutPosition(v, offset)
+	if err != nil {
+		return err
+	}
+	if err := v.seg.loadIndexes(); err != nil {
+		return err
+	}
+	removed := l.segments[i:]
+	l.publishCut(v.seg, i, pos, end)
+	for _, s := range removed {
+		if err := l.removeSegment(s); err != nil {
+			return err
+		}
+	}
+	return l.cutFiles(v.seg, pos, end)
+}
+
+// cutPosition is where to cut so that whole batches stay, and where the log will end.
+func (l *Log) cutPosition(v view, offset int64) (pos, end int64, err error) {
+	err = v.seg.with(kindLog, func(f vfs.File) error {
+		if pos, err = l.locate(v, f, offset); err != nil || pos >= v.size {
+			return err
+		}
+		h := walkHeaders(f, v.size)
+		defer h.close()
+		b, _, err := h.at(pos)
+		if err == nil {
+			offset = min(offset, b.BaseOffset())
+		}
+		return err
+	})
+	return pos, offset, err
+}
+
+// publishCut makes s, the segment before number i, the last one and the log end at end.
+func (l *Log) publishCut(s *segment, i int, pos, end int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.truncations++
+	l.segments = l.segments[:i:i]
+	s.size, s.dirty, s.nameDirty = pos, true, true
+	rel := end - s.base
+	for n := len(s.offsets); n > 0 && int64(s.offsets[n-1].rel) >= rel; n-- {
+		s.offsets = s.offsets[: n-1 : n-1]
+	}
+	for n := len(s.times); n > 0 && int64(s.times[n-1].rel) >= rel; n-- {
+		s.times = s.times[: n-1 : n-1]
+	}
+	if pos == 0 {
+		s.firstTsKnown = false
+	}
+	l.leo.Store(end)
+	l.synced.Store(min(l.synced.Load(), end))
+	l.hw.Store(min(l.hw.Load(), end))
+	l.logStart.Store(min(l.logStart.Load(), end))
+	l.epochs.truncateFromEnd(end)
+	l.marks.clear()
+}
+
+// cutFiles brings the files of the last segment to its new length.
+func (l *Log) cutFiles(s *segment, pos, end int64) error {
+	s.offsetsWritten, s.timesWritten = min(s.offsetsWritten, len(s.offsets)), min(s.timesWritten, len(s.times))
+	sizes := [numKinds]int64{kindLog: pos, kindIndex: int64(s.offsetsWritten) * offsetEntryBytes, kindTimeIndex: int64(s.timesWritten) * timeEntryBytes}
+	for _, k := range []fileKind{kindLog, kindIndex, kindTimeIndex} {
+		if err := s.with(k, func(f vfs.File) error { return f.Truncate(sizes[k]) }); err != nil {
+			return err
+		}
+	}
+	if err := s.cutAborted(end); err != nil {
+		return err
+	}
+	t, err := s.walkTail(s.offsets, s.times, pos)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.maxTs, s.maxTsOffset, s.maxTsKnown, s.bytesSinceIndex = t.maxTs, t.maxTsOffset, true, 0
+	return nil
+}
+
+// TruncateFullyAndStartAt throws all records away; the log goes on at offset.
+func (l *Log) TruncateFullyAndStartAt(offset int64) error {
+	l.appendMu.Lock()
+	err := l.Err()
+	if err == nil {
+		l.changed.Store(true)
+		if err = l.replaceBySegmentAt(offset); err == nil {
+			err = l.afterCut()
+		}
+		if err != nil {
+			err = l.fail(fmt.Errorf("cannot begin %s anew at offset %d: %w", l.tp, offset, err))
+		}
+	}
+	l.appendMu.Unlock()
+	l.wakeWaiters()
+	return err
+}
+
+func (l *Log) replaceBySegmentAt(offset int64) error {
+	snapshots, err := l.snapshotOffsets()
+	if err != nil {
+		return err
+	}
+	for _, off := range snapshots {
+		if err := l.env.fs.Remove(l.snapshotPath(off)); err != nil {
+			return err
+		}
+	}
+	for _, s := range l.segments {
+		if err := l.removeSegment(s); err != nil {
+			return err
+		}
+	}
+	s, err := createSegment(l, offset)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.truncations++
+	l.segments = []*segment{s}
+	l.epochs.clear()
+	l.marks.clear()
+	l.logStart.Store(offset)
+	l.hw.Store(offset)
+	l.leo.Store(offset)
+	l.synced.Store(offset)
+	return nil
+}
+
+// AdvanceLogStartOffset deletes the records below offset, as DeleteRecords asks. The
+// records are gone at once and stay so through a crash; their segments go with the
+// next retention. Offsets above the high watermark are refused.
+func (l *Log) AdvanceLogStartOffset(offset int64) error {
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	if err := l.Err(); err != nil {
+		return err
+	}
+	if hw := l.hw.Load(); offset > hw {
+		return fmt.Errorf("%w: records of %s cannot be deleted up to offset %d, its high watermark is %d", ErrOffsetOutOfRange, l.tp, offset, hw)
+	}
+	if offset <= l.logStart.Load() {
+		return nil
+	}
+	l.changed.Store(true)
+	l.mu.Lock()
+	l.logStart.Store(offset)
+	l.epochs.truncateFromStart(offset)
+	l.mu.Unlock()
+	if err := l.env.startAdvanced(); err != nil {
+		return fmt.Errorf("cannot save the log start offset of %s: %w", l.tp, err)
+	}
+	return nil
+}
+
+// writeTopicID notes the topic's id; the next sync makes it durable. appendMu is held.
+func (l *Log) writeTopicID(id [16]byte) error {
+	return writeFile(l.env.fs, path.Join(l.dir, partitionMetadataFile), encodePartitionMetadata(id), false)
+}
+
+// Close ends the log. With clean everything is on the disk afterwards and the next
+// start has nothing to check; without, it is as if the process had died.
+func (l *Log) Close(clean bool) error {
+	l.appendMu.Lock()
+	var err error
+	if clean && !l.closed.Load() {
+		if err = l.Err(); err == nil {
+			err = l.settle()
+		}
+	}
+	l.closed.Store(true)
+	for _, s := range l.segments {
+		s.forget()
+	}
+	l.appendMu.Unlock()
+	l.wakeWaiters()
+	if err != nil {
+		return fmt.Errorf("cannot close the log of %s in order: %w", l.tp, err)
+	}
+	return nil
+}
+
+// settle writes everything that the next start wants to find. appendMu is held.
+func (l *Log) settle() error {
+	if !l.changed.Load() {
+		return nil
+	}
+	if err := l.saveSnapshot(true); err != nil {
+		return err
+	}
+	s := l.active()
+	if err := s.loadIndexes(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	s.noteMaxTimestamp()
+	l.mu.Unlock()
+	if err := s.writeIndexes(); err != nil {
+		return err
+	}
+	if err := l.saveEpochs(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	s.dirty, s.nameDirty, s.closedUnsaved = true, true, true
+	l.mu.Unlock()
+	return l.syncNow()
+}
