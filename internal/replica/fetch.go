@@ -142,7 +142,11 @@ func (p *Partition) read(iso Isolation, f *FetchPart, maxBytes int64, first bool
 	}
 	f.Slice = slice
 	if iso == ReadCommitted {
-		f.Aborted = log.AbortedTxns(f.Offset, slice.NextOffset)
+		f.Aborted, f.Err = log.AbortedTxns(f.Offset, slice.NextOffset)
+		if f.Err != nil {
+			slice.Release()
+			f.Slice = nil
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package replica
 import (
 	"container/heap"
 	"sync"
+	"sync/atomic"
 
 	"github.com/moldau-stream/moldau/internal/storage"
 )
@@ -42,7 +43,9 @@ type Partition struct {
 	mu      sync.Mutex
 	acks    ackHeap
 	fetches []*fetchWait
-	seen    int64 // bytes of the log that fetch waits were told of
+	seen    int64 // how much of appended the fetch waits were told of
+
+	appended atomic.Int64 // bytes appended here as leader
 }
 
 // TopicPartition names the partition.
@@ -114,6 +117,7 @@ func (p *Partition) append(batches []byte, acks int16, origin storage.Origin) (s
 	log, epoch := p.log, p.leaderEpoch
 	info, err := log.AppendAsLeader(batches, epoch, origin)
 	var r released
+	p.appended.Add(int64(info.SizeInBytes))
 	if err == nil && !p.m.flushAcks {
 		r = p.advance()
 	}
@@ -206,7 +210,7 @@ func (p *Partition) advance() released {
 
 // wakeFetchesLocked tells the parked fetches how many bytes are new and returns those that are over.
 func (p *Partition) wakeFetchesLocked() []*fetchWait {
-	total := p.log.BytesAppended()
+	total := p.appended.Load()
 	delta := max(total-p.seen, 1)
 	p.seen = total
 	if len(p.fetches) == 0 {
@@ -244,7 +248,7 @@ func (p *Partition) awaitAck(offset int64, epoch int32, fn func(error)) *ackWait
 		fn(nil)
 		return nil
 	}
-	if err := p.log.Failed(); err != nil {
+	if err := p.log.Err(); err != nil {
 		p.mu.Unlock()
 		p.lead.RUnlock()
 		fn(err)
