@@ -89,6 +89,55 @@ func BenchmarkSmallRequests(b *testing.B) {
 	}
 }
 
+// BenchmarkSmallRequestsRoofline is the same exchange with the least loop that could do it, which looks at
+// nothing but the lengths: what is left to gain.
+func BenchmarkSmallRequestsRoofline(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go answerBlindly(nc)
+		}
+	}()
+	conns := make([]net.Conn, 16)
+	for i := range conns {
+		if conns[i], err = net.Dial("tcp", l.Addr().String()); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { conns[i].Close() })
+	}
+	frame := make([]byte, 200)
+	binary.BigEndian.PutUint32(frame, 196)
+	b.ResetTimer()
+	drive(b, conns, frame, 5, b.N, discardAnswers)
+}
+
+func answerBlindly(nc net.Conn) {
+	defer nc.Close()
+	in, out := bufio.NewReaderSize(nc, 64<<10), make([]byte, 0, 64<<10)
+	answer := binary.BigEndian.AppendUint32(nil, 56)
+	answer = append(answer, make([]byte, 56)...)
+	for {
+		if discardAnswers(in, 1) != nil {
+			return
+		}
+		out = append(out, answer...)
+		if in.Buffered() < 200 {
+			if _, err := nc.Write(out); err != nil {
+				return
+			}
+			out = out[:0]
+		}
+	}
+}
+
 // BenchmarkLargeRequests measures the reading of 1 MiB batches.
 func BenchmarkLargeRequests(b *testing.B) {
 	s := start(b, func(r *Request) { r.Reply(&kmsg.ProduceResponse{}) }, nil)
