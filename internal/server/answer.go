@@ -59,7 +59,9 @@ func (c *Conn) takeLocked(o *outbound) bool {
 		}
 		c.queue.pop()
 		r.taken = true
-		if !o.add(r) {
+		o.reqs = append(o.reqs, r)
+		o.bytes += r.out.bytes
+		if o.full(r) {
 			break
 		}
 	}
@@ -116,6 +118,7 @@ func (c *Conn) take() *outbound {
 		c.srv.putOutbound(o)
 		return nil
 	}
+	o.lay()
 	o.started = c.srv.now()
 	c.writingFrom.Store(o.started)
 	return o
