@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"net"
 	"sync"
 	"testing"
@@ -149,30 +148,6 @@ func BenchmarkLargeRequests(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	drive(b, conns, frameOf(req, 1), 5, b.N, discardAnswers)
-}
-
-// BenchmarkFetch sends 1 MiB of a file in each answer, by sendfile and by copy.
-func BenchmarkFetch(b *testing.B) {
-	f, _ := fileOf(b, 16<<20)
-	for _, noFd := range []bool{false, true} {
-		name := "sendfile"
-		if noFd {
-			name = "copy"
-		}
-		b.Run(name, func(b *testing.B) {
-			f := testFile{File: f.File, noFd: noFd}
-			s := start(b, func(r *Request) {
-				r.ReplyParts([]Part{{Bytes: make([]byte, 60)}, {File: f, Pos: int64(r.CorrelationID)*61 + 1<<20, Len: 1 << 20}}, nil)
-			}, nil)
-			conns := dialAll(b, s, 2)
-			b.SetBytes(1 << 20)
-			b.ResetTimer()
-			drive(b, conns, heartbeat(1), 5, b.N, func(in *bufio.Reader, n int) error {
-				_, err := io.CopyN(io.Discard, in, int64(n)*(4+5+60+1<<20))
-				return err
-			})
-		})
-	}
 }
 
 // BenchmarkParkedAnswers completes requests from another goroutine.
