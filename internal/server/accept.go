@@ -12,13 +12,15 @@ const (
 	// it does while the process has no descriptor left.
 	acceptBackoffMin = 5 * time.Millisecond
 	acceptBackoffMax = time.Second
+	// refusalLogInterval is the time between two log lines about refused connections.
+	refusalLogInterval = time.Second
 )
 
 // accept takes the connections of one listener.
 func (s *Server) accept(l *listener) {
 	defer s.accepting.Done()
 	backoff := acceptBackoffMin
-	for s.waitForRoom(l) {
+	for {
 		nc, err := l.nl.Accept()
 		if err == nil {
 			backoff = acceptBackoffMin
@@ -34,17 +36,6 @@ func (s *Server) accept(l *listener) {
 	}
 }
 
-// waitForRoom waits until one more connection may be accepted; false means the end. Like Kafka it
-// leaves those that are too many in the system's backlog, except on the inter-broker listener.
-func (s *Server) waitForRoom(l *listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for !s.stopping && !s.hasRoomLocked(l) {
-		s.room.Wait()
-	}
-	return !s.stopping
-}
-
 func (s *Server) hasRoomLocked(l *listener) bool {
 	if l.cfg.MaxConnections > 0 && l.conns >= l.cfg.MaxConnections {
 		return false
@@ -57,16 +48,17 @@ func (s *Server) protected(l *listener) bool {
 	return l.cfg.Name == s.cfg.InterBrokerListener && len(s.listeners) > 1
 }
 
-// take makes a connection of what was accepted, unless its address has too many.
+// take makes a connection of what was accepted, unless its address has too many. Where
+// max.connections is reached it waits, as Kafka's acceptor does, and leaves all others in the
+// system's backlog.
 func (s *Server) take(l *listener, nc net.Conn) {
-	host := hostOf(nc.RemoteAddr())
 	s.tune(nc)
 	c := newConn(s, l, nc, fmt.Sprintf("%s-%s-%d", nc.LocalAddr(), nc.RemoteAddr(), s.nextID.Add(1)))
 	displaced, err := s.remember(c)
 	if err != nil {
+		s.cfg.Observer.ConnRefused(l.cfg.Name, c.host, err)
+		s.logRefusal(c, err)
 		nc.Close()
-		s.cfg.Log.Info("connection refused", "listener", l.cfg.Name, "remote", host, "reason", err)
-		s.cfg.Observer.ConnRefused(l.cfg.Name, host, err)
 		return
 	}
 	if displaced != nil {
@@ -79,6 +71,9 @@ func (s *Server) take(l *listener, nc net.Conn) {
 func (s *Server) remember(c *Conn) (displaced *Conn, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for !s.stopping && !s.hasRoomLocked(c.lis) {
+		s.room.Wait()
+	}
 	if s.stopping {
 		return nil, ErrShutdown
 	}
@@ -122,6 +117,26 @@ func (s *Server) forget(c *Conn) {
 		delete(s.perIP, c.host)
 	}
 	s.room.Broadcast()
+}
+
+// logRefusal logs one refused connection a second; a client in a loop must not fill the log.
+func (s *Server) logRefusal(c *Conn, reason error) {
+	s.mu.Lock()
+	now := s.now()
+	quiet := s.refusalLoggedAt != 0 && time.Duration(now-s.refusalLoggedAt) < refusalLogInterval
+	if quiet {
+		s.refusalsUnlogged++
+	} else {
+		s.refusalLoggedAt = now
+	}
+	more := s.refusalsUnlogged
+	if !quiet {
+		s.refusalsUnlogged = 0
+	}
+	s.mu.Unlock()
+	if !quiet {
+		s.cfg.Log.Info("connection refused", "listener", c.Listener(), "remote", c.host, "reason", reason, "refusedSinceTheLastLine", more)
+	}
 }
 
 // tune sets the socket's options. A socket that refuses one still serves.

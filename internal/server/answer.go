@@ -7,7 +7,6 @@ import (
 
 // complete records the answer to r and, when nobody else will, sends what has become ready.
 func (c *Conn) complete(r *Request, out answer) {
-	now := c.srv.now()
 	c.mu.Lock()
 	if r.answered {
 		c.mu.Unlock()
@@ -15,7 +14,10 @@ func (c *Conn) complete(r *Request, out answer) {
 		c.discard(&out)
 		return
 	}
-	r.answered, r.answeredAt, r.out = true, now, out
+	r.answered, r.out = true, out
+	if !c.active || r.servedAt.Load() != 0 {
+		r.answeredAt = c.srv.now()
+	} // else Serve has not returned: the end of it, which is near, will do as the time
 	if out.close != nil {
 		c.draining = true // nothing after this request is served
 	}
@@ -57,7 +59,9 @@ func (c *Conn) takeLocked(o *outbound) bool {
 		}
 		c.queue.pop()
 		r.taken = true
-		if !o.add(r) {
+		o.reqs = append(o.reqs, r)
+		o.bytes += r.out.bytes
+		if o.full(r) {
 			break
 		}
 	}
@@ -114,6 +118,7 @@ func (c *Conn) take() *outbound {
 		c.srv.putOutbound(o)
 		return nil
 	}
+	o.lay()
 	o.started = c.srv.now()
 	c.writingFrom.Store(o.started)
 	return o
@@ -163,22 +168,31 @@ func (c *Conn) finish(r *Request, err error, sendFrom, sendTo int64) {
 	closeReason := r.out.close
 	c.discard(&r.out)
 	r.out.close = closeReason
-	served := r.servedAt.Load()
-	if served == 0 || served > r.answeredAt {
-		served = r.answeredAt
-	}
-	end := r.answeredAt
+	served, answered := r.times()
+	end := answered
 	if sendTo != 0 {
-		s.ResponseQueueTime = time.Duration(sendFrom - r.answeredAt)
+		s.ResponseQueueTime = time.Duration(sendFrom - answered)
 		s.ResponseSendTime = time.Duration(sendTo - sendFrom)
 		end = sendTo
 	}
 	s.QueueTime = time.Duration(r.startedAt - r.receivedAt)
 	s.LocalTime = time.Duration(served - r.startedAt)
-	s.RemoteTime = time.Duration(r.answeredAt - served)
+	s.RemoteTime = time.Duration(answered - served)
 	s.ThrottleTime = r.throttle
 	s.TotalTime = time.Duration(end - r.receivedAt)
 	c.srv.cfg.Observer.RequestDone(&s)
+}
+
+// times is when Serve returned and when the answer was given, the later of which may stand for both.
+func (r *Request) times() (served, answered int64) {
+	served, answered = r.servedAt.Load(), r.answeredAt
+	if served == 0 {
+		served = max(answered, r.startedAt) // Serve is still running
+	}
+	if answered == 0 {
+		answered = served
+	}
+	return min(served, answered), answered
 }
 
 // mute stops the reading of the connection for d.

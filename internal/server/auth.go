@@ -33,9 +33,8 @@ func (c *Conn) sessionExpired() bool {
 
 // authenticate has the connection's authenticator take one step, in the place of the handler.
 func (c *Conn) authenticate(r *Request) error {
-	r.startedAt = c.srv.now()
 	resp, err := c.auth.Step(r.Body, c.srv.cfg.Clock.Now())
-	r.servedAt.Store(c.srv.now())
+	c.served(r)
 	c.noteSession()
 	switch {
 	case resp == nil && err == nil:

@@ -15,6 +15,7 @@ type inbound struct {
 	filled     int     // most bytes that have lain in the present buffer
 	smallRuns  int     // how often in a row far less was used than there was
 	readAt     int64   // when the last read returned, in the server's time
+	nextAt     int64   // when the next request is taken up: then, or when the one before it was done
 	trusted    int     // the largest frame that has arrived whole; up to twice that is allocated on the peer's word
 }
 

@@ -51,7 +51,7 @@ type Request struct {
 	receivedAt int64
 	startedAt  int64        // Serve was called
 	servedAt   atomic.Int64 // Serve returned; 0 while it runs
-	answeredAt int64        // guarded by Conn.mu until answered
+	answeredAt int64        // guarded by Conn.mu until answered; 0 when that was in Serve
 }
 
 // answer is what a request is answered with.

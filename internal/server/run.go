@@ -88,7 +88,7 @@ func (c *Conn) wait() error {
 	err := c.io.fill(c)
 	now := c.srv.now()
 	c.lastReadAt.Store(now)
-	c.in.readAt = now
+	c.in.readAt, c.in.nextAt = now, now
 	if err != nil {
 		return c.readFailed(err)
 	}
@@ -157,6 +157,7 @@ func (c *Conn) serveFrame(frame []byte) error {
 	if err := c.admit(r); err != nil {
 		return err
 	}
+	r.startedAt = c.in.nextAt
 	if isSASL(r.Key) {
 		return c.authenticate(r)
 	}
@@ -240,6 +241,7 @@ func (c *Conn) admit(r *Request) error {
 			c.waitLocked()
 		}
 		c.active = true
+		c.in.nextAt = c.srv.now()
 	}
 	c.queue.push(r)
 	return nil
@@ -286,10 +288,16 @@ func (c *Conn) serve(r *Request) (err error) {
 			err = fmt.Errorf("cannot serve API %d v%d: the handler panicked: %v", r.Key, r.Version, p)
 		}
 	}()
-	r.startedAt = c.srv.now()
 	c.lis.cfg.Handler.Serve(r)
-	r.servedAt.Store(c.srv.now())
+	c.served(r)
 	return nil
+}
+
+// served notes that the handling of r has ended, and with it that of the next may begin: one look
+// at the clock does for both.
+func (c *Conn) served(r *Request) {
+	c.in.nextAt = c.srv.now()
+	r.servedAt.Store(c.in.nextAt)
 }
 
 // drain waits until the requests that were taken are answered and the answers sent.

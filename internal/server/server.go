@@ -32,6 +32,9 @@ type Server struct {
 	perIP     map[string]int
 	stopping  bool
 	sweep     clock.Timer
+
+	refusalLoggedAt  int64 // guarded by mu; 0 before the first
+	refusalsUnlogged int   // guarded by mu
 }
 
 // listener is one bound address.

@@ -64,12 +64,6 @@ func (s *plainSocket) send(c *Conn, out *outbound, blocking bool) error {
 		return errWouldBlock
 	}
 	for out.pending() {
-		if seg := out.current(); seg.file != nil {
-			if err := out.loadFile(); err != nil {
-				return err
-			}
-			continue
-		}
 		n, err := s.write(out)
 		out.advance(n)
 		c.noteProgress()
@@ -80,10 +74,19 @@ func (s *plainSocket) send(c *Conn, out *outbound, blocking bool) error {
 	return nil
 }
 
-// write sends bytes up to the next file range, by one writev where there is one.
+// write sends the next pieces: by one writev where there is one, else joined, so that TLS
+// makes few records of them.
 func (s *plainSocket) write(out *outbound) (int64, error) {
-	bufs := net.Buffers(out.bytesAhead(copyPieceBytes))
-	return bufs.WriteTo(s.nc)
+	pieces, err := out.gather(copyBytes, false)
+	if err != nil {
+		return 0, err
+	}
+	if _, ok := s.nc.(*net.TCPConn); ok {
+		bufs := net.Buffers(pieces)
+		return bufs.WriteTo(s.nc)
+	}
+	n, err := s.nc.Write(out.join(pieces))
+	return int64(n), err
 }
 
 // noteProgress tells the sweeper that the write under way has moved.

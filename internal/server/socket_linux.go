@@ -118,16 +118,16 @@ func (s *rawSocket) writeNow(fd uintptr) bool {
 
 // writeSome makes one system call.
 func (s *rawSocket) writeSome(fd int) (int64, error) {
-	seg := s.out.current()
-	if seg.file == nil {
-		iov := s.out.bytesAhead(writevBytes)
-		n, err := unix.SendmsgBuffers(fd, iov, nil, nil, s.flags(len(iov)))
+	pieces, err := s.out.gather(writevBytes, true)
+	if err != nil {
+		return 0, err
+	}
+	if len(pieces) > 0 {
+		n, err := unix.SendmsgBuffers(fd, pieces, nil, nil, s.flags(len(pieces)))
 		return int64(max(n, 0)), err
 	}
-	src, ok := seg.file.Fd()
-	if !ok || seg.end-seg.pos < copyBelowBytes {
-		return 0, s.out.loadFile()
-	}
+	seg := s.out.current()
+	src, _ := seg.file.Fd()
 	pos := seg.pos
 	n, err := unix.Sendfile(fd, int(src), &pos, int(min(seg.end-seg.pos, sendfilePieceBytes)))
 	if n == 0 && err == nil {

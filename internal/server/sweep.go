@@ -13,7 +13,9 @@ func (s *Server) sweepNow() {
 	now := s.now()
 	for _, c := range s.all() {
 		if err := c.overdue(now); err != nil {
-			s.cfg.Log.Info("connection closed", "connection", c.describe(), "reason", err)
+			if err == ErrStuck {
+				s.cfg.Log.Info("a stuck connection is closed", "connection", c.describe(), "after", s.cfg.StuckWriteTimeout)
+			}
 			c.Close(err)
 		}
 	}
