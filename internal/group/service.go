@@ -40,8 +40,9 @@ type RequestContext struct {
 }
 
 // Service is the group coordinator of a broker. Each request has its method, which calls reply
-// exactly once, now or later, on whatever goroutine. Requests and what they hold may
-// be reused by the caller as soon as the method returns. Authorization is the caller's.
+// exactly once, now or later, on whatever goroutine. Byte slices and arrays of a request may be
+// reused by the caller as soon as the method returns; strings must stay as they are.
+// Authorization is the caller's.
 type Service struct {
 	o      Options
 	counts *Counters
