@@ -123,4 +123,9 @@ const (
 	RaftCurrentEpoch  = "kafka_server_raftmetrics_current_epoch"
 	RaftHighWatermark = "kafka_server_raftmetrics_high_watermark"
 	RaftLogEndOffset  = "kafka_server_raftmetrics_log_end_offset"
+
+	Raft2CurrentLeader = "kafka_server_raft_metrics_current_leader"
+	Raft2CurrentEpoch  = "kafka_server_raft_metrics_current_epoch"
+	Raft2HighWatermark = "kafka_server_raft_metrics_high_watermark"
+	Raft2LogEndOffset  = "kafka_server_raft_metrics_log_end_offset"
 )
