@@ -6,6 +6,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/moldau-stream/moldau/internal/vfs"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -27,11 +28,13 @@ func (b *Broker) describeLogDirs(r *server.Request) {
 		out := kmsg.NewDescribeLogDirsResponseDir()
 		out.Dir = d.Path
 		out.TotalBytes, out.UsableBytes = -1, -1
-		if d.Failed != nil {
+		if d.Err != nil {
 			out.ErrorCode = kerr.KafkaStorageError.Code
 		} else {
-			out.TotalBytes, out.UsableBytes = d.Space()
-			out.Topics = b.logsIn(d.ID, wanted)
+			if total, free, err := vfs.Space(d.Path); err == nil {
+				out.TotalBytes, out.UsableBytes = total, free
+			}
+			out.Topics = b.logsIn(d.Path, wanted)
 		}
 		resp.Dirs = append(resp.Dirs, out)
 	}
@@ -52,11 +55,11 @@ func wantedLogs(req *kmsg.DescribeLogDirsRequest) func(storage.TopicPartition) b
 	return func(tp storage.TopicPartition) bool { return named[tp] }
 }
 
-func (b *Broker) logsIn(dir [16]byte, wanted func(storage.TopicPartition) bool) []kmsg.DescribeLogDirsResponseDirTopic {
+func (b *Broker) logsIn(dir string, wanted func(storage.TopicPartition) bool) []kmsg.DescribeLogDirsResponseDirTopic {
 	byTopic := make(map[string][]kmsg.DescribeLogDirsResponseDirTopicPartition)
 	for _, l := range b.logs.Logs() {
 		tp := l.TopicPartition()
-		if l.DirectoryID() != dir || !wanted(tp) {
+		if l.LogDir() != dir || !wanted(tp) {
 			continue
 		}
 		p := kmsg.NewDescribeLogDirsResponseDirTopicPartition()

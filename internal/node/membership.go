@@ -98,6 +98,13 @@ func (m *membership) setEpoch(epoch int64) {
 	m.n.broker.SetEpoch(epoch)
 }
 
+// brokerEpoch is the epoch of the present registration, -1 before the first.
+func (m *membership) brokerEpoch() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.epoch
+}
+
 func (m *membership) registration() *kmsg.BrokerRegistrationRequest {
 	req := kmsg.NewPtrBrokerRegistrationRequest()
 	req.BrokerID, req.ClusterID, req.IncarnationID = m.n.id, m.n.clusterID, m.incarnation
@@ -106,7 +113,7 @@ func (m *membership) registration() *kmsg.BrokerRegistrationRequest {
 		req.Rack = &rack
 	}
 	for _, d := range m.n.logs.Dirs() {
-		if d.Failed == nil {
+		if d.Err == nil {
 			req.LogDirs = append(req.LogDirs, d.ID)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/obs"
 	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/server"
+	"github.com/moldau-stream/moldau/internal/vfs"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -166,11 +167,11 @@ func (n *Node) writeLogs(w *obs.Writer) {
 	total := w.Family(obs.LogDirTotalBytes, "Bytes of a log directory's file system.", obs.KindGauge)
 	failed := int64(0)
 	for _, d := range n.logs.Dirs() {
-		if d.Failed != nil {
+		if d.Err != nil {
 			failed++
 			continue
 		}
-		if t, f := d.Space(); t >= 0 {
+		if t, f, err := vfs.Space(d.Path); err == nil {
 			free.Int(f, "dir", d.Path)
 			total.Int(t, "dir", d.Path)
 		}

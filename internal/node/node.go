@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moldau-stream/moldau/internal/admin"
 	"github.com/moldau-stream/moldau/internal/broker"
 	"github.com/moldau-stream/moldau/internal/clock"
 	"github.com/moldau-stream/moldau/internal/config"
@@ -48,6 +49,7 @@ type Node struct {
 	o         Options
 	id        int32
 	clusterID string
+	directories map[string][16]byte // directory id by path
 
 	server   *server.Server
 	logs     *storage.Manager
@@ -56,7 +58,8 @@ type Node struct {
 	groups   *group.Service
 	broker   *broker.Broker
 	registry *obs.Registry
-	admin    *obs.Admin
+	health   *obs.Health
+	admin    *admin.Server
 	member   *membership
 
 	failOnce sync.Once
@@ -81,8 +84,9 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 			n = nil
 		}
 	}()
-	n.registry = obs.NewRegistry()
-	n.broker = nil
+	n.registry = obs.NewRegistry(obs.Options{Now: o.Clock.Now})
+	n.health = obs.NewHealth(n.registry)
+	n.health.SetState(obs.StateStarting)
 	handler := &lateHandler{}
 	if err := n.bind(handler); err != nil {
 		return n, err
@@ -101,6 +105,8 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	if err := n.server.Serve(); err != nil {
 		return n, err
 	}
+	n.registry.Register(n)
+	n.health.SetState(obs.StateRunning)
 	return n, n.startAdmin()
 }
 
@@ -142,18 +148,6 @@ func (n *Node) bind(h server.Handler) error {
 	}
 	n.server = srv
 	return nil
-}
-
-// openDisks locks the log directories, formats them on a first start where that is wanted, and recovers the logs.
-func (n *Node) openDisks() error {
-	dirs := n.o.Settings.DataDirs()
-	props, err := prepareDirs(n.o, dirs)
-	if err != nil {
-		return err
-	}
-	n.clusterID = props.ClusterID
-	n.logs, err = storage.OpenManager(storageOptions(n.o, dirs, props))
-	return err
 }
 
 // buildBroker joins replica manager, group coordinator and handlers.
@@ -213,12 +207,14 @@ func (n *Node) Stop() error {
 	n.stopOnce.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 		defer cancel()
+		n.health.SetState(obs.StatePendingShutdown)
 		n.member.leave(ctx)
+		n.health.SetState(obs.StateShuttingDown)
 		n.replicas.Stop()
 		n.groups.Close()
 		errs := []error{n.server.Shutdown(ctx)}
 		if n.admin != nil {
-			errs = append(errs, n.admin.Close())
+			errs = append(errs, n.admin.Close(ctx))
 		}
 		errs = append(errs, n.quorum.Close(), n.logs.Close(true))
 		n.stopErr = errors.Join(errs...)

@@ -32,6 +32,7 @@ func (m *Manager) ApplyMetadata(img *meta.Image, delta *meta.Delta) {
 
 // applyAll compares every partition with the image.
 func (m *Manager) applyAll(img *meta.Image) {
+	m.setStraysAside(img)
 	img.Topics(func(t *meta.Topic) bool {
 		all := make([]int32, len(t.Partitions))
 		for i := range all {
@@ -40,11 +41,22 @@ func (m *Manager) applyAll(img *meta.Image) {
 		m.applyTopic(img, t, all)
 		return true
 	})
-	m.logs.DeleteStrays(func(tp storage.TopicPartition, id [16]byte) bool {
-		t := img.Topic(tp.Topic)
-		return t != nil && t.ID == id && int(tp.Partition) < len(t.Partitions) &&
-			slices.Contains(t.Partitions[tp.Partition].Replicas, m.nodeID)
-	})
+}
+
+// setStraysAside takes logs out of use that the metadata knows nothing of: topics that were deleted while this
+// broker was away, and former incarnations of a topic. They are renamed, not deleted.
+func (m *Manager) setStraysAside(img *meta.Image) {
+	for _, l := range m.logs.Logs() {
+		tp := l.TopicPartition()
+		p := img.Partition(tp.Topic, tp.Partition)
+		if p != nil && slices.Contains(p.Replicas, m.nodeID) && img.Topic(tp.Topic).ID == l.TopicID() {
+			continue
+		}
+		m.logger.Warn("a log belongs to no partition of this broker: it is set aside as stray", "topic", tp.Topic, "partition", tp.Partition)
+		if err := m.logs.SetAside(tp); err != nil {
+			m.logger.Error("cannot set a stray log aside", "topic", tp.Topic, "partition", tp.Partition, "cause", err)
+		}
+	}
 }
 
 // applyTopic brings the listed partitions of one topic to what the image says.
@@ -168,6 +180,7 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig, dir [16]byte) 
 		}
 		p.log = log
 	}
+	p.log.SetConfig(cfg.Log)
 	wasLeader := p.role == Leader
 	p.replicas, p.isr, p.minISR = want.Replicas, want.ISR, cfg.MinISR
 	p.partitionEpoch, p.leaderID = want.PartitionEpoch, want.Leader
