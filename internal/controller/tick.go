@@ -24,7 +24,7 @@ func (s *State) Tick(c Call) ([]meta.Record, time.Time) {
 		b.electLeaderless()
 		return b.records, c.Now
 	}
-	return nil, s.nextTick(c.Now)
+	return nil, s.NextTick(c.Now)
 }
 
 // silentBroker is an unfenced broker whose session has run out.
@@ -37,7 +37,8 @@ func (s *State) silentBroker(now time.Time) (int32, bool) {
 	return 0, false
 }
 
-func (s *State) nextTick(now time.Time) time.Time {
+// NextTick is when Tick has something to do, as things stand; every request may change it.
+func (s *State) NextTick(now time.Time) time.Time {
 	next := s.lastUnclean.Add(uncleanElectionInterval)
 	soonest := func(t time.Time) {
 		if t.Before(next) {

@@ -49,8 +49,9 @@ type Config struct {
 	DirectoryID meta.UUID
 	Clock       clock.Clock
 	Logger      *slog.Logger // nil = silent
-	// OpenLog opens the metadata log in dir, Dir/__cluster_metadata-0, which exists.
-	OpenLog    func(dir string) (Log, error)
+	// OpenLog opens the metadata log in dir, Dir/__cluster_metadata-0, which exists; everything below the recovery
+	// point is known to be on the disk. nil = StorageLog.
+	OpenLog    func(dir string, recoveryPoint int64) (Log, error)
 	Controller controller.Config
 	Transport  Transport
 
@@ -72,8 +73,8 @@ type Config struct {
 
 func (c *Config) withDefaults() error {
 	switch {
-	case c.FS == nil || c.Clock == nil || c.OpenLog == nil || c.Dir == "":
-		return errors.New("cannot start the quorum: file system, clock, directory and log must be given")
+	case c.FS == nil || c.Clock == nil || c.Dir == "":
+		return errors.New("cannot start the quorum: file system, clock and directory must be given")
 	case c.Controller.Random == nil:
 		return errors.New("cannot start the quorum: a source of chance must be given")
 	case c.NodeID < 0:
@@ -91,6 +92,9 @@ func (c *Config) withDefaults() error {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.OpenLog == nil {
+		c.OpenLog = StorageLog(c.FS, c.Clock, c.Logger, 0)
 	}
 	c.Controller.NodeID = c.NodeID
 	if c.ElectionTimeout <= 0 {

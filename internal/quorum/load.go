@@ -48,6 +48,9 @@ func load(cfg *Config) (d *disk, err error) {
 	if err := cfg.FS.MkdirAll(d.dir, 0o755); err != nil {
 		return d, fmt.Errorf("cannot make the metadata directory: %w", err)
 	}
+	if err := cfg.FS.SyncDir(cfg.Dir); err != nil {
+		return d, fmt.Errorf("cannot make the metadata directory durable: %w", err)
+	}
 	if err := removeParts(cfg.FS, d.dir); err != nil {
 		return d, err
 	}
@@ -78,7 +81,7 @@ func (d *disk) loadImage(cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	if d.log, err = cfg.OpenLog(d.dir); err != nil {
+	if d.log, err = cfg.OpenLog(d.dir, img.Offset()+1); err != nil {
 		return fmt.Errorf("cannot open the metadata log: %w", err)
 	}
 	start := img.Offset() + 1

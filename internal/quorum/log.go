@@ -1,8 +1,18 @@
 package quorum
 
-import "github.com/moldau-stream/moldau/internal/record"
+import (
+	"fmt"
+	"log/slog"
+	"math"
+
+	"github.com/moldau-stream/moldau/internal/clock"
+	"github.com/moldau-stream/moldau/internal/record"
+	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
 
 // Log is the metadata log on disk: committed batches, in Kafka's format, at the offsets that they carry.
+// storageLog is the one there is; the interface says what the quorum needs of it.
 type Log interface {
 	// StartOffset is the first offset that is still there.
 	StartOffset() int64
@@ -14,6 +24,8 @@ type Log interface {
 	Read(from int64, fn func(record.Batch) error) error
 	// Sync makes everything that was appended durable; it may be called beside Append.
 	Sync() error
+	// Roll begins a new segment file, so that what came before can be forgotten later.
+	Roll() error
 	// TruncatePrefix forgets what lies below an offset, as far as whole files allow.
 	TruncatePrefix(to int64) error
 	// Reset empties the log and lets it go on at an offset.
@@ -22,5 +34,94 @@ type Log interface {
 	SetHighWatermark(offset int64)
 	// SizeInBytes is what the log takes on disk.
 	SizeInBytes() int64
+	// Close makes everything durable and closes the files.
 	Close() error
 }
+
+const (
+	// readBytes is how much of the log is read at once while it is replayed.
+	readBytes = 1 << 20
+	// MetadataTopic is the name of the quorum's topic, which has one partition.
+	MetadataTopic = "__cluster_metadata"
+)
+
+// metadataTopicID is the id that Kafka reserves for the metadata topic.
+func metadataTopicID() [16]byte { return [16]byte{15: 1} }
+
+// StorageLog is how the metadata log is opened in an ordinary partition's directory; segmentBytes is
+// metadata.log.segment.bytes, 0 for Kafka's default.
+func StorageLog(fsys vfs.FS, clk clock.Clock, logger *slog.Logger, segmentBytes int) func(dir string, recoveryPoint int64) (Log, error) {
+	return func(dir string, recoveryPoint int64) (Log, error) {
+		cfg := storage.DefaultLogConfig()
+		cfg.Delete, cfg.RetentionMs = false, -1 // the quorum decides what goes, by its snapshots
+		cfg.SegmentMs = math.MaxInt64
+		if segmentBytes > 0 {
+			cfg.SegmentBytes = segmentBytes
+		}
+		l, err := storage.OpenLog(storage.LogOptions{
+			FS: fsys, Clock: clk, Logger: logger, Dir: dir, Config: cfg, RecoveryPoint: recoveryPoint,
+			TopicPartition: storage.TopicPartition{Topic: MetadataTopic}, TopicID: metadataTopicID(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		return storageLog{l}, nil
+	}
+}
+
+type storageLog struct{ *storage.Log }
+
+func (l storageLog) StartOffset() int64 { return l.LogStartOffset() }
+func (l storageLog) EndOffset() int64   { return l.LogEndOffset() }
+func (l storageLog) Sync() error        { return l.Flush() }
+func (l storageLog) SizeInBytes() int64 { return l.Size() }
+func (l storageLog) Close() error       { return l.Log.Close(true) }
+
+func (l storageLog) Append(batches []byte, leaderEpoch int32) error {
+	info, err := l.AppendAsFollower(batches, leaderEpoch)
+	if err == nil && info.SizeInBytes != len(batches) {
+		err = fmt.Errorf("only %d of %d bytes were taken", info.SizeInBytes, len(batches))
+	}
+	return err
+}
+
+func (l storageLog) Read(from int64, fn func(record.Batch) error) error {
+	for end := l.LogEndOffset(); from < end; {
+		s, err := l.Log.Read(from, readBytes, end, true)
+		if err != nil {
+			return err
+		}
+		data, err := s.Bytes()
+		s.Release()
+		if err != nil {
+			return err
+		}
+		if len(data) == 0 {
+			return fmt.Errorf("nothing is found at offset %d of %d", from, end)
+		}
+		for len(data) > 0 {
+			var b record.Batch
+			if b, data, err = record.Next(data); err == nil {
+				err = b.Validate()
+			}
+			if err == nil {
+				err = fn(b)
+			}
+			if err != nil {
+				return err
+			}
+			from = b.NextOffset()
+		}
+	}
+	return nil
+}
+
+func (l storageLog) TruncatePrefix(to int64) error {
+	if err := l.AdvanceLogStartOffset(to); err != nil {
+		return err
+	}
+	_, err := l.DeleteOldSegments()
+	return err
+}
+
+func (l storageLog) Reset(start int64) error { return l.TruncateFullyAndStartAt(start) }

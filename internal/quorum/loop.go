@@ -34,7 +34,6 @@ type loop struct {
 	told       bool        // ready was closed
 
 	nextRaftTick       time.Time
-	nextControllerTick time.Time
 	lastRecord         time.Time // when something was written last, for IdleInterval
 	sinceSnapshotBytes int64
 	lastSnapshot       time.Time
@@ -145,7 +144,7 @@ func (l *loop) arm() {
 		soonest(l.nextRaftTick)
 	}
 	if l.active {
-		soonest(l.nextControllerTick)
+		soonest(l.state.NextTick(now))
 		if l.cfg.IdleInterval > 0 {
 			soonest(l.lastRecord.Add(l.cfg.IdleInterval))
 		}
@@ -241,13 +240,17 @@ func (l *loop) tick() error {
 			l.nextRaftTick = l.nextRaftTick.Add(l.raftTick())
 		}
 	}
-	for l.active && !now.Before(l.nextControllerTick) {
-		records, next := l.state.Tick(controller.Call{Now: now, NextOffset: l.nextOffset})
-		l.nextControllerTick = next
-		if len(records) > 0 {
-			if err := l.propose(records); err != nil && !errors.Is(err, raft.ErrProposalDropped) {
-				return err
-			}
+	for l.active && !now.Before(l.state.NextTick(now)) {
+		records, _ := l.state.Tick(controller.Call{Now: now, NextOffset: l.nextOffset})
+		if len(records) == 0 {
+			continue
+		}
+		err := l.propose(records)
+		if errors.Is(err, raft.ErrProposalDropped) {
+			break // too much is on its way; the next turn tries again
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if l.active && l.cfg.IdleInterval > 0 && now.Sub(l.lastRecord) >= l.cfg.IdleInterval {
@@ -355,7 +358,6 @@ func (l *loop) activate() error {
 	l.nextOffset = l.disk.applied.endOffset
 	l.state.Advance(l.disk.replay.Image())
 	l.state.Activate(now)
-	l.nextControllerTick = now
 	change := record.LeaderChange{LeaderID: l.cfg.NodeID}
 	for _, id := range l.cfg.Voters {
 		change.Voters = append(change.Voters, record.ReplicaKey{ID: id})

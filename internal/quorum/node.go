@@ -265,7 +265,10 @@ type timer struct {
 }
 
 func (t *timer) arm(d time.Duration) {
-	d = max(d, 0)
+	if d <= 0 {
+		signal(t.wake)
+		return
+	}
 	if t.t == nil {
 		t.t = t.clock.AfterFunc(d, func() { signal(t.wake) })
 		return

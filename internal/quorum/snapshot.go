@@ -43,6 +43,9 @@ func (l *loop) maybeSnapshot() {
 // writeSnapshot syncs the metadata log before the file appears: who starts from the file finds the log reaching it.
 func (l *loop) writeSnapshot(id SnapshotID, img *meta.Image, k kraftState, now time.Time, lastMs int64) error {
 	data := encodeCheckpoint(img.Records(), img.MetadataVersion(), id.Epoch, k, now.UnixMilli(), lastMs)
+	if err := l.disk.log.Roll(); err != nil {
+		return fmt.Errorf("cannot roll the metadata log: %w", err)
+	}
 	if err := l.disk.log.Sync(); err != nil {
 		return fmt.Errorf("cannot sync the metadata log: %w", err)
 	}
