@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/config"
@@ -241,20 +242,20 @@ func (b *Broker) internalTopic(name string) kmsg.CreateTopicsRequestTopic {
 	case offsetsTopic:
 		t.NumPartitions = int32(b.conf().Int(config.OffsetsTopicNumPartitions))
 		t.ReplicationFactor = int16(b.conf().Int(config.OffsetsTopicReplicationFactor))
-		set("segment.bytes", b.conf().String(config.OffsetsTopicSegmentBytes))
+		set("segment.bytes", b.number(config.OffsetsTopicSegmentBytes))
 		set("compression.type", "producer")
 	case transactionsTopic:
 		t.NumPartitions = int32(b.conf().Int(config.TransactionStateLogNumPartitions))
 		t.ReplicationFactor = int16(b.conf().Int(config.TransactionStateLogReplicationFactor))
-		set("segment.bytes", b.conf().String(config.TransactionStateLogSegmentBytes))
-		set("min.insync.replicas", b.conf().String(config.TransactionStateLogMinISR))
+		set("segment.bytes", b.number(config.TransactionStateLogSegmentBytes))
+		set("min.insync.replicas", b.number(config.TransactionStateLogMinISR))
 		set("compression.type", "uncompressed")
 		set("unclean.leader.election.enable", "false")
 	default:
 		t.NumPartitions = int32(b.conf().Int(config.ShareCoordinatorStateTopicNumPartitions))
 		t.ReplicationFactor = int16(b.conf().Int(config.ShareCoordinatorStateTopicReplicationFactor))
-		set("segment.bytes", b.conf().String(config.ShareCoordinatorStateTopicSegmentBytes))
-		set("min.insync.replicas", b.conf().String(config.ShareCoordinatorStateTopicMinISR))
+		set("segment.bytes", b.number(config.ShareCoordinatorStateTopicSegmentBytes))
+		set("min.insync.replicas", b.number(config.ShareCoordinatorStateTopicMinISR))
 	}
 	return t
 }
@@ -265,3 +266,6 @@ func deref(s *string) string {
 	}
 	return *s
 }
+
+// number is a whole-number setting as text.
+func (b *Broker) number(key string) string { return strconv.FormatInt(b.conf().Long(key), 10) }

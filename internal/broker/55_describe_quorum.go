@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"context"
+
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -19,34 +21,33 @@ func (b *Broker) describeQuorum(r *server.Request) {
 		r.Reply(resp)
 		return
 	}
-	q := b.controller.Quorum()
-	for _, t := range req.Topics {
-		out := kmsg.NewDescribeQuorumResponseTopic()
-		out.Topic = t.Topic
-		for _, want := range t.Partitions {
-			p := kmsg.NewDescribeQuorumResponseTopicPartition()
-			p.Partition = want.Partition
-			if t.Topic != metadataTopic || want.Partition != 0 {
-				p.ErrorCode = kerr.UnknownTopicOrPartition.Code
-			} else {
-				p.LeaderID, p.LeaderEpoch, p.HighWatermark = q.LeaderID, q.LeaderEpoch, q.HighWatermark
-				p.CurrentVoters, p.Observers = replicaStates(q.Voters), replicaStates(q.Observers)
-			}
-			out.Partitions = append(out.Partitions, p)
+	go func() { // the controller is asked, and waited for
+		ctx, cancel := context.WithTimeout(context.Background(), controllerTimeout)
+		defer cancel()
+		state, nodes, err := b.controller.DescribeQuorum(ctx)
+		for _, t := range req.Topics {
+			resp.Topics = append(resp.Topics, describeQuorumTopic(t, state, err))
 		}
-		resp.Topics = append(resp.Topics, out)
-	}
-	resp.Nodes = q.Nodes
-	r.Reply(resp)
+		resp.Nodes = nodes
+		r.Reply(resp)
+	}()
 }
 
-func replicaStates(replicas []QuorumReplica) []kmsg.DescribeQuorumResponseTopicPartitionReplicaState {
-	out := make([]kmsg.DescribeQuorumResponseTopicPartitionReplicaState, 0, len(replicas))
-	for _, q := range replicas {
-		s := kmsg.NewDescribeQuorumResponseTopicPartitionReplicaState()
-		s.ReplicaID, s.ReplicaDirectoryID, s.LogEndOffset = q.ID, q.DirectoryID, q.LogEndOffset
-		s.LastFetchTimestamp, s.LastCaughtUpTimestamp = q.LastFetchTimestamp, q.LastCaughtUpStamp
-		out = append(out, s)
+func describeQuorumTopic(t kmsg.DescribeQuorumRequestTopic, state kmsg.DescribeQuorumResponseTopicPartition, err error) kmsg.DescribeQuorumResponseTopic {
+	out := kmsg.NewDescribeQuorumResponseTopic()
+	out.Topic = t.Topic
+	for _, want := range t.Partitions {
+		p := kmsg.NewDescribeQuorumResponseTopicPartition()
+		switch {
+		case t.Topic != metadataTopic || want.Partition != 0:
+			p.ErrorCode = kerr.UnknownTopicOrPartition.Code
+		case err != nil:
+			p.ErrorCode, p.ErrorMessage = kerr.NotLeaderForPartition.Code, message(err)
+		default:
+			p = state
+		}
+		p.Partition = want.Partition
+		out.Partitions = append(out.Partitions, p)
 	}
 	return out
 }

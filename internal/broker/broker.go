@@ -20,25 +20,8 @@ import (
 type Controller interface {
 	// Call sends a request in the name of principal and waits for the answer.
 	Call(ctx context.Context, principal security.Principal, req kmsg.Request) (kmsg.Response, error)
-	// Quorum describes the metadata quorum.
-	Quorum() QuorumState
-}
-
-// QuorumState is what DescribeQuorum and DescribeCluster tell of the controllers.
-type QuorumState struct {
-	LeaderID, LeaderEpoch int32
-	HighWatermark         int64
-	Voters                []QuorumReplica
-	Observers             []QuorumReplica
-	Nodes                 []kmsg.DescribeQuorumResponseNode
-}
-
-// QuorumReplica is how far one replica of the metadata log is.
-type QuorumReplica struct {
-	ID                                    int32
-	DirectoryID                           [16]byte
-	LogEndOffset                          int64
-	LastFetchTimestamp, LastCaughtUpStamp int64 // ms; -1: unknown
+	// DescribeQuorum is the state of the metadata partition and where the controllers listen.
+	DescribeQuorum(ctx context.Context) (kmsg.DescribeQuorumResponseTopicPartition, []kmsg.DescribeQuorumResponseNode, error)
 }
 
 // Config is what a Broker is built from.
@@ -74,7 +57,7 @@ type Broker struct {
 	table    advertised
 	image    atomic.Pointer[meta.Image]
 	settings atomic.Pointer[config.Config] // static settings under the dynamic ones of the image
-	epoch    atomic.Int64 // broker epoch of this registration
+	epoch    atomic.Int64                  // broker epoch of this registration
 	sessions *fetchSessions
 	ids      producerIDs
 }

@@ -109,7 +109,6 @@ func (e *fetchEncoder) eachRun(f *fetching, include []bool, fn func(run []int)) 
 
 func sameTopic(a, b fetchKey) bool { return a.topic == b.topic && a.id == b.id }
 
-
 func (e *fetchEncoder) partition(f *fetching, p *replica.FetchPart, brokers *[]kmsg.ProduceResponseBroker) {
 	errorCode := code(p.Err)
 	e.int32(p.TP.Partition)

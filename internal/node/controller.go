@@ -7,7 +7,6 @@ import (
 	"math/big"
 	"time"
 
-	"github.com/moldau-stream/moldau/internal/broker"
 	"github.com/moldau-stream/moldau/internal/config"
 	"github.com/moldau-stream/moldau/internal/controller"
 	"github.com/moldau-stream/moldau/internal/meta"
@@ -24,12 +23,9 @@ func (l controllerLink) Call(ctx context.Context, p security.Principal, req kmsg
 	return l.n.quorum.Call(ctx, quorum.RequestContext{Principal: p.String()}, req)
 }
 
-// Quorum describes the one voter that there is.
-func (l controllerLink) Quorum() broker.QuorumState {
-	q := l.n.quorum
-	id, epoch := q.Leader()
-	end, now := q.LogEndOffset(), l.n.o.Clock.Now().UnixMilli()
-	self := broker.QuorumReplica{ID: l.n.id, LogEndOffset: end, LastFetchTimestamp: now, LastCaughtUpStamp: now}
+// DescribeQuorum asks the controller of this process.
+func (l controllerLink) DescribeQuorum(ctx context.Context) (kmsg.DescribeQuorumResponseTopicPartition, []kmsg.DescribeQuorumResponseNode, error) {
+	state, err := l.n.quorum.DescribeQuorum(ctx)
 	node := kmsg.NewDescribeQuorumResponseNode()
 	node.NodeID = l.n.id
 	for _, e := range l.n.o.Settings.ControllerEndpoints() {
@@ -37,10 +33,7 @@ func (l controllerLink) Quorum() broker.QuorumState {
 		o.Name, o.Host, o.Port = e.Name, e.Host, uint16(e.Port)
 		node.Listeners = append(node.Listeners, o)
 	}
-	return broker.QuorumState{
-		LeaderID: id, LeaderEpoch: epoch, HighWatermark: end,
-		Voters: []broker.QuorumReplica{self}, Nodes: []kmsg.DescribeQuorumResponseNode{node},
-	}
+	return state, []kmsg.DescribeQuorumResponseNode{node}, err
 }
 
 // startQuorum opens the metadata log; a single voter leads when this returns.
@@ -49,7 +42,7 @@ func (n *Node) startQuorum() error {
 	dir := s.MetadataDir()
 	q, err := quorum.Start(quorum.Config{
 		FS: n.o.FS, Dir: dir, NodeID: n.id, DirectoryID: n.directoryID(dir), Clock: n.o.Clock, Logger: n.o.Logger,
-		OpenLog:    quorum.StorageLog(n.o.FS, n.o.Clock, n.o.Logger),
+		OpenLog:    quorum.StorageLog(n.o.FS, n.o.Clock, n.o.Logger, s.Int(config.MetadataLogSegmentBytes)),
 		Controller: n.controllerConfig(),
 
 		ElectionTimeout:  s.Duration(config.ControllerQuorumElectionTimeoutMs),

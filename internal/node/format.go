@@ -67,7 +67,9 @@ func notFormatted(dirs []string) error {
 // it the directory counts as formatted.
 func (n *Node) format(dir, clusterID string) ([16]byte, error) {
 	u := newUUID()
-	fail := func(err error) ([16]byte, error) { return u, fmt.Errorf("cannot format log directory %s: %w", dir, err) }
+	fail := func(err error) ([16]byte, error) {
+		return u, fmt.Errorf("cannot format log directory %s: %w", dir, err)
+	}
 	if err := n.o.FS.MkdirAll(dir, 0o755); err != nil {
 		return fail(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,9 +48,9 @@ const shutdownGrace = 10 * time.Second
 
 // Node is one running node.
 type Node struct {
-	o         Options
-	id        int32
-	clusterID string
+	o           Options
+	id          int32
+	clusterID   string
 	directories map[string][16]byte // directory id by path
 
 	server   *server.Server
@@ -127,7 +129,7 @@ func (n *Node) bind(h server.Handler) error {
 		InterBrokerListener:      s.InterBrokerListener(),
 		Limits: server.Limits{
 			MaxConnections: s.Int(config.MaxConnections), MaxConnectionsPerIP: s.Int(config.MaxConnectionsPerIP),
-			MaxConnectionsPerIPOverrides: s.ConnectionsPerIPOverrides(),
+			MaxConnectionsPerIPOverrides: connectionsByIP(s.String(config.MaxConnectionsPerIPOverrides)),
 		},
 	}
 	for _, l := range s.BrokerListeners() {
@@ -185,6 +187,18 @@ func (n *Node) Failed() <-chan struct{} { return n.failed }
 
 // Err is why the node cannot go on. It may be asked when Failed is closed.
 func (n *Node) Err() error { return n.failure }
+
+// connectionsByIP reads max.connections.per.ip.overrides: address:count pairs, whose form config has checked.
+func connectionsByIP(list string) map[string]int {
+	out := make(map[string]int)
+	for _, s := range strings.Split(list, ",") {
+		i := strings.LastIndexByte(s, ':')
+		if count, err := strconv.Atoi(strings.TrimSpace(s[i+1:])); err == nil && i > 0 {
+			out[strings.TrimSpace(s[:i])] = count
+		}
+	}
+	return out
+}
 
 // Addr is the address that a listener is bound to.
 func (n *Node) Addr(listener string) net.Addr { return n.server.Addr(listener) }
