@@ -27,6 +27,8 @@ type disk struct {
 	hard     hardState
 	// baseEnd is the end offset of what the WAL no longer holds.
 	baseEnd int64
+	// behindBytes is what the log holds behind the snapshot.
+	behindBytes int64
 }
 
 // position is a place in both logs: Raft counts entries, Kafka counts records.
@@ -110,6 +112,7 @@ func (d *disk) loadImage(cfg *Config) error {
 
 func (d *disk) takeBatch(b record.Batch) error {
 	d.applied.endOffset, d.applied.epoch, d.applied.timestampMs = b.NextOffset(), b.PartitionLeaderEpoch(), b.MaxTimestamp()
+	d.behindBytes += int64(len(b))
 	if b.IsControl() {
 		return readControls(b, &d.kraft)
 	}

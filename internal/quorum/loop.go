@@ -64,14 +64,7 @@ func newLoop(n *Node, d *disk) (*loop, error) {
 	}
 	now := l.now()
 	l.lastSnapshot, l.lastRecord = now, now
-	// Everything behind the newest snapshot counts towards the next one.
-	start := int64(0)
-	if d.snapshot != nil {
-		start = d.snapshot.EndOffset
-	}
-	if d.applied.endOffset > start {
-		l.sinceSnapshotBytes = d.log.SizeInBytes()
-	}
+	l.sinceSnapshotBytes = d.behindBytes
 	var err error
 	l.raft, err = raft.NewRawNode(&raft.Config{
 		ID: raftID(n.cfg.NodeID), ElectionTick: raftTicksPerElection, HeartbeatTick: raftTicksPerHeartbeat,
