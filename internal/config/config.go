@@ -175,7 +175,7 @@ func (c *Config) Explain() []string {
 		}
 		from := c.static[name].place.String()
 		if from == "" {
-			from = "default of this node"
+			from = "chosen by the node"
 		}
 		lines = append(lines, fmt.Sprintf("%s=%s (%s)", name, text, from))
 	}

@@ -207,7 +207,7 @@ var brokerKeys = [...]Key{
 		Doc: "Allow topics to be deleted.",
 	},
 	{
-		Name: "early.start.listeners", Type: List, Null: true, Check: nonEmptyListOf{}, Importance: High,
+		Name: "early.start.listeners", Type: List, Null: true, Check: nonEmptyListOf{}, Importance: High, NoEffect: allAtOnce,
 		Doc: "Listeners that open before the node is ready to serve, so that authorizers can be reached.",
 	},
 	{
