@@ -9,6 +9,7 @@ const (
 	kafkaInternal      = "it tunes an inner part of Kafka that Moldau does not have"
 	systemDecides      = "the operating system's own limit is used"
 	allAtOnce          = "all listeners open when the node is ready to serve"
+	filesGrow          = "segment files grow as they are written"
 	oneVoter           = "the controller quorum has one voter, which waits for nobody"
 	noTLS              = "TLS listeners are not served yet"
 	noSASL             = "SASL listeners are not served yet"
