@@ -1423,7 +1423,7 @@ var brokerKeys = [...]Key{
 		Doc: "Format of the trust store: JKS, PKCS12 or PEM.",
 	},
 	{
-		Name: "super.users", Type: String, Default: "", Origin: Beside, Importance: Medium,
+		Name: "super.users", Type: String, Default: "", Origin: Beside, Importance: Medium, NoEffect: noACLs,
 		Doc: "Principals that may do everything, written Type:Name and separated by semicolons.",
 	},
 	{
