@@ -50,6 +50,9 @@ func defaults() map[string]setting {
 // part of each would contradict the other.
 func withoutFile(static map[string]setting) map[string]setting {
 	base := defaults()
+	if setAny(static, ProcessRoles) { // a node of a cluster that is described elsewhere: Kafka's own defaults
+		base = map[string]setting{LogDirs: base[LogDirs]}
+	}
 	if setAny(static, addressing()...) {
 		for _, name := range addressing() {
 			delete(base, name)

@@ -14,22 +14,33 @@ type Config struct {
 	static         map[string]setting // what the operator wrote, by key
 	dynamicDefault map[string]string  // the cluster-wide default of all brokers
 	dynamicBroker  map[string]string  // this broker's own
-	values         map[string]value   // the effective value of each key that any layer sets
+	values         map[string]value   // the effective value of each key, and of each prefixed one that is set
+	set            map[string]bool    // the names that a layer other than the default sets
 }
 
 // newConfig parses the static layer, which has been checked before.
 func newConfig(static map[string]setting) *Config {
-	c := &Config{static: static, values: make(map[string]value, len(static))}
+	c := &Config{
+		static: static,
+		values: make(map[string]value, len(brokerKeys)+len(static)),
+		set:    make(map[string]bool, len(static)),
+	}
+	for i := range brokerKeys {
+		c.values[brokerKeys[i].Name] = brokerKeys[i].fallback()
+	}
 	for name, s := range static {
-		k, known := Lookup(Broker, name)
-		if !known {
-			continue
-		}
-		if v, no := k.parse(s.text); no == nil {
-			c.values[name] = v
+		if k, known := Lookup(Broker, name); known {
+			if v, no := k.parse(s.text); no == nil {
+				c.put(name, v)
+			}
 		}
 	}
 	return c
+}
+
+func (c *Config) put(name string, v value) {
+	c.values[name] = v
+	c.set[name] = true
 }
 
 // Default is the configuration of a node that is started without any: broker and
@@ -46,12 +57,8 @@ func Default() *Config {
 // default of all brokers, and this broker's own. A value that cannot be is left
 // out, with an error that says so; the rest takes effect.
 func (c *Config) WithDynamic(clusterDefault, broker map[string]string) (*Config, []error) {
-	next := &Config{
-		static:         c.static,
-		dynamicDefault: maps.Clone(clusterDefault),
-		dynamicBroker:  maps.Clone(broker),
-		values:         newConfig(c.static).values,
-	}
+	next := newConfig(c.static)
+	next.dynamicDefault, next.dynamicBroker = maps.Clone(clusterDefault), maps.Clone(broker)
 	var errs []error
 	for _, layer := range []map[string]string{clusterDefault, broker} {
 		for _, name := range slices.Sorted(maps.Keys(layer)) {
@@ -64,35 +71,31 @@ func (c *Config) WithDynamic(clusterDefault, broker map[string]string) (*Config,
 				errs = append(errs, fmt.Errorf("cannot apply dynamic broker configuration: %s", no.sentence(name)))
 				continue
 			}
-			next.values[name] = v
+			next.put(name, v)
 		}
 	}
 	return next, errs
 }
 
-// value is the effective value of a key of type t. A key with a listener prefix falls back to the key without it.
+// value is the effective value of a key, which must be of one of these types, where any are given. A key
+// with a listener prefix falls back to the key without it.
 func (c *Config) value(name string, types ...Type) value {
-	k, ok := Lookup(Broker, name)
+	v, ok := c.values[name]
 	if !ok {
-		panic("config: " + name + " is not a broker key")
+		base, prefixed := withoutListenerPrefix(name)
+		if !prefixed {
+			panic("config: " + name + " is not a broker key")
+		}
+		return c.value(base, types...)
 	}
-	if len(types) > 0 && !slices.Contains(types, k.Type) {
-		panic(fmt.Sprintf("config: %s is of type %s", name, k.Type))
+	if len(types) > 0 && !slices.Contains(types, v.kind) {
+		panic(fmt.Sprintf("config: %s is of type %s", name, v.kind))
 	}
-	if v, set := c.values[name]; set {
-		return v
-	}
-	if k.Name != name {
-		return c.value(k.Name)
-	}
-	return k.fallback()
+	return v
 }
 
 // IsSet is true when a layer other than the default sets the key.
-func (c *Config) IsSet(name string) bool {
-	_, set := c.values[name]
-	return set
-}
+func (c *Config) IsSet(name string) bool { return c.set[name] }
 
 // IsNull is true when the key has no value at all.
 func (c *Config) IsNull(name string) bool { return c.value(name).null }
@@ -156,4 +159,25 @@ func scaled(n int64, unit time.Duration) time.Duration {
 		return Forever
 	}
 	return time.Duration(n) * unit
+}
+
+// Explain lists what is set, for --check-config: each key with its value and where it was written.
+func (c *Config) Explain() []string {
+	var lines []string
+	for _, name := range inOrder(c.static) {
+		k, known := Lookup(Broker, name)
+		if !known {
+			continue
+		}
+		text := c.values[name].text
+		if k.Sensitive() {
+			text = "(hidden)"
+		}
+		from := c.static[name].place.String()
+		if from == "" {
+			from = "chosen by the node"
+		}
+		lines = append(lines, fmt.Sprintf("%s=%s (%s)", name, text, from))
+	}
+	return lines
 }

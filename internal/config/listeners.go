@@ -222,6 +222,13 @@ func isMechanism(base string) bool {
 	return slices.Contains([]string{"gssapi", "plain", "scram-sha-256", "scram-sha-512", "oauthbearer"}, mechanism)
 }
 
+// perListener is true for a broker key that Kafka reads with a listener prefix.
+func perListener(name string) bool {
+	return strings.HasPrefix(name, "ssl.") || strings.HasPrefix(name, "sasl.") || slices.Contains([]string{
+		MaxConnections, MaxConnectionCreationRate, ConnectionsMaxReauthMs, PrincipalBuilderClass, NumNetworkThreads,
+	}, name)
+}
+
 // ForListener is the name of the key that counts for a listener: the prefixed one where it is set, or else the plain one.
 func (c *Config) ForListener(listener, key string) string {
 	if name := listenerPrefix + strings.ToLower(listener) + "." + key; c.IsSet(name) {

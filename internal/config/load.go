@@ -109,6 +109,10 @@ func checkEach(static map[string]setting, r *Report) {
 			r.problem(badValue(k, name, s, no))
 			continue
 		}
+		if k.Name != name && !perListener(k.Name) {
+			r.note(Unknown, name, s.place, "%s is ignored: %s cannot be set for one listener alone", name, k.Name)
+			continue
+		}
 		if k.NoEffect != "" && s.place != (Place{}) { // a default needs no apology
 			r.note(NoEffect, name, s.place, "%s", k.NoEffect)
 		}

@@ -139,8 +139,15 @@ func TestVariablesOfContainerImages(t *testing.T) {
 		"KAFKA_HEAP_OPTS=1", "KAFKA_OPTS=1", "KAFKA_LOG4J_ROOT_LOGLEVEL=INFO", "KAFKA_JMX_PORT=1", "KAFKA_HOME=/x", "CLUSTER_ID=x", "PATH=/",
 		"KAFKA_PORT=tcp://10.0.0.1:9092", "KAFKA_SERVICE_HOST=10.0.0.1", "KAFKA_PORT_9092_TCP_ADDR=10.0.0.1", "KAFKA_=1",
 	}
-	if got := fromEnvironment(skipped); len(got) != 0 {
+	if got := fromEnvironment(skipped[:2]); len(got) != 0 {
 		t.Error(got)
+	}
+	got := fromEnvironment(append(skipped, "KAFKA_CFG_NODE_ID=3", "KAFKA_CFG_EMPTY="))
+	if len(got) != 2 || got[0].name != NodeID || got[1].name != MoldauLogLevel || got[1].text != "info" {
+		t.Error(got)
+	}
+	if ClusterID([]string{"A=b", "CLUSTER_ID=x"}) != "x" || ClusterID(nil) != "" {
+		t.Error("cluster id")
 	}
 }
 
@@ -243,6 +250,10 @@ func TestAKeyMayBeSetForOneListener(t *testing.T) {
 		t.Error("a mechanism's key is not known")
 	}
 	r := Check(Sources{FileName: "f", File: []byte(kraft + "listener.name.plaintext.max.connections=x\nlistener.name.plaintext.no.such=1")})
+	all := strings.Join(Check(Sources{FileName: "f", File: []byte(kraft + "listener.name.plaintext.num.partitions=3\n")}).NoteLines(), "\n")
+	if !strings.Contains(all, "num.partitions cannot be set for one listener alone") {
+		t.Error(all)
+	}
 	if len(r.Problems) != 1 || !strings.Contains(strings.Join(r.NoteLines(), "\n"), "listener.name.plaintext.no.such is not known") {
 		t.Error(r.Lines())
 	}

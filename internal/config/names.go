@@ -193,6 +193,7 @@ const (
 	MoldauFlushAcks                                      = "moldau.flush.acks"
 	MoldauLogFormat                                      = "moldau.log.format"
 	MoldauLogLevel                                       = "moldau.log.level"
+	MoldauStrictRecords                                  = "moldau.strict.records"
 	NodeID                                               = "node.id"
 	NumIOThreads                                         = "num.io.threads"
 	NumNetworkThreads                                    = "num.network.threads"

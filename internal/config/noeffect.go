@@ -8,6 +8,8 @@ const (
 	noJavaMetrics      = "metrics are read from the admin listener, not pushed by Java classes"
 	kafkaInternal      = "it tunes an inner part of Kafka that Moldau does not have"
 	systemDecides      = "the operating system's own limit is used"
+	allAtOnce          = "all listeners open when the node is ready to serve"
+	filesGrow          = "segment files grow as they are written"
 	oneVoter           = "the controller quorum has one voter, which waits for nobody"
 	noTLS              = "TLS listeners are not served yet"
 	noSASL             = "SASL listeners are not served yet"

@@ -207,7 +207,7 @@ var brokerKeys = [...]Key{
 		Doc: "Allow topics to be deleted.",
 	},
 	{
-		Name: "early.start.listeners", Type: List, Null: true, Check: nonEmptyListOf{}, Importance: High,
+		Name: "early.start.listeners", Type: List, Null: true, Check: nonEmptyListOf{}, Importance: High, NoEffect: allAtOnce,
 		Doc: "Listeners that open before the node is ready to serve, so that authorizers can be reached.",
 	},
 	{
@@ -591,7 +591,7 @@ var brokerKeys = [...]Key{
 		Doc: "Largest size of an index file; a full index starts a new segment.",
 	},
 	{
-		Name: "log.initial.task.delay.ms", Type: Long, Default: "30000", Check: atLeast{0}, Importance: Low, Internal: true,
+		Name: "log.initial.task.delay.ms", Type: Long, Default: "30000", Check: atLeast{0}, Importance: Low, Internal: true, NoEffect: kafkaInternal,
 		Doc: "Delay before the log's background tasks run for the first time.",
 	},
 	{
@@ -615,7 +615,7 @@ var brokerKeys = [...]Key{
 		Doc: "Whether records carry the time of their creation or of their append.",
 	},
 	{
-		Name: "log.preallocate", Type: Boolean, Default: "false", Importance: Medium, Mode: ClusterWide,
+		Name: "log.preallocate", Type: Boolean, Default: "false", Importance: Medium, Mode: ClusterWide, NoEffect: filesGrow,
 		Doc: "Reserve the whole size of a segment file when it is created.",
 	},
 	{
@@ -765,6 +765,10 @@ var brokerKeys = [...]Key{
 	{
 		Name: "moldau.log.level", Type: String, Default: "info", Check: oneOf{"debug", "info", "warn", "error"}, Origin: Own, Importance: Low,
 		Doc: "Least severe level that the node logs: debug, info, warn or error.",
+	},
+	{
+		Name: "moldau.strict.records", Type: Boolean, Default: "false", Origin: Own, Importance: Low,
+		Doc: "Unpack every record that a client sends and check it, as Kafka does, at several times the cost of an append.",
 	},
 	{
 		Name: "node.id", Type: Int, Required: true, Check: atLeast{0}, Importance: High,
@@ -1419,7 +1423,7 @@ var brokerKeys = [...]Key{
 		Doc: "Format of the trust store: JKS, PKCS12 or PEM.",
 	},
 	{
-		Name: "super.users", Type: String, Default: "", Origin: Beside, Importance: Medium,
+		Name: "super.users", Type: String, Default: "", Origin: Beside, Importance: Medium, NoEffect: noACLs,
 		Doc: "Principals that may do everything, written Type:Name and separated by semicolons.",
 	},
 	{

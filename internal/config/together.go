@@ -27,7 +27,7 @@ func (c *Config) refuse(r *Report, key, format string, args ...any) {
 
 func checkIdentity(c *Config, r *Report) {
 	if c.Int(BrokerID) != c.Int(NodeID) {
-		c.refuse(r, NodeID, "You must set `node.id` to the same value as `broker.id`: %d is not %d", c.Int(NodeID), c.Int(BrokerID))
+		c.refuse(r, NodeID, "%s=%d and %s=%d differ: they are two names of one number", NodeID, c.Int(NodeID), BrokerID, c.Int(BrokerID))
 	}
 }
 
@@ -50,13 +50,13 @@ func checkListenerLists(c *Config, r *Report) {
 		checkNames(c, r, AdvertisedListeners, adv)
 	}
 	if name := strings.ToUpper(c.String(InterBrokerListenerName)); name != "" && m[name] == "" {
-		c.refuse(r, InterBrokerListenerName, "Listener with name %s defined in %s not found in %s",
-			name, InterBrokerListenerName, ListenerSecurityProtocolMap)
+		c.refuse(r, InterBrokerListenerName, "%s is listener %s, to which %s gives no protocol",
+			InterBrokerListenerName, name, ListenerSecurityProtocolMap)
 	}
 	names := append(listenerNames(all), c.ControllerListeners()...)
 	for _, name := range c.List(EarlyStartListeners) {
 		if !slices.Contains(names, strings.ToUpper(name)) {
-			c.refuse(r, EarlyStartListeners, "%s contains listener %s, but this is not contained in %s or %s",
+			c.refuse(r, EarlyStartListeners, "%s names listener %s, which is neither in %s nor in %s",
 				EarlyStartListeners, name, Listeners, ControllerListenerNames)
 		}
 	}
@@ -74,7 +74,7 @@ func checkNames(c *Config, r *Report, key string, all []Listener) {
 	seen := make(map[string]bool)
 	for _, l := range all {
 		if seen[l.Name] {
-			c.refuse(r, key, "Each listener must have a different name, %s stands twice in %s", l.Name, key)
+			c.refuse(r, key, "listener %s stands twice in %s: each needs a name of its own", l.Name, key)
 		}
 		seen[l.Name] = true
 	}
@@ -85,7 +85,7 @@ func checkDistinct(c *Config, r *Report, key string, all []Listener) {
 	for i, a := range all {
 		for _, b := range all[:i] {
 			if a.Port != 0 && a.Port == b.Port && !oneOfEachFamily(a.Host, b.Host) {
-				c.refuse(r, key, "Each listener must have a different port, %s and %s have the same", b, a)
+				c.refuse(r, key, "%s and %s have the same port", b, a)
 			}
 		}
 	}
@@ -110,18 +110,18 @@ func checkQuorum(c *Config, r *Report) {
 	}
 	if len(voters) == 0 {
 		if len(c.QuorumBootstrapServers()) == 0 {
-			c.refuse(r, ControllerQuorumVoters, "If using %s, either %s or %s must name the controllers: add for example %s=%d@localhost:%d",
-				ProcessRoles, ControllerQuorumBootstrapServers, ControllerQuorumVoters, ControllerQuorumVoters, c.NodeNumber(), defaultControllerPort)
+			c.refuse(r, ControllerQuorumVoters, "nothing says who the controllers are: set %s or %s, for example %s=%d@localhost:%d",
+				ControllerQuorumVoters, ControllerQuorumBootstrapServers, ControllerQuorumVoters, c.NodeNumber(), defaultControllerPort)
 		}
 		return
 	}
 	in := slices.ContainsFunc(voters, func(v Voter) bool { return v.ID == c.NodeNumber() })
 	if c.IsController() && !in {
-		c.refuse(r, ControllerQuorumVoters, "If %s contains the 'controller' role, the node id %d must be included in the set of voters %s=%s",
+		c.refuse(r, ControllerQuorumVoters, "%s makes this node a controller, but node %d is not in %s=%s",
 			ProcessRoles, c.NodeNumber(), ControllerQuorumVoters, c.value(ControllerQuorumVoters).text)
 	}
 	if !c.IsController() && in {
-		c.refuse(r, ControllerQuorumVoters, "If %s contains just the 'broker' role, the node id %d must not be included in the set of voters %s=%s",
+		c.refuse(r, ControllerQuorumVoters, "%s makes this node a broker only, but node %d is in %s=%s",
 			ProcessRoles, c.NodeNumber(), ControllerQuorumVoters, c.value(ControllerQuorumVoters).text)
 	}
 }
@@ -136,21 +136,19 @@ func checkRolesAgainstListeners(c *Config, r *Report) {
 	switch {
 	case !c.IsController():
 		if len(own) > 0 {
-			c.refuse(r, ControllerListenerNames,
-				"%s must not contain a value appearing in the '%s' configuration when running KRaft with just the broker role",
-				ControllerListenerNames, Listeners)
+			c.refuse(r, ControllerListenerNames, "%s names %s, which this node opens as a broker: it is for listeners of controllers elsewhere",
+				ControllerListenerNames, own[0].Name)
 		}
 	case len(own) == 0:
 		c.refuse(r, ControllerListenerNames,
 			"%s must contain at least one value appearing in the '%s' configuration when running the KRaft controller role",
 			ControllerListenerNames, Listeners)
 	case len(own) < len(controllers):
-		c.refuse(r, ControllerListenerNames,
-			"%s must only contain values appearing in the '%s' configuration when running the KRaft controller role",
-			ControllerListenerNames, Listeners)
+		c.refuse(r, ControllerListenerNames, "%s=%s names more than is in %s=%s",
+			ControllerListenerNames, c.value(ControllerListenerNames).text, Listeners, c.value(Listeners).text)
 	case !c.IsBroker() && len(own) < len(all):
-		c.refuse(r, Listeners, "The %s config must only contain KRaft controller listeners from %s when %s=controller",
-			Listeners, ControllerListenerNames, ProcessRoles)
+		c.refuse(r, Listeners, "%s has a listener that is not in %s: a node that is only a controller has no other",
+			Listeners, ControllerListenerNames)
 	}
 }
 
@@ -166,12 +164,12 @@ func checkAdvertised(c *Config, r *Report) {
 	adv = c.partOf(adv, false)
 	for _, l := range adv {
 		if ip := net.ParseIP(l.Host); ip != nil && ip.IsUnspecified() {
-			c.refuse(r, key, "%s cannot use the nonroutable meta-address %s: set %s to an address that clients can reach, for example %s://localhost:%d",
-				AdvertisedListeners, l.Host, AdvertisedListeners, l.Name, l.Port)
+			c.refuse(r, key, "clients cannot connect to %s: set %s to an address that they can reach, for example %s://localhost:%d",
+				l.Host, AdvertisedListeners, l.Name, l.Port)
 		}
 	}
 	if len(adv) == 0 {
-		c.refuse(r, key, "There must be at least one broker advertised listener: perhaps all listeners appear in %s?", ControllerListenerNames)
+		c.refuse(r, key, "there is no listener for clients: all are in %s", ControllerListenerNames)
 		return
 	}
 	all, err := c.listeners()
@@ -188,7 +186,7 @@ func checkAdvertised(c *Config, r *Report) {
 
 func checkInterBroker(c *Config, r *Report) {
 	if c.IsSet(InterBrokerListenerName) && c.IsSet(SecurityInterBrokerProtocol) && c.String(InterBrokerListenerName) != "" {
-		c.refuse(r, InterBrokerListenerName, "Only one of %s and %s should be set", InterBrokerListenerName, SecurityInterBrokerProtocol)
+		c.refuse(r, InterBrokerListenerName, "%s and %s are both set: one of them says all", InterBrokerListenerName, SecurityInterBrokerProtocol)
 		return
 	}
 	adv, err := c.advertised()
@@ -198,8 +196,8 @@ func checkInterBroker(c *Config, r *Report) {
 	names := listenerNames(c.partOf(adv, false))
 	if len(names) > 0 && !slices.Contains(names, c.InterBrokerListener()) {
 		c.refuse(r, InterBrokerListenerName,
-			"%s must be a listener name defined in %s: %s is not, the valid options based on currently configured listeners are %s",
-			InterBrokerListenerName, AdvertisedListeners, c.InterBrokerListener(), strings.Join(names, ","))
+			"brokers are to talk over listener %s, which is not advertised: set %s to one of %s",
+			c.InterBrokerListener(), InterBrokerListenerName, strings.Join(names, ", "))
 	}
 }
 
@@ -222,11 +220,11 @@ func checkStorage(c *Config, r *Report) {
 		c.refuse(r, key, "%s must be unlimited (-1) or, greater than or equal to 1", LogRetentionMs)
 	}
 	if n := c.Long(LogCleanerThreads); c.Bool(LogCleanerEnable) && n > 0 && c.Long(LogCleanerDedupeBufferSize)/n <= bytesPerCleaner {
-		c.refuse(r, LogCleanerDedupeBufferSize, "%s must be at least 1MB per cleaner thread", LogCleanerDedupeBufferSize)
+		c.refuse(r, LogCleanerDedupeBufferSize, "%s must leave more than 1 MiB to each of %d cleaner threads", LogCleanerDedupeBufferSize, n)
 	}
 	for _, key := range []string{OffsetsTopicCompressionCodec, ShareCoordinatorStateTopicCompressionCodec} {
 		if n := c.Int(key); n < 0 || n > maxCodec {
-			c.refuse(r, key, "Unknown compression type id: %d is not one of 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd", n)
+			c.refuse(r, key, "%s=%d is no codec: 0 is none, 1 gzip, 2 snappy, 3 lz4, 4 zstd", key, n)
 		}
 	}
 	dirs := c.DataDirs()
@@ -239,15 +237,15 @@ func checkStorage(c *Config, r *Report) {
 
 func checkTimeouts(c *Config, r *Report) {
 	if c.Int(ReplicaFetchWaitMaxMs) > c.Int(ReplicaSocketTimeoutMs) {
-		c.refuse(r, ReplicaFetchWaitMaxMs, "%s should always be at least %s to prevent unnecessary socket timeouts",
-			ReplicaSocketTimeoutMs, ReplicaFetchWaitMaxMs)
+		c.refuse(r, ReplicaFetchWaitMaxMs, "%s must not be longer than %s, or each idle fetch ends in a time-out",
+			ReplicaFetchWaitMaxMs, ReplicaSocketTimeoutMs)
 	}
 	if c.Long(ReplicaFetchWaitMaxMs) > c.Long(ReplicaLagTimeMaxMs) {
-		c.refuse(r, ReplicaFetchWaitMaxMs, "%s should always be less than or equal to %s to prevent frequent changes in ISR",
+		c.refuse(r, ReplicaFetchWaitMaxMs, "%s must not be longer than %s, or idle followers leave the ISR",
 			ReplicaFetchWaitMaxMs, ReplicaLagTimeMaxMs)
 	}
 	if n := c.Long(QueuedMaxRequestBytes); n > 0 && n < c.Long(SocketRequestMaxBytes) {
-		c.refuse(r, QueuedMaxRequestBytes, "%s must be larger or equal to %s", QueuedMaxRequestBytes, SocketRequestMaxBytes)
+		c.refuse(r, QueuedMaxRequestBytes, "%s must not be smaller than %s", QueuedMaxRequestBytes, SocketRequestMaxBytes)
 	}
 	if c.Int(GroupMinSessionTimeoutMs) > c.Int(GroupMaxSessionTimeoutMs) {
 		c.refuse(r, GroupMinSessionTimeoutMs, "%s must not be greater than %s", GroupMinSessionTimeoutMs, GroupMaxSessionTimeoutMs)
@@ -260,7 +258,7 @@ func checkConnections(c *Config, r *Report) {
 		c.refuse(r, MaxConnectionsPerIPOverrides, "cannot use %s: %v", MaxConnectionsPerIPOverrides, err)
 	}
 	if c.Int(MaxConnectionsPerIP) == 0 && len(overrides) == 0 && err == nil {
-		c.refuse(r, MaxConnectionsPerIP, "%s can be set to zero only if %s property is set", MaxConnectionsPerIP, MaxConnectionsPerIPOverrides)
+		c.refuse(r, MaxConnectionsPerIP, "%s=0 lets nobody in unless %s is set", MaxConnectionsPerIP, MaxConnectionsPerIPOverrides)
 	}
 }
 
@@ -311,7 +309,7 @@ func checkGroupBounds(c *Config, r *Report) {
 	}
 	protocols := c.List(GroupCoordinatorRebalanceProtocols)
 	if !slices.Contains(protocols, "classic") {
-		c.refuse(r, GroupCoordinatorRebalanceProtocols, "Disabling the 'classic' protocol is not supported")
+		c.refuse(r, GroupCoordinatorRebalanceProtocols, "%s must contain classic", GroupCoordinatorRebalanceProtocols)
 	}
 }
 

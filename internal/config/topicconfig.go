@@ -140,4 +140,4 @@ func (c *Config) topicFallback(k *Key) value {
 	return c.value(k.Synonyms[0])
 }
 
-func long(n int64) value { return value{num: n, text: fmt.Sprint(n)} }
+func long(n int64) value { return value{kind: Long, num: n, text: fmt.Sprint(n)} }

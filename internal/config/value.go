@@ -9,6 +9,7 @@ import (
 
 // value is a parsed setting. Which field means something follows from the key's type.
 type value struct {
+	kind Type
 	text string // as Kafka shows it: trimmed, numbers in Java's form, lists joined by commas
 	null bool
 	num  int64
@@ -54,7 +55,7 @@ func (k *Key) parse(text string) (value, *refusal) {
 // fallback is the key's default, parsed; a required key and one whose default is null have a null value.
 func (k *Key) fallback() value {
 	if k.Null || k.Required {
-		return value{null: true}
+		return value{kind: k.Type, null: true}
 	}
 	v, no := parseType(k.Type, k.Default)
 	if no != nil {
@@ -67,7 +68,7 @@ func parseType(t Type, text string) (value, *refusal) {
 	if t != Password {
 		text = strings.TrimFunc(text, javaSpace)
 	}
-	v := value{text: text}
+	v := value{kind: t, text: text}
 	switch t {
 	case Boolean:
 		return parseBool(v)
