@@ -13,8 +13,8 @@ var (
 	ErrOverloaded = errors.New("the coordinator has too much unfinished work")
 	// ErrTimedOut: the write was appended but not committed in time. It may still be committed.
 	ErrTimedOut = errors.New("the write was not committed in time")
-	// ErrClosed: the runtime is shutting down.
-	ErrClosed = errors.New("the coordinator is shutting down")
+	// ErrUnavailable: there is no coordinator for this now, here or elsewhere.
+	ErrUnavailable = errors.New("the coordinator is not available")
 
 	// ErrNotLeader is a Writer's: it no longer leads the partition at the batch's epoch.
 	ErrNotLeader = errors.New("the log's leader epoch has moved on")

@@ -177,6 +177,18 @@ func (r *Runtime[M]) Counts() Counts {
 	return c
 }
 
+// Idle tells whether no turn runs or waits, and nothing is being loaded.
+func (r *Runtime[M]) Idle() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, s := range r.shards {
+		if s.isBusy() {
+			return false
+		}
+	}
+	return true
+}
+
 // Close gives up every shard, answers all that is parked with ErrNotCoordinator and
 // waits for loads and turns to end.
 func (r *Runtime[M]) Close() {

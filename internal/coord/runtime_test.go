@@ -101,8 +101,11 @@ func (w *world) await(what string, ok func() bool) {
 func (w *world) lead(p, epoch int32) {
 	w.t.Helper()
 	w.elect(p, epoch)
-	w.await("active shard", func() bool { return w.rt.Counts().Active == len(w.rt.Partitions()) })
+	w.await("active shard", w.active)
 }
+
+// active: the one shard of most tests serves, and its first turn is over.
+func (w *world) active() bool { return w.rt.Counts().Active == len(w.rt.Partitions()) && w.rt.Idle() }
 
 // outcome collects what a request was answered with.
 type outcome struct {
@@ -213,7 +216,7 @@ func TestLoadingRefusesAndThenServes(t *testing.T) {
 	w.elect(0, 1)
 	w.want(w.get(0, "a"), "refused: "+ErrLoading.Error())
 	release()
-	w.await("load", func() bool { return w.rt.Counts().Active == 1 })
+	w.await("load", w.active)
 	w.want(w.get(0, "a"), "=1")
 	w.want(w.get(0, "b"), "=")
 	w.want(w.get(0, "c"), "=kept")
@@ -263,7 +266,7 @@ func TestAStaleLoadCannotWin(t *testing.T) {
 	w.elect(0, 4)
 	w.log.AppendStored(0, StoredBatch{ProducerID: NoProducerID, Records: []StoredRecord{{Record: Record{Key: []byte("a"), Value: []byte("new")}}}})
 	release()
-	w.await("load", func() bool { return w.rt.Counts().Active == 1 })
+	w.await("load", w.active)
 	w.want(w.get(0, "a"), "=new")
 	w.want(w.put(0, "a", "newer"), "ok")
 	w.rt.Resign(0, 4)
@@ -277,7 +280,7 @@ func TestAFailedLoadIsTriedAgain(t *testing.T) {
 	w.await("failure", func() bool { return w.rt.Counts().Failed == 1 })
 	w.want(w.get(0, "a"), "refused: "+ErrNotCoordinator.Error())
 	w.log.FailLoads(nil)
-	w.await("retry", func() bool { w.clk.Advance(time.Second); return w.rt.Counts().Active == 1 })
+	w.await("retry", func() bool { w.clk.Advance(time.Second); return w.active() })
 	w.want(w.put(0, "a", "1"), "ok")
 }
 
@@ -446,7 +449,7 @@ func TestManyAtOnce(t *testing.T) {
 	close(stop)
 	background.Wait()
 	w.log.CommitAll(0)
-	w.await("active", func() bool { return w.rt.Counts().Active == 1 })
+	w.await("active", w.active)
 	acked := 0
 	for i := range outs {
 		for j, o := range outs[i] {

@@ -69,6 +69,12 @@ func (s *shard[M]) currentState() shardState {
 	return s.state
 }
 
+func (s *shard[M]) isBusy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running || s.state == stateLoading
+}
+
 // submit brings a request.
 func (s *shard[M]) submit(e event[M]) {
 	s.mu.Lock()

@@ -47,9 +47,6 @@ func (t *Turn) Append(r ...Record) { t.records = append(t.records, r...) }
 // Records is what the turn will append so far.
 func (t *Turn) Records() []Record { return t.records }
 
-// Replies is what the turn will answer so far.
-func (t *Turn) Replies() []Reply { return t.replies }
-
 // AllowSplit permits the records to be cut into several batches: each of them makes
 // sense alone, and there may be more than one batch can hold.
 func (t *Turn) AllowSplit() { t.split = true }

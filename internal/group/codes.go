@@ -39,7 +39,7 @@ func codeOf(err error) int16 {
 	case errors.Is(err, coord.ErrNotCoordinator), errors.Is(err, coord.ErrNotLeader), errors.Is(err, coord.ErrStorage):
 		return codeNotCoordinator
 	case errors.Is(err, coord.ErrTimedOut), errors.Is(err, coord.ErrNotEnoughReplicas),
-		errors.Is(err, coord.ErrOverloaded), errors.Is(err, coord.ErrClosed):
+		errors.Is(err, coord.ErrOverloaded), errors.Is(err, coord.ErrUnavailable):
 		return codeCoordinatorNotAvailable
 	}
 	return codeUnknownServerError

@@ -34,7 +34,6 @@ const (
 type group struct {
 	id            string
 	state         State
-	previous      State
 	stateSinceMs  int64 // -1: not known, from an old record
 	protocolType  string
 	protocolName  *string // nil until a generation has chosen
@@ -47,7 +46,7 @@ type group struct {
 	lastSeq       int64
 
 	// Soft state.
-	supported   map[string]int      // how many members support a protocol
+	supported   map[string]int      // how many members support a protocol; no member names one twice
 	awaiting    int                 // members whose join is parked
 	pendingJoin map[string]struct{} // ids handed out, not yet used
 	pendingSync map[string]struct{} // members of this generation that have not asked for their assignment
@@ -75,7 +74,7 @@ func newGroup(id string, nowMs int64) *group {
 }
 
 func (g *group) transition(to State, nowMs int64) {
-	g.previous, g.state, g.stateSinceMs = g.state, to, nowMs
+	g.state, g.stateSinceMs = to, nowMs
 }
 
 // sorted is the members in order of arrival.
@@ -149,10 +148,7 @@ func (g *group) setProtocols(m *member, protocols []protocol) {
 }
 
 func (g *group) count(protocols []protocol, by int) {
-	for i, p := range protocols {
-		if slices.ContainsFunc(protocols[:i], func(q protocol) bool { return q.name == p.name }) {
-			continue // named twice; counts once
-		}
+	for _, p := range protocols {
 		if g.supported[p.name] += by; g.supported[p.name] == 0 {
 			delete(g.supported, p.name)
 		}

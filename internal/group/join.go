@@ -242,7 +242,8 @@ func (s *Shard) swapStatic(t *coord.Turn, g *group, oldID, newID string) *member
 	return &m
 }
 
-// replaceStaticInPlace records the new id first: if that fails, the old one goes on.
+// replaceStaticInPlace records the new id first: if that fails, the old one goes on. Nothing can be
+// parked under the old id, since the group is stable.
 func (s *Shard) replaceStaticInPlace(t *coord.Turn, g *group, r *joinRequest, oldID, newID string) {
 	oldLeader := g.leader
 	v := g.value(g.generation, g.stateSinceMs, func(m *member) []byte { return m.assignment })
@@ -269,7 +270,6 @@ func (s *Shard) replaceStaticInPlace(t *coord.Turn, g *group, r *joinRequest, ol
 		m := g.members[newID]
 		m.seq, m.clientID, m.clientHost = old.seq, old.clientID, old.clientHost
 		g.setProtocols(m, r.protocols)
-		s.fence(t, old)
 		delete(g.pendingSync, oldID)
 		t.StopTimer(sessionKey(g, oldID))
 		s.restartSession(t, g, m)
@@ -285,16 +285,6 @@ func (s *Shard) replaceStaticInPlace(t *coord.Turn, g *group, r *joinRequest, ol
 		s.answerJoin(t, r.waiter, resp)
 	})
 	t.OnFailure(func(t *coord.Turn, err error) {
-		resp := joinError(r.waiter.version, "", codeOf(err))
-		s.answerJoin(t, r.waiter, resp)
+		s.refuseJoin(t, r, "", codeOf(err))
 	})
-}
-
-// fence answers whatever is parked for a member that was replaced in Replay.
-func (s *Shard) fence(t *coord.Turn, old *member) {
-	if old.join != nil {
-		s.answerJoin(t, old.join, joinError(old.join.version, old.id, codeFencedInstanceID))
-		old.join = nil
-	}
-	s.failSync(t, old, codeFencedInstanceID)
 }

@@ -91,7 +91,7 @@ func (s *Service) PartitionFor(groupID string) (int32, bool) {
 func (s *Service) do(groupID string, op func(*Shard, *coord.Turn), refuse func(error)) {
 	p, ok := s.PartitionFor(groupID)
 	if !ok {
-		refuse(coord.ErrClosed)
+		refuse(coord.ErrUnavailable)
 		return
 	}
 	s.rt.Do(p, op, refuse)

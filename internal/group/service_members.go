@@ -47,12 +47,23 @@ func (s *Service) JoinGroup(rc RequestContext, version int16, req *kmsg.JoinGrou
 	if version == 0 {
 		r.rebalanceTimeoutMs = req.SessionTimeoutMillis
 	}
-	for _, p := range req.Protocols {
-		r.protocols = append(r.protocols, protocol{name: p.Name, metadata: slices.Clone(p.Metadata)})
-	}
+	r.protocols = protocolsOf(req.Protocols)
 	s.do(req.Group, func(sh *Shard, t *coord.Turn) { sh.join(t, r) }, func(err error) {
 		reply(joinError(version, "", codeOf(err)))
 	})
+}
+
+// protocolsOf copies what a member supports. Of a name that occurs twice the first counts.
+func protocolsOf(protocols []kmsg.JoinGroupRequestProtocol) []protocol {
+	seen := make(map[string]struct{}, len(protocols))
+	var out []protocol
+	for _, p := range protocols {
+		if _, twice := seen[p.Name]; !twice {
+			seen[p.Name] = struct{}{}
+			out = append(out, protocol{name: p.Name, metadata: slices.Clone(p.Metadata)})
+		}
+	}
+	return out
 }
 
 // namesFit tells whether the request's names can be stored; records count their lengths in 16 bits.

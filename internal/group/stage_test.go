@@ -54,7 +54,7 @@ func (st *stage) elect(p int32) {
 	st.epoch++
 	st.log.SetEpoch(p, st.epoch)
 	st.s.Elect(p, st.epoch)
-	for i := 0; st.s.Metrics().Partitions.Active != len(st.s.rt.Partitions()); i++ {
+	for i := 0; st.s.rt.Counts().Active != len(st.s.rt.Partitions()) || !st.s.rt.Idle(); i++ {
 		if i > 10_000 {
 			st.t.Fatal("the partition does not load")
 		}
