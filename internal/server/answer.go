@@ -73,9 +73,6 @@ func (c *Conn) takeLocked(o *outbound) bool {
 	return true
 }
 
-// writeOwn sends what is ready from a goroutine that may wait. It must own writing.
-func (c *Conn) writeOwn() { c.write(nil) }
-
 // writeForeign sends what is ready from a goroutine that has other things to do: as far
 // as the socket takes it at once; the rest is left to a goroutine of its own.
 func (c *Conn) writeForeign() {
@@ -99,7 +96,8 @@ func (c *Conn) writeForeign() {
 	}
 }
 
-// write sends o, if there is one, and then whatever else is ready.
+// write sends o, if there is one, and then whatever else is ready, from a goroutine that may wait. It
+// must own writing.
 func (c *Conn) write(o *outbound) {
 	if o == nil {
 		o = c.take()

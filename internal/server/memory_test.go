@@ -19,9 +19,6 @@ func inUse() int64 {
 	return int64(m.HeapAlloc + m.StackInuse)
 }
 
-// clientBytes is what the client's end of a connection costs this process besides: a socket.
-const clientBytes = 1 << 10
-
 func dialMany(t *testing.T, s *Server, n int, first []byte) []net.Conn {
 	t.Helper()
 	conns := make([]net.Conn, n)

@@ -111,7 +111,8 @@ func (r *Request) reply(resp kmsg.Response, closeReason error) {
 
 // ReplyParts answers with a body that is framed already, as parts in order: the
 // bytes of the response at the request's version, without length and header. release,
-// when not nil, is called exactly once, when the parts have been sent or never will be.
+// when not nil, is called exactly once, when the parts have been sent or never will be: on any
+// goroutine, perhaps before ReplyParts returns, so it must not want a lock that the caller holds.
 func (r *Request) ReplyParts(parts []Part, release func()) {
 	var body int64
 	for i := range parts {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -262,7 +263,14 @@ func (c *Conn) roomLocked() bool {
 }
 
 func (c *Conn) mutedLocked() bool {
-	return !c.mutedTill.IsZero() && c.srv.cfg.Clock.Now().Before(c.mutedTill)
+	if c.mutedTill.IsZero() {
+		return false
+	}
+	if c.srv.cfg.Clock.Now().Before(c.mutedTill) {
+		return true
+	}
+	c.mutedTill = time.Time{}
+	return false
 }
 
 // waitLocked waits until something about the connection has changed.
@@ -317,7 +325,7 @@ func (c *Conn) beginDrain() {
 	c.draining = true
 	c.changed.Broadcast()
 	c.mu.Unlock()
-	c.nc.SetReadDeadline(pastDeadline()) // wakes the reader; a failure means that it is closed already
+	c.nc.SetReadDeadline(c.srv.pastDeadline()) // wakes the reader; a failure means that it is closed already
 }
 
 // end gives back what the connection holds and tells of its end.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -453,6 +454,35 @@ func TestIdleConnectionsAreClosedAndWaitingOnesAreNot(t *testing.T) {
 	wantAnswers(t, waiting, 1)
 }
 
+// TestWholeServersRunInABubble runs ten idle minutes and a throttled client in no time.
+func TestWholeServersRunInABubble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen recorder
+		s := start(t, func(r *Request) {
+			r.Throttle(20 * time.Second)
+			time.AfterFunc(30*time.Second, func() { ok(r) })
+		}, func(cfg *Config) { overMemory(cfg); cfg.Observer = &seen })
+		nc := dial(t, s)
+		nc.SetDeadline(time.Time{})
+		begin := time.Now()
+		send(t, nc, heartbeat(1), heartbeat(2))
+		wantAnswers(t, nc, 1, 2)
+		if d := time.Since(begin); d != 50*time.Second {
+			t.Fatalf("it took %v, not two long polls of 30s the second of which begins 20s later", d)
+		}
+		if _, err := nc.Read(make([]byte, 1)); err == nil {
+			t.Fatal("an idle connection stays")
+		}
+		synctest.Wait()
+		if d := time.Since(begin); d < 10*time.Minute || d > 11*time.Minute || !seen.closedWith(ErrIdle) {
+			t.Fatalf("closed after %v", d)
+		}
+		if err := shutdown(t, s, time.Second); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestLimitsOfConnections(t *testing.T) {
 	var seen recorder
 	s := start(t, ok, func(cfg *Config) {
@@ -529,6 +559,12 @@ func TestShutdownLetsTakenRequestsBeAnswered(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- shutdown(t, s, 10*time.Second) }()
 		wantClosed(t, idle)
+		eventually(t, "the other one drains", func() bool {
+			c := requests[0].Conn
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.draining
+		})
 		send(t, nc, heartbeat(3)) // too late
 		ok(requests[1])
 		ok(requests[0])
