@@ -18,6 +18,7 @@ import (
 	"github.com/moldau-stream/moldau/tests/node"
 	"github.com/moldau-stream/moldau/tests/report"
 	"github.com/moldau-stream/moldau/tests/tools"
+	"github.com/moldau-stream/moldau/tests/wire"
 )
 
 const usage = `usage: tests/run [SUITE...] TARGET [OPTION...]
@@ -37,12 +38,12 @@ Options:
 `
 
 type options struct {
-	suites                         []string
-	bootstrap, moldau, target      string
-	only                           string
-	jobs, kills                    int
-	verbose, keep, update, timings bool
-	timeout                        time.Duration
+	suites                    []string
+	bootstrap, moldau, target string
+	only, record              string
+	jobs, kills               int
+	verbose, keep, timings    bool
+	timeout                   time.Duration
 }
 
 func parse(args []string) (*options, error) {
@@ -56,7 +57,7 @@ func parse(args []string) (*options, error) {
 	f.IntVar(&o.kills, "n", 50, "crash: how many times the server is killed")
 	f.BoolVar(&o.verbose, "v", false, "say what is being done")
 	f.BoolVar(&o.keep, "keep", false, "keep the server's directory")
-	f.BoolVar(&o.update, "update", false, "wire: write the answers of --target real down as the record to compare with")
+	f.StringVar(&o.record, "record", "", "wire: write the answers to this file instead of comparing them (tests/wire/testdata/kafka-4.3.1.txt, with --target real)")
 	f.BoolVar(&o.timings, "timings", false, "print how long each step took")
 	f.DurationVar(&o.timeout, "timeout", 20*time.Minute, "bound of the whole run")
 	f.Usage = func() {
@@ -104,7 +105,7 @@ type session struct {
 
 // suites are the names that may be given.
 func suites() map[string]func(context.Context, *session) error {
-	return map[string]func(context.Context, *session) error{"clients": runClients}
+	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire}
 }
 
 // order is how suites follow each other; the short ones first.
@@ -223,13 +224,35 @@ func (s *session) start(suite string, props map[string]string) (*node.Node, func
 	}, nil
 }
 
+// selected compiles --only.
+func (s *session) selected() (*regexp.Regexp, error) {
+	if s.only == "" {
+		return nil, nil
+	}
+	re, err := regexp.Compile("(?i)" + s.only)
+	if err != nil {
+		return nil, fmt.Errorf("--only: %w", err)
+	}
+	return re, nil
+}
+
+func runWire(ctx context.Context, s *session) error {
+	only, err := s.selected()
+	if err != nil {
+		return err
+	}
+	n, stop, err := s.start("wire", nil)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return wire.Run(ctx, wire.Options{Bootstrap: n.Bootstrap, Only: only, Record: s.record}, s.rep)
+}
+
 func runClients(ctx context.Context, s *session) error {
-	var only *regexp.Regexp
-	if s.only != "" {
-		var err error
-		if only, err = regexp.Compile("(?i)" + s.only); err != nil {
-			return fmt.Errorf("--only: %w", err)
-		}
+	only, err := s.selected()
+	if err != nil {
+		return err
 	}
 	n, stop, err := s.start("clients", nil)
 	if err != nil {

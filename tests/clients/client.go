@@ -17,6 +17,8 @@ type Traits struct {
 	Idempotent bool
 	Commit     bool
 	Admin      bool
+	// DropsOnLeave: when told to leave it commits records that it has not shown yet, so delivery cannot be checked.
+	DropsOnLeave bool
 }
 
 // loader is a client that cannot carry records of ours, only make and count its own.

@@ -24,7 +24,7 @@ var sources embed.FS
 // tree gives the same table.
 var (
 	pythonPackages = []string{"confluent-kafka==2.16.1", "kafka-python==3.0.12", "python-snappy==0.7.3", "lz4==4.4.5", "zstandard==0.25.0", "crc32c==2.9.post0"}
-	nodePackages   = []string{"kafkajs@2.2.4", "snappyjs@0.7.0", "lz4js@0.2.0", "@mongodb-js/zstd@1.2.2"}
+	nodePackages   = []string{"kafkajs@2.2.4", "snappyjs@0.7.0", "lz4-napi@2.10.0", "@mongodb-js/zstd@1.2.2"}
 )
 
 // entries lists the rows of the table; slow ones first, so that they do not end alone.
@@ -184,7 +184,8 @@ func confluentEntry(extra string, current bool) func(context.Context, *Env) (Cli
 
 func kafkaPythonEntry(protocol string) func(context.Context, *Env) (Client, error) {
 	return func(ctx context.Context, e *Env) (Client, error) {
-		t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true}
+		t := Traits{Limits: corpus.Limits{NoBlankRecords: true},
+			Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true}
 		title := "kafka-python"
 		if protocol != "" {
 			title += " (" + protocol + " protocol)"

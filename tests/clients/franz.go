@@ -69,7 +69,7 @@ var kgoCodecs = map[string]kgo.CompressionCodec{
 }
 
 func (f *franz) Produce(ctx context.Context, topic, codec string, idempotent bool, records []corpus.Record) error {
-	opts := []kgo.Opt{kgo.ProducerBatchCompression(kgoCodecs[codec]), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(5 * time.Millisecond)}
+	opts := []kgo.Opt{kgo.ProducerBatchCompression(kgoCodecs[codec]), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(5 * time.Millisecond), kgo.UnknownTopicRetries(-1)}
 	if !idempotent {
 		opts = append(opts, kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1))
 	}

@@ -40,7 +40,7 @@ func (k *kcat) Traits() Traits {
 	return Traits{
 		Limits:     corpus.Limits{NoTimestamps: true, NoEmptyKeys: true, NoBlankRecords: true, TextHeaders: true, NoNullHeaderValues: true, NoEmptyHeaderKeys: true},
 		ReadLimits: corpus.Limits{NoHeaders: true}, // printed with commas between, as they are
-		Codecs:     allCodecs, Groups: []string{"eager", "cooperative"}, Commit: true, Idempotent: true,
+		Codecs:     allCodecs, Groups: []string{"eager", "cooperative"}, Commit: true, Idempotent: true, DropsOnLeave: true,
 	}
 }
 
@@ -196,7 +196,8 @@ func kcatRecords(r io.Reader, m *member) {
 }
 
 // kcatRebalances reads the lines by which kcat tells of assignments:
-// "% Group g rebalanced (memberid x): assigned: t [0], t [1]", or "revoked: ...".
+// "% Group g rebalanced (memberid x): assigned: t [0], t [1]", or "revoked: ...",
+// or "incremental assignment of", "incremental revoke of".
 func kcatRebalances(r io.Reader, m *member) {
 	sc := bufio.NewScanner(r)
 	for sc.Scan() {
@@ -209,7 +210,7 @@ func kcatRebalances(r io.Reader, m *member) {
 			p, _ := strconv.Atoi(f[1])
 			ps = append(ps, int32(p))
 		}
-		if strings.Contains(what, "revoked:") {
+		if strings.Contains(what, "revoke") {
 			m.revoke(ps)
 		} else {
 			m.assign(ps)

@@ -19,7 +19,7 @@ var Columns = []string{"create", "none", "gzip", "snappy", "lz4", "zstd", "consu
 
 // Bounds of single steps. A JVM on a loaded machine is slow; a hang is slower.
 const (
-	stepTimeout  = 60 * time.Second
+	stepTimeout  = 120 * time.Second
 	groupTimeout = 120 * time.Second
 )
 
@@ -199,6 +199,9 @@ func (s *scenario) group(ctx context.Context, strategy string) error {
 	if err != nil {
 		return fmt.Errorf("the reference cannot feed the group: %w", err)
 	}
+	if s.c.Traits().DropsOnLeave {
+		return leave(m3)
+	}
 	if err := s.awaitAll(ctx, []string{m1, m2, m3}, sent); err != nil {
 		return err
 	}
@@ -305,7 +308,7 @@ type feed struct {
 }
 
 func startFeed(bootstrap, topic string) (*feed, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(topic))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(topic), kgo.UnknownTopicRetries(-1))
 	if err != nil {
 		return nil, err
 	}

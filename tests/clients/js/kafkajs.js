@@ -6,7 +6,7 @@ const { Kafka, CompressionTypes, CompressionCodecs, logLevel, PartitionAssigners
 
 // kafkajs brings gzip only; the other codecs come from packages where npm has them.
 const snappy = require('snappyjs')
-const lz4 = require('lz4js')
+const lz4 = require('lz4-napi')
 const zstd = require('@mongodb-js/zstd')
 
 const XERIAL = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0])
@@ -36,8 +36,8 @@ CompressionCodecs[CompressionTypes.Snappy] = () => ({
   decompress: async (buffer) => unxerial(buffer),
 })
 CompressionCodecs[CompressionTypes.LZ4] = () => ({
-  compress: async (encoder) => Buffer.from(lz4.compress(encoder.buffer)),
-  decompress: async (buffer) => Buffer.from(lz4.decompress(buffer)),
+  compress: async (encoder) => lz4.compressFrame(encoder.buffer),
+  decompress: async (buffer) => lz4.decompressFrame(buffer),
 })
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   compress: async (encoder) => zstd.compress(encoder.buffer, 3),

@@ -32,8 +32,8 @@ class Client:
                                                   else confluent_kafka.version(), confluent_kafka.libversion()[0])}
 
     def create(self, req):
-        futures = AdminClient(config()).create_topics([NewTopic(req["topic"], req["partitions"], 1)])
-        futures[req["topic"]].result(20)
+        adm = AdminClient(config())  # must outlive its futures
+        adm.create_topics([NewTopic(req["topic"], req["partitions"], 1)])[req["topic"]].result(20)
 
     def produce(self, req):
         p = Producer(config(acks="all", compression_type=req["codec"], enable_idempotence=req.get("idempotent", False),

@@ -115,7 +115,7 @@ class Client:
 
     def retention(self, adm, t):
         found = adm.describe_configs([ConfigResource(ConfigResourceType.TOPIC, t)])
-        return str(found)
+        return found["topic"][t]["retention.ms"]["value"]
 
     def eventually(self, look, want, what):
         for _ in range(100):
