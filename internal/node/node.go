@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -86,7 +84,11 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 			n = nil
 		}
 	}()
-	n.registry = obs.NewRegistry(obs.Options{Now: o.Clock.Now})
+	labels, err := o.Settings.StaticLabels()
+	if err != nil {
+		return n, err
+	}
+	n.registry = obs.NewRegistry(obs.Options{Now: o.Clock.Now, StaticLabels: labels})
 	n.health = obs.NewHealth(n.registry)
 	n.health.SetState(obs.StateStarting)
 	handler := &lateHandler{}
@@ -129,7 +131,7 @@ func (n *Node) bind(h server.Handler) error {
 		InterBrokerListener:      s.InterBrokerListener(),
 		Limits: server.Limits{
 			MaxConnections: s.Int(config.MaxConnections), MaxConnectionsPerIP: s.Int(config.MaxConnectionsPerIP),
-			MaxConnectionsPerIPOverrides: connectionsByIP(s.String(config.MaxConnectionsPerIPOverrides)),
+			MaxConnectionsPerIPOverrides: s.IPOverrides(),
 		},
 	}
 	for _, l := range s.BrokerListeners() {
@@ -187,18 +189,6 @@ func (n *Node) Failed() <-chan struct{} { return n.failed }
 
 // Err is why the node cannot go on. It may be asked when Failed is closed.
 func (n *Node) Err() error { return n.failure }
-
-// connectionsByIP reads max.connections.per.ip.overrides: address:count pairs, whose form config has checked.
-func connectionsByIP(list string) map[string]int {
-	out := make(map[string]int)
-	for _, s := range strings.Split(list, ",") {
-		i := strings.LastIndexByte(s, ':')
-		if count, err := strconv.Atoi(strings.TrimSpace(s[i+1:])); err == nil && i > 0 {
-			out[strings.TrimSpace(s[:i])] = count
-		}
-	}
-	return out
-}
 
 // Addr is the address that a listener is bound to.
 func (n *Node) Addr(listener string) net.Addr { return n.server.Addr(listener) }

@@ -94,7 +94,7 @@ func serve(a RunArgs, settings *config.Config, logger *slog.Logger) int {
 	started := make(chan outcome, 1)
 	go func() {
 		n, err := Start(ctx, Options{
-			Settings: settings, AutoFormat: formatsItself(a, settings), ClusterID: clusterIDFrom(a.Environ),
+			Settings: settings, AutoFormat: formatsItself(a, settings), ClusterID: config.ClusterID(a.Environ),
 			FS: vfs.OS{}, Network: netx.TCP{}, Clock: clock.Real{}, Logger: logger, Version: a.Version,
 		})
 		started <- outcome{n, err}
@@ -191,20 +191,7 @@ func (n *Node) warnAdvertised(logger *slog.Logger) {
 // formatsItself: a node without a file, one whose file is of the time before formatting (it names no
 // process.roles), and one that is given a cluster id as Kafka's container images are.
 func formatsItself(a RunArgs, s *config.Config) bool {
-	return a.ConfigFile == "" || s.Place(config.ProcessRoles) == (config.Place{}) || clusterIDFrom(a.Environ) != ""
-}
-
-// clusterIDFrom reads the cluster id that Kafka's container images take.
-func clusterIDFrom(environ []string) string {
-	for _, e := range environ {
-		if v, ok := strings.CutPrefix(e, "CLUSTER_ID="); ok {
-			return v
-		}
-		if v, ok := strings.CutPrefix(e, "KAFKA_CLUSTER_ID="); ok {
-			return v
-		}
-	}
-	return ""
+	return a.ConfigFile == "" || s.Place(config.ProcessRoles) == (config.Place{}) || config.ClusterID(a.Environ) != ""
 }
 
 // explainListen adds what to do to the commonest failure of all.

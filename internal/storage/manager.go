@@ -312,12 +312,35 @@ func (m *Manager) DeleteLog(tp TopicPartition) error {
 	delete(m.logs, tp)
 	m.mu.Unlock()
 	d.noteStale(tp)
-	gone := path.Join(d.path, m.deletedName(tp))
+	gone := path.Join(d.path, m.uniqueName(tp, deleteDirSuffix))
 	if err := m.opts.FS.Rename(l.dir, gone); err != nil {
 		return fmt.Errorf("cannot delete the log of %s: %w", tp, err)
 	}
 	m.opts.Logger.Info("deleting log", "partition", tp.String(), "dir", gone)
 	m.scheduler.after(time.Duration(l.config().FileDeleteDelayMs)*time.Millisecond, func() { m.removeDir(gone) })
+	return nil
+}
+
+// SetAside takes a log out of use that belongs to no partition of this node: its
+// directory is renamed to *-stray, where nobody but a person touches it.
+func (m *Manager) SetAside(tp TopicPartition) error {
+	m.createMu.Lock()
+	defer m.createMu.Unlock()
+	l := m.Log(tp)
+	if l == nil {
+		return nil
+	}
+	d := m.dirOf(l)
+	err := l.Close(true)
+	m.mu.Lock()
+	delete(m.logs, tp)
+	m.mu.Unlock()
+	d.noteStale(tp)
+	aside := path.Join(d.path, m.uniqueName(tp, strayDirSuffix))
+	if err := errors.Join(err, m.opts.FS.Rename(l.dir, aside), m.opts.FS.SyncDir(d.path)); err != nil {
+		return fmt.Errorf("cannot set the log of %s aside: %w", tp, err)
+	}
+	m.opts.Logger.Warn("set a stray log aside", "partition", tp.String(), "dir", aside)
 	return nil
 }
 
@@ -330,9 +353,9 @@ func (m *Manager) dirOf(l *Log) *logDir {
 	return nil
 }
 
-// deletedName is Kafka's: topic-partition.32 hex digits-delete, cut to fit a file name.
-func (m *Manager) deletedName(tp TopicPartition) string {
-	unique := fmt.Sprintf(".%016x%016x%s", m.opts.Clock.Now().UnixNano(), m.serial.Add(1), deleteDirSuffix)
+// uniqueName is Kafka's: topic-partition.32 hex digits and a suffix, cut to fit a file name.
+func (m *Manager) uniqueName(tp TopicPartition, suffix string) string {
+	unique := fmt.Sprintf(".%016x%016x%s", m.opts.Clock.Now().UnixNano(), m.serial.Add(1), suffix)
 	name := tp.String()
 	return name[:min(len(name), maxFileNameBytes-len(unique))] + unique
 }
