@@ -187,7 +187,10 @@ func WriteMetaProperties(fsys vfs.FS, dir string, p MetaProperties) error {
 		fmt.Fprintf(&b, "directory.id=%s\n", encodeUUID(p.DirectoryID))
 	}
 	fmt.Fprintf(&b, "node.id=%d\nversion=1\n", p.NodeID)
-	return vfs.WriteFileAtomic(fsys, path.Join(dir, metaPropertiesFile), b.Bytes())
+	if err := vfs.WriteFileAtomic(fsys, path.Join(dir, metaPropertiesFile), b.Bytes()); err != nil {
+		return err
+	}
+	return fsys.SyncDir(path.Dir(path.Clean(dir))) // the directory may be as new as the file
 }
 
 // readPartitionMetadata reads the topic id of a partition's directory; ok is false

@@ -160,4 +160,3 @@ func files(t tb, fsys vfs.FS, dir string) string {
 }
 
 func newTestClock() *clock.Fake { return clock.NewFake(epochStart) }
-

@@ -24,9 +24,9 @@ type env struct {
 	// after runs fn later; the manager's stops with it.
 	after func(d time.Duration, fn func())
 	// pointLowered makes it durable that a log's recovery point has gone down.
-	pointLowered func() error
-	// startAdvanced makes it durable that records were deleted below a log's start.
-	startAdvanced func() error
+	pointLowered func(*Log) error
+	// startMoved makes a log's start offset durable.
+	startMoved func(*Log) error
 }
 
 // Log is one partition's log. It is safe for concurrent use; appends are serialised inside.

@@ -41,10 +41,10 @@ func OpenLog(o LogOptions) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	nothing := func() error { return nil }
+	nothing := func(*Log) error { return nil }
 	e := &env{fs: o.FS, clock: o.Clock, logger: o.Logger, files: newFileCache(o.MaxOpenFiles), syncer: newSyncer(),
 		after:        func(d time.Duration, fn func()) { o.Clock.AfterFunc(d, fn) },
-		pointLowered: nothing, startAdvanced: nothing}
+		pointLowered: nothing, startMoved: nothing}
 	if err := e.fs.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot create %s: %w", o.Dir, err)
 	}
@@ -297,7 +297,10 @@ func (o *opener) loadEpochs() error {
 		return fmt.Errorf("cannot read %s: %w", name, err)
 	}
 	if o.epochs.entries, err = parseEpochs(data); err != nil {
-		return fmt.Errorf("cannot read %s: %w", name, err)
+		// Each batch says its epoch: checking the whole log finds them again.
+		o.env.logger.Warn("ignoring a damaged leader-epoch checkpoint and checking the whole log", "file", name, "err", err)
+		o.st.clean, o.st.recoveryPoint = false, -1
+		o.epochs.dirty = true
 	}
 	return nil
 }

@@ -55,10 +55,10 @@ func (l *Log) afterCut() error {
 	if err := l.saveEpochs(); err != nil {
 		return err
 	}
-	if err := l.env.pointLowered(); err != nil {
+	if err := l.env.pointLowered(l); err != nil {
 		return err
 	}
-	return l.env.startAdvanced()
+	return l.env.startMoved(l)
 }
 
 // cutTail cuts within or right after the segment that holds offset.
@@ -222,7 +222,7 @@ func (l *Log) AdvanceLogStartOffset(offset int64) error {
 	l.logStart.Store(offset)
 	l.epochs.truncateFromStart(offset)
 	l.mu.Unlock()
-	if err := l.env.startAdvanced(); err != nil {
+	if err := l.env.startMoved(l); err != nil {
 		return fmt.Errorf("cannot save the log start offset of %s: %w", l.tp, err)
 	}
 	return nil

@@ -86,8 +86,10 @@ type ProducerState struct {
 
 // What an append, a read or the log itself may refuse; compare with errors.Is.
 var (
-	ErrCorruptRecord          = errors.New("corrupt record")
-	ErrInvalidRecord          = errors.New("invalid record")
+	ErrCorruptRecord = errors.New("corrupt record")
+	ErrInvalidRecord = errors.New("invalid record")
+	// ErrKeylessRecord is the ErrInvalidRecord of a record without a key for a compacted topic.
+	ErrKeylessRecord          = fmt.Errorf("%w: no key", ErrInvalidRecord)
 	ErrInvalidTimestamp       = errors.New("invalid timestamp")
 	ErrRecordTooLarge         = errors.New("record batch too large")
 	ErrRecordListTooLarge     = errors.New("record batches larger than a segment")

@@ -143,7 +143,7 @@ func (l *Log) checkRecords(b record.Batch, cfg *LogConfig, nowMs int64) error {
 	case err != nil:
 		return err
 	case len(keyless) > 0:
-		return refuseRecords(ErrInvalidRecord, keyless)
+		return refuseRecords(ErrKeylessRecord, keyless)
 	case len(badTime) > 0:
 		return refuseRecords(ErrInvalidTimestamp, badTime)
 	case tooNew:

@@ -1,0 +1,93 @@
+package broker
+
+import (
+	"github.com/moldau-stream/moldau/internal/security"
+	"github.com/moldau-stream/moldau/internal/server"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// The kinds of coordinator.
+const (
+	groupCoordinator       = 0
+	transactionCoordinator = 1
+	shareCoordinator       = 2
+)
+
+// findCoordinator names the broker that coordinates a group. v0-6, several keys
+// from 4 (KIP-699). Transactions and share groups have no coordinator here yet,
+// and are told so with UNSUPPORTED_VERSION, which clients do not retry.
+func (b *Broker) findCoordinator(r *server.Request) {
+	req := r.Body.(*kmsg.FindCoordinatorRequest)
+	keys := req.CoordinatorKeys
+	if r.Version < 4 {
+		keys = []string{req.CoordinatorKey}
+	}
+	if req.CoordinatorType == groupCoordinator && b.Image().Topic(offsetsTopic) == nil && b.anyGroupAllowed(r, keys) {
+		go func() { // creating the topic waits for the controller
+			b.autoCreate(r, []string{offsetsTopic})
+			r.Reply(b.coordinators(r, req, keys))
+		}()
+		return
+	}
+	r.Reply(b.coordinators(r, req, keys))
+}
+
+func (b *Broker) anyGroupAllowed(r *server.Request, keys []string) bool {
+	for _, k := range keys {
+		if b.allowedQuietly(r, security.OperationDescribe, security.ResourceGroup, k) {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *Broker) coordinators(r *server.Request, req *kmsg.FindCoordinatorRequest, keys []string) *kmsg.FindCoordinatorResponse {
+	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
+	resp.NodeID, resp.Port = -1, -1
+	for _, key := range keys {
+		c := b.coordinator(r, req.CoordinatorType, key)
+		if r.Version < 4 {
+			resp.ErrorCode, resp.ErrorMessage = c.ErrorCode, c.ErrorMessage
+			resp.NodeID, resp.Host, resp.Port = c.NodeID, c.Host, c.Port
+			return resp
+		}
+		resp.Coordinators = append(resp.Coordinators, c)
+	}
+	return resp
+}
+
+func (b *Broker) coordinator(r *server.Request, kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
+	c := kmsg.NewFindCoordinatorResponseCoordinator()
+	c.Key, c.NodeID, c.Port = key, -1, -1
+	fail := func(e *kerr.Error, why string) kmsg.FindCoordinatorResponseCoordinator {
+		c.ErrorCode, c.ErrorMessage = e.Code, text(why)
+		return c
+	}
+	switch kind {
+	case groupCoordinator:
+	case transactionCoordinator:
+		if !b.allowed(r, security.OperationDescribe, security.ResourceTransactionalID, key) {
+			return fail(kerr.TransactionalIDAuthorizationFailed, "")
+		}
+		return fail(kerr.UnsupportedVersion, "this broker does not serve transactions yet")
+	case shareCoordinator:
+		return fail(kerr.UnsupportedVersion, "this broker does not serve share groups yet")
+	default:
+		return fail(kerr.InvalidRequest, "no such kind of coordinator")
+	}
+	if !b.allowedGroup(r, security.OperationDescribe, key) {
+		return fail(kerr.GroupAuthorizationFailed, "")
+	}
+	partition, exists := b.groups.PartitionFor(key)
+	p := b.Image().Partition(offsetsTopic, partition)
+	if !exists || p == nil || p.Leader < 0 {
+		return fail(kerr.CoordinatorNotAvailable, "")
+	}
+	e, ok := b.endpoint(p.Leader, r.Conn.Listener())
+	if !ok {
+		return fail(kerr.CoordinatorNotAvailable, "")
+	}
+	c.NodeID, c.Host, c.Port = p.Leader, e.host, e.port
+	return c
+}

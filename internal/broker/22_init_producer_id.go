@@ -1,0 +1,109 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/moldau-stream/moldau/internal/security"
+	"github.com/moldau-stream/moldau/internal/server"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// initProducerID gives an idempotent producer its id: a fresh one with epoch 0. v0-5.
+// A transactional id is refused until transactions are served.
+func (b *Broker) initProducerID(r *server.Request) {
+	req := r.Body.(*kmsg.InitProducerIDRequest)
+	resp := req.ResponseKind().(*kmsg.InitProducerIDResponse)
+	resp.ProducerID, resp.ProducerEpoch = -1, -1
+	if e := b.refuseProducer(r, req); e != nil {
+		resp.ErrorCode = e.Code
+		r.Reply(resp)
+		return
+	}
+	if id, ok := b.ids.next(); ok {
+		resp.ProducerID, resp.ProducerEpoch = id, 0
+		r.Reply(resp)
+		return
+	}
+	go func() { // a new block waits for the controller
+		id, err := b.ids.nextFrom(func(ctx context.Context) (int64, int32, error) { return b.allocateIDs(ctx) })
+		if err != nil {
+			b.logger.Warn("cannot get producer ids from the controller", "cause", err)
+			resp.ErrorCode = kerr.CoordinatorLoadInProgress.Code // retried by every client
+		} else {
+			resp.ProducerID, resp.ProducerEpoch = id, 0
+		}
+		r.Reply(resp)
+	}()
+}
+
+func (b *Broker) refuseProducer(r *server.Request, req *kmsg.InitProducerIDRequest) *kerr.Error {
+	if id := req.TransactionalID; id != nil {
+		switch {
+		case !b.allowed(r, security.OperationWrite, security.ResourceTransactionalID, *id):
+			return kerr.TransactionalIDAuthorizationFailed
+		case *id == "":
+			return kerr.InvalidRequest
+		}
+		return kerr.UnsupportedVersion
+	}
+	if b.open || b.allowedQuietly(r, security.OperationIdempotentWrite, security.ResourceCluster, security.ClusterName) ||
+		b.authorizer.AuthorizeByResourceType(who(r), security.OperationWrite, security.ResourceTopic) {
+		return nil
+	}
+	return kerr.ClusterAuthorizationFailed
+}
+
+// allocateIDs asks the controller for a block of producer ids that nobody else gets.
+func (b *Broker) allocateIDs(ctx context.Context) (first int64, n int32, err error) {
+	req := kmsg.NewPtrAllocateProducerIDsRequest()
+	req.BrokerID, req.BrokerEpoch = b.nodeID, b.epoch.Load()
+	resp, err := b.controller.Call(ctx, security.Principal{Type: security.UserType, Name: "broker"}, req)
+	if err != nil {
+		return 0, 0, err
+	}
+	a := resp.(*kmsg.AllocateProducerIDsResponse)
+	if a.ErrorCode != 0 {
+		return 0, 0, fmt.Errorf("the controller refused a block of producer ids: %w", kerr.ErrorForCode(a.ErrorCode))
+	}
+	return a.ProducerIDStart, a.ProducerIDLen, nil
+}
+
+// producerIDs hands out ids from blocks of the controller.
+type producerIDs struct {
+	mu        sync.Mutex
+	from, end int64
+	fetching  sync.Mutex // one request for a block at a time
+}
+
+// next is an id of the present block; false when it is used up.
+func (p *producerIDs) next() (int64, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.from >= p.end {
+		return 0, false
+	}
+	p.from++
+	return p.from - 1, true
+}
+
+// nextFrom is next, with a new block from allocate when the present one is used up.
+func (p *producerIDs) nextFrom(allocate func(context.Context) (int64, int32, error)) (int64, error) {
+	p.fetching.Lock()
+	defer p.fetching.Unlock()
+	if id, ok := p.next(); ok {
+		return id, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), controllerTimeout)
+	defer cancel()
+	first, n, err := allocate(ctx)
+	if err != nil {
+		return 0, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.from, p.end = first+1, first+int64(n)
+	return first, nil
+}

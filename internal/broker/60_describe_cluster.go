@@ -1,0 +1,43 @@
+package broker
+
+import (
+	"math"
+
+	"github.com/moldau-stream/moldau/internal/server"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// endpointsOfBrokers is the only endpoint type of a broker listener (KIP-919).
+const endpointsOfBrokers = 1
+
+// describeCluster names the cluster and its brokers. v0-2; fenced brokers on demand from 2.
+func (b *Broker) describeCluster(r *server.Request) {
+	req := r.Body.(*kmsg.DescribeClusterRequest)
+	resp := req.ResponseKind().(*kmsg.DescribeClusterResponse)
+	img := b.Image()
+	resp.ClusterID, resp.ControllerID = b.clusterID, b.aBrokerID(img)
+	resp.EndpointType, resp.ClusterAuthorizedOperations = endpointsOfBrokers, math.MinInt32
+	if r.Version >= 1 && req.EndpointType != endpointsOfBrokers {
+		resp.ErrorCode = kerr.MismatchedEndpointType.Code
+		resp.ErrorMessage = text("this listener serves brokers; controllers are asked on theirs")
+		r.Reply(resp)
+		return
+	}
+	if req.IncludeClusterAuthorizedOperations {
+		resp.ClusterAuthorizedOperations = b.clusterOperations(r)
+	}
+	for _, n := range img.Brokers() {
+		if n.Fenced && !req.IncludeFencedBrokers {
+			continue
+		}
+		e, ok := endpointOf(n, r.Conn.Listener())
+		if !ok {
+			continue
+		}
+		out := kmsg.NewDescribeClusterResponseBroker()
+		out.NodeID, out.Host, out.Port, out.Rack, out.IsFenced = n.ID, e.host, e.port, e.rack, n.Fenced
+		resp.Brokers = append(resp.Brokers, out)
+	}
+	r.Reply(resp)
+}

@@ -1,0 +1,82 @@
+package broker
+
+import (
+	"github.com/moldau-stream/moldau/internal/server"
+	"github.com/moldau-stream/moldau/internal/wire"
+)
+
+// api is one row of the table of what this broker serves.
+type api struct {
+	key, min, max int16
+	serve         func(*Broker, *server.Request)
+}
+
+// apis is the one list of served APIs: what is not here is not advertised.
+// The floors are Kafka 4.1's, with JoinGroup from 0 (KAFKA-19444).
+var apis = []api{
+	{0, 3, 13, (*Broker).produce},
+	{1, 4, 18, (*Broker).fetch},
+	{2, 1, 11, (*Broker).listOffsets},
+	{3, 0, 13, (*Broker).metadata},
+	{8, 2, 10, (*Broker).offsetCommit},
+	{9, 1, 10, (*Broker).offsetFetch},
+	{10, 0, 6, (*Broker).findCoordinator},
+	{11, 0, 9, (*Broker).joinGroup},
+	{12, 0, 4, (*Broker).heartbeat},
+	{13, 0, 5, (*Broker).leaveGroup},
+	{14, 0, 5, (*Broker).syncGroup},
+	{15, 0, 6, (*Broker).describeGroups},
+	{16, 0, 5, (*Broker).listGroups},
+	{18, 0, 4, (*Broker).apiVersions},
+	{19, 2, 7, (*Broker).createTopics},
+	{20, 1, 6, (*Broker).deleteTopics},
+	{21, 0, 2, (*Broker).deleteRecords},
+	{22, 0, 5, (*Broker).initProducerID},
+	{23, 2, 4, (*Broker).offsetForLeaderEpoch},
+	{32, 1, 4, (*Broker).describeConfigs},
+	{33, 0, 2, (*Broker).alterConfigs},
+	{35, 1, 5, (*Broker).describeLogDirs},
+	{37, 0, 3, (*Broker).createPartitions},
+	{42, 0, 2, (*Broker).deleteGroups},
+	{44, 0, 1, (*Broker).incrementalAlterConfigs},
+	{46, 0, 0, (*Broker).listPartitionReassignments},
+	{47, 0, 0, (*Broker).offsetDelete},
+	{55, 0, 2, (*Broker).describeQuorum},
+	{60, 0, 2, (*Broker).describeCluster},
+	{61, 0, 0, (*Broker).describeProducers},
+	{74, 0, 1, (*Broker).listConfigResources},
+	{75, 0, 0, (*Broker).describeTopicPartitions},
+}
+
+// What Apache advertises though it serves from 3: old
+// librdkafka looks for version 0 to decide about compression (KAFKA-18659).
+const (
+	produceKey           = 0
+	produceAdvertisedMin = 0
+)
+
+// Table is what a broker listener serves and advertises.
+func Table() *wire.Table {
+	ranges := make([]wire.Range, 0, len(apis))
+	for _, a := range apis {
+		r := wire.Range{Key: a.key, Min: a.min, Max: a.max, AdvertisedMin: a.min}
+		if a.key == produceKey {
+			r.AdvertisedMin = produceAdvertisedMin
+		}
+		ranges = append(ranges, r)
+	}
+	t, err := wire.NewTable(wire.Broker, ranges)
+	if err != nil {
+		panic(err) // the list above is a constant of this program, and a test builds it
+	}
+	return t
+}
+
+// handlers is apis by key.
+func handlers() map[int16]func(*Broker, *server.Request) {
+	m := make(map[int16]func(*Broker, *server.Request), len(apis))
+	for _, a := range apis {
+		m[a.key] = a.serve
+	}
+	return m
+}

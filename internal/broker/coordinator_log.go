@@ -1,0 +1,97 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/moldau-stream/moldau/internal/coord"
+	"github.com/moldau-stream/moldau/internal/record"
+	"github.com/moldau-stream/moldau/internal/replica"
+	"github.com/moldau-stream/moldau/internal/storage"
+)
+
+// CoordinatorLog is how a coordinator reads and writes the partitions of its topic.
+type CoordinatorLog struct {
+	Topic    string
+	Replicas *replica.Manager
+	Codec    record.Codec // offsets.topic.compression.codec
+}
+
+// Append writes one batch; see coord.Writer.
+func (l CoordinatorLog) Append(p int32, b coord.Batch) (int64, error) {
+	opts := record.BuilderOptions{Codec: l.Codec, PartitionLeaderEpoch: b.LeaderEpoch}
+	if b.ProducerID != coord.NoProducerID {
+		opts.HasProducer, opts.Transactional = true, true
+		opts.ProducerID, opts.ProducerEpoch, opts.BaseSequence = b.ProducerID, b.ProducerEpoch, record.NoSequence
+	}
+	builder := record.NewBuilder(opts)
+	for _, r := range b.Records {
+		builder.Append(b.TimestampMs, r.Key, r.Value, nil)
+	}
+	end, err := l.Replicas.AppendAsCoordinator(l.tp(p), b.LeaderEpoch, builder.Build())
+	if errors.Is(err, replica.ErrNotLeader) || errors.Is(err, replica.ErrUnknownTopicOrPartition) {
+		return 0, fmt.Errorf("%w: %w", coord.ErrNotLeader, err)
+	}
+	return end, err
+}
+
+// Load reads a partition from its start to its end; see coord.Loader.
+func (l CoordinatorLog) Load(ctx context.Context, p int32, fn func(coord.StoredBatch) error) (coord.Extent, error) {
+	end, hw, err := l.Replicas.ReadAll(l.tp(p), func(batches []byte) error {
+		for len(batches) > 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			batch, rest, err := record.Next(batches)
+			if err != nil {
+				return fmt.Errorf("cannot read %s-%d: %w", l.Topic, p, err)
+			}
+			if err := loadBatch(batch, fn); err != nil {
+				return fmt.Errorf("cannot load the batch at offset %d of %s-%d: %w", batch.BaseOffset(), l.Topic, p, err)
+			}
+			batches = rest
+		}
+		return nil
+	})
+	return coord.Extent{EndOffset: end, HighWatermark: hw}, err
+}
+
+func (l CoordinatorLog) tp(p int32) storage.TopicPartition {
+	return storage.TopicPartition{Topic: l.Topic, Partition: p}
+}
+
+// loadBatch hands one batch on; control batches other than transaction markers say nothing to a coordinator.
+func loadBatch(b record.Batch, fn func(coord.StoredBatch) error) error {
+	out := coord.StoredBatch{BaseOffset: b.BaseOffset(), ProducerID: coord.NoProducerID}
+	if b.IsTransactional() {
+		out.ProducerID, out.ProducerEpoch = b.ProducerID(), b.ProducerEpoch()
+	}
+	if b.IsControl() {
+		return loadMarker(b, out, fn)
+	}
+	err := b.ForEachKey(func(r record.Record) error {
+		r = r.Clone()
+		out.Records = append(out.Records, coord.StoredRecord{Offset: r.Offset, Record: coord.Record{Key: r.Key, Value: r.Value}})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return fn(out)
+}
+
+func loadMarker(b record.Batch, out coord.StoredBatch, fn func(coord.StoredBatch) error) error {
+	return b.ForEach(func(r record.Record) error {
+		control, err := record.ParseControl(r.Key, r.Value)
+		if err != nil {
+			return err
+		}
+		marker, ok := control.(record.EndTxnMarker)
+		if !ok {
+			return nil
+		}
+		out.EndTxn = &coord.EndTxn{Commit: marker.Commit}
+		return fn(out)
+	})
+}

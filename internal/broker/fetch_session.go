@@ -1,0 +1,296 @@
+package broker
+
+import (
+	"container/list"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/clock"
+	"github.com/moldau-stream/moldau/internal/replica"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Fetch sessions (KIP-227): the broker remembers what a reader asks for, so that
+// a poll names only what has changed, and the answer holds only what is new.
+
+// The session epochs with a meaning of their own.
+const (
+	finalSessionEpoch   = -1 // no session, or its end
+	initialSessionEpoch = 0  // everything is named; a session may begin
+)
+
+// sessionEvictionAge is how long a session must have been idle before a newer one may take its place.
+const sessionEvictionAge = 2 * time.Minute
+
+// fetchKey names a partition in a session: by topic name up to version 12, by id from 13.
+type fetchKey struct {
+	topic     string
+	id        [16]byte
+	partition int32
+}
+
+// cachedPartition is what a session remembers of one partition.
+type cachedPartition struct {
+	key  fetchKey
+	want kmsg.FetchRequestTopicPartition
+	// What the reader was told last: -1 before the first answer and after an error.
+	highWatermark, logStartOffset int64
+}
+
+// fetchSession belongs to one reader; mu keeps a retried request from meeting its original.
+type fetchSession struct {
+	id       int32
+	usesIDs  bool
+	created  time.Time
+	lastUsed time.Time     // guarded by the cache
+	place    *list.Element // in the cache's order of use; guarded by the cache
+
+	mu    sync.Mutex
+	epoch int32 // expected next
+	order *list.List
+	parts map[fetchKey]*list.Element
+}
+
+// fetchSessions is the bounded cache of sessions.
+type fetchSessions struct {
+	clock clock.Clock
+	slots int
+
+	mu    sync.Mutex
+	byID  map[int32]*fetchSession
+	byUse *list.List // least recently used first
+}
+
+func newFetchSessions(c clock.Clock, slots int) *fetchSessions {
+	return &fetchSessions{clock: c, slots: slots, byID: make(map[int32]*fetchSession), byUse: list.New()}
+}
+
+// fetchContext is how one request is to be read and answered.
+type fetchContext struct {
+	session     *fetchSession // nil: sessionless
+	incremental bool
+	keys        []fetchKey
+	wants       []kmsg.FetchRequestTopicPartition
+}
+
+// begin finds or makes the session of a request and lists what to read.
+func (s *fetchSessions) begin(req *kmsg.FetchRequest) (*fetchContext, *kerr.Error) {
+	switch {
+	case req.Version < 7 || req.SessionEpoch == finalSessionEpoch:
+		if req.Version >= 7 && req.SessionID != 0 {
+			s.remove(req.SessionID)
+		}
+		return fullContext(req, nil), nil
+	case req.SessionEpoch == initialSessionEpoch:
+		if req.SessionID != 0 {
+			s.remove(req.SessionID)
+		}
+		return fullContext(req, s.create(req)), nil
+	}
+	session := s.use(req.SessionID)
+	if session == nil {
+		return nil, kerr.FetchSessionIDNotFound
+	}
+	session.mu.Lock()
+	defer session.mu.Unlock()
+	if session.epoch != req.SessionEpoch {
+		return nil, kerr.InvalidFetchSessionEpoch
+	}
+	if session.usesIDs != (req.Version >= 13) {
+		return nil, kerr.FetchSessionTopicIDError
+	}
+	session.epoch = nextSessionEpoch(session.epoch)
+	session.update(req)
+	if session.order.Len() == 0 {
+		s.remove(session.id)
+		return &fetchContext{}, nil
+	}
+	c := &fetchContext{session: session, incremental: true}
+	for e := session.order.Front(); e != nil; e = e.Next() {
+		p := e.Value.(*cachedPartition)
+		c.keys, c.wants = append(c.keys, p.key), append(c.wants, p.want)
+	}
+	return c, nil
+}
+
+// fullContext reads exactly what the request names.
+func fullContext(req *kmsg.FetchRequest, session *fetchSession) *fetchContext {
+	c := &fetchContext{session: session}
+	eachWanted(req, func(k fetchKey, want kmsg.FetchRequestTopicPartition) {
+		c.keys, c.wants = append(c.keys, k), append(c.wants, want)
+	})
+	return c
+}
+
+func eachWanted(req *kmsg.FetchRequest, fn func(fetchKey, kmsg.FetchRequestTopicPartition)) {
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		for _, want := range t.Partitions {
+			fn(keyOf(req.Version, t.Topic, t.TopicID, want.Partition), want)
+		}
+	}
+}
+
+func keyOf(version int16, topic string, id [16]byte, partition int32) fetchKey {
+	if version >= 13 {
+		return fetchKey{id: id, partition: partition}
+	}
+	return fetchKey{topic: topic, partition: partition}
+}
+
+// create makes a session if there is a slot for it; nil says that the reader must do without.
+func (s *fetchSessions) create(req *kmsg.FetchRequest) *fetchSession {
+	now := s.clock.Now()
+	session := &fetchSession{
+		usesIDs: req.Version >= 13, created: now, lastUsed: now, epoch: 1,
+		order: list.New(), parts: make(map[fetchKey]*list.Element),
+	}
+	session.update(req)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.byID) >= s.slots && !s.evictLocked(now) {
+		return nil
+	}
+	for session.id == 0 || s.byID[session.id] != nil {
+		session.id = rand.Int32N(math.MaxInt32-1) + 1
+	}
+	s.byID[session.id] = session
+	session.place = s.byUse.PushBack(session)
+	return session
+}
+
+// evictLocked frees the slot of the session that has been idle longest, if that is long enough.
+func (s *fetchSessions) evictLocked(now time.Time) bool {
+	oldest := s.byUse.Front()
+	if oldest == nil {
+		return false
+	}
+	session := oldest.Value.(*fetchSession)
+	if now.Sub(session.lastUsed) < sessionEvictionAge {
+		return false
+	}
+	s.removeLocked(session)
+	return true
+}
+
+// use finds a session and notes that it lives.
+func (s *fetchSessions) use(id int32) *fetchSession {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session := s.byID[id]
+	if session != nil {
+		session.lastUsed = s.clock.Now()
+		s.byUse.MoveToBack(session.place)
+	}
+	return session
+}
+
+func (s *fetchSessions) remove(id int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if session := s.byID[id]; session != nil {
+		s.removeLocked(session)
+	}
+}
+
+func (s *fetchSessions) removeLocked(session *fetchSession) {
+	delete(s.byID, session.id)
+	s.byUse.Remove(session.place)
+}
+
+// count is how many sessions there are, and how many partitions they name.
+func (s *fetchSessions) count() (sessions, partitions int) {
+	s.mu.Lock()
+	all := make([]*fetchSession, 0, len(s.byID))
+	for _, session := range s.byID {
+		all = append(all, session)
+	}
+	s.mu.Unlock()
+	for _, session := range all {
+		session.mu.Lock()
+		partitions += session.order.Len()
+		session.mu.Unlock()
+	}
+	return len(all), partitions
+}
+
+// FetchSessions is how many fetch sessions there are, and how many partitions they name.
+func (b *Broker) FetchSessions() (sessions, partitions int) { return b.sessions.count() }
+
+// nextSessionEpoch wraps to 1: 0 begins a session.
+func nextSessionEpoch(epoch int32) int32 {
+	if epoch == math.MaxInt32 {
+		return 1
+	}
+	return epoch + 1
+}
+
+// update takes over what an incremental request adds, changes and forgets. mu must be held, or the session be new.
+func (s *fetchSession) update(req *kmsg.FetchRequest) {
+	eachWanted(req, func(k fetchKey, want kmsg.FetchRequestTopicPartition) {
+		if e := s.parts[k]; e != nil {
+			e.Value.(*cachedPartition).want = want
+			return
+		}
+		s.parts[k] = s.order.PushBack(&cachedPartition{key: k, want: want, highWatermark: -1, logStartOffset: -1})
+	})
+	for i := range req.ForgottenTopics {
+		t := &req.ForgottenTopics[i]
+		for _, partition := range t.Partitions {
+			k := keyOf(req.Version, t.Topic, t.TopicID, partition)
+			if e := s.parts[k]; e != nil {
+				s.order.Remove(e)
+				delete(s.parts, k)
+			}
+		}
+	}
+}
+
+// answers decides which parts the answer must hold and notes what the reader will
+// know after it. Partitions with data go to the end of the line, so that the
+// others come first next time.
+func (c *fetchContext) answers(parts []replica.FetchPart) []bool {
+	include := make([]bool, len(parts))
+	if c.session == nil {
+		for i := range include {
+			include[i] = true
+		}
+		return include
+	}
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	for i := range parts {
+		include[i] = c.session.note(c.keys[i], &parts[i]) || !c.incremental
+	}
+	return include
+}
+
+// note updates one partition and says whether there is anything to tell.
+func (s *fetchSession) note(k fetchKey, f *replica.FetchPart) bool {
+	e := s.parts[k]
+	if e == nil {
+		return true // forgotten meanwhile
+	}
+	p := e.Value.(*cachedPartition)
+	tell := f.Err != nil || f.Slice != nil || f.Diverging != nil
+	tell = tell || f.HighWatermark != p.highWatermark || f.LogStartOffset != p.logStartOffset
+	p.highWatermark, p.logStartOffset = f.HighWatermark, f.LogStartOffset
+	if f.Err != nil {
+		p.highWatermark = -1
+	}
+	if f.Slice != nil {
+		s.order.MoveToBack(e)
+	}
+	return tell
+}
+
+// sessionID is what the answer carries: 0 without a session.
+func (c *fetchContext) sessionID() int32 {
+	if c.session == nil {
+		return 0
+	}
+	return c.session.id
+}

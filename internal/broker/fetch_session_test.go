@@ -1,0 +1,149 @@
+package broker
+
+import (
+	"testing"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/clock"
+	"github.com/moldau-stream/moldau/internal/replica"
+	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// reader plays a consumer that uses sessions.
+type reader struct {
+	t  *testing.T
+	s  *fetchSessions
+	id int32
+}
+
+func (r *reader) request(epoch int32, partitions ...int32) *kmsg.FetchRequest {
+	req := kmsg.NewPtrFetchRequest()
+	req.SetVersion(12)
+	req.SessionID, req.SessionEpoch = r.id, epoch
+	topic := kmsg.NewFetchRequestTopic()
+	topic.Topic = "t"
+	for _, p := range partitions {
+		part := kmsg.NewFetchRequestTopicPartition()
+		part.Partition, part.FetchOffset = p, int64(p)*100
+		topic.Partitions = append(topic.Partitions, part)
+	}
+	if len(partitions) > 0 {
+		req.Topics = append(req.Topics, topic)
+	}
+	return req
+}
+
+// poll begins a fetch and answers it: has says which partitions have records, hw is everybody's high watermark.
+func (r *reader) poll(req *kmsg.FetchRequest, hw int64, has ...int32) (read, told []int32, refused *kerr.Error) {
+	r.t.Helper()
+	ctx, refused := r.s.begin(req)
+	if refused != nil {
+		return nil, nil, refused
+	}
+	r.id = ctx.sessionID()
+	parts := make([]replica.FetchPart, len(ctx.keys))
+	for i, k := range ctx.keys {
+		read = append(read, k.partition)
+		parts[i] = replica.FetchPart{HighWatermark: hw}
+		for _, p := range has {
+			if p == k.partition {
+				parts[i].Slice = &storage.Slice{Len: 1}
+			}
+		}
+	}
+	for i, in := range ctx.answers(parts) {
+		if in {
+			told = append(told, read[i])
+		}
+	}
+	return read, told, nil
+}
+
+func same(a, b []int32) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func TestSessionTellsOnlyWhatIsNew(t *testing.T) {
+	r := &reader{t: t, s: newFetchSessions(clock.NewFake(time.Unix(0, 0)), 10)}
+	read, told, _ := r.poll(r.request(0, 1, 2, 3), 5)
+	if !same(read, []int32{1, 2, 3}) || !same(told, read) || r.id == 0 {
+		t.Fatalf("full fetch: read %v told %v session %d", read, told, r.id)
+	}
+	if read, told, _ = r.poll(r.request(1), 5); len(read) != 3 || len(told) != 0 {
+		t.Fatalf("nothing new: read %v told %v", read, told)
+	}
+	if _, told, _ = r.poll(r.request(2), 5, 1); !same(told, []int32{1}) {
+		t.Fatalf("records in 1: told %v", told)
+	}
+	// What had data goes to the end of the line, so that it cannot starve the others.
+	if read, told, _ = r.poll(r.request(3), 6); !same(read, []int32{2, 3, 1}) || len(told) != 3 {
+		t.Fatalf("new watermark: read %v told %v", read, told)
+	}
+	req := r.request(4, 9)
+	forgotten := kmsg.NewFetchRequestForgottenTopic()
+	forgotten.Topic, forgotten.Partitions = "t", []int32{3}
+	req.ForgottenTopics = append(req.ForgottenTopics, forgotten)
+	if read, _, _ = r.poll(req, 6); !same(read, []int32{2, 1, 9}) {
+		t.Fatalf("one forgotten, one added: read %v", read)
+	}
+}
+
+func TestSessionRefusals(t *testing.T) {
+	r := &reader{t: t, s: newFetchSessions(clock.NewFake(time.Unix(0, 0)), 10)}
+	if _, _, _ = r.poll(r.request(0, 1), 5); r.id == 0 {
+		t.Fatal("no session")
+	}
+	id := r.id
+	if _, _, e := r.poll(r.request(7), 5); e != kerr.InvalidFetchSessionEpoch {
+		t.Fatalf("wrong epoch: %v", e)
+	}
+	byID := r.request(1)
+	byID.SetVersion(13)
+	if _, _, e := r.poll(byID, 5); e != kerr.FetchSessionTopicIDError {
+		t.Fatalf("names and ids mixed: %v", e)
+	}
+	r.id = id + 1
+	if _, _, e := r.poll(r.request(1), 5); e != kerr.FetchSessionIDNotFound {
+		t.Fatalf("wrong id: %v", e)
+	}
+	r.id = id
+	if read, _, _ := r.poll(r.request(-1, 4), 5); !same(read, []int32{4}) || r.id != 0 {
+		t.Fatalf("final fetch: read %v, session %d", read, r.id)
+	}
+	r.id = id
+	if _, _, e := r.poll(r.request(2), 5); e != kerr.FetchSessionIDNotFound {
+		t.Fatalf("after the end: %v", e)
+	}
+}
+
+func TestSessionSlotsAreBoundedAndIdleOnesMakeRoom(t *testing.T) {
+	c := clock.NewFake(time.Unix(0, 0))
+	s := newFetchSessions(c, 2)
+	for range 2 {
+		r := &reader{t: t, s: s}
+		if _, _, _ = r.poll(r.request(0, 1), 5); r.id == 0 {
+			t.Fatal("a free slot was not given")
+		}
+	}
+	late := &reader{t: t, s: s}
+	if _, _, _ = late.poll(late.request(0, 1), 5); late.id != 0 {
+		t.Fatal("a third session in two slots")
+	}
+	c.Advance(sessionEvictionAge)
+	if _, _, _ = late.poll(late.request(0, 1), 5); late.id == 0 {
+		t.Fatal("idle sessions were not evicted")
+	}
+	if n, partitions := s.count(); n != 2 || partitions != 2 {
+		t.Fatalf("%d sessions with %d partitions", n, partitions)
+	}
+}

@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+)
+
+// tool is one of Kafka's programs: what runs it, and what it is for.
+type tool struct {
+	run     func(*run, []string) int
+	purpose string
+}
+
+// tools are Kafka's names without the kafka- prefix.
+func tools() map[string]tool {
+	return map[string]tool{
+		"topics":              {runTopics, "create, list, describe, alter and delete topics"},
+		"console-producer":    {runConsoleProducer, "send lines of standard input to a topic"},
+		"console-consumer":    {runConsoleConsumer, "print the records of a topic"},
+		"consumer-groups":     {runConsumerGroups, "list, describe, reset and delete consumer groups"},
+		"configs":             {runConfigs, "show and change configs of topics, brokers, groups, users, ..."},
+		"get-offsets":         {runGetOffsets, "print offsets of partitions"},
+		"delete-records":      {runDeleteRecords, "cut the head of partitions"},
+		"log-dirs":            {runLogDirs, "show the sizes of replicas on disk"},
+		"broker-api-versions": {runAPIVersions, "show the APIs and versions of each broker"},
+		"cluster":             {runCluster, "show the cluster id and its nodes, unregister brokers"},
+		"groups":              {runGroups, "list groups of every kind"},
+		"storage":             {runStorage, "format and inspect log directories"},
+		"server-start":        {runServerStart, "start a node from a properties file"},
+		"server-stop":         {runServerStop, "stop the nodes on this machine"},
+	}
+}
+
+// ToolNames are Kafka's names of the tools (kafka-topics, ...), sorted; the
+// build links the binary under each, with and without ".sh".
+func ToolNames() []string {
+	var names []string
+	for n := range tools() {
+		names = append(names, "kafka-"+n)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// Run runs what Env.Args asks for and returns the exit code.
+func Run(env Env) int {
+	fillDefaults(&env)
+	name, args, found := dispatch(env.Args)
+	if !found {
+		return runUnknown(&env, name)
+	}
+	return runTool(&env, name, args)
+}
+
+func fillDefaults(env *Env) {
+	if env.Getenv == nil {
+		env.Getenv = os.Getenv
+	}
+	if env.Now == nil {
+		env.Now = time.Now
+	}
+	if env.Version == "" {
+		env.Version = "4.3.1-moldau"
+	}
+	if env.Exit == nil {
+		env.Exit = os.Exit
+	}
+	if env.Processes == nil {
+		env.Processes = listProcesses
+	}
+	if env.Kill == nil {
+		env.Kill = killProcess
+	}
+	if env.Detach == nil {
+		env.Detach = detach
+	}
+}
+
+func runTool(env *Env, name string, args []string) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r := newRun(env, name, ctx)
+	var code int
+	switch name {
+	case "", "server":
+		code = runServer(r, args)
+	case "help":
+		code = runHelp(r)
+	case "version":
+		r.println(env.Version)
+	case "tool-names":
+		// For the build, which links the binary under each.
+		r.println(strings.Join(ToolNames(), "\n"))
+	default:
+		code = tools()[name].run(r, args)
+	}
+	if err := r.out.Flush(); err != nil && code == 0 {
+		return 1 // the reader of our output has gone
+	}
+	if r.failed && code == 0 && r.strict() {
+		return 1
+	}
+	return code
+}
+
+// dispatch finds the tool: by the program's own name, else by the first
+// argument. No tool and no arguments is a node with its defaults.
+func dispatch(args []string) (name string, rest []string, found bool) {
+	if len(args) == 0 {
+		return "", nil, true
+	}
+	known := tools()
+	base := toolName(filepath.Base(args[0]))
+	if _, ok := known[base]; ok && strings.HasPrefix(filepath.Base(args[0]), "kafka-") {
+		return base, args[1:], true
+	}
+	if len(args) == 1 {
+		return "", nil, true
+	}
+	first := args[1]
+	switch first {
+	case "server", "help", "version", "tool-names":
+		return first, args[2:], true
+	case "-h", "-help", "--help":
+		return "help", args[2:], true
+	case "--version":
+		return "version", args[2:], true
+	}
+	if strings.HasPrefix(first, "-") {
+		return "server", args[1:], true
+	}
+	n := toolName(first)
+	_, ok := known[n]
+	return n, args[2:], ok
+}
+
+// toolName strips what may surround a tool's name.
+func toolName(s string) string {
+	s = strings.TrimSuffix(strings.TrimSuffix(s, ".exe"), ".bat")
+	return strings.TrimPrefix(strings.TrimSuffix(s, ".sh"), "kafka-")
+}
+
+func runUnknown(env *Env, name string) int {
+	r := newRun(env, name, context.Background())
+	r.errorf("moldau: there is no command %q%s\n", name, nearestTool(name))
+	r.errorln("Run \"moldau help\" for the list.")
+	return 1
+}
+
+func nearestTool(name string) string {
+	for n := range tools() {
+		if strings.Contains(n, name) || strings.Contains(name, n) {
+			return "; did you mean " + n + "?"
+		}
+	}
+	return ""
+}
+
+func runHelp(r *run) int {
+	r.println("Moldau is a Kafka-compatible event streaming platform in one binary.")
+	r.println("")
+	r.println("  moldau                             start a node on localhost:9092, data in ./moldau-data")
+	r.println("  moldau server FILE [--override k=v] start a node from a Kafka properties file")
+	r.println("  moldau server --check-config FILE  say what a properties file means, start nothing")
+	r.println("  moldau TOOL ...                    run one of Kafka's tools:")
+	r.println("")
+	all := tools()
+	for _, n := range ToolNames() {
+		short := strings.TrimPrefix(n, "kafka-")
+		r.printf("    %-20s %s\n", short, all[short].purpose)
+	}
+	r.println("")
+	r.println("Each tool also runs under Kafka's own name (kafka-topics, kafka-topics.sh) and takes Kafka's options; --help lists them.")
+	return 0
+}

@@ -1,0 +1,397 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/moldau-stream/moldau/internal/client"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func configsOptions() *optionSet {
+	s := newOptions()
+	s.arg("bootstrap-server", "server to connect to", "The brokers to connect to, as host:port, several with commas.")
+	s.arg("bootstrap-controller", "controller to connect to", "The controllers to connect to, as host:port, several with commas.")
+	s.arg("command-config", "command config property file", "A properties file for the admin client.")
+	s.flag("alter", "Change the configs of an entity.")
+	s.flag("describe", "Show the configs of an entity.")
+	s.flag("all", "With --describe: show static configs and defaults too.")
+	s.arg("entity-type", "", "topics, clients, users, brokers, broker-loggers, ips, client-metrics or groups.")
+	s.arg("entity-name", "", "The entity's name.")
+	s.flag("entity-default", "The default of clients, users, brokers or ips.")
+	s.arg("add-config", "", "What to set: k1=v1,k2=[v1,v2,v2],k3=v3.")
+	s.arg("add-config-file", "", "A properties file with what to set.")
+	s.arg("delete-config", "", "The keys to delete: k1,k2.").separatedBy(",")
+	for _, e := range shortEntities() {
+		if e.isDefault {
+			s.flag(e.option, "The default config of "+e.entityType+".")
+			continue
+		}
+		s.arg(e.option, "", "The name of one of "+e.entityType+".")
+	}
+	return s
+}
+
+type shortEntity struct {
+	option, entityType string
+	isDefault          bool
+}
+
+func shortEntities() []shortEntity {
+	return []shortEntity{
+		{"topic", "topics", false}, {"client", "clients", false}, {"client-defaults", "clients", true},
+		{"user", "users", false}, {"user-defaults", "users", true}, {"broker", "brokers", false},
+		{"broker-defaults", "brokers", true}, {"broker-logger", "broker-loggers", false}, {"ip", "ips", false},
+		{"ip-defaults", "ips", true}, {"client-metrics", "client-metrics", false}, {"group", "groups", false},
+	}
+}
+
+// entity is what a command is about; users and clients may come together.
+type entity struct {
+	typ       string
+	name      string
+	named     bool
+	isDefault bool
+}
+
+// singular is how Kafka names one of a type.
+func (e entity) singular() string { return strings.TrimSuffix(e.typ, "s") }
+
+func runConfigs(r *run, args []string) int {
+	p, err := configsOptions().parse(args)
+	if err == nil {
+		t := &configsTool{run: r, p: p}
+		err = t.execute()
+	}
+	if err == nil {
+		return 0
+	}
+	if code, ok := exitCode(err); ok {
+		return code
+	}
+	var use *optionError
+	if !errors.As(err, &use) {
+		r.errorf("Error while executing config command with args '%s'\n", strings.Join(args, " "))
+	}
+	r.errorln(err.Error())
+	r.explainConstruct(err)
+	return r.fail(1)
+}
+
+type configsTool struct {
+	*run
+	p        *parsed
+	c        *client.Client
+	entities []entity
+	add      client.Properties
+	del      []string
+}
+
+// illegal is a mistake that Kafka's tool reports without the command line.
+func illegal(format string, args ...any) error { return &optionError{fmt.Sprintf(format, args...)} }
+
+func (t *configsTool) execute() error {
+	if err := t.checkArgs(); err != nil {
+		return err
+	}
+	props := client.Properties{}
+	if t.p.has("bootstrap-controller") {
+		props["bootstrap.controllers"] = t.p.value("bootstrap-controller")
+	}
+	c, err := t.open(client.Admin, t.p.value("bootstrap-server"), t.p.value("command-config"), props)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	t.c = c
+	if t.p.has("describe") {
+		return t.describe()
+	}
+	return t.alter()
+}
+
+func (t *configsTool) checkArgs() error {
+	p := t.p
+	if err := t.helpOrVersion(p, nil, "This tool helps to manipulate and describe entity config for a topic, client, user, broker, ip, client-metrics or group"); err != nil {
+		return err
+	}
+	if countGiven(p, "alter", "describe") != 1 {
+		return t.usage(p.set, nil, "Command must include exactly one action: --describe, --alter.")
+	}
+	for _, o := range []string{"alter", "describe"} {
+		invalid := map[string][]string{"alter": {"describe", "all"}, "describe": {"alter", "add-config", "delete-config"}}[o]
+		if err := t.checkInvalid(p, nil, o, invalid...); err != nil {
+			return err
+		}
+	}
+	if err := t.readEntities(); err != nil {
+		return err
+	}
+	if !p.hasAny("bootstrap-server", "bootstrap-controller") {
+		return illegal("Either --bootstrap-server or --bootstrap-controller must be specified.")
+	}
+	if p.has("bootstrap-server") && p.has("bootstrap-controller") {
+		return illegal("Only one of --bootstrap-server or --bootstrap-controller can be specified.")
+	}
+	if err := t.checkEntities(); err != nil {
+		return err
+	}
+	if p.has("alter") {
+		return t.readChanges()
+	}
+	return p.err
+}
+
+// readEntities walks the options in their order: a name belongs to the type
+// that stands at the same place among the types.
+func (t *configsTool) readEntities() error {
+	p := t.p
+	types := p.all("entity-type")
+	for _, typ := range types {
+		t.entities = append(t.entities, entity{typ: typ})
+	}
+	at, names := 0, p.all("entity-name")
+	for _, o := range p.order {
+		if (o != "entity-name" && o != "entity-default") || at >= len(t.entities) {
+			continue
+		}
+		if o == "entity-name" {
+			t.entities[at].name, t.entities[at].named, names = names[0], true, names[1:]
+		} else {
+			t.entities[at].isDefault = true
+		}
+		at++
+	}
+	for _, e := range shortEntities() {
+		if p.has(e.option) {
+			t.entities = append(t.entities, entity{typ: e.entityType, name: p.value(e.option), named: !e.isDefault, isDefault: e.isDefault})
+		}
+	}
+	return p.err
+}
+
+func entityTypes() []string {
+	return []string{"topics", "clients", "users", "brokers", "ips", "client-metrics", "groups", "broker-loggers"}
+}
+
+func (t *configsTool) checkEntities() error {
+	if len(t.entities) == 0 {
+		return illegal("At least one entity type must be specified")
+	}
+	for _, e := range t.entities {
+		if !contains(entityTypes(), e.typ) {
+			return illegal("Invalid entity type %s, the entity type must be one of %s with a --bootstrap-server or --bootstrap-controller argument", e.typ, strings.Join(entityTypes(), ", "))
+		}
+	}
+	if len(t.entities) > 1 && !t.isUserClient() {
+		return illegal("Only '%s' and '%s' entity types can be specified together", "users", "clients")
+	}
+	first := t.entities[0]
+	if first.isDefault && (first.typ == "topics" || first.typ == "client-metrics" || first.typ == "groups" || first.typ == "broker-loggers") {
+		action := "describe"
+		if t.p.has("alter") {
+			action = "alter"
+		}
+		return illegal("--entity-default must not be specified with --%s of %s", action, first.typ)
+	}
+	for _, e := range t.entities {
+		if (e.typ == "brokers" || e.typ == "broker-loggers") && e.named && e.name != "" {
+			if _, err := brokerID(e.name); err != nil {
+				return illegal("The entity name for %s must be a valid integer broker id, but it is: %s", e.typ, e.name)
+			}
+		}
+	}
+	if first.typ == "broker-loggers" && !first.named {
+		return illegal("An entity name must be specified with --%s of broker-loggers", map[bool]string{true: "alter", false: "describe"}[t.p.has("alter")])
+	}
+	if t.p.has("alter") && !t.p.hasAny("add-config", "add-config-file", "delete-config") {
+		return illegal("At least one of --add-config, --add-config-file, or --delete-config must be specified with --alter")
+	}
+	if t.p.has("alter") && t.p.has("add-config") && t.p.has("add-config-file") {
+		return illegal("Only one of --add-config or --add-config-file must be specified")
+	}
+	if t.p.has("alter") && !first.named && !first.isDefault {
+		return illegal("An entity-name or default entity must be specified with --alter of %s", joinTypes(t.entities))
+	}
+	return nil
+}
+
+func joinTypes(es []entity) string {
+	var out []string
+	for _, e := range es {
+		out = append(out, e.typ)
+	}
+	return strings.Join(out, ",")
+}
+
+func brokerID(s string) (int32, error) {
+	n, err := strconv.ParseInt(s, 10, 32)
+	if err != nil {
+		return 0, numberFormat(s)
+	}
+	return int32(n), nil
+}
+
+func (t *configsTool) isUserClient() bool {
+	for _, e := range t.entities {
+		if e.typ != "users" && e.typ != "clients" {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *configsTool) readChanges() error {
+	p := t.p
+	t.add = client.Properties{}
+	if p.has("add-config-file") {
+		loaded, err := client.LoadProperties(p.value("add-config-file"))
+		if err != nil {
+			return err
+		}
+		t.add = loaded
+	}
+	if p.has("add-config") {
+		parsed, err := parseAddConfig(p.value("add-config"))
+		if err != nil {
+			return err
+		}
+		t.add.Merge(parsed)
+	}
+	for _, k := range p.all("delete-config") {
+		if k = strings.TrimSpace(k); k != "" {
+			t.del = append(t.del, k)
+		}
+	}
+	return p.err
+}
+
+// parseAddConfig reads k1=v1,k2=[a,b]: commas inside brackets do not separate.
+func parseAddConfig(s string) (client.Properties, error) {
+	out := client.Properties{}
+	for _, part := range splitOutsideBrackets(s) {
+		k, v, ok := strings.Cut(part, "=")
+		if !ok || strings.TrimSpace(k) == "" {
+			return nil, illegal(`requirement failed: Invalid entity config: all configs to be added must be in the format "key=val" or  "key=[val1,val2]" to group values which contain commas.`)
+		}
+		v = strings.TrimSpace(v)
+		if strings.HasPrefix(v, "[") && strings.HasSuffix(v, "]") {
+			v = strings.TrimSpace(v[1 : len(v)-1])
+		}
+		out[strings.TrimSpace(k)] = v
+	}
+	return out, nil
+}
+
+func splitOutsideBrackets(s string) []string {
+	var out []string
+	depth, from := 0, 0
+	for i, c := range s {
+		switch {
+		case c == '[':
+			depth++
+		case c == ']':
+			depth--
+		case c == ',' && depth <= 0:
+			out = append(out, s[from:i])
+			from = i + 1
+		}
+	}
+	return append(out, s[from:])
+}
+
+func (t *configsTool) resourceType() kmsg.ConfigResourceType {
+	switch t.entities[0].typ {
+	case "topics":
+		return resourceTopic
+	case "brokers":
+		return resourceBroker
+	case "broker-loggers":
+		return resourceBrokerLogger
+	case "client-metrics":
+		return resourceClientMetrics
+	}
+	return resourceGroup
+}
+
+func (t *configsTool) alter() error {
+	e := t.entities[0]
+	var err error
+	switch e.typ {
+	case "users", "clients":
+		err = t.alterUserClient()
+	case "ips":
+		err = t.alterIP()
+	default:
+		err = t.alterResource(e)
+	}
+	if err != nil {
+		return err
+	}
+	if e.isDefault || e.name == "" {
+		t.printf("Completed updating default config for %s in the cluster.\n", e.typ)
+		return nil
+	}
+	t.printf("Completed updating config for %s %s.\n", e.singular(), e.name)
+	return nil
+}
+
+func (t *configsTool) alterResource(e entity) error {
+	if e.typ == "broker-loggers" {
+		if err := t.checkLoggers(e); err != nil {
+			return err
+		}
+	}
+	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	res := kmsg.NewIncrementalAlterConfigsRequestResource()
+	res.ResourceType, res.ResourceName = t.resourceType(), e.name
+	for _, k := range t.add.Keys() {
+		c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+		c.Name, c.Value, c.Op = k, kmsg.StringPtr(t.add[k]), kmsg.IncrementalAlterConfigOpSet
+		res.Configs = append(res.Configs, c)
+	}
+	for _, k := range t.del {
+		c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+		c.Name, c.Op = k, kmsg.IncrementalAlterConfigOpDelete
+		res.Configs = append(res.Configs, c)
+	}
+	req.Resources = append(req.Resources, res)
+	typ := t.resourceType()
+	if typ == resourceBroker && t.c.Settings.BootstrapIsQuorum {
+		typ = resourceTopic // controllers take it for any broker
+	}
+	resp, err := t.sendConfigs(t.c, typ, []string{e.name}, req, "incrementalAlterConfigs")
+	if err != nil {
+		return err
+	}
+	for _, rr := range resp.(*kmsg.IncrementalAlterConfigsResponse).Resources {
+		if err := client.CodeError(rr.ErrorCode, rr.ErrorMessage); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *configsTool) checkLoggers(e entity) error {
+	configs, err := t.describeConfigs(t.c, resourceBrokerLogger, []string{e.name}, false)
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, c := range configs[e.name] {
+		known[c.Name] = true
+	}
+	var bad []string
+	for _, k := range append(t.add.Keys(), t.del...) {
+		if !known[k] {
+			bad = append(bad, k)
+		}
+	}
+	if len(bad) > 0 {
+		return illegal("Invalid broker logger(s): %s", strings.Join(bad, ","))
+	}
+	return nil
+}

@@ -1,0 +1,215 @@
+package cli
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/moldau-stream/moldau/internal/client"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func (t *configsTool) describe() error {
+	e := t.entities[0]
+	switch e.typ {
+	case "users", "clients", "ips":
+		return t.describeQuotas()
+	}
+	if t.c.Settings.BootstrapIsQuorum && e.typ != "brokers" {
+		return &client.KafkaError{Code: 115, Message: "This Admin API is not yet supported when communicating directly with the controller quorum."}
+	}
+	if e.named && e.name != "" {
+		exists, err := t.exists(e)
+		if err != nil {
+			return err
+		}
+		if !exists {
+			t.printf("The %s '%s' doesn't exist and doesn't have dynamic config.\n", e.singular(), e.name)
+			return nil
+		}
+		return t.describeOne(e)
+	}
+	if e.isDefault {
+		return t.describeOne(e)
+	}
+	names, err := t.entityNames(e.typ)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		if err := t.describeOne(entity{typ: e.typ, name: n, named: true}); err != nil {
+			return err
+		}
+	}
+	if e.typ == "brokers" {
+		return t.describeOne(entity{typ: e.typ, isDefault: true})
+	}
+	return nil
+}
+
+// exists reports whether the entity is there or has configs of its own, which
+// may be set before or outlive it.
+func (t *configsTool) exists(e entity) (bool, error) {
+	if t.c.Settings.BootstrapIsQuorum {
+		return true, nil
+	}
+	switch e.typ {
+	case "topics":
+		md, err := t.c.Metadata(t.ctx, "listTopics", []string{e.name}, false)
+		if err != nil {
+			return false, err
+		}
+		for _, mt := range md.Topics {
+			if mt.ErrorCode != client.CodeUnknownTopicOrPartition && mt.ErrorCode != 17 {
+				return true, nil
+			}
+		}
+		return false, nil
+	case "brokers", "broker-loggers":
+		md, err := t.c.Metadata(t.ctx, "listNodes", nil, false)
+		if err != nil {
+			return false, err
+		}
+		for _, b := range md.Brokers {
+			if strconv.Itoa(int(b.NodeID)) == e.name {
+				return true, nil
+			}
+		}
+		if e.typ == "broker-loggers" {
+			return false, nil
+		}
+	case "groups":
+		groups, err := t.listGroups(t.c, nil, nil)
+		if err != nil {
+			return false, err
+		}
+		for _, g := range groups {
+			if g.Group == e.name {
+				return true, nil
+			}
+		}
+	}
+	names, err := t.configured(e.typ)
+	return contains(names, e.name), err
+}
+
+// entityNames lists what --describe shows when no name is given.
+func (t *configsTool) entityNames(typ string) ([]string, error) {
+	switch typ {
+	case "topics":
+		return t.topicNames(t.c, false)
+	case "brokers", "broker-loggers":
+		md, err := t.c.Metadata(t.ctx, "listNodes", nil, false)
+		if err != nil {
+			return nil, err
+		}
+		var out []string
+		for _, id := range i32s(brokerSet(md)) {
+			out = append(out, strconv.Itoa(int(id)))
+		}
+		return out, nil
+	case "groups":
+		groups, err := t.listGroups(t.c, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		set := map[string]bool{}
+		for _, g := range groups {
+			set[g.Group] = true
+		}
+		more, err := t.configured(typ)
+		for _, n := range more {
+			set[n] = true
+		}
+		return sortedKeys(set), err
+	}
+	return t.configured(typ)
+}
+
+// configured lists the entities that have configs of their own.
+func (t *configsTool) configured(typ string) ([]string, error) {
+	codes := map[string]int8{"topics": 2, "brokers": 4, "client-metrics": 16, "groups": 32}
+	req := kmsg.NewPtrListConfigResourcesRequest()
+	req.ResourceTypes = []int8{codes[typ]}
+	resp, err := t.c.Any(t.ctx, "listConfigResources", req)
+	if isUnsupported(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	lr := resp.(*kmsg.ListConfigResourcesResponse)
+	var names []string
+	for _, res := range lr.ConfigResources {
+		names = append(names, res.Name)
+	}
+	sort.Strings(names)
+	return names, client.CodeError(lr.ErrorCode, nil)
+}
+
+func (t *configsTool) describeOne(e entity) error {
+	configs, err := t.describeConfigs(t.c, t.resourceType(), []string{e.name}, true)
+	if err != nil {
+		return err
+	}
+	switch all := t.p.has("all"); {
+	case e.isDefault || e.name == "":
+		t.printf("Default configs for %s in the cluster are:\n", e.typ)
+	case all:
+		t.printf("All configs for %s %s are:\n", e.singular(), e.name)
+	default:
+		t.printf("Dynamic configs for %s %s are:\n", e.singular(), e.name)
+	}
+	entries := configs[e.name]
+	sort.Slice(entries, func(i, j int) bool { return entries[i].Name < entries[j].Name })
+	for _, c := range entries {
+		if t.p.has("all") || c.Source == dynamicSource(e) {
+			t.println("  " + configLine(c))
+		}
+	}
+	return nil
+}
+
+func dynamicSource(e entity) kmsg.ConfigSource {
+	switch {
+	case e.typ == "topics":
+		return kmsg.ConfigSourceDynamicTopicConfig
+	case e.typ == "brokers" && e.name == "":
+		return kmsg.ConfigSourceDynamicDefaultBrokerConfig
+	case e.typ == "brokers":
+		return kmsg.ConfigSourceDynamicBrokerConfig
+	case e.typ == "broker-loggers":
+		return kmsg.ConfigSourceDynamicBrokerLoggerConfig
+	case e.typ == "client-metrics":
+		return kmsg.ConfigSourceClientMetricsConfig
+	}
+	return kmsg.ConfigSourceGroupConfig
+}
+
+func configLine(c configEntry) string {
+	var synonyms []string
+	for _, s := range c.ConfigSynonyms {
+		synonyms = append(synonyms, fmt.Sprintf("%s:%s=%s", sourceName(s.Source), s.Name, orNull(s.Value)))
+	}
+	return fmt.Sprintf("%s=%s sensitive=%t synonyms={%s}", c.Name, orNull(c.Value), c.IsSensitive, strings.Join(synonyms, ", "))
+}
+
+func orNull(s *string) string {
+	if s == nil {
+		return "null"
+	}
+	return *s
+}
+
+func sourceName(s kmsg.ConfigSource) string {
+	names := map[kmsg.ConfigSource]string{
+		1: "DYNAMIC_TOPIC_CONFIG", 2: "DYNAMIC_BROKER_CONFIG", 3: "DYNAMIC_DEFAULT_BROKER_CONFIG", 4: "STATIC_BROKER_CONFIG",
+		5: "DEFAULT_CONFIG", 6: "DYNAMIC_BROKER_LOGGER_CONFIG", 7: "DYNAMIC_CLIENT_METRICS_CONFIG", 8: "DYNAMIC_GROUP_CONFIG",
+	}
+	if n, ok := names[s]; ok {
+		return n
+	}
+	return "UNKNOWN"
+}

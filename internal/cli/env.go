@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/client"
+)
+
+// Env is the world of one run.
+type Env struct {
+	// Args are the process's arguments, the program's name first.
+	Args   []string
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+	// StdinIsTerminal and StdoutIsTerminal allow prompts and colours.
+	StdinIsTerminal, StdoutIsTerminal bool
+	Getenv                            func(string) string
+	Now                               func() time.Time
+	// Version is what --version prints.
+	Version string
+
+	// Signals delivers SIGINT and SIGTERM until stop is called. Nil: none come.
+	Signals func() (c <-chan os.Signal, stop func())
+	// Exit ends the process at once: a tool that sits in a read of standard
+	// input cannot return when a signal comes.
+	Exit func(code int)
+	// Server runs a node and returns its exit code.
+	Server func(ServerArgs) int
+	// Storage writes what kafka-storage format must leave in a directory.
+	Storage StorageWriter
+	// Processes and Kill are how kafka-server-stop finds and ends nodes.
+	Processes func() ([]Process, error)
+	Kill      func(pid int, signal string) error
+	// Detach starts this program again in the background, its output in a file.
+	Detach func(args []string, outputFile string) (pid int, err error)
+}
+
+// run is one run of one tool: the Env, buffered output and what went wrong.
+type run struct {
+	*Env
+	tool   string
+	out    *bufio.Writer
+	ctx    context.Context
+	failed bool // something failed, whatever Kafka's exit code says
+
+	errMu sync.Mutex // hints come from the client's goroutines
+	hints map[string]bool
+}
+
+// outBufferBytes is one write's worth of output when much is printed.
+const outBufferBytes = 64 << 10
+
+func newRun(env *Env, tool string, ctx context.Context) *run {
+	return &run{Env: env, tool: tool, out: bufio.NewWriterSize(env.Stdout, outBufferBytes), ctx: ctx, hints: map[string]bool{}}
+}
+
+func (r *run) printf(format string, args ...any) { fmt.Fprintf(r.out, format, args...) }
+func (r *run) println(s string)                  { r.out.WriteString(s); r.out.WriteByte('\n') }
+func (r *run) errorf(format string, args ...any) { r.stderr(fmt.Sprintf(format, args...)) }
+func (r *run) errorln(s string)                  { r.stderr(s + "\n") }
+func (r *run) fail(code int) int                 { r.failed = true; return code }
+func (r *run) failln(s string, code int) int     { r.errorln(s); return r.fail(code) }
+func (r *run) logError(logger, format string, args ...any) {
+	r.logLine("ERROR", logger, fmt.Sprintf(format, args...))
+}
+
+// stderr keeps the order of the two streams as the reader of a terminal sees it.
+func (r *run) stderr(s string) {
+	r.errMu.Lock()
+	defer r.errMu.Unlock()
+	r.out.Flush()
+	io.WriteString(r.Stderr, s)
+}
+
+// logLine prints as Kafka's tools log: `[time] LEVEL message (logger)`.
+func (r *run) logLine(level, logger, message string) {
+	r.stderr(fmt.Sprintf("[%s] %s %s (%s)\n", strings.Replace(r.Now().Format("2006-01-02 15:04:05.000"), ".", ",", 1), level, message, logger))
+}
+
+// hint prints a helping line, once. It may come from any goroutine, so it does
+// not touch the output buffer.
+func (r *run) hint(s string) {
+	r.errMu.Lock()
+	defer r.errMu.Unlock()
+	if r.hints[s] {
+		return
+	}
+	r.hints[s] = true
+	io.WriteString(r.Stderr, "moldau: "+s+"\n")
+}
+
+// exitError ends a tool early with everything already printed.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit %d", e.code) }
+
+// exitCode is the code inside err if err is an exitError.
+func exitCode(err error) (int, bool) {
+	var e *exitError
+	if errors.As(err, &e) {
+		return e.code, true
+	}
+	return 0, false
+}
+
+// open makes a client from --command-config and the bootstrap servers.
+func (r *run) open(role client.Role, bootstrap, configFile string, overrides ...client.Properties) (*client.Client, error) {
+	props := client.Properties{}
+	if configFile != "" {
+		p, err := client.LoadProperties(configFile)
+		if err != nil {
+			return nil, err
+		}
+		props.Merge(p)
+	}
+	for _, o := range overrides {
+		props.Merge(o)
+	}
+	if bootstrap != "" {
+		props["bootstrap.servers"] = bootstrap
+	}
+	return client.Open(role, props, r.hint, nil)
+}
+
+// explainConstruct adds the cause of a "Failed to create new KafkaAdminClient",
+// which Kafka hides in a stack trace.
+func (r *run) explainConstruct(err error) {
+	var ce *client.ConstructError
+	if errors.As(err, &ce) {
+		r.hint(ce.Cause.Error())
+	}
+}
+
+func (r *run) strict() bool {
+	v := r.Getenv("MOLDAU_STRICT")
+	return v != "" && v != "0" && !strings.EqualFold(v, "false")
+}

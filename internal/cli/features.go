@@ -1,0 +1,206 @@
+package cli
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// The feature levels of Kafka 4.3. A release name such as 4.0 stands for the
+// last metadata.version of that release.
+
+const (
+	metadataVersionFeature = "metadata.version"
+	kraftVersionFeature    = "kraft.version"
+	kraftVersion           = 1
+	latestStableMetadata   = 30
+	minMetadataVersion     = 7
+)
+
+type metadataLevel struct {
+	level int16
+	name  string
+}
+
+// metadataLevels lists the levels that version-mapping knows, oldest first; the
+// last one is not stable yet and cannot be formatted with.
+func metadataLevels() []metadataLevel {
+	names := strings.Fields("3.3-IV3 3.4-IV0 3.5-IV0 3.5-IV1 3.5-IV2 3.6-IV0 3.6-IV1 3.6-IV2 3.7-IV0 3.7-IV1 3.7-IV2 3.7-IV3 3.7-IV4 3.8-IV0 3.9-IV0 4.0-IV0 4.0-IV1 4.0-IV2 4.0-IV3 4.1-IV0 4.1-IV1 4.2-IV0 4.2-IV1 4.3-IV0 4.4-IV0")
+	out := make([]metadataLevel, len(names))
+	for i, n := range names {
+		out[i] = metadataLevel{int16(minMetadataVersion + i), n}
+	}
+	return out
+}
+
+func metadataName(level int16) string {
+	for _, l := range metadataLevels() {
+		if l.level == level {
+			return l.name
+		}
+	}
+	return fmt.Sprint(level)
+}
+
+// releaseLevel finds the level of "4.3-IV0" or of "4.3". unstable allows levels
+// that are not released yet.
+func releaseLevel(version string, unstable bool) (int16, error) {
+	var names []string
+	found := int16(-1)
+	for _, l := range metadataLevels() {
+		if l.level > latestStableMetadata && !unstable {
+			continue
+		}
+		names = append(names, l.name)
+		release, _, _ := strings.Cut(l.name, "-")
+		if version == l.name || version == release || strings.HasPrefix(version, release+".") {
+			found = l.level
+		}
+		if version == l.name {
+			break
+		}
+	}
+	if found >= 0 {
+		return found, nil
+	}
+	return 0, fmt.Errorf("Unknown metadata.version '%s'. Supported metadata.version are: %s", version, strings.Join(names, ", "))
+}
+
+// featureLevel is a level of a feature: the metadata.version with which it
+// becomes the default, and the one that it cannot be without.
+type featureLevel struct {
+	bootstrap int16
+	needs     int16
+}
+
+// features lists every feature but metadata.version; index = level. The order
+// is that in which Kafka prints them.
+func features() []struct {
+	name   string
+	levels []featureLevel
+} {
+	type f = struct {
+		name   string
+		levels []featureLevel
+	}
+	return []f{
+		{kraftVersionFeature, []featureLevel{{7, 0}, {21, 0}}},
+		{"transaction.version", []featureLevel{{7, 0}, {24, 0}, {24, 0}}},
+		{"group.version", []featureLevel{{7, 0}, {22, 0}}},
+		{"eligible.leader.replicas.version", []featureLevel{{7, 0}, {26, 23}}},
+		{"share.version", []featureLevel{{7, 0}, {28, 0}}},
+		{"streams.version", []featureLevel{{7, 0}, {29, 0}}},
+	}
+}
+
+// defaultLevel is the highest level that a metadata.version brings with it.
+func defaultLevel(levels []featureLevel, metadata int16) int16 {
+	best := int16(0)
+	for i, l := range levels {
+		if l.bootstrap <= metadata {
+			best = int16(i)
+		}
+	}
+	return best
+}
+
+func featureLevels(name string) ([]featureLevel, bool) {
+	for _, f := range features() {
+		if f.name == name {
+			return f.levels, true
+		}
+	}
+	return nil, false
+}
+
+func featureNames() []string {
+	var names []string
+	for _, f := range features() {
+		names = append(names, f.name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// splitFeature reads name=level.
+func splitFeature(s string) (name string, level int16, err error) {
+	name, value, ok := strings.Cut(s, "=")
+	if !ok {
+		return "", 0, fmt.Errorf("Can't parse feature=level string %s: equals sign not found.", s)
+	}
+	var n int
+	if _, err := fmt.Sscanf(strings.TrimSpace(value), "%d", &n); err != nil || n < -1<<15 || n >= 1<<15 {
+		return "", 0, fmt.Errorf("Can't parse feature=level string %s: unable to parse %s as a short.", s, value)
+	}
+	return strings.TrimSpace(name), int16(n), nil
+}
+
+// effectiveFeatures settles the levels to format with: what was asked for, and
+// for the rest what the metadata.version brings.
+func effectiveFeatures(metadata int16, asked map[string]int16) (map[string]int16, error) {
+	for name := range asked {
+		if _, ok := featureLevels(name); !ok {
+			return nil, fmt.Errorf("Unsupported feature: %s. Supported features are: %s", name, strings.Join(featureNames(), ", "))
+		}
+	}
+	out := map[string]int16{}
+	for _, f := range features() {
+		level, set := asked[f.name]
+		if !set {
+			level = defaultLevel(f.levels, metadata)
+		}
+		if level < 0 || int(level) >= len(f.levels) {
+			return nil, fmt.Errorf("No feature:%s with feature level %d", f.name, level)
+		}
+		if need := f.levels[level].needs; level > 0 && metadata < need {
+			return nil, fmt.Errorf("%s could not be set to %d because it depends on metadata.version level %d", f.name, level, need)
+		}
+		out[f.name] = level
+	}
+	return out, nil
+}
+
+func runVersionMapping(r *run, a *subArgs) int {
+	level := int16(latestStableMetadata)
+	shown := metadataName(level)
+	if a.has("release-version") {
+		shown = a.value("release-version")
+		var err error
+		if level, err = releaseLevel(shown, true); err != nil {
+			return r.failln(err.Error(), 1)
+		}
+	}
+	r.printf("metadata.version=%d (%s)\n", level, shown)
+	for _, f := range features() {
+		r.printf("%s=%d\n", f.name, defaultLevel(f.levels, level))
+	}
+	return 0
+}
+
+func runFeatureDependencies(r *run, a *subArgs) int {
+	for _, s := range a.all("feature") {
+		name, level, err := splitFeature(s)
+		if err != nil {
+			return r.failln(err.Error(), 1)
+		}
+		if name == metadataVersionFeature {
+			if level < minMetadataVersion || level > latestStableMetadata+1 {
+				return r.failln(fmt.Sprintf("Unknown metadata.version %d", level), 1)
+			}
+			r.printf("metadata.version=%d (%s) has no dependencies.\n", level, metadataName(level))
+			continue
+		}
+		levels, ok := featureLevels(name)
+		switch {
+		case !ok:
+			return r.failln("Unknown feature: "+name, 1)
+		case level < 0 || int(level) >= len(levels):
+			return r.failln(fmt.Sprintf("Feature level %d is not supported for feature %s", level, name), 1)
+		case levels[level].needs == 0:
+			r.printf("%s=%d has no dependencies.\n", name, level)
+		default:
+			r.printf("%s=%d requires:\n    metadata.version=%d (%s)\n", name, level, levels[level].needs, metadataName(levels[level].needs))
+		}
+	}
+	return 0
+}

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/moldau-stream/moldau/internal/client"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func allGroupsOptions() *optionSet {
+	s := newOptions()
+	s.arg("bootstrap-server", "server to connect to", "The brokers to connect to, as host:port, several with commas.")
+	s.arg("command-config", "command config property file", "A properties file for the admin client.")
+	s.flag("list", "List the groups.")
+	s.arg("group-type", "type", "Only groups of this type: classic, consumer, share or streams.")
+	s.arg("protocol", "protocol", "Only groups of this protocol.")
+	s.flag("consumer", "Only consumer groups, classic ones included.")
+	s.flag("share", "Only share groups.")
+	s.flag("streams", "Only streams groups.")
+	return s
+}
+
+func runGroups(r *run, args []string) int {
+	p, err := allGroupsOptions().parse(args)
+	if err == nil {
+		err = r.allGroups(p)
+	}
+	if err == nil {
+		return 0
+	}
+	if code, ok := exitCode(err); ok {
+		return code
+	}
+	r.errorln(err.Error())
+	r.explainConstruct(err)
+	return r.fail(1)
+}
+
+func (r *run) allGroups(p *parsed) error {
+	req := []string{"bootstrap-server"}
+	if err := r.helpOrVersion(p, req, "This tool helps to list groups of all types."); err != nil {
+		return err
+	}
+	if err := r.checkRequired(p, req, "bootstrap-server", "list"); err != nil {
+		return err
+	}
+	selectors := []string{"consumer", "share", "streams"}
+	for _, s := range selectors {
+		var others []string
+		for _, o := range append(selectors, "group-type", "protocol") {
+			if o != s {
+				others = append(others, o)
+			}
+		}
+		if err := r.checkInvalid(p, req, s, others...); err != nil {
+			return err
+		}
+	}
+	wanted := strings.ToLower(p.value("group-type"))
+	if p.has("group-type") && groupTypeText(wanted) == "Unknown" {
+		return errors.New("--group-type must be a valid group type.")
+	}
+	if p.err != nil {
+		return p.err
+	}
+	c, err := r.open(client.Admin, p.value("bootstrap-server"), p.value("command-config"))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	all, err := r.listGroups(c, nil, nil)
+	if err != nil {
+		return err
+	}
+	r.printGroups(p, all, wanted)
+	return nil
+}
+
+func (r *run) printGroups(p *parsed, all []kmsg.ListGroupsResponseGroup, wanted string) {
+	var shown []kmsg.ListGroupsResponseGroup
+	width := 20
+	for _, g := range all {
+		typ := strings.ToLower(g.GroupType)
+		keep := (!p.has("group-type") || typ == wanted) && (!p.has("protocol") || g.ProtocolType == p.value("protocol"))
+		switch {
+		case p.has("consumer"):
+			keep = typ == "consumer" || isConsumerGroup(g)
+		case p.has("share"):
+			keep = typ == "share"
+		case p.has("streams"):
+			keep = typ == "streams"
+		}
+		if keep {
+			shown = append(shown, g)
+			width = max(width, len(g.Group))
+		}
+	}
+	r.printf("%-*s %-20s %s\n", width, "GROUP", "TYPE", "PROTOCOL")
+	for _, g := range shown {
+		r.printf("%-*s %-20s %s\n", width, g.Group, groupTypeText(g.GroupType), g.ProtocolType)
+	}
+}

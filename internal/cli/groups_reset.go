@@ -1,0 +1,540 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/client"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// reset works out new offsets for each group and, with --execute, commits them.
+func (g *groupsTool) reset() error {
+	ids, err := g.selectedGroups()
+	if err != nil {
+		return err
+	}
+	plan, err := g.planReset(ids)
+	if err != nil {
+		return err
+	}
+	if g.p.has("execute") {
+		for _, id := range ids {
+			if err := g.commit(id, plan[id]); err != nil {
+				return executionError(err)
+			}
+		}
+	}
+	if g.p.has("export") {
+		g.exportReset(ids, plan)
+		return nil
+	}
+	g.printReset(ids, plan)
+	return nil
+}
+
+type resetPlan map[string]map[topicPartition]int64
+
+func (g *groupsTool) planReset(ids []string) (resetPlan, error) {
+	plan := resetPlan{}
+	if len(ids) == 0 {
+		return plan, nil
+	}
+	infos, err := g.describeGroups(ids)
+	if err != nil {
+		return nil, wrapExecution(err)
+	}
+	for _, id := range ids {
+		info := infos[id]
+		switch {
+		case info.err != nil && !client.IsCode(info.err, client.CodeGroupIDNotFound):
+			return nil, executionError(info.err)
+		case info.err == nil && !strings.EqualFold(info.state, "Empty") && !strings.EqualFold(info.state, "Dead"):
+			g.failed = true
+			g.printf("\nError: Assignments can only be reset if the group '%s' is inactive, but the current state is %s.\n", id, stateText(info.state))
+			continue
+		}
+		offsets, err := g.newOffsets(id, ids)
+		if err != nil {
+			return nil, err
+		}
+		plan[id] = offsets
+	}
+	return plan, nil
+}
+
+func (g *groupsTool) newOffsets(id string, ids []string) (map[topicPartition]int64, error) {
+	p := g.p
+	if p.has("from-file") && !p.hasAny("topic", "all-topics") {
+		return g.offsetsFromFile(id, ids)
+	}
+	current, err := g.committedOffsets([]string{id})
+	if err != nil {
+		return nil, executionError(err)
+	}
+	tps, err := g.partitionsToReset(current[id])
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case p.has("to-offset"):
+		n, _ := p.number("to-offset")
+		return g.clamped(fill(tps, n))
+	case p.has("to-earliest"):
+		return g.offsetsAt(tps, earliestOffset)
+	case p.has("to-latest"):
+		return g.offsetsAt(tps, latestOffset)
+	case p.has("shift-by"):
+		return g.shifted(tps, current[id])
+	case p.has("to-datetime"):
+		ts, err := parseDateTime(p.value("to-datetime"))
+		if err != nil {
+			return nil, err
+		}
+		return g.offsetsAtTime(tps, ts)
+	case p.has("by-duration"):
+		d, err := parseISODuration(p.value("by-duration"))
+		if err != nil {
+			return nil, err
+		}
+		return g.offsetsAtTime(tps, g.Now().Add(-d).UnixMilli())
+	case p.has("to-current"):
+		return g.currentOrEnd(tps, current[id])
+	case p.has("from-file"):
+		return g.offsetsFromFile(id, ids)
+	}
+	return nil, &optionError{fmt.Sprintf("Option '[reset-offsets]' requires one of the following scenarios: %s", strings.Join(resetScenarios(), ", "))}
+}
+
+func fill(tps []topicPartition, v int64) map[topicPartition]int64 {
+	out := make(map[topicPartition]int64, len(tps))
+	for _, tp := range tps {
+		out[tp] = v
+	}
+	return out
+}
+
+// partitionsToReset are those of --topic, or all that have a committed offset.
+func (g *groupsTool) partitionsToReset(current map[topicPartition]committed) ([]topicPartition, error) {
+	if g.p.has("all-topics") {
+		var tps []topicPartition
+		for tp := range current {
+			tps = append(tps, tp)
+		}
+		sortPartitions(tps)
+		return tps, nil
+	}
+	if !g.p.has("topic") {
+		return nil, &optionError{"One of the reset scopes should be defined: --all-topics, --topic."}
+	}
+	return g.topicPartitions(g.p.all("topic"))
+}
+
+// topicPartitions reads `topic` and `topic:0,1`.
+func (g *groupsTool) topicPartitions(args []string) ([]topicPartition, error) {
+	var tps []topicPartition
+	var whole []string
+	for _, a := range args {
+		topic, list, ok := strings.Cut(a, ":")
+		if !ok {
+			whole = append(whole, topic)
+			continue
+		}
+		for _, s := range strings.Split(list, ",") {
+			n, err := strconv.ParseInt(s, 10, 32)
+			if err != nil || n < 0 {
+				return nil, &optionError{fmt.Sprintf("Invalid partition '%s' specified in topic arg '%s'", s, a)}
+			}
+			tps = append(tps, topicPartition{topic, int32(n)})
+		}
+	}
+	if len(whole) == 0 {
+		return tps, nil
+	}
+	md, err := g.c.Metadata(g.ctx, "describeTopics", whole, false)
+	if err != nil {
+		return nil, wrapExecution(err)
+	}
+	for _, t := range md.Topics {
+		if err := client.CodeError(t.ErrorCode, nil); err != nil && t.ErrorCode != client.CodeLeaderNotAvailable {
+			return nil, &javaError{text: err.Error(), plain: err.Error(), cause: err}
+		}
+		for _, p := range t.Partitions {
+			tps = append(tps, topicPartition{*t.Topic, p.Partition})
+		}
+	}
+	sortPartitions(tps)
+	return tps, nil
+}
+
+func (g *groupsTool) offsetsAt(tps []topicPartition, at int64) (map[topicPartition]int64, error) {
+	out := make(map[topicPartition]int64, len(tps))
+	for tp, res := range g.listOffsets(g.c, fill(tps, at), false) {
+		if res.err != nil {
+			return nil, unknownPartition(tp, res.err)
+		}
+		out[tp] = res.offset
+	}
+	return out, nil
+}
+
+// unknownPartition is the complaint about a partition whose offsets cannot be had.
+func unknownPartition(tp topicPartition, err error) error {
+	if client.IsCode(err, client.CodeUnknownTopicOrPartition) {
+		return &optionError{fmt.Sprintf("Error getting offset of topic partition: %s", tp)}
+	}
+	return err
+}
+
+func (g *groupsTool) offsetsAtTime(tps []topicPartition, ts int64) (map[topicPartition]int64, error) {
+	out, err := g.offsetsAt(tps, ts)
+	if err != nil {
+		return nil, err
+	}
+	var none []topicPartition
+	for tp, offset := range out {
+		if offset < 0 {
+			none = append(none, tp)
+		}
+	}
+	sortPartitions(none)
+	for _, tp := range none {
+		g.printf("\nWarn: Partition %d from topic %s is empty. Falling back to latest known offset.\n", tp.partition, tp.topic)
+	}
+	ends, err := g.offsetsAt(none, latestOffset)
+	if err != nil {
+		return nil, err
+	}
+	for tp, end := range ends {
+		out[tp] = end
+	}
+	return out, nil
+}
+
+// clamped keeps requested offsets between a partition's start and end.
+func (g *groupsTool) clamped(want map[topicPartition]int64) (map[topicPartition]int64, error) {
+	var tps []topicPartition
+	for tp := range want {
+		tps = append(tps, tp)
+	}
+	starts, err := g.offsetsAt(tps, earliestOffset)
+	if err != nil {
+		return nil, err
+	}
+	ends, err := g.offsetsAt(tps, latestOffset)
+	if err != nil {
+		return nil, err
+	}
+	const logger = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+	for _, tp := range tps {
+		switch {
+		case want[tp] > ends[tp]:
+			g.logLine("WARN", logger, fmt.Sprintf("New offset (%d) is higher than latest offset for topic partition %s. Value will be set to %d", want[tp], tp, ends[tp]))
+			want[tp] = ends[tp]
+		case want[tp] < starts[tp]:
+			g.logLine("WARN", logger, fmt.Sprintf("New offset (%d) is lower than earliest offset for topic partition %s. Value will be set to %d", want[tp], tp, starts[tp]))
+			want[tp] = starts[tp]
+		}
+	}
+	return want, nil
+}
+
+func (g *groupsTool) shifted(tps []topicPartition, current map[topicPartition]committed) (map[topicPartition]int64, error) {
+	by, _ := g.p.number("shift-by")
+	want := map[topicPartition]int64{}
+	for _, tp := range tps {
+		c, ok := current[tp]
+		if !ok {
+			return nil, &optionError{fmt.Sprintf("Cannot shift offset for partition %s since there is no current committed offset", tp)}
+		}
+		want[tp] = c.offset + by
+	}
+	return g.clamped(want)
+}
+
+func (g *groupsTool) currentOrEnd(tps []topicPartition, current map[topicPartition]committed) (map[topicPartition]int64, error) {
+	out := map[topicPartition]int64{}
+	var without []topicPartition
+	for _, tp := range tps {
+		if c, ok := current[tp]; ok {
+			out[tp] = c.offset
+		} else {
+			without = append(without, tp)
+		}
+	}
+	ends, err := g.offsetsAt(without, latestOffset)
+	if err != nil {
+		return nil, err
+	}
+	for tp, end := range ends {
+		out[tp] = end
+	}
+	return out, nil
+}
+
+// offsetsFromFile reads topic,partition,offset for one group and
+// group,topic,partition,offset for several.
+func (g *groupsTool) offsetsFromFile(id string, ids []string) (map[topicPartition]int64, error) {
+	path := g.p.value("from-file")
+	f, err := os.Open(path)
+	if err != nil {
+		text := "Unable to read file " + path
+		return nil, &javaError{text: "java.io.IOException: " + text, plain: text, cause: err}
+	}
+	defer f.Close()
+	want := map[topicPartition]int64{}
+	sc := bufio.NewScanner(f)
+	for n := 1; sc.Scan(); n++ {
+		line := strings.TrimSpace(sc.Text())
+		if line == "" {
+			continue
+		}
+		group, tp, offset, err := parseResetLine(line)
+		if err != nil {
+			return nil, fmt.Errorf("%s line %d: %w", path, n, err)
+		}
+		if group == "" && len(ids) > 1 {
+			return nil, fmt.Errorf("%s line %d: with several groups a line is group,topic,partition,offset", path, n)
+		}
+		if group == "" || group == id {
+			want[tp] = offset
+		}
+	}
+	if err := sc.Err(); err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", path, err)
+	}
+	return g.clamped(want)
+}
+
+func parseResetLine(line string) (group string, tp topicPartition, offset int64, err error) {
+	cells := strings.Split(line, ",")
+	for i := range cells {
+		cells[i] = strings.Trim(strings.TrimSpace(cells[i]), `"`)
+	}
+	if len(cells) == 4 {
+		group, cells = cells[0], cells[1:]
+	}
+	if len(cells) != 3 {
+		return "", tp, 0, errors.New("expected topic,partition,offset or group,topic,partition,offset")
+	}
+	partition, err := strconv.ParseInt(cells[1], 10, 32)
+	if err != nil {
+		return "", tp, 0, fmt.Errorf("the partition %q is not a number", cells[1])
+	}
+	if offset, err = strconv.ParseInt(cells[2], 10, 64); err != nil {
+		return "", tp, 0, fmt.Errorf("the offset %q is not a number", cells[2])
+	}
+	return group, topicPartition{cells[0], int32(partition)}, offset, nil
+}
+
+// commit stores offsets for a group without members.
+func (g *groupsTool) commit(id string, offsets map[topicPartition]int64) error {
+	if len(offsets) == 0 {
+		return nil
+	}
+	node, err := g.c.Coordinator(g.ctx, "alterConsumerGroupOffsets(api=FIND_COORDINATOR)", id)
+	if err != nil {
+		return err
+	}
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group, req.Generation = id, -1
+	byTopic := map[string][]kmsg.OffsetCommitRequestTopicPartition{}
+	for tp, offset := range offsets {
+		rp := kmsg.NewOffsetCommitRequestTopicPartition()
+		rp.Partition, rp.Offset, rp.Metadata = tp.partition, offset, kmsg.StringPtr("")
+		byTopic[tp.topic] = append(byTopic[tp.topic], rp)
+	}
+	for _, topic := range sortedKeys(byTopic) {
+		rt := kmsg.NewOffsetCommitRequestTopic()
+		rt.Topic, rt.Partitions = topic, byTopic[topic]
+		req.Topics = append(req.Topics, rt)
+	}
+	resp, err := g.c.OnBroker(g.ctx, "alterConsumerGroupOffsets(api=OFFSET_COMMIT)", node.NodeID, req)
+	if err != nil {
+		return err
+	}
+	for _, t := range resp.(*kmsg.OffsetCommitResponse).Topics {
+		for _, p := range t.Partitions {
+			if err := client.CodeError(p.ErrorCode, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (g *groupsTool) exportReset(ids []string, plan resetPlan) {
+	for _, id := range ids {
+		for _, tp := range sortedPartitions(plan[id]) {
+			if len(ids) > 1 {
+				g.printf("%s,", id)
+			}
+			g.printf("%s,%d,%d\n", tp.topic, tp.partition, plan[id][tp])
+		}
+	}
+}
+
+func sortedPartitions[V any](m map[topicPartition]V) []topicPartition {
+	tps := make([]topicPartition, 0, len(m))
+	for tp := range m {
+		tps = append(tps, tp)
+	}
+	sortPartitions(tps)
+	return tps
+}
+
+func (g *groupsTool) printReset(ids []string, plan resetPlan) {
+	group, topic := minColumn, minColumn
+	for _, id := range ids {
+		for tp := range plan[id] {
+			group, topic = max(group, len(id)), max(topic, len(tp.topic))
+		}
+	}
+	g.printf("\n%-*s %-*s %-10s %s\n", group, "GROUP", topic, "TOPIC", "PARTITION", "NEW-OFFSET")
+	for _, id := range ids {
+		for _, tp := range sortedPartitions(plan[id]) {
+			g.printf("%-*s %-*s %-10d %d\n", group, id, topic, tp.topic, tp.partition, plan[id][tp])
+		}
+	}
+}
+
+func (g *groupsTool) deleteOffsets() error {
+	id := g.p.value("group")
+	if g.p.err != nil {
+		return g.p.err
+	}
+	tps, err := g.topicPartitions(g.p.all("topic"))
+	var missing *javaError
+	if err != nil && !(errors.As(err, &missing) && client.IsCode(err, client.CodeUnknownTopicOrPartition)) {
+		return err
+	}
+	if err != nil {
+		// Topics that are not there may still have offsets; Kafka asks for
+		// partition 0 of a name it cannot resolve no more than we do.
+		return err
+	}
+	top, perPartition, err := g.sendOffsetDelete(id, tps)
+	if err != nil {
+		return err
+	}
+	partial := false
+	for _, code := range perPartition {
+		partial = partial || code != 0
+	}
+	switch {
+	case top != nil:
+		g.failed = true
+		g.printf("\nError: %s\n", top)
+	case partial:
+		g.failed = true
+		g.println("\nError: Encountered some partition-level error, see the follow-up details.")
+	default:
+		g.printf("Request succeeded for deleting offsets from group %s.\n", id)
+	}
+	g.printf("\n%-15s %-10s %-15s\n", "TOPIC", "PARTITION", "STATUS")
+	for _, tp := range tps {
+		status := "Successful"
+		if err := client.CodeError(perPartition[tp], nil); err != nil {
+			status = "Error: " + withClass(err)
+		} else if top != nil {
+			status = "Error: " + withClass(top)
+		}
+		g.printf("%-15s %-10d %-15s\n", tp.topic, tp.partition, status)
+	}
+	return nil
+}
+
+func (g *groupsTool) sendOffsetDelete(id string, tps []topicPartition) (top error, codes map[topicPartition]int16, err error) {
+	node, err := g.c.Coordinator(g.ctx, "deleteConsumerGroupOffsets(api=FIND_COORDINATOR)", id)
+	if err != nil {
+		return nil, nil, executionError(err)
+	}
+	if err := g.learnBrokers("deleteConsumerGroupOffsets"); err != nil {
+		return nil, nil, err
+	}
+	req := kmsg.NewPtrOffsetDeleteRequest()
+	req.Group = id
+	byTopic := map[string][]kmsg.OffsetDeleteRequestTopicPartition{}
+	for _, tp := range tps {
+		rp := kmsg.NewOffsetDeleteRequestTopicPartition()
+		rp.Partition = tp.partition
+		byTopic[tp.topic] = append(byTopic[tp.topic], rp)
+	}
+	for _, topic := range sortedKeys(byTopic) {
+		rt := kmsg.NewOffsetDeleteRequestTopic()
+		rt.Topic, rt.Partitions = topic, byTopic[topic]
+		req.Topics = append(req.Topics, rt)
+	}
+	resp, err := g.c.OnBroker(g.ctx, "deleteConsumerGroupOffsets(api=OFFSET_DELETE)", node.NodeID, req)
+	if err != nil {
+		return nil, nil, err
+	}
+	or := resp.(*kmsg.OffsetDeleteResponse)
+	codes = map[topicPartition]int16{}
+	for _, t := range or.Topics {
+		for _, p := range t.Partitions {
+			codes[topicPartition{t.Topic, p.Partition}] = p.ErrorCode
+		}
+	}
+	return client.CodeError(or.ErrorCode, nil), codes, nil
+}
+
+// parseISODuration reads PnDTnHnMnS, the form of java.time.Duration.
+func parseISODuration(s string) (time.Duration, error) {
+	re := regexp.MustCompile(`^(?i)([-+]?)P(?:([-+]?\d+)D)?(T(?:([-+]?\d+)H)?(?:([-+]?\d+)M)?(?:([-+]?\d+)(?:[.,](\d{0,9}))?S)?)?$`)
+	m := re.FindStringSubmatch(s)
+	bad := errors.New("Text cannot be parsed to a Duration")
+	if m == nil || m[2] == "" && m[4] == "" && m[5] == "" && m[6] == "" || strings.EqualFold(m[3], "T") {
+		return 0, bad
+	}
+	var total time.Duration
+	for _, part := range []struct {
+		text string
+		unit time.Duration
+	}{{m[2], 24 * time.Hour}, {m[4], time.Hour}, {m[5], time.Minute}, {m[6], time.Second}} {
+		if part.text == "" {
+			continue
+		}
+		n, err := strconv.ParseInt(part.text, 10, 64)
+		if err != nil || n > int64(1<<62)/int64(part.unit) || n < -int64(1<<62)/int64(part.unit) {
+			return 0, bad
+		}
+		total += time.Duration(n) * part.unit
+	}
+	if m[7] != "" {
+		n, err := strconv.ParseInt((m[7] + "000000000")[:9], 10, 64)
+		if err != nil {
+			return 0, bad
+		}
+		if strings.HasPrefix(m[6], "-") {
+			n = -n
+		}
+		total += time.Duration(n)
+	}
+	if m[1] == "-" {
+		total = -total
+	}
+	return total, nil
+}
+
+// parseDateTime reads 2026-01-31T15:30:00.000 with or without an offset; without
+// one the time is UTC.
+func parseDateTime(s string) (int64, error) {
+	day, clock, ok := strings.Cut(s, "T")
+	if ok && !strings.ContainsAny(clock, "+-Z") {
+		s = day + "T" + clock + "Z"
+	}
+	for _, layout := range []string{"2006-01-02T15:04:05.999Z07:00", "2006-01-02T15:04:05.999Z0700", "2006-01-02T15:04:05.999Z07", "2006-01-02T15:04Z07:00"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UnixMilli(), nil
+		}
+	}
+	return 0, fmt.Errorf("Unparseable date: \"%s\"", s)
+}

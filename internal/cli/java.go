@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"encoding/base64"
+	"fmt"
+	"math"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+)
+
+// javaHash is String.hashCode.
+func javaHash(s string) int32 {
+	var h int32
+	for _, u := range utf16.Encode([]rune(s)) {
+		h = 31*h + int32(u)
+	}
+	return h
+}
+
+// hashMapOrder sorts keys as iterating a java.util.HashMap that they were put
+// into one by one does. Some of the tools print in that order.
+func hashMapOrder(keys []string) []string {
+	buckets := uint32(16)
+	for float64(len(keys)) > 0.75*float64(buckets) {
+		buckets *= 2
+	}
+	slot := func(s string) uint32 {
+		h := uint32(javaHash(s))
+		return (h ^ h>>16) & (buckets - 1)
+	}
+	out := append([]string(nil), keys...)
+	sort.SliceStable(out, func(i, j int) bool { return slot(out[i]) < slot(out[j]) })
+	return out
+}
+
+// uuidString is Kafka's form of a UUID: URL-safe base64 without padding.
+func uuidString(id [16]byte) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
+// parseUUID reads Kafka's form; the errors are Kafka's.
+func parseUUID(s string) (id [16]byte, err error) {
+	if len(s) > 24 {
+		return id, fmt.Errorf("Input string with prefix `%s` is too long to be decoded as a base64 UUID", s[:24])
+	}
+	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
+	if err != nil {
+		// Java's decoder accepts trailing bits that Go's strictness refuses
+		// only in strict mode, so what is left here is a foreign character.
+		return id, fmt.Errorf("Illegal base64 character in %q", s)
+	}
+	if len(b) != 16 {
+		return id, fmt.Errorf("Input string `%s` decoded as %d bytes, which is not equal to the expected 16 bytes of a base64-encoded UUID", s, len(b))
+	}
+	copy(id[:], b)
+	return id, nil
+}
+
+// patternError is a regular expression that cannot be used; its text is what
+// Java prints for the common mistakes.
+type patternError struct{ msg string }
+
+func (e *patternError) Error() string { return e.msg }
+
+// compileJava compiles a Java regular expression that must match a whole name.
+// Go's engine knows all of Java's syntax that names need, except look-around
+// and back references, which are refused by name.
+func compileJava(expr string) (*regexp.Regexp, error) {
+	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
+	if err == nil {
+		return re, nil
+	}
+	for _, s := range []string{"(?!", "(?=", "(?<!", "(?<=", "(?>"} {
+		if strings.Contains(expr, s) {
+			return nil, &patternError{fmt.Sprintf("the regular expression %s uses %s, which is not available: look-around is not supported", expr, s)}
+		}
+	}
+	return nil, &patternError{javaPatternMessage(expr, err)}
+}
+
+func javaPatternMessage(expr string, err error) string {
+	msg := err.Error()
+	what, index := "Illegal pattern", len(expr)
+	switch {
+	case strings.Contains(msg, "missing closing ]"):
+		what, index = "Unclosed character class", len(expr)-1
+	case strings.Contains(msg, "missing closing )"), strings.Contains(msg, "unexpected )"):
+		what = "Unclosed group"
+		if strings.Contains(msg, "unexpected )") {
+			what, index = "Unmatched closing ')'", max(strings.IndexByte(expr, ')')-1, 0)
+		}
+	case strings.Contains(msg, "missing argument to repetition operator"):
+		index = max(strings.IndexAny(expr, "*+?"), 0)
+		what = fmt.Sprintf("Dangling meta character '%c'", expr[index])
+	default:
+		return strings.TrimPrefix(msg, "error parsing regexp: ")
+	}
+	return fmt.Sprintf("%s near index %d\n%s\n%s^", what, index, expr, strings.Repeat(" ", index))
+}
+
+// topicFilter is Kafka's IncludeList: a Java pattern in which a comma means "or".
+type topicFilter struct{ re *regexp.Regexp }
+
+func newTopicFilter(expr string) (*topicFilter, error) {
+	s := strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(expr), ",", "|"), " ", "")
+	s = strings.TrimRight(strings.TrimLeft(s, `"'`), `"'`)
+	re, err := compileJava(s)
+	if err != nil {
+		return nil, err
+	}
+	return &topicFilter{re}, nil
+}
+
+func (f *topicFilter) allows(topic string, excludeInternal bool) bool {
+	return f.re.MatchString(topic) && !(excludeInternal && isInternalTopic(topic))
+}
+
+func isInternalTopic(topic string) bool {
+	switch topic {
+	case "__consumer_offsets", "__transaction_state", "__share_group_state":
+		return true
+	}
+	return false
+}
+
+// javaDouble prints as Double.toString (bits 64) and Float.toString (32) do.
+func javaDouble(v float64, bits int) string {
+	switch {
+	case math.IsNaN(v):
+		return "NaN"
+	case math.IsInf(v, 1):
+		return "Infinity"
+	case math.IsInf(v, -1):
+		return "-Infinity"
+	case v == 0:
+		if math.Signbit(v) {
+			return "-0.0"
+		}
+		return "0.0"
+	}
+	if a := math.Abs(v); a >= 1e-3 && a < 1e7 {
+		s := strconv.FormatFloat(v, 'f', -1, bits)
+		if !strings.Contains(s, ".") {
+			s += ".0"
+		}
+		return s
+	}
+	mantissa, exp, _ := strings.Cut(strconv.FormatFloat(v, 'e', -1, bits), "e")
+	if !strings.Contains(mantissa, ".") {
+		mantissa += ".0"
+	}
+	n, err := strconv.Atoi(exp)
+	if err != nil {
+		return mantissa + "E" + exp
+	}
+	return fmt.Sprintf("%sE%d", mantissa, n)
+}
+
+// numberFormat is the message of Java's NumberFormatException.
+func numberFormat(s string) error { return fmt.Errorf("For input string: \"%s\"", s) }
+
+// joinInts prints ids as Kafka does: separated by commas.
+func joinInts(ids []int32, sep string) string {
+	parts := make([]string, len(ids))
+	for i, id := range ids {
+		parts[i] = strconv.Itoa(int(id))
+	}
+	return strings.Join(parts, sep)
+}

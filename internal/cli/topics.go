@@ -1,0 +1,452 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/moldau-stream/moldau/internal/client"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const topicsLogger = "org.apache.kafka.tools.TopicCommand"
+
+func topicsOptions() *optionSet {
+	s := newOptions()
+	s.arg("bootstrap-server", "server to connect to", "The brokers to connect to, as host:port, several with commas.")
+	s.arg("command-config", "command config property file", "A properties file for the admin client: security, timeouts, ...")
+	s.flag("list", "List the topics.")
+	s.flag("create", "Create a topic.")
+	s.flag("delete", "Delete topics.")
+	s.flag("alter", "Raise a topic's number of partitions, or assign the replicas of the new ones.")
+	s.flag("describe", "Describe topics and their partitions.")
+	s.arg("topic", "topic", "The topic to create, or a regular expression for the topics to list, describe, alter or delete.")
+	s.arg("topic-id", "topic-id", "The id of the topic to describe.")
+	s.arg("config", "name=value", "A config of the topic to create; may be given several times. Use kafka-configs to change an existing topic.")
+	s.arg("delete-config", "name", "No longer used: kafka-configs deletes configs of topics.")
+	s.arg("partitions", "# of partitions", "The number of partitions of a new topic (the cluster's default if left out), or the new number with --alter.").ofKind(intValue)
+	s.arg("replication-factor", "replication factor", "The number of replicas of each partition of a new topic (the cluster's default if left out).").ofKind(intValue)
+	s.arg("replica-assignment", "broker_id_for_part1_replica1 : broker_id_for_part1_replica2 , broker_id_for_part2_replica1 : broker_id_for_part2_replica2 , ...", "The brokers of each partition, by hand.")
+	s.flag("under-replicated-partitions", "With --describe: only partitions with replicas that are not in sync.")
+	s.flag("unavailable-partitions", "With --describe: only partitions without a live leader.")
+	s.flag("under-min-isr-partitions", "With --describe: only partitions with fewer in-sync replicas than min.insync.replicas.")
+	s.flag("at-min-isr-partitions", "With --describe: only partitions with exactly min.insync.replicas in sync.")
+	s.flag("topics-with-overrides", "With --describe: only topics that have configs of their own.")
+	s.flag("if-exists", "With --alter, --delete or --describe: do nothing, and succeed, if the topic is not there.")
+	s.flag("if-not-exists", "With --create: do nothing, and succeed, if the topic is there.")
+	s.flag("exclude-internal", "With --list or --describe: leave internal topics out.")
+	s.arg("partition-size-limit-per-response", "maximum number of partitions per response", "With --describe: the most partitions that one response may hold.").ofKind(intValue)
+	return s
+}
+
+func topicsRequired() []string { return []string{"bootstrap-server"} }
+
+func runTopics(r *run, args []string) int {
+	p, err := topicsOptions().parse(args)
+	if err != nil {
+		return r.failln(err.Error(), 1)
+	}
+	if err := r.checkTopicsArgs(p); err != nil {
+		if code, ok := exitCode(err); ok {
+			return code
+		}
+		return r.failln(err.Error(), 1)
+	}
+	c, err := r.open(client.Admin, p.value("bootstrap-server"), p.value("command-config"))
+	if err != nil {
+		code := r.failln(err.Error(), 1)
+		r.explainConstruct(err)
+		return code
+	}
+	defer c.Close()
+	t := &topicsTool{run: r, p: p, c: c}
+	if err := t.execute(); err != nil {
+		r.printf("Error while executing topic command : %s\n", message(err))
+		r.logError(topicsLogger, "%s", withClass(err))
+		return r.fail(1)
+	}
+	return 0
+}
+
+func topicActions() []string { return []string{"create", "list", "alter", "describe", "delete"} }
+
+func (r *run) checkTopicsArgs(p *parsed) error {
+	req := topicsRequired()
+	if err := r.helpOrVersion(p, req, "Create, delete, describe, or change topics."); err != nil {
+		return err
+	}
+	actions := 0
+	for _, a := range topicActions() {
+		if p.has(a) {
+			actions++
+		}
+	}
+	if actions != 1 {
+		return r.usage(p.set, req, "Command must include exactly one action: --list, --describe, --create, --alter or --delete")
+	}
+	if !p.has("bootstrap-server") {
+		return errors.New("--bootstrap-server must be specified")
+	}
+	if p.has("describe") && p.has("if-exists") && !p.hasAny("topic", "topic-id") {
+		return r.usage(p.set, req, "--topic or --topic-id is required to describe a topic")
+	}
+	if !p.hasAny("list", "describe") {
+		if err := r.checkRequired(p, req, "topic"); err != nil {
+			return err
+		}
+	}
+	if p.has("alter") {
+		if p.has("config") {
+			return r.usage(p.set, req, `Option combination "[[bootstrap-server], [config]]" can't be used with option "[alter]" (To alter topic configurations, the kafka-configs tool can be used.)`)
+		}
+		if p.has("delete-config") {
+			r.errorln("delete-config option is no longer supported and deprecated since version 4.0. The config will be fully removed in future releases.")
+		}
+		if err := r.checkRequired(p, req, "partitions"); err != nil {
+			return err
+		}
+	}
+	return r.checkTopicCombinations(p, req)
+}
+
+func (r *run) checkTopicCombinations(p *parsed, req []string) error {
+	except := func(allowed ...string) []string {
+		var out []string
+		for _, a := range topicActions() {
+			if !contains(allowed, a) {
+				out = append(out, a)
+			}
+		}
+		return out
+	}
+	reports := []string{"under-replicated-partitions", "under-min-isr-partitions", "at-min-isr-partitions", "unavailable-partitions"}
+	type rule struct {
+		opt     string
+		invalid []string
+	}
+	rules := []rule{
+		{"config", except("alter", "create")},
+		{"delete-config", except("alter")},
+		{"partitions", except("alter", "create")},
+		{"replication-factor", except("create")},
+		{"replica-assignment", except("create", "alter")},
+	}
+	if p.has("create") {
+		rules = append(rules, rule{"replica-assignment", []string{"partitions", "replication-factor"}})
+	}
+	for _, rep := range reports {
+		invalid := append(except("describe"), "topics-with-overrides")
+		for _, other := range reports {
+			if other != rep {
+				invalid = append(invalid, other)
+			}
+		}
+		rules = append(rules, rule{rep, invalid})
+	}
+	rules = append(rules,
+		rule{"topics-with-overrides", append(except("describe"), reports...)},
+		rule{"if-exists", except("alter", "delete", "describe")},
+		rule{"if-not-exists", except("create")},
+		rule{"exclude-internal", except("list", "describe")})
+	for _, ru := range rules {
+		if err := r.checkInvalid(p, req, ru.opt, ru.invalid...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+type topicsTool struct {
+	*run
+	p *parsed
+	c *client.Client
+}
+
+func (t *topicsTool) execute() error {
+	for _, name := range []string{"topic", "topic-id", "partitions", "replication-factor", "replica-assignment", "partition-size-limit-per-response"} {
+		t.p.value(name)
+	}
+	if t.p.err != nil {
+		return t.p.err
+	}
+	switch {
+	case t.p.has("create"):
+		return t.create()
+	case t.p.has("alter"):
+		return t.alter()
+	case t.p.has("list"):
+		return t.list()
+	case t.p.has("describe"):
+		return t.describe()
+	}
+	return t.delete()
+}
+
+// createTimeoutMs is how long the controller may take for a change, Kafka's
+// request.timeout.ms default.
+const createTimeoutMs = 30000
+
+func (t *topicsTool) create() error {
+	name := t.p.value("topic")
+	if strings.ContainsAny(name, "._") {
+		t.println("WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. To avoid issues it is best to use either, but not both.")
+	}
+	rt, err := t.newTopic(name)
+	if err != nil {
+		return err
+	}
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Topics = append(req.Topics, rt)
+	req.TimeoutMillis = createTimeoutMs
+	resp, err := t.c.Any(t.ctx, "createTopics", req)
+	if err != nil {
+		return err
+	}
+	for _, res := range resp.(*kmsg.CreateTopicsResponse).Topics {
+		if res.ErrorCode == client.CodeTopicAlreadyExists && t.p.has("if-not-exists") {
+			return nil
+		}
+		if err := client.CodeError(res.ErrorCode, res.ErrorMessage); err != nil {
+			return err
+		}
+	}
+	t.printf("Created topic %s.\n", name)
+	return nil
+}
+
+func (t *topicsTool) newTopic(name string) (kmsg.CreateTopicsRequestTopic, error) {
+	rt := kmsg.NewCreateTopicsRequestTopic()
+	rt.Topic, rt.NumPartitions, rt.ReplicationFactor = name, -1, -1
+	if n, ok := t.p.number("replication-factor"); ok {
+		if n < 1 || n > math.MaxInt16 {
+			return rt, fmt.Errorf("The replication factor must be between 1 and %d inclusive", math.MaxInt16)
+		}
+		rt.ReplicationFactor = int16(n)
+	}
+	if n, ok := t.p.number("partitions"); ok {
+		if n < 1 {
+			return rt, errors.New("The partitions must be greater than 0")
+		}
+		rt.NumPartitions = int32(n)
+	}
+	assignment, err := parseReplicaAssignment(t.p.value("replica-assignment"))
+	if err != nil {
+		return rt, err
+	}
+	for i, replicas := range assignment {
+		a := kmsg.NewCreateTopicsRequestTopicReplicaAssignment()
+		a.Partition, a.Replicas = int32(i), replicas
+		rt.ReplicaAssignment = append(rt.ReplicaAssignment, a)
+	}
+	for _, kv := range t.p.all("config") {
+		k, v, ok := strings.Cut(kv, "=")
+		if !ok {
+			return rt, errors.New(`requirement failed: Invalid topic config: all configs to be added must be in the format "key=val".`)
+		}
+		cfg := kmsg.NewCreateTopicsRequestTopicConfig()
+		cfg.Name, cfg.Value = strings.TrimSpace(k), kmsg.StringPtr(strings.TrimSpace(v))
+		rt.Configs = append(rt.Configs, cfg)
+	}
+	return rt, nil
+}
+
+// parseReplicaAssignment reads `1:2,2:3`: partitions separated by commas, the
+// replicas of each by colons.
+func parseReplicaAssignment(s string) ([][]int32, error) {
+	if s == "" {
+		return nil, nil
+	}
+	var out [][]int32
+	for i, part := range strings.Split(s, ",") {
+		var replicas []int32
+		var dups []string
+		seen := map[int32]bool{}
+		for _, b := range strings.Split(part, ":") {
+			id, err := strconv.ParseInt(strings.TrimSpace(b), 10, 32)
+			if err != nil {
+				return nil, numberFormat(strings.TrimSpace(b))
+			}
+			if seen[int32(id)] {
+				dups = append(dups, strconv.Itoa(int(id)))
+			}
+			seen[int32(id)] = true
+			replicas = append(replicas, int32(id))
+		}
+		if len(dups) > 0 {
+			return nil, fmt.Errorf("Partition replica lists may not contain duplicate entries: %s", strings.Join(dups, ", "))
+		}
+		if len(out) > 0 && len(replicas) != len(out[0]) {
+			return nil, fmt.Errorf("Partition %d has different replication factor: [%s]", i, joinInts(replicas, ", "))
+		}
+		out = append(out, replicas)
+	}
+	return out, nil
+}
+
+// matching returns the names of topics that --topic selects. A name without
+// characters that mean something in a pattern is not looked up: known is then
+// false, and the request that follows finds out whether it exists.
+func (t *topicsTool) matching(excludeInternal bool) (names []string, known bool, err error) {
+	pattern := t.p.value("topic")
+	if t.p.has("topic") && isPlainName(pattern) && !(excludeInternal && isInternalTopic(pattern)) {
+		return []string{pattern}, false, nil
+	}
+	all, err := t.topicNames(t.c, excludeInternal)
+	if err != nil || !t.p.has("topic") {
+		return all, true, err
+	}
+	f, err := newTopicFilter(pattern)
+	if err != nil {
+		return nil, true, err
+	}
+	for _, n := range all {
+		if f.allows(n, excludeInternal) {
+			names = append(names, n)
+		}
+	}
+	return names, true, nil
+}
+
+func isPlainName(s string) bool {
+	for _, c := range []byte(s) {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func notThere(what, name string) error {
+	return fmt.Errorf("%s '%s' does not exist as expected", what, name)
+}
+
+// present finds the selected topics in metadata; it is an error if there are
+// none, unless --if-exists was given.
+func (t *topicsTool) present() ([]kmsg.MetadataResponseTopic, error) {
+	names, _, err := t.matching(false)
+	if err != nil {
+		return nil, err
+	}
+	var found []kmsg.MetadataResponseTopic
+	if len(names) > 0 {
+		md, err := t.c.Metadata(t.ctx, "listTopics", names, false)
+		if err != nil {
+			return nil, err
+		}
+		for _, mt := range md.Topics {
+			if mt.ErrorCode == 0 || mt.ErrorCode == client.CodeLeaderNotAvailable {
+				found = append(found, mt)
+			}
+		}
+	}
+	if len(found) == 0 && !t.p.has("if-exists") {
+		return nil, notThere("Topic", t.p.value("topic"))
+	}
+	return found, nil
+}
+
+func (t *topicsTool) alter() error {
+	topics, err := t.present()
+	if err != nil || len(topics) == 0 {
+		return err
+	}
+	assignment, err := parseReplicaAssignment(t.p.value("replica-assignment"))
+	if err != nil {
+		return err
+	}
+	count, _ := t.p.number("partitions")
+	req := kmsg.NewPtrCreatePartitionsRequest()
+	req.TimeoutMillis = createTimeoutMs
+	for _, mt := range topics {
+		rt := kmsg.NewCreatePartitionsRequestTopic()
+		rt.Topic, rt.Count = *mt.Topic, int32(count)
+		for _, replicas := range assignment[min(len(mt.Partitions), len(assignment)):] {
+			a := kmsg.NewCreatePartitionsRequestTopicAssignment()
+			a.Replicas = replicas
+			rt.Assignment = append(rt.Assignment, a)
+		}
+		req.Topics = append(req.Topics, rt)
+	}
+	resp, err := t.c.Any(t.ctx, "createPartitions", req)
+	if err != nil {
+		return err
+	}
+	for _, res := range resp.(*kmsg.CreatePartitionsResponse).Topics {
+		if err := client.CodeError(res.ErrorCode, res.ErrorMessage); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *topicsTool) list() error {
+	exclude := t.p.has("exclude-internal")
+	names, err := t.topicNames(t.c, exclude)
+	if err != nil {
+		return err
+	}
+	if t.p.has("topic") {
+		f, err := newTopicFilter(t.p.value("topic"))
+		if err != nil {
+			return err
+		}
+		var kept []string
+		for _, n := range names {
+			if f.allows(n, exclude) {
+				kept = append(kept, n)
+			}
+		}
+		names = kept
+	}
+	for _, n := range names {
+		t.println(n)
+	}
+	return nil
+}
+
+func (t *topicsTool) delete() error {
+	names, known, err := t.matching(false)
+	if err != nil {
+		return err
+	}
+	if known && len(names) == 0 {
+		if t.p.has("if-exists") {
+			return nil
+		}
+		return notThere("Topic", t.p.value("topic"))
+	}
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.TimeoutMillis = createTimeoutMs
+	req.TopicNames = names
+	for _, n := range names {
+		rt := kmsg.NewDeleteTopicsRequestTopic()
+		rt.Topic = kmsg.StringPtr(n)
+		req.Topics = append(req.Topics, rt)
+	}
+	resp, err := t.c.Any(t.ctx, "deleteTopics", req)
+	if err != nil {
+		return err
+	}
+	for _, res := range resp.(*kmsg.DeleteTopicsResponse).Topics {
+		switch {
+		case res.ErrorCode == client.CodeUnknownTopicOrPartition && t.p.has("if-exists"):
+		case res.ErrorCode == client.CodeUnknownTopicOrPartition && !known:
+			return notThere("Topic", t.p.value("topic"))
+		case res.ErrorCode != 0:
+			return client.CodeError(res.ErrorCode, res.ErrorMessage)
+		}
+	}
+	return nil
+}

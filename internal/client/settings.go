@@ -1,0 +1,433 @@
+package client
+
+import (
+	"crypto/tls"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+	"github.com/twmb/franz-go/pkg/sasl"
+)
+
+// Settings are client properties, read and checked.
+type Settings struct {
+	Role              Role
+	Bootstrap         []string
+	ClientID          string
+	APITimeout        time.Duration // default.api.timeout.ms: how long a call may try
+	RequestTimeout    time.Duration
+	RetryBackoff      time.Duration
+	RetryBackoffMax   time.Duration
+	MetadataMaxAge    time.Duration
+	MaxIdle           time.Duration
+	DialTimeout       time.Duration
+	TLS               *tls.Config
+	SASL              sasl.Mechanism
+	Producer          ProducerSettings
+	Consumer          ConsumerSettings
+	HasTLS            bool
+	BootstrapIsQuorum bool // bootstrap.controllers was given
+
+	// Remarks are sentences about keys that are unknown or without effect.
+	Remarks []string
+}
+
+// ProducerSettings are the keys that only producers have.
+type ProducerSettings struct {
+	Acks            string // all, 0 or 1
+	BatchBytes      int64
+	BatchBytesSet   bool
+	BufferBytes     int64
+	Codec           string
+	CodecLevel      int
+	HasCodecLevel   bool
+	DeliveryTimeout time.Duration
+	Idempotence     bool
+	IdempotenceSet  bool
+	Linger          time.Duration
+	MaxBlock        time.Duration
+	MaxInFlight     int64
+	MaxRequestBytes int64
+	Retries         int64
+	IgnoreKeys      bool
+	Adaptive        bool
+	Partitioner     string
+	TransactionalID string
+	TxnTimeout      time.Duration
+}
+
+// ConsumerSettings are the keys that only consumers have.
+type ConsumerSettings struct {
+	GroupID         string
+	InstanceID      string
+	Protocol        string // classic or consumer
+	AutoCommit      bool
+	CommitInterval  time.Duration
+	OffsetReset     string
+	AllowAutoCreate bool
+	CheckCRCs       bool
+	Rack            string
+	ExcludeInternal bool
+	FetchMaxBytes   int64
+	FetchMaxWait    time.Duration
+	FetchMinBytes   int64
+	PartitionBytes  int64
+	MaxPollRecords  int64
+	MaxPollInterval time.Duration
+	SessionTimeout  time.Duration
+	Heartbeat       time.Duration
+	ReadCommitted   bool
+	Assignors       []string
+}
+
+// ReadSettings checks properties for a role; the error is Kafka's sentence.
+func ReadSettings(role Role, props Properties) (*Settings, error) {
+	r := newReader(props)
+	s := &Settings{Role: role}
+	s.readCommon(r)
+	switch role {
+	case Producer:
+		s.readProducer(r)
+	case Consumer:
+		s.readConsumer(r)
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	if err := s.readSecurity(r); err != nil {
+		return nil, err
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	s.Remarks = r.unknownOrIdle(role)
+	return s, nil
+}
+
+func (s *Settings) readCommon(r *reader) {
+	s.Bootstrap = r.list("bootstrap.servers")
+	if s.Role == Admin {
+		if c := r.list("bootstrap.controllers"); len(c) > 0 {
+			s.Bootstrap, s.BootstrapIsQuorum = c, true
+		}
+	}
+	idle := int64(540000)
+	if s.Role == Admin {
+		idle = 300000
+	}
+	s.ClientID = r.str("client.id", "")
+	s.RequestTimeout = Millis(r.int("request.timeout.ms", 30000, 0))
+	s.RetryBackoff = r.ms("retry.backoff.ms", 100, 0)
+	s.RetryBackoffMax = r.ms("retry.backoff.max.ms", 1000, 0)
+	s.MetadataMaxAge = r.ms("metadata.max.age.ms", 300000, 0)
+	s.MaxIdle = r.ms("connections.max.idle.ms", idle, -1)
+	s.DialTimeout = r.ms("socket.connection.setup.timeout.ms", 10000, 0)
+	r.ms("socket.connection.setup.timeout.max.ms", 30000, 0)
+	s.APITimeout = time.Minute
+	if s.Role != Producer {
+		s.APITimeout = Millis(r.int("default.api.timeout.ms", 60000, 0))
+	}
+	if s.Role == Admin {
+		r.int("retries", math.MaxInt32, 0)
+		if d := s.APITimeout; d < s.RequestTimeout {
+			// Kafka raises or refuses; the shorter of the two is what a
+			// user who shortened one of them means.
+			s.RequestTimeout = d
+		}
+	}
+}
+
+func (s *Settings) readProducer(r *reader) {
+	p := &s.Producer
+	p.Acks = r.oneOf("acks", "all", "all", "-1", "0", "1")
+	if p.Acks == "-1" {
+		p.Acks = "all"
+	}
+	_, p.BatchBytesSet = r.props["batch.size"]
+	p.BatchBytes = r.int("batch.size", 16384, 0)
+	p.BufferBytes = r.long("buffer.memory", 32<<20, 0)
+	p.Codec = r.oneOf("compression.type", "none", "none", "gzip", "snappy", "lz4", "zstd")
+	p.CodecLevel, p.HasCodecLevel = s.readCodecLevel(r)
+	p.DeliveryTimeout = Millis(r.int("delivery.timeout.ms", 120000, 0))
+	p.Linger = r.ms("linger.ms", 5, 0)
+	p.MaxBlock = r.ms("max.block.ms", 60000, 0)
+	p.MaxInFlight = r.int("max.in.flight.requests.per.connection", 5, 1)
+	p.MaxRequestBytes = r.int("max.request.size", 1<<20, 0)
+	p.Retries = r.int("retries", math.MaxInt32, 0)
+	p.IgnoreKeys = r.bool("partitioner.ignore.keys", false)
+	p.Adaptive = r.bool("partitioner.adaptive.partitioning.enable", true)
+	p.Partitioner = r.str("partitioner.class", "")
+	p.TransactionalID = r.str("transactional.id", "")
+	p.TxnTimeout = Millis(r.int("transaction.timeout.ms", 60000, 0))
+	_, p.IdempotenceSet = r.props["enable.idempotence"]
+	p.Idempotence = r.bool("enable.idempotence", true)
+	s.checkIdempotence(r)
+}
+
+// checkIdempotence follows Kafka: settings that rule idempotence out switch it
+// off silently, unless it was asked for by name.
+func (s *Settings) checkIdempotence(r *reader) {
+	p := &s.Producer
+	if !p.Idempotence || r.err != nil {
+		return
+	}
+	why := ""
+	switch {
+	case p.Retries == 0:
+		why = "Must set retries to non-zero when using the idempotent producer."
+	case p.Acks != "all":
+		why = "Must set acks to all in order to use the idempotent producer. Otherwise we cannot guarantee idempotence."
+	case p.MaxInFlight > 5:
+		why = "Must set max.in.flight.requests.per.connection to at most 5 to use the idempotent producer."
+	}
+	switch {
+	case why == "":
+	case p.IdempotenceSet:
+		r.err = &ConfigError{why}
+	default:
+		p.Idempotence = false
+	}
+}
+
+func (s *Settings) readCodecLevel(r *reader) (level int, set bool) {
+	for _, codec := range []string{"gzip", "lz4", "zstd"} {
+		key := "compression." + codec + ".level"
+		_, given := r.props[key]
+		n := int(r.int(key, 0, math.MinInt32))
+		if given && codec == s.Producer.Codec {
+			level, set = n, true
+		}
+	}
+	return level, set
+}
+
+func (s *Settings) readConsumer(r *reader) {
+	c := &s.Consumer
+	c.GroupID = r.str("group.id", "")
+	c.InstanceID = r.str("group.instance.id", "")
+	c.Protocol = r.oneOfFold("group.protocol", "classic", "consumer", "classic")
+	c.AutoCommit = r.bool("enable.auto.commit", true)
+	c.CommitInterval = Millis(r.int("auto.commit.interval.ms", 5000, 0))
+	c.OffsetReset = r.str("auto.offset.reset", "latest")
+	c.AllowAutoCreate = r.bool("allow.auto.create.topics", true)
+	c.CheckCRCs = r.bool("check.crcs", true)
+	c.Rack = r.str("client.rack", "")
+	c.ExcludeInternal = r.bool("exclude.internal.topics", true)
+	c.FetchMaxBytes = r.int("fetch.max.bytes", 50<<20, 0)
+	c.FetchMaxWait = Millis(r.int("fetch.max.wait.ms", 500, 0))
+	c.FetchMinBytes = r.int("fetch.min.bytes", 1, 0)
+	c.PartitionBytes = r.int("max.partition.fetch.bytes", 1<<20, 0)
+	c.MaxPollRecords = r.int("max.poll.records", 500, 1)
+	c.MaxPollInterval = Millis(r.int("max.poll.interval.ms", 300000, 1))
+	c.SessionTimeout = Millis(r.int("session.timeout.ms", 45000, 0))
+	c.Heartbeat = Millis(r.int("heartbeat.interval.ms", 3000, 0))
+	c.ReadCommitted = r.oneOf("isolation.level", "read_uncommitted", "read_committed", "read_uncommitted") == "read_committed"
+	c.Assignors = r.list("partition.assignment.strategy")
+	r.str("key.deserializer", "")
+	r.str("value.deserializer", "")
+	if v := c.OffsetReset; v != "latest" && v != "earliest" && v != "none" && !strings.HasPrefix(v, "by_duration:") {
+		r.fail("auto.offset.reset", v, "Invalid value `"+v+"` for configuration auto.offset.reset. The value must be either 'earliest', 'latest', 'none' or of the format 'by_duration:<PnDTnHnMn.nS.>'.")
+	}
+}
+
+// commonOptions are what every role gives franz-go.
+func (s *Settings) commonOptions(d *dialer) []kgo.Opt {
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(s.Bootstrap...),
+		kgo.Dialer(d.dial),
+		kgo.RequestTimeoutOverhead(max(s.RequestTimeout, time.Second)),
+		kgo.RetryTimeout(max(s.APITimeout, time.Second)),
+		kgo.RetryBackoffFn(s.Backoff),
+		kgo.SoftwareNameAndVersion("moldau", "1"),
+		kgo.DisableClientMetrics(),
+	}
+	if s.Role == Admin {
+		opts = append(opts, kgo.MaxVersions(adminVersions()))
+	}
+	if s.ClientID != "" {
+		opts = append(opts, kgo.ClientID(s.ClientID))
+	}
+	if s.MaxIdle > 0 {
+		opts = append(opts, kgo.ConnIdleTimeout(max(s.MaxIdle, time.Second)))
+	}
+	if s.MetadataMaxAge > time.Second {
+		opts = append(opts, kgo.MetadataMaxAge(s.MetadataMaxAge))
+	}
+	if s.SASL != nil {
+		opts = append(opts, kgo.SASL(s.SASL))
+	}
+	return opts
+}
+
+// adminVersions keeps the requests that the tools address by hand at versions
+// that speak of topics by name: from version 10 OffsetCommit and OffsetFetch
+// carry topic ids only.
+func adminVersions() *kversion.Versions {
+	v := kversion.Stable()
+	v.SetMaxKeyVersion(int16(kmsg.OffsetCommit), 9)
+	v.SetMaxKeyVersion(int16(kmsg.OffsetFetch), 9)
+	return v
+}
+
+// Backoff is the wait before retry n (from 1): doubled each time, bounded.
+func (s *Settings) Backoff(n int) time.Duration {
+	d := s.RetryBackoff
+	for i := 1; i < n && d < s.RetryBackoffMax; i++ {
+		d *= 2
+	}
+	return max(min(d, max(s.RetryBackoffMax, s.RetryBackoff)), time.Millisecond)
+}
+
+// ProducerOptions translate the producer's keys.
+func (s *Settings) ProducerOptions() ([]kgo.Opt, error) {
+	p := &s.Producer
+	codec, err := p.codec()
+	if err != nil {
+		return nil, err
+	}
+	opts := []kgo.Opt{
+		kgo.RequiredAcks(map[string]kgo.Acks{"all": kgo.AllISRAcks(), "1": kgo.LeaderAck(), "0": kgo.NoAck()}[p.Acks]),
+		kgo.ProducerBatchCompression(codec),
+		kgo.ProducerLinger(p.Linger),
+		kgo.RecordDeliveryTimeout(max(p.DeliveryTimeout, time.Second)),
+		kgo.ProduceRequestTimeout(max(s.RequestTimeout, 100*time.Millisecond)),
+		kgo.MaxBufferedBytes(int(max(p.BufferBytes, 1))),
+		kgo.MaxBufferedRecords(maxBufferedRecords),
+		kgo.MaxProduceRequestsInflightPerBroker(int(p.MaxInFlight)),
+		kgo.RecordPartitioner(p.partitioner()),
+		kgo.ProducerBatchMaxBytes(int32(p.batchBytes())),
+		kgo.AllowAutoTopicCreation(),
+		kgo.UnknownTopicRetries(-1),
+	}
+	if p.Retries < math.MaxInt32 {
+		opts = append(opts, kgo.RecordRetries(int(p.Retries)))
+	}
+	if !p.Idempotence {
+		opts = append(opts, kgo.DisableIdempotentWrite())
+	}
+	if p.TransactionalID != "" {
+		opts = append(opts, kgo.TransactionalID(p.TransactionalID), kgo.TransactionTimeout(p.TxnTimeout))
+	}
+	return opts, nil
+}
+
+// maxBufferedRecords is far above what buffer.memory lets through, so that the
+// bytes are the bound that counts, and still bounds a flood of empty records.
+const maxBufferedRecords = 1 << 20
+
+// bigBatchBytes is used while batch.size is not set: a batch is still sent as
+// soon as linger.ms allows, and a pipe full of input fills large ones.
+const bigBatchBytes = 1 << 20
+
+func (p *ProducerSettings) batchBytes() int64 {
+	ceiling := max(p.MaxRequestBytes, 1)
+	if !p.BatchBytesSet {
+		return min(bigBatchBytes, ceiling)
+	}
+	// Kafka's batch.size is where batching stops, not the largest record:
+	// a record may exceed it up to max.request.size. franz-go's limit is on
+	// the batch, so a tiny one would refuse records that Kafka sends.
+	return min(max(p.BatchBytes, 1<<20), ceiling)
+}
+
+func (p *ProducerSettings) partitioner() kgo.Partitioner {
+	if strings.HasSuffix(p.Partitioner, "RoundRobinPartitioner") {
+		return kgo.RoundRobinPartitioner()
+	}
+	return kgo.UniformBytesPartitioner(int(max(p.BatchBytes, 1)), p.Adaptive, !p.IgnoreKeys, nil)
+}
+
+func (p *ProducerSettings) codec() (kgo.CompressionCodec, error) {
+	var c kgo.CompressionCodec
+	switch p.Codec {
+	case "none":
+		return kgo.NoCompression(), nil
+	case "gzip":
+		c = kgo.GzipCompression()
+	case "snappy":
+		c = kgo.SnappyCompression()
+	case "lz4":
+		c = kgo.Lz4Compression()
+	case "zstd":
+		c = kgo.ZstdCompression()
+	default:
+		return c, &ConfigError{fmt.Sprintf("Invalid value %s for configuration compression.type: String must be one of: none, gzip, snappy, lz4, zstd", p.Codec)}
+	}
+	if p.HasCodecLevel {
+		c = c.WithLevel(p.CodecLevel)
+	}
+	return c, nil
+}
+
+// ConsumerOptions translate the consumer's keys, without subscription or group.
+func (s *Settings) ConsumerOptions() ([]kgo.Opt, error) {
+	c := &s.Consumer
+	opts := []kgo.Opt{
+		kgo.FetchMaxBytes(int32(max(c.FetchMaxBytes, 1))),
+		kgo.BrokerMaxReadBytes(int32(min(max(2*c.FetchMaxBytes, 100<<20), 1<<30))),
+		kgo.FetchMaxPartitionBytes(int32(max(c.PartitionBytes, 1))),
+		kgo.FetchMaxWait(c.FetchMaxWait),
+		kgo.FetchMinBytes(int32(max(c.FetchMinBytes, 1))),
+	}
+	if c.FetchMaxBytes < c.PartitionBytes {
+		opts = append(opts, kgo.FetchMaxPartitionBytes(int32(max(c.FetchMaxBytes, 1))))
+	}
+	if c.AllowAutoCreate {
+		opts = append(opts, kgo.AllowAutoTopicCreation())
+	}
+	if !c.CheckCRCs {
+		opts = append(opts, kgo.DisableFetchCRCValidation())
+	}
+	if c.Rack != "" {
+		opts = append(opts, kgo.Rack(c.Rack))
+	}
+	if c.ReadCommitted {
+		opts = append(opts, kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	}
+	return opts, nil
+}
+
+// GroupOptions translate the keys of a group's member.
+func (s *Settings) GroupOptions() ([]kgo.Opt, error) {
+	c := &s.Consumer
+	opts := []kgo.Opt{kgo.ConsumerGroup(c.GroupID), kgo.RebalanceTimeout(c.MaxPollInterval)}
+	if c.InstanceID != "" {
+		opts = append(opts, kgo.InstanceID(c.InstanceID))
+	}
+	if c.Protocol == "consumer" {
+		return append(opts, kgo.ServerSideBalancer(), kgo.Balancers(kgo.RangeBalancer())), nil
+	}
+	balancers, err := c.balancers()
+	if err != nil {
+		return nil, err
+	}
+	return append(opts, kgo.Balancers(balancers...), kgo.SessionTimeout(c.SessionTimeout), kgo.HeartbeatInterval(c.Heartbeat)), nil
+}
+
+func (c *ConsumerSettings) balancers() ([]kgo.GroupBalancer, error) {
+	names := c.Assignors
+	if len(names) == 0 {
+		names = []string{"RangeAssignor", "CooperativeStickyAssignor"}
+	}
+	var out []kgo.GroupBalancer
+	for _, n := range names {
+		short := strings.TrimPrefix(strings.TrimPrefix(n, "class "), "org.apache.kafka.clients.consumer.")
+		switch short {
+		case "RangeAssignor":
+			out = append(out, kgo.RangeBalancer())
+		case "RoundRobinAssignor":
+			out = append(out, kgo.RoundRobinBalancer())
+		case "StickyAssignor":
+			out = append(out, kgo.StickyBalancer())
+		case "CooperativeStickyAssignor":
+			out = append(out, kgo.CooperativeStickyBalancer())
+		default:
+			return nil, &ConfigError{fmt.Sprintf("Invalid value %s for configuration partition.assignment.strategy: only Kafka's own assignors (Range, RoundRobin, Sticky, CooperativeSticky) can be used here", n)}
+		}
+	}
+	return out, nil
+}

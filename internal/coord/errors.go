@@ -1,0 +1,27 @@
+package coord
+
+import "errors"
+
+// Reasons for which a request is refused or its reply is failed. The packages
+// above translate them to Kafka's codes. A Writer wraps those that it knows of.
+var (
+	// ErrNotCoordinator: this node does not lead the partition, or has ceased to.
+	ErrNotCoordinator = errors.New("this node is not the coordinator of the partition")
+	// ErrLoading: leadership has come, the partition is still being read.
+	ErrLoading = errors.New("the coordinator is still loading the partition")
+	// ErrOverloaded: the shard holds as much unfinished work as it may.
+	ErrOverloaded = errors.New("the coordinator has too much unfinished work")
+	// ErrTimedOut: the write was appended but not committed in time. It may still be committed.
+	ErrTimedOut = errors.New("the write was not committed in time")
+	// ErrUnavailable: there is no coordinator for this now, here or elsewhere.
+	ErrUnavailable = errors.New("the coordinator is not available")
+
+	// ErrNotLeader is a Writer's: it no longer leads the partition at the batch's epoch.
+	ErrNotLeader = errors.New("the log's leader epoch has moved on")
+	// ErrNotEnoughReplicas is a Writer's: fewer replicas in sync than the topic demands.
+	ErrNotEnoughReplicas = errors.New("not enough replicas are in sync")
+	// ErrTooLarge is a Writer's or the runtime's: one atomic batch exceeds the topic's limit.
+	ErrTooLarge = errors.New("the batch is larger than the topic allows")
+	// ErrStorage is a Writer's: the log directory has failed.
+	ErrStorage = errors.New("the log cannot be written")
+)

@@ -1,0 +1,89 @@
+package coord
+
+import (
+	"fmt"
+	"time"
+)
+
+// load reads the partition until that works or the shard is closed. Each attempt
+// fills a fresh machine, so a half-read partition is never served.
+func (s *shard[M]) load() {
+	for {
+		err := s.tryLoad()
+		if err == nil || s.ctx.Err() != nil {
+			return
+		}
+		s.setFailed()
+		s.rt.cfg.Log.Error("cannot load the coordinator's partition; trying again", "shard", s.rt.describe(s.partition), "epoch", s.epoch, "after_ms", s.rt.cfg.LoadRetryMs, "cause", err)
+		again := make(chan struct{})
+		t := s.rt.cfg.Clock.AfterFunc(time.Duration(s.rt.cfg.LoadRetryMs)*time.Millisecond, func() { close(again) })
+		select {
+		case <-again:
+		case <-s.ctx.Done():
+			t.Stop()
+			return
+		}
+	}
+}
+
+func (s *shard[M]) setFailed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateLoading {
+		s.state = stateFailed
+	}
+}
+
+func (s *shard[M]) tryLoad() error {
+	select {
+	case s.rt.loads <- struct{}{}:
+		defer func() { <-s.rt.loads }()
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	}
+	start := s.rt.cfg.Clock.Now()
+	m := s.rt.cfg.NewMachine(s.partition)
+	records := 0
+	extent, err := s.rt.cfg.Loader.Load(s.ctx, s.partition, func(b StoredBatch) error {
+		records += len(b.Records)
+		return replayBatch(m, b)
+	})
+	if err != nil {
+		return err
+	}
+	s.rt.cfg.Log.Info("coordinator loaded", "shard", s.rt.describe(s.partition), "epoch", s.epoch,
+		"records", records, "ms", s.rt.cfg.Clock.Now().Sub(start).Milliseconds())
+	s.activate(m, extent)
+	return nil
+}
+
+func replayBatch[M Machine](m M, b StoredBatch) error {
+	if b.EndTxn != nil {
+		m.EndTxn(b.ProducerID, b.ProducerEpoch, b.EndTxn.Commit)
+		return nil
+	}
+	for _, r := range b.Records {
+		from := Source{Offset: r.Offset, ProducerID: b.ProducerID, ProducerEpoch: b.ProducerEpoch}
+		if err := m.Replay(from, r.Record); err != nil {
+			return fmt.Errorf("cannot replay the record at offset %d: %w", r.Offset, err)
+		}
+	}
+	return nil
+}
+
+// activate puts the loaded machine into service. A shard that was closed meanwhile,
+// because a newer epoch has come, drops it.
+func (s *shard[M]) activate(m M, extent Extent) {
+	s.mu.Lock()
+	if s.state == stateClosed {
+		s.mu.Unlock()
+		return
+	}
+	s.machine, s.endOffset = m, extent.EndOffset
+	s.highWater = max(s.highWater, extent.HighWatermark)
+	s.state = stateActive
+	s.enqueueLocked(event[M]{run: func() {
+		s.turn(s.machine.Loaded)
+		s.rearm()
+	}})
+}

@@ -1,0 +1,384 @@
+package coord
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/clock"
+)
+
+type shardState uint8
+
+const (
+	stateLoading shardState = iota
+	stateActive
+	stateFailed // the last load failed; another is coming
+	stateClosed
+)
+
+// maxInlineTurns is how many turns of others a goroutine runs before it hands the
+// rest to a new one: a connection's goroutine that brought one request must not be kept
+// for long by a busy shard.
+const maxInlineTurns = 32
+
+// event is a turn that waits for its shard. Requests have op and refuse; the
+// runtime's own have run.
+type event[M Machine] struct {
+	op     func(M, *Turn)
+	refuse func(error)
+	run    func()
+}
+
+// shard is one partition's machine and everything around it.
+type shard[M Machine] struct {
+	rt        *Runtime[M]
+	partition int32
+	epoch     int32
+	ctx       context.Context // ends when the shard is closed; stops its load
+	cancel    context.CancelFunc
+
+	mu        sync.Mutex // guards what follows, down to the blank line
+	state     shardState
+	queue     []event[M] // turns that wait
+	running   bool       // somebody is draining the queue and owns the machine
+	highWater int64
+	parked    parkedQueue
+	parkTimer clock.Timer // set when the first parked reply is to expire
+	parkArmed bool
+
+	// Owned by the running turn; by the load before the shard is active.
+	machine    M
+	endOffset  int64 // everything the machine knows lies below
+	timers     timerQueue
+	wake       clock.Timer // fires at wakeMs or earlier
+	wakeMs     int64
+	wakeArmed  bool
+	unloadDone bool
+}
+
+func newShard[M Machine](r *Runtime[M], p, epoch int32) *shard[M] {
+	s := &shard[M]{rt: r, partition: p, epoch: epoch}
+	s.ctx, s.cancel = context.WithCancel(r.ctx)
+	return s
+}
+
+func (s *shard[M]) currentState() shardState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+func (s *shard[M]) isBusy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running || s.state == stateLoading
+}
+
+// submit brings a request.
+func (s *shard[M]) submit(e event[M]) {
+	s.mu.Lock()
+	if err := s.refusalLocked(); err != nil {
+		s.mu.Unlock()
+		e.refuse(err)
+		return
+	}
+	s.enqueueLocked(e)
+}
+
+func (s *shard[M]) refusalLocked() error {
+	switch {
+	case s.state == stateLoading:
+		return ErrLoading
+	case s.state != stateActive:
+		return ErrNotCoordinator
+	case len(s.queue) >= s.rt.cfg.MaxQueued || s.parked.len() >= s.rt.cfg.MaxParked:
+		return ErrOverloaded
+	}
+	return nil
+}
+
+// enqueueLocked adds e and unlocks. If nobody is draining, the caller does.
+func (s *shard[M]) enqueueLocked(e event[M]) {
+	s.queue = append(s.queue, e)
+	if s.running {
+		s.mu.Unlock()
+		return
+	}
+	s.running = true
+	s.mu.Unlock()
+	s.drain(maxInlineTurns)
+}
+
+// drain runs waiting turns until none is left. The caller has set running.
+func (s *shard[M]) drain(budget int) {
+	for {
+		s.mu.Lock()
+		if len(s.queue) == 0 {
+			s.queue = nil // a burst's array is not kept
+			s.running = false
+			s.mu.Unlock()
+			return
+		}
+		if budget == 0 {
+			budget = maxInlineTurns
+			s.mu.Unlock()
+			if s.rt.spawn(func() { s.drain(maxInlineTurns) }) {
+				return
+			}
+			continue // closing: finish here
+		}
+		budget--
+		e := s.queue[0]
+		s.queue[0] = event[M]{}
+		s.queue = s.queue[1:]
+		closed := s.state == stateClosed
+		s.mu.Unlock()
+		switch {
+		case e.run != nil:
+			e.run()
+		case closed:
+			e.refuse(ErrNotCoordinator)
+		default:
+			s.turn(func(t *Turn) { e.op(s.machine, t) })
+			s.rearm()
+		}
+	}
+}
+
+// turn lets fn fill a Turn and does what it says.
+func (s *shard[M]) turn(fn func(*Turn)) {
+	t := &Turn{NowMs: s.rt.nowMs()}
+	fn(t)
+	s.settle(t)
+}
+
+func (s *shard[M]) settle(t *Turn) {
+	err := s.append(t)
+	monoMs := s.rt.monoMs()
+	for _, op := range t.timers {
+		if op.stop {
+			s.timers.stop(op.key)
+		} else {
+			s.timers.set(op.key, monoMs+op.afterMs)
+		}
+	}
+	s.tell(t.notes)
+	if err != nil {
+		s.rt.cfg.Log.Warn("cannot append to the coordinator's log", "shard", s.rt.describe(s.partition), "records", len(t.records), "cause", err)
+		for _, r := range t.replies {
+			r.Fail(err)
+		}
+		for _, f := range t.failed {
+			s.turn(func(t *Turn) { f(t, err) })
+		}
+		return
+	}
+	s.park(t.replies)
+	for _, f := range t.then {
+		s.turn(f)
+	}
+}
+
+func (s *shard[M]) tell(notes []Note) {
+	for _, n := range notes {
+		if n.Warn {
+			s.rt.cfg.Log.Warn(n.Text, n.Args...)
+		} else {
+			s.rt.cfg.Log.Info(n.Text, n.Args...)
+		}
+	}
+}
+
+// append writes the turn's records and replays them. Without AllowSplit that is one batch.
+func (s *shard[M]) append(t *Turn) error {
+	rest := t.records
+	for len(rest) > 0 {
+		n := s.fit(rest)
+		if n < len(rest) && !t.split || n == 0 {
+			return ErrTooLarge
+		}
+		end, err := s.rt.cfg.Writer.Append(s.partition, Batch{
+			Records:       rest[:n],
+			TimestampMs:   t.NowMs,
+			LeaderEpoch:   s.epoch,
+			ProducerID:    NoProducerID,
+			ProducerEpoch: -1,
+		})
+		if err != nil {
+			return err
+		}
+		base := end - int64(n)
+		s.endOffset = end
+		for i, r := range rest[:n] {
+			from := Source{Offset: base + int64(i), ProducerID: NoProducerID, ProducerEpoch: -1, Live: true}
+			if err := s.machine.Replay(from, r); err != nil {
+				// The machine cannot read what it has just written: its memory and its log
+				// have parted, and every further answer could be wrong.
+				panic("coord: " + s.rt.describe(s.partition) + " cannot replay its own record: " + err.Error())
+			}
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+// fit is how many of the records one batch can hold.
+func (s *shard[M]) fit(records []Record) int {
+	left := s.rt.cfg.MaxBatchBytes - batchOverheadBytes
+	for i, r := range records {
+		left -= sizeOf(r)
+		if left < 0 {
+			return i
+		}
+	}
+	return len(records)
+}
+
+// park sends replies, at once if all is committed that the shard has written, else when it is.
+func (s *shard[M]) park(replies []Reply) {
+	if len(replies) == 0 {
+		return
+	}
+	s.mu.Lock()
+	if s.state == stateClosed {
+		s.mu.Unlock()
+		for _, r := range replies {
+			r.Fail(ErrNotCoordinator)
+		}
+		return
+	}
+	if s.endOffset > s.highWater {
+		deadlineMs := s.rt.monoMs() + s.rt.cfg.CommitTimeoutMs
+		for _, r := range replies {
+			s.parked.push(parkedReply{offset: s.endOffset, deadlineMs: deadlineMs, reply: r})
+		}
+		s.armParkLocked()
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	for _, r := range replies {
+		r.Send()
+	}
+}
+
+// advance moves the high watermark and sends what it releases.
+func (s *shard[M]) advance(hw int64) {
+	s.mu.Lock()
+	if hw <= s.highWater || s.state == stateClosed {
+		s.mu.Unlock()
+		return
+	}
+	s.highWater = hw
+	ready := s.parked.committed(hw)
+	s.mu.Unlock()
+	for _, r := range ready {
+		r.Send()
+	}
+}
+
+func (s *shard[M]) armParkLocked() {
+	first := s.parked.first()
+	if s.parkArmed || first == nil {
+		return
+	}
+	s.parkArmed = true
+	d := time.Duration(first.deadlineMs-s.rt.monoMs()) * time.Millisecond
+	if s.parkTimer == nil {
+		s.parkTimer = s.rt.cfg.Clock.AfterFunc(d, s.expireParked)
+	} else {
+		s.parkTimer.Reset(d)
+	}
+}
+
+func (s *shard[M]) expireParked() {
+	s.mu.Lock()
+	s.parkArmed = false
+	late := s.parked.expired(s.rt.monoMs())
+	if s.state != stateClosed {
+		s.armParkLocked()
+	}
+	s.mu.Unlock()
+	if len(late) > 0 {
+		s.rt.cfg.Log.Warn("coordinator writes were not committed in time", "shard", s.rt.describe(s.partition), "replies", len(late), "after_ms", s.rt.cfg.CommitTimeoutMs)
+	}
+	for _, r := range late {
+		r.Fail(ErrTimedOut)
+	}
+}
+
+// rearm sees to it that fireDue is called when the next timer is due.
+func (s *shard[M]) rearm() {
+	next, ok := s.timers.next()
+	if !ok || s.unloadDone || (s.wakeArmed && s.wakeMs <= next) {
+		return
+	}
+	s.wakeArmed, s.wakeMs = true, next
+	d := max(time.Duration(next-s.rt.monoMs())*time.Millisecond, 0)
+	if s.wake == nil {
+		s.wake = s.rt.cfg.Clock.AfterFunc(d, s.onWake)
+	} else {
+		s.wake.Reset(d)
+	}
+}
+
+func (s *shard[M]) onWake() {
+	s.mu.Lock()
+	if s.state != stateActive {
+		s.mu.Unlock()
+		return
+	}
+	s.enqueueLocked(event[M]{run: s.fireDue})
+}
+
+func (s *shard[M]) fireDue() {
+	s.wakeArmed = false
+	monoMs := s.rt.monoMs()
+	for !s.unloadDone {
+		key, ok := s.timers.pop(monoMs)
+		if !ok {
+			break
+		}
+		s.turn(func(t *Turn) { s.machine.Fire(t, key) })
+	}
+	s.rearm()
+}
+
+// close takes the shard out of service: turns that wait are refused, replies that
+// wait are failed with cause, and the machine answers what it has parked itself.
+func (s *shard[M]) close(cause error) {
+	s.cancel()
+	s.mu.Lock()
+	if s.state == stateClosed {
+		s.mu.Unlock()
+		return
+	}
+	was := s.state
+	s.state = stateClosed
+	parked := s.parked.all()
+	if s.parkTimer != nil {
+		s.parkTimer.Stop()
+	}
+	if was == stateActive {
+		s.enqueueLocked(event[M]{run: s.unload})
+	} else {
+		s.mu.Unlock()
+	}
+	for _, r := range parked {
+		r.Fail(cause)
+	}
+}
+
+func (s *shard[M]) unload() {
+	s.unloadDone = true
+	if s.wake != nil {
+		s.wake.Stop()
+	}
+	t := &Turn{NowMs: s.rt.nowMs()}
+	s.machine.Unloaded(t)
+	s.tell(t.notes)
+	for _, r := range t.replies {
+		r.Send()
+	}
+}

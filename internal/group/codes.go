@@ -1,0 +1,55 @@
+package group
+
+import (
+	"errors"
+
+	"github.com/moldau-stream/moldau/internal/coord"
+)
+
+// Kafka's error codes that a group coordinator gives.
+const (
+	codeNone                    int16 = 0
+	codeUnknownServerError      int16 = -1
+	codeOffsetMetadataTooLarge  int16 = 12
+	codeCoordinatorLoading      int16 = 14
+	codeCoordinatorNotAvailable int16 = 15
+	codeNotCoordinator          int16 = 16
+	codeIllegalGeneration       int16 = 22
+	codeInconsistentProtocol    int16 = 23
+	codeInvalidGroupID          int16 = 24
+	codeUnknownMemberID         int16 = 25
+	codeInvalidSessionTimeout   int16 = 26
+	codeRebalanceInProgress     int16 = 27
+	codeNonEmptyGroup           int16 = 68
+	codeGroupIDNotFound         int16 = 69
+	codeMemberIDRequired        int16 = 79
+	codeGroupMaxSizeReached     int16 = 81
+	codeFencedInstanceID        int16 = 82
+	codeGroupSubscribedToTopic  int16 = 86
+	codeUnstableOffsetCommit    int16 = 88
+	codeUnknownTopicID          int16 = 100
+)
+
+// codeOf translates a runtime's reason. Whatever a client cannot act upon but by asking
+// again becomes COORDINATOR_NOT_AVAILABLE, as in Kafka.
+func codeOf(err error) int16 {
+	switch {
+	case errors.Is(err, coord.ErrLoading):
+		return codeCoordinatorLoading
+	case errors.Is(err, coord.ErrNotCoordinator), errors.Is(err, coord.ErrNotLeader), errors.Is(err, coord.ErrStorage):
+		return codeNotCoordinator
+	case errors.Is(err, coord.ErrTimedOut), errors.Is(err, coord.ErrNotEnoughReplicas),
+		errors.Is(err, coord.ErrOverloaded), errors.Is(err, coord.ErrUnavailable):
+		return codeCoordinatorNotAvailable
+	}
+	return codeUnknownServerError
+}
+
+// fetchCodeOf is codeOf for OffsetFetch, whose older clients do not understand
+// COORDINATOR_NOT_AVAILABLE and take NOT_COORDINATOR as the sign to look again.
+func fetchCodeOf(err error) int16 {
+	if code := codeOf(err); code != codeCoordinatorNotAvailable {
+		return code
+	}
+	return codeNotCoordinator
+}

@@ -1,0 +1,112 @@
+package group
+
+import (
+	"github.com/moldau-stream/moldau/internal/coord"
+)
+
+// groupNotFoundVersion is the first version of OffsetCommit whose clients know GROUP_ID_NOT_FOUND.
+const groupNotFoundVersion = 9
+
+// commitRequest is an OffsetCommit request with names for topics.
+type commitRequest struct {
+	version     int16
+	group       string
+	memberID    string
+	instanceID  *string
+	generation  int32
+	retentionMs int64 // -1: the broker's
+	items       []commitItem
+}
+
+// commitItem is one partition of it; code is the answer.
+type commitItem struct {
+	topic       string
+	topicID     [16]byte
+	partition   int32
+	offset      int64
+	leaderEpoch int32
+	metadata    string
+	code        int16
+}
+
+// commit stores offsets. Items whose code is set already are left alone.
+func (s *Shard) commit(t *coord.Turn, r *commitRequest) {
+	if code := s.checkCommit(r); code != codeNone {
+		for i := range r.items {
+			if r.items[i].code == codeNone {
+				r.items[i].code = code
+			}
+		}
+		return
+	}
+	if g := s.groups[r.group]; g != nil && (g.state == Stable || g.state == PreparingRebalance) {
+		s.restartSession(t, g, g.members[r.memberID])
+	}
+	expireMs := int64(-1)
+	if r.retentionMs >= 0 {
+		expireMs = t.NowMs + r.retentionMs
+	}
+	n := 0
+	for i := range r.items {
+		it := &r.items[i]
+		if it.code != codeNone {
+			continue
+		}
+		if s.metadataTooLarge(it.metadata, expireMs) {
+			it.code = codeOffsetMetadataTooLarge
+			continue
+		}
+		o := committedOffset{
+			offset: it.offset, leaderEpoch: it.leaderEpoch, metadata: it.metadata,
+			commitMs: t.NowMs, expireMs: expireMs, topicID: it.topicID,
+		}
+		t.Append(o.record(r.group, it.topic, it.partition))
+		n++
+	}
+	t.Then(func(*coord.Turn) { s.counts.OffsetCommits.Add(n) })
+}
+
+// metadataTooLarge counts as Java does. A record with an expiry of its own has less room.
+func (s *Shard) metadataTooLarge(metadata string, expireMs int64) bool {
+	return javaLength(metadata) > s.cfg.OffsetMetadataMaxBytes || (expireMs >= 0 && len(metadata) >= 1<<15)
+}
+
+// checkCommit decides who may commit: members of the present generation, and anyone
+// while the group has no members.
+func (s *Shard) checkCommit(r *commitRequest) int16 {
+	g := s.groups[r.group]
+	if f := s.foreign[r.group]; f != nil && g == nil {
+		if f.live > 0 || r.generation >= 0 {
+			return codeUnknownMemberID
+		}
+		return codeNone
+	}
+	if g == nil {
+		switch {
+		case r.generation < 0 && len(s.groups) < maxGroupsPerShard:
+			return codeNone // the first commit makes the group
+		case r.generation < 0:
+			return codeCoordinatorNotAvailable
+		case r.version >= groupNotFoundVersion:
+			return codeGroupIDNotFound
+		default:
+			return codeIllegalGeneration
+		}
+	}
+	if r.generation < 0 && g.state == Empty {
+		return codeNone
+	}
+	if r.generation < 0 && r.memberID == "" && r.instanceID == nil {
+		return codeUnknownMemberID // an outsider, while members are at work
+	}
+	if code := g.checkMember(r.memberID, r.instanceID); code != codeNone {
+		return code
+	}
+	if r.generation != g.generation {
+		return codeIllegalGeneration
+	}
+	if g.state == CompletingRebalance {
+		return codeRebalanceInProgress
+	}
+	return codeNone
+}

@@ -1,0 +1,41 @@
+package group
+
+// Config is the part of the broker's configuration that groups obey, each field under its Kafka name.
+type Config struct {
+	InitialRebalanceDelayMs  int64 // group.initial.rebalance.delay.ms
+	MinSessionTimeoutMs      int32 // group.min.session.timeout.ms
+	MaxSessionTimeoutMs      int32 // group.max.session.timeout.ms
+	MaxSize                  int   // group.max.size
+	OffsetMetadataMaxBytes   int   // offset.metadata.max.bytes
+	OffsetsRetentionMs       int64 // offsets.retention.minutes
+	RetentionCheckIntervalMs int64 // offsets.retention.check.interval.ms
+}
+
+// DefaultConfig is Kafka's.
+func DefaultConfig() Config {
+	return Config{
+		InitialRebalanceDelayMs:  3000,
+		MinSessionTimeoutMs:      6000,
+		MaxSessionTimeoutMs:      1_800_000,
+		MaxSize:                  1<<31 - 1,
+		OffsetMetadataMaxBytes:   4096,
+		OffsetsRetentionMs:       7 * 24 * 3600 * 1000,
+		RetentionCheckIntervalMs: 600_000,
+	}
+}
+
+const (
+	// newMemberJoinTimeoutMs is how long a join of a member that has never been in a generation
+	// may be parked. Its session time-out cannot be used: it has no id to heartbeat with.
+	newMemberJoinTimeoutMs = 5 * 60 * 1000
+	// maxIDBytes bounds group ids, instance ids and protocol names: the records that
+	// hold them count lengths in 16 bits, and a member id adds 37 bytes to an instance id.
+	maxIDBytes = 1<<15 - 1 - 64
+	// maxGroupsPerShard bounds what clients can make a shard remember by inventing group
+	// ids: at about 500 bytes each, half a gigabyte.
+	maxGroupsPerShard = 1_000_000
+	// maxPendingMembers bounds the ids that were handed out and not yet used, for each group.
+	maxPendingMembers = 100_000
+	// expiryRetryMs is how soon expiry is tried again after its records could not be written.
+	expiryRetryMs = 10_000
+)

@@ -1,0 +1,161 @@
+package group
+
+import (
+	"github.com/moldau-stream/moldau/internal/coord"
+)
+
+// Kinds of timers.
+const (
+	timerSession uint8 = iota // a member's session, or a handed-out id's
+	timerJoin                 // the end of the join phase
+	timerSync                 // the end of the wait for all members' SyncGroup
+	timerExpiry               // the next look for expired offsets
+)
+
+// Shard is the state of one partition of __consumer_offsets. It is a coord.Machine.
+type Shard struct {
+	cfg     *Config
+	counts  *Counters
+	groups  map[string]*group
+	foreign map[string]*foreignGroup
+	offsets *offsetStore
+}
+
+// NewShard returns an empty one.
+func NewShard(cfg *Config, counts *Counters) *Shard {
+	return &Shard{
+		cfg:     cfg,
+		counts:  counts,
+		groups:  map[string]*group{},
+		foreign: map[string]*foreignGroup{},
+		offsets: newOffsetStore(),
+	}
+}
+
+// Counters count over all shards of a Service; they only grow.
+type Counters struct {
+	OffsetCommits       coord.Counter
+	OffsetExpirations   coord.Counter
+	OffsetDeletions     coord.Counter
+	CompletedRebalances coord.Counter
+}
+
+// Replay is coord.Machine's. Every change of durable state passes through here.
+func (s *Shard) Replay(from coord.Source, r coord.Record) error {
+	k, err := parseKey(r.Key)
+	if err != nil {
+		return err
+	}
+	switch {
+	case k.kind == keyOffset || k.kind == keyLegacyOffset:
+		return s.replayOffset(from, k, r.Value)
+	case k.kind == keyGroup:
+		return s.replayGroup(k.group, r.Value)
+	case k.kind >= keyConsumerGroup && k.kind <= keyLast:
+		s.replayForeign(k, r)
+	}
+	return nil
+}
+
+func (s *Shard) replayOffset(from coord.Source, k recordKey, value []byte) error {
+	if value == nil {
+		s.offsets.remove(k.group, k.topic, k.partition)
+		return nil
+	}
+	o, err := parseOffset(value)
+	if err != nil {
+		return err
+	}
+	o.recordOffset = from.Offset
+	if s.groups[k.group] == nil && s.foreign[k.group] == nil {
+		// A group that only stores offsets is an empty group without a protocol type.
+		s.groups[k.group] = newGroup(k.group, o.commitMs)
+	}
+	if from.ProducerID == coord.NoProducerID {
+		s.offsets.put(k.group, k.topic, k.partition, o)
+	} else {
+		s.offsets.putPending(from.ProducerID, k.group, k.topic, k.partition, o)
+	}
+	return nil
+}
+
+func (s *Shard) replayGroup(id string, value []byte) error {
+	if value == nil {
+		delete(s.groups, id)
+		return nil
+	}
+	v, err := parseGroup(value)
+	if err != nil {
+		return err
+	}
+	g := s.groups[id]
+	if g == nil {
+		g = newGroup(id, v.stateSinceMs)
+		s.groups[id] = g
+	}
+	g.adopt(v)
+	return nil
+}
+
+// EndTxn is coord.Machine's.
+func (s *Shard) EndTxn(producerID int64, _ int16, commit bool) {
+	s.offsets.endTxn(producerID, commit)
+}
+
+// Loaded is coord.Machine's: members that were stable under the last coordinator get a
+// session's time to show up.
+func (s *Shard) Loaded(t *coord.Turn) {
+	for _, id := range sortedKeys(s.groups) {
+		g := s.groups[id]
+		for _, m := range g.sorted() {
+			s.restartSession(t, g, m)
+		}
+		if len(g.members) > s.cfg.MaxSize {
+			s.prepareRebalance(t, g, "the loaded group is larger than group.max.size")
+		}
+	}
+	t.SetTimer(coord.TimerKey{Kind: timerExpiry}, s.cfg.RetentionCheckIntervalMs)
+}
+
+// Fire is coord.Machine's.
+func (s *Shard) Fire(t *coord.Turn, key coord.TimerKey) {
+	if key.Kind == timerExpiry {
+		s.expireOffsets(t)
+		return
+	}
+	g := s.groups[key.Group]
+	if g == nil {
+		return
+	}
+	switch key.Kind {
+	case timerSession:
+		s.expireSession(t, g, key.Member)
+	case timerJoin:
+		s.expireJoin(t, g)
+	case timerSync:
+		s.expireSync(t, g)
+	}
+}
+
+// Unloaded is coord.Machine's.
+func (s *Shard) Unloaded(t *coord.Turn) {
+	for _, id := range sortedKeys(s.groups) {
+		for _, m := range s.groups[id].sorted() {
+			s.failJoin(t, s.groups[id], m, codeNotCoordinator)
+			s.failSync(t, m, codeNotCoordinator)
+		}
+	}
+}
+
+func sessionKey(g *group, memberID string) coord.TimerKey {
+	return coord.TimerKey{Kind: timerSession, Group: g.id, Member: memberID}
+}
+
+func joinKey(g *group) coord.TimerKey { return coord.TimerKey{Kind: timerJoin, Group: g.id} }
+
+func syncKey(g *group) coord.TimerKey { return coord.TimerKey{Kind: timerSync, Group: g.id} }
+
+// restartSession gives a member its whole session time-out from now.
+func (s *Shard) restartSession(t *coord.Turn, g *group, m *member) {
+	t.SetTimer(sessionKey(g, m.id), int64(m.sessionTimeoutMs))
+}

@@ -1,0 +1,176 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"math/big"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/config"
+	"github.com/moldau-stream/moldau/internal/controller"
+	"github.com/moldau-stream/moldau/internal/meta"
+	"github.com/moldau-stream/moldau/internal/quorum"
+	"github.com/moldau-stream/moldau/internal/security"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// controllerLink is the way to the controller of this process.
+type controllerLink struct{ n *Node }
+
+// Call hands a request to the controller; see broker.Controller.
+func (l controllerLink) Call(ctx context.Context, p security.Principal, req kmsg.Request) (kmsg.Response, error) {
+	return l.n.quorum.Call(ctx, quorum.RequestContext{Principal: p.String()}, req)
+}
+
+// DescribeQuorum asks the controller of this process.
+func (l controllerLink) DescribeQuorum(ctx context.Context) (kmsg.DescribeQuorumResponseTopicPartition, []kmsg.DescribeQuorumResponseNode, error) {
+	state, err := l.n.quorum.DescribeQuorum(ctx)
+	node := kmsg.NewDescribeQuorumResponseNode()
+	node.NodeID = l.n.id
+	for _, e := range l.n.o.Settings.ControllerEndpoints() {
+		o := kmsg.NewDescribeQuorumResponseNodeListener()
+		o.Name, o.Host, o.Port = e.Name, e.Host, uint16(e.Port)
+		node.Listeners = append(node.Listeners, o)
+	}
+	return state, []kmsg.DescribeQuorumResponseNode{node}, err
+}
+
+// startQuorum opens the metadata log; a single voter leads when this returns.
+func (n *Node) startQuorum() error {
+	s := n.o.Settings
+	dir := s.MetadataDir()
+	q, err := quorum.Start(quorum.Config{
+		FS: n.o.FS, Dir: dir, NodeID: n.id, DirectoryID: n.directoryID(dir), Clock: n.o.Clock, Logger: n.o.Logger,
+		OpenLog:    quorum.StorageLog(n.o.FS, n.o.Clock, n.o.Logger, s.Int(config.MetadataLogSegmentBytes)),
+		Controller: n.controllerConfig(),
+
+		ElectionTimeout:  s.Duration(config.ControllerQuorumElectionTimeoutMs),
+		SnapshotBytes:    s.Long(config.MetadataLogMaxRecordBytesBetweenSnapshots),
+		SnapshotInterval: s.Duration(config.MetadataLogMaxSnapshotIntervalMs),
+		RetentionBytes:   s.Long(config.MetadataMaxRetentionBytes),
+		Retention:        s.Duration(config.MetadataMaxRetentionMs),
+		IdleInterval:     n.idleInterval(),
+		OnFatal:          n.fail,
+	})
+	n.quorum = q
+	return err
+}
+
+// idleInterval: a quiet node leaves its disk alone unless it is told to write.
+func (n *Node) idleInterval() time.Duration {
+	if n.o.Settings.IsSet(config.MetadataMaxIdleIntervalMs) {
+		return n.o.Settings.Duration(config.MetadataMaxIdleIntervalMs)
+	}
+	return 0
+}
+
+func (n *Node) controllerConfig() controller.Config {
+	s := n.o.Settings
+	c := controller.Config{
+		ClusterID: n.clusterID, NodeID: n.id, LocalBroker: s.IsBroker(),
+		DefaultPartitions:        s.Int32(config.NumPartitions),
+		DefaultReplicationFactor: int16(s.Int(config.DefaultReplicationFactor)),
+		DeleteTopicEnable:        s.Bool(config.DeleteTopicEnable),
+		SessionTimeout:           s.Duration(config.BrokerSessionTimeoutMs),
+		MinInsyncReplicas:        s.Int(config.MinInsyncReplicas),
+		UncleanLeaderElection:    s.Bool(config.UncleanLeaderElectionEnable),
+		Configs:                  configSchema{s}, Random: chance{},
+	}
+	if s.Bool(config.AutoLeaderRebalanceEnable) {
+		c.LeaderImbalanceCheckInterval = time.Duration(s.Long(config.LeaderImbalanceCheckIntervalSeconds)) * time.Second
+	}
+	return c
+}
+
+// fail is called when the metadata log cannot go on: the node must stop, since it would serve what is not true any more.
+func (n *Node) fail(err error) {
+	n.o.Logger.Error("the metadata log has failed: the node stops", "cause", err)
+	n.failOnce.Do(func() {
+		n.failure = err
+		close(n.failed)
+	})
+}
+
+// chance is the machine's randomness.
+type chance struct{}
+
+func (chance) UUID() meta.UUID { return newUUID() }
+
+func (chance) IntN(n int) int {
+	i, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
+	if err != nil {
+		panic(err) // the operating system's source does not fail
+	}
+	return int(i.Int64())
+}
+
+// configSchema lets the controller judge settings by the table of all keys.
+type configSchema struct{ c *config.Config }
+
+func scopeOf(resourceType int8) config.Scope {
+	switch resourceType {
+	case meta.ResourceTopic:
+		return config.Topic
+	case meta.ResourceGroup:
+		return config.Group
+	case meta.ResourceClientMetrics:
+		return config.ClientMetrics
+	}
+	return config.Broker
+}
+
+// Validate judges the settings of a resource as they would be.
+func (s configSchema) Validate(res meta.ConfigResource, values map[string]string) error {
+	var err error
+	switch res.Type {
+	case meta.ResourceTopic:
+		err = s.c.ValidateTopic(values)
+	case meta.ResourceGroup:
+		err = s.c.ValidateGroup(values)
+	case meta.ResourceClientMetrics:
+		err = config.ValidateClientMetrics(values)
+	default:
+		err = s.c.ValidateBroker(values, res.Name == "")
+	}
+	var refused *config.AlterError
+	if errors.As(err, &refused) {
+		return &controller.Error{Code: refused.Code, Message: refused.Message}
+	}
+	return err
+}
+
+// IsList says that a key holds a list.
+func (s configSchema) IsList(resourceType int8, key string) bool {
+	k, ok := config.Lookup(scopeOf(resourceType), key)
+	return ok && k.Type == config.List
+}
+
+// Default is what a key holds where nobody has set it.
+func (s configSchema) Default(resourceType int8, key string) (string, bool) {
+	k, ok := config.Lookup(scopeOf(resourceType), key)
+	if !ok {
+		return "", false
+	}
+	if resourceType != meta.ResourceTopic {
+		return k.Default, true
+	}
+	for _, e := range s.c.DescribeTopic(nil) {
+		if e.Name == key && e.Value != nil {
+			return *e.Value, true
+		}
+	}
+	return "", true
+}
+
+// EffectiveTopic is every setting of a topic, for the answer to CreateTopics.
+func (s configSchema) EffectiveTopic(topic, clusterDefaults map[string]string) []kmsg.CreateTopicsResponseTopicConfig {
+	c, _ := s.c.WithDynamic(clusterDefaults, nil)
+	var out []kmsg.CreateTopicsResponseTopicConfig
+	for _, e := range c.DescribeTopic(topic) {
+		o := kmsg.NewCreateTopicsResponseTopicConfig()
+		o.Name, o.Value, o.ReadOnly, o.Source, o.IsSensitive = e.Name, e.Value, e.ReadOnly, int8(e.Source), e.Sensitive
+		out = append(out, o)
+	}
+	return out
+}

@@ -1,0 +1,101 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/moldau-stream/moldau/internal/meta"
+	"github.com/moldau-stream/moldau/internal/quorum"
+	"github.com/moldau-stream/moldau/internal/storage"
+)
+
+// identity is what the log directories say about the node that they belong to.
+type identity struct {
+	clusterID string
+	dirs      map[string][16]byte // directory id by path
+}
+
+// identify reads meta.properties of every log directory, formats what is empty where
+// that is wanted, and refuses directories that belong to another cluster or node.
+func (n *Node) identify() (identity, error) {
+	id := identity{clusterID: n.o.ClusterID, dirs: make(map[string][16]byte)}
+	var empty []string
+	owner := ""
+	for _, dir := range n.dirs() {
+		p, err := storage.ReadMetaProperties(n.o.FS, dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			empty = append(empty, dir)
+			continue
+		}
+		if err != nil {
+			return id, fmt.Errorf("cannot use log directory %s: %w", dir, err)
+		}
+		if p.NodeID != n.id {
+			return id, fmt.Errorf("log directory %s belongs to node %d, and this node is %d: correct node.id, or give this node a directory of its own", dir, p.NodeID, n.id)
+		}
+		if owner != "" && p.ClusterID != id.clusterID {
+			return id, fmt.Errorf("log directory %s belongs to cluster %s, but %s to cluster %s: a node's directories must be of one cluster", dir, p.ClusterID, owner, id.clusterID)
+		}
+		owner, id.clusterID = dir, p.ClusterID
+		id.dirs[dir] = p.DirectoryID
+	}
+	if len(empty) > 0 && owner == "" && !n.o.AutoFormat {
+		return id, notFormatted(empty)
+	}
+	if id.clusterID == "" {
+		id.clusterID = meta.FormatUUID(newUUID())
+	}
+	for _, dir := range empty {
+		u, err := n.format(dir, id.clusterID)
+		if err != nil {
+			return id, err
+		}
+		id.dirs[dir] = u
+	}
+	return id, nil
+}
+
+func notFormatted(dirs []string) error {
+	return fmt.Errorf("log directory %s is not formatted: format it once with\n\n    kafka-storage format --cluster-id $(kafka-storage random-uuid) --config server.properties\n\nand start again (for a node that stands alone add --standalone where controller.quorum.bootstrap.servers is set)",
+		strings.Join(dirs, ", "))
+}
+
+// format makes dir a log directory of this node. meta.properties comes last: with
+// it the directory counts as formatted.
+func (n *Node) format(dir, clusterID string) ([16]byte, error) {
+	u := newUUID()
+	fail := func(err error) ([16]byte, error) {
+		return u, fmt.Errorf("cannot format log directory %s: %w", dir, err)
+	}
+	if err := n.o.FS.MkdirAll(dir, 0o755); err != nil {
+		return fail(err)
+	}
+	if dir == filepath.Clean(n.o.Settings.MetadataDir()) {
+		now := n.o.Clock.Now().UnixMilli()
+		if err := quorum.WriteBootstrap(n.o.FS, dir, now, meta.BootstrapRecords()); err != nil {
+			return fail(err)
+		}
+	}
+	if err := storage.WriteMetaProperties(n.o.FS, dir, storage.MetaProperties{ClusterID: clusterID, NodeID: n.id, DirectoryID: u}); err != nil {
+		return fail(err)
+	}
+	n.o.Logger.Info("formatted a log directory", "dir", dir, "cluster", clusterID)
+	return u, nil
+}
+
+// dirs are the node's log directories and the metadata directory, each once.
+func (n *Node) dirs() []string {
+	var out []string
+	seen := make(map[string]bool)
+	for _, d := range append(n.o.Settings.DataDirs(), n.o.Settings.MetadataDir()) {
+		d = filepath.Clean(d)
+		if !seen[d] {
+			seen[d] = true
+			out = append(out, d)
+		}
+	}
+	return out
+}

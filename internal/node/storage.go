@@ -1,0 +1,57 @@
+package node
+
+import (
+	"path/filepath"
+	"strconv"
+
+	"github.com/moldau-stream/moldau/internal/config"
+	"github.com/moldau-stream/moldau/internal/meta"
+	"github.com/moldau-stream/moldau/internal/storage"
+)
+
+// openDisks says whose the log directories are, formats them on a first start where that is wanted, locks them
+// and recovers the logs.
+func (n *Node) openDisks() error {
+	id, err := n.identify()
+	if err != nil {
+		return err
+	}
+	n.clusterID, n.directories = id.clusterID, id.dirs
+	s := n.o.Settings
+	defaults, _ := s.Topic(nil)
+	n.logs, err = storage.OpenManager(storage.ManagerOptions{
+		FS: n.o.FS, Clock: n.o.Clock, Logger: n.o.Logger,
+		Dirs: clean(s.DataDirs()), ClusterID: id.clusterID, NodeID: n.id, DefaultConfig: logConfig(defaults),
+		RecoveryThreadsPerDir:             s.Int(config.NumRecoveryThreadsPerDataDir),
+		RetentionCheckIntervalMs:          s.Long(config.LogRetentionCheckIntervalMs),
+		RecoveryPointCheckpointIntervalMs: s.Long(config.LogFlushOffsetCheckpointIntervalMs),
+		StartOffsetCheckpointIntervalMs:   s.Long(config.LogFlushStartOffsetCheckpointIntervalMs),
+		HighWatermarkCheckpointIntervalMs: s.Long(config.ReplicaHighWatermarkCheckpointIntervalMs),
+		ProducerIDExpirationMs:            s.Long(config.ProducerIDExpirationMs),
+		ProducerIDExpirationCheckMs:       s.Long(config.ProducerIDExpirationCheckIntervalMs),
+		BrokerEpoch:                       n.brokerEpoch,
+	})
+	return err
+}
+
+// brokerEpoch is the epoch of this broker's registration, for the clean-shutdown marker; -1 before there is one.
+func (n *Node) brokerEpoch() int64 {
+	if n.member == nil {
+		return -1
+	}
+	return n.member.brokerEpoch()
+}
+
+// directoryID is the id of a directory that identify has seen.
+func (n *Node) directoryID(dir string) meta.UUID { return n.directories[filepath.Clean(dir)] }
+
+// name is the node's id as the name of its config resource.
+func (n *Node) name() string { return strconv.Itoa(int(n.id)) }
+
+func clean(dirs []string) []string {
+	out := make([]string, len(dirs))
+	for i, d := range dirs {
+		out[i] = filepath.Clean(d)
+	}
+	return out
+}

@@ -1,0 +1,134 @@
+package replica
+
+import (
+	"log/slog"
+	"sync"
+
+	"github.com/moldau-stream/moldau/internal/clock"
+	"github.com/moldau-stream/moldau/internal/meta"
+	"github.com/moldau-stream/moldau/internal/storage"
+)
+
+// Config is what a Manager is built from.
+type Config struct {
+	NodeID int32
+	Logs   *storage.Manager
+	Clock  clock.Clock
+	Logger *slog.Logger
+	// FlushAcks: a record counts as held by this replica only when it is synced (moldau.flush.acks).
+	FlushAcks bool
+	// TopicConfig gives the settings of a topic's logs and its min.insync.replicas, as the image has them.
+	TopicConfig func(img *meta.Image, topic string) TopicConfig
+	// OnHighWatermark is told of each move of a led partition's high watermark; no lock is held. May be nil.
+	OnHighWatermark func(tp storage.TopicPartition, leaderEpoch int32, hw int64)
+	// OnRole is told when this broker leads a partition since leaderEpoch, after the partition serves, or that
+	// another does since leaderEpoch, which is -1 when the partition is gone. May be nil.
+	OnRole func(tp storage.TopicPartition, leaderEpoch int32, leads bool)
+	// OnDeleted is told of topics that are gone from the cluster. May be nil.
+	OnDeleted func(topics []*meta.Topic)
+}
+
+// TopicConfig is what a topic's settings mean to its partitions.
+type TopicConfig struct {
+	Log    storage.LogConfig
+	MinISR int
+}
+
+// Manager owns the partitions of a broker.
+type Manager struct {
+	nodeID          int32
+	logs            *storage.Manager
+	clock           clock.Clock
+	logger          *slog.Logger
+	flushAcks       bool
+	topicConfig     func(*meta.Image, string) TopicConfig
+	onHighWatermark func(storage.TopicPartition, int32, int64)
+	onRole          func(storage.TopicPartition, int32, bool)
+	onDeleted       func([]*meta.Topic)
+
+	mu         sync.RWMutex
+	partitions map[storage.TopicPartition]*Partition
+	byID       map[[16]byte]string // topic id -> name, of topics with a partition here
+	stopped    bool
+
+	caughtUp bool // an image has been applied; only ApplyMetadata's goroutine looks
+}
+
+// NewManager returns a manager without partitions; ApplyMetadata gives it some.
+func NewManager(c Config) *Manager {
+	return &Manager{
+		nodeID: c.NodeID, logs: c.Logs, clock: c.Clock, logger: c.Logger, flushAcks: c.FlushAcks,
+		topicConfig: c.TopicConfig, onHighWatermark: c.OnHighWatermark, onRole: c.OnRole, onDeleted: c.OnDeleted,
+		partitions: make(map[storage.TopicPartition]*Partition), byID: make(map[[16]byte]string),
+	}
+}
+
+// Partition is the local replica of tp, or ErrUnknownTopicOrPartition.
+func (m *Manager) Partition(tp storage.TopicPartition) (*Partition, error) {
+	m.mu.RLock()
+	p, stopped := m.partitions[tp], m.stopped
+	m.mu.RUnlock()
+	switch {
+	case stopped:
+		return nil, ErrShuttingDown
+	case p == nil:
+		return nil, ErrUnknownTopicOrPartition
+	}
+	return p, nil
+}
+
+// Each calls fn for every partition until it returns false; the order is that of a map.
+func (m *Manager) Each(fn func(*Partition) bool) {
+	m.mu.RLock()
+	all := make([]*Partition, 0, len(m.partitions))
+	for _, p := range m.partitions {
+		all = append(all, p)
+	}
+	m.mu.RUnlock()
+	for _, p := range all {
+		if !fn(p) {
+			return
+		}
+	}
+}
+
+// Counts are the figures that dashboards ask of a replica manager.
+type Counts struct {
+	Partitions, Leaders, Offline, UnderReplicated, UnderMinISR, AtMinISR int
+}
+
+// Counts walks the partitions and counts them.
+func (m *Manager) Counts() Counts {
+	var c Counts
+	m.Each(func(p *Partition) bool {
+		s := p.State()
+		c.Partitions++
+		switch s.Role {
+		case Offline:
+			c.Offline++
+		case Leader:
+			c.Leaders++
+			if len(s.ISR) < len(s.Replicas) {
+				c.UnderReplicated++
+			}
+			if want := min(s.MinISR, len(s.Replicas)); len(s.ISR) < want {
+				c.UnderMinISR++
+			} else if len(s.ISR) == s.MinISR {
+				c.AtMinISR++
+			}
+		}
+		return true
+	})
+	return c
+}
+
+// Stop answers everybody who waits with ErrNotLeader and refuses all that comes after.
+func (m *Manager) Stop() {
+	m.mu.Lock()
+	m.stopped = true
+	m.mu.Unlock()
+	m.Each(func(p *Partition) bool {
+		p.failWaits(ErrNotLeader)
+		return true
+	})
+}

@@ -1,0 +1,370 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// logDir is one of a manager's log directories.
+type logDir struct {
+	m     *Manager
+	path  string
+	env   *env
+	props MetaProperties
+	lock  io.Closer
+	err   error // why it is out of use; set before the manager is handed out
+
+	clean         bool // it was left in order
+	previousEpoch int64
+	loaded        []*Log // between load and distribute
+
+	// ckMu serialises the writing of checkpoint files, and is held over it.
+	ckMu                sync.Mutex
+	points, starts, hws map[TopicPartition]int64    // what the files say
+	stale               map[TopicPartition]struct{} // deleted logs that the files may still name
+}
+
+func newLogDir(m *Manager, p string) *logDir {
+	d := &logDir{m: m, path: p, stale: map[TopicPartition]struct{}{}}
+	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
+		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset}
+	return d
+}
+
+// prepare locks the directory, checks that it is this node's, and reads its checkpoints.
+func (d *logDir) prepare() error {
+	fsys := d.env.fs
+	if _, err := fsys.Stat(d.path); err != nil {
+		return fmt.Errorf("cannot use log directory %s: %w", d.path, err)
+	}
+	lock, err := fsys.Lock(path.Join(d.path, lockFile))
+	if err != nil {
+		return fmt.Errorf("cannot lock log directory %s, is another node running on it? %w", d.path, err)
+	}
+	d.lock = lock
+	if d.props, err = ReadMetaProperties(fsys, d.path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("log directory %s is not formatted, format it with kafka-storage: %w", d.path, err)
+		}
+		return err
+	}
+	o := &d.m.opts
+	if o.ClusterID != "" && d.props.ClusterID != "" && d.props.ClusterID != o.ClusterID {
+		return fmt.Errorf("log directory %s belongs to cluster %s, this node to cluster %s", d.path, d.props.ClusterID, o.ClusterID)
+	}
+	if o.NodeID >= 0 && d.props.NodeID >= 0 && d.props.NodeID != o.NodeID {
+		return fmt.Errorf("log directory %s belongs to node %d, this is node %d", d.path, d.props.NodeID, o.NodeID)
+	}
+	d.points = d.readCheckpoint(recoveryPointFile)
+	d.starts = d.readCheckpoint(logStartFile)
+	d.hws = d.readCheckpoint(highWatermarkFile)
+	return d.takeCleanMarker()
+}
+
+// readCheckpoint reads one of the offset files. A damaged one is as good as none:
+// more is checked then, and kept.
+func (d *logDir) readCheckpoint(name string) map[TopicPartition]int64 {
+	offsets, err := ReadOffsetCheckpoint(d.env.fs, path.Join(d.path, name))
+	if err != nil {
+		d.env.logger.Warn("ignoring a damaged checkpoint", "err", err)
+		return map[TopicPartition]int64{}
+	}
+	return offsets
+}
+
+// takeCleanMarker reads and removes the marker: from now on the directory is in use.
+func (d *logDir) takeCleanMarker() (err error) {
+	d.clean, d.previousEpoch, err = readCleanShutdown(d.env.fs, d.path)
+	if err == nil && d.clean {
+		if err = d.env.fs.Remove(path.Join(d.path, cleanShutdownFile)); err == nil {
+			err = d.env.fs.SyncDir(d.path)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot take the clean-shutdown marker of %s: %w", d.path, err)
+	}
+	return nil
+}
+
+// load opens all logs of the directory, several at a time.
+func (d *logDir) load() {
+	entries, err := d.env.fs.ReadDir(d.path)
+	if err != nil {
+		d.err = fmt.Errorf("cannot list log directory %s: %w", d.path, err)
+		return
+	}
+	work := make(chan TopicPartition)
+	var mu sync.Mutex // guards d.loaded and d.err
+	var wg sync.WaitGroup
+	for range d.m.opts.RecoveryThreadsPerDir {
+		wg.Go(func() {
+			for tp := range work {
+				l, err := d.openExisting(tp)
+				mu.Lock()
+				if err != nil {
+					d.err = errors.Join(d.err, err)
+				} else {
+					d.loaded = append(d.loaded, l)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, e := range entries {
+		if tp, ok := d.partitionOf(e); ok {
+			work <- tp
+		}
+	}
+	close(work)
+	wg.Wait()
+	if d.err != nil {
+		for _, l := range d.loaded {
+			_ = l.Close(false) // nothing has been written to it
+		}
+		d.loaded = nil
+	}
+}
+
+// partitionOf says whether a directory is a partition's, and sees to those that are on their way out.
+func (d *logDir) partitionOf(e fs.DirEntry) (TopicPartition, bool) {
+	name := e.Name()
+	if !e.IsDir() || name == MetadataLogDir {
+		return TopicPartition{}, false
+	}
+	full := path.Join(d.path, name)
+	switch {
+	case strings.HasSuffix(name, deleteDirSuffix):
+		d.m.scheduler.after(0, func() { d.m.removeDir(full) })
+		return TopicPartition{}, false
+	case strings.HasSuffix(name, futureDirSuffix), strings.HasSuffix(name, strayDirSuffix):
+		d.env.logger.Warn("leaving a directory alone that is no live partition", "dir", full)
+		return TopicPartition{}, false
+	}
+	tp, err := ParseTopicPartition(name)
+	if err != nil {
+		d.env.logger.Warn("leaving a directory alone that is no partition", "dir", full)
+		return tp, false
+	}
+	return tp, true
+}
+
+func (d *logDir) openExisting(tp TopicPartition) (*Log, error) {
+	point, ok := d.points[tp]
+	if !ok {
+		point = -1
+	}
+	return openLog(d.env, openState{tp: tp, dir: path.Join(d.path, tp.String()), cfg: d.m.opts.ConfigFor(tp.Topic), clean: d.clean,
+		logStart: d.starts[tp], recoveryPoint: point, highWatermark: d.hws[tp]})
+}
+
+// create makes a new log.
+func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Log, error) {
+	if err := d.clearStale(tp); err != nil {
+		return nil, err
+	}
+	dir := path.Join(d.path, tp.String())
+	if err := d.env.fs.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	l, err := openLog(d.env, openState{tp: tp, dir: dir, cfg: cfg})
+	if err != nil {
+		return nil, err
+	}
+	if err := l.SetTopicID(topicID); err != nil {
+		_ = l.Close(false) // nothing has been written to it
+		return nil, err
+	}
+	return l, nil
+}
+
+// noteStale remembers that the checkpoint files may name a log that is gone.
+func (d *logDir) noteStale(tp TopicPartition) {
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	d.stale[tp] = struct{}{}
+}
+
+// clearStale makes sure that a new log does not inherit the offsets of a deleted one of its name.
+func (d *logDir) clearStale(tp TopicPartition) error {
+	d.ckMu.Lock()
+	_, stale := d.stale[tp]
+	d.ckMu.Unlock()
+	if !stale {
+		return nil
+	}
+	return errors.Join(d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d), d.forgetStale())
+}
+
+func (d *logDir) forgetStale() error {
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	clear(d.stale)
+	return nil
+}
+
+// checkpointRecoveryPoints notes up to where each log is on the disk. What recovery
+// takes from elsewhere below that point, the leader epochs, is saved before.
+func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
+	points := map[TopicPartition]int64{}
+	logs := m.logsIn(d)
+	for _, l := range logs {
+		point := l.FlushedOffset()
+		if err := l.saveForCheckpoint(); err != nil {
+			continue // the log has failed and said so; its old point stays true
+		}
+		points[l.tp] = point
+	}
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	for _, l := range logs {
+		point, ok := points[l.tp]
+		if !ok {
+			point = d.points[l.tp]
+		}
+		points[l.tp] = min(point, l.FlushedOffset()) // it may have been cut meanwhile
+	}
+	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
+}
+
+// saveForCheckpoint brings the small files up to date that recovery trusts below the recovery point.
+func (l *Log) saveForCheckpoint() error {
+	l.mu.RLock()
+	dirty := l.epochs.dirty
+	l.mu.RUnlock()
+	if !dirty {
+		if failed := l.failure.Load(); failed != nil {
+			return *failed
+		}
+		return nil
+	}
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	if err := l.Err(); err != nil {
+		return err
+	}
+	return l.saveEpochs()
+}
+
+// lowerRecoveryPoint writes the recovery point of a log that was cut below what the file says.
+func (d *logDir) lowerRecoveryPoint(l *Log) error {
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	if point, ok := d.points[l.tp]; !ok || point <= l.FlushedOffset() {
+		return nil
+	}
+	points := maps.Clone(d.points)
+	points[l.tp] = l.FlushedOffset()
+	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
+}
+
+// noteStartOffset writes the start offset of one log.
+func (d *logDir) noteStartOffset(l *Log) error {
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	starts := maps.Clone(d.starts)
+	delete(starts, l.tp)
+	if start, ok := l.startToNote(); ok {
+		starts[l.tp] = start
+	}
+	return d.writeCheckpoint(logStartFile, &d.starts, starts)
+}
+
+// startToNote is the log's start offset, if the segments do not tell it.
+func (l *Log) startToNote() (int64, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	start := l.logStart.Load()
+	return start, start > l.segments[0].base
+}
+
+// checkpointStartOffsets notes the start offsets that the segments do not tell.
+func (m *Manager) checkpointStartOffsets(d *logDir) error {
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	starts := map[TopicPartition]int64{}
+	for _, l := range m.logsIn(d) {
+		if start, ok := l.startToNote(); ok {
+			starts[l.tp] = start
+		}
+	}
+	return d.writeCheckpoint(logStartFile, &d.starts, starts)
+}
+
+// checkpointHighWatermarks notes the high watermarks.
+func (m *Manager) checkpointHighWatermarks(d *logDir) error {
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	hws := map[TopicPartition]int64{}
+	for _, l := range m.logsIn(d) {
+		hws[l.tp] = l.HighWatermark()
+	}
+	return d.writeCheckpoint(highWatermarkFile, &d.hws, hws)
+}
+
+// writeCheckpoint writes a file if it would say something new. ckMu is held.
+func (d *logDir) writeCheckpoint(name string, last *map[TopicPartition]int64, now map[TopicPartition]int64) error {
+	if maps.Equal(*last, now) {
+		return nil
+	}
+	if err := WriteOffsetCheckpoint(d.env.fs, path.Join(d.path, name), now); err != nil {
+		return err
+	}
+	*last = now
+	return nil
+}
+
+// close closes the directory's logs, several at a time, and leaves the marker if all went well.
+func (d *logDir) close(clean bool) error {
+	var mu sync.Mutex // guards errs
+	var errs []error
+	var wg sync.WaitGroup
+	work := make(chan *Log)
+	for range closeThreads {
+		wg.Go(func() {
+			for l := range work {
+				if err := l.Close(clean); err != nil {
+					mu.Lock()
+					errs = append(errs, err)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, l := range d.m.logsIn(d) {
+		work <- l
+	}
+	close(work)
+	wg.Wait()
+	d.env.syncer.close()
+	if !clean {
+		return errors.Join(errs...)
+	}
+	errs = append(errs, d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d))
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	epoch := int64(noBrokerEpoch)
+	if f := d.m.opts.BrokerEpoch; f != nil {
+		epoch = f()
+	}
+	return writeCleanShutdown(d.env.fs, d.path, epoch)
+}
+
+// Usage tells the size of the directory's volume and how much can still be written; ok
+// is false where the file system does not know.
+func (m *Manager) Usage(dir string) (totalBytes, usableBytes int64, ok bool) {
+	u, is := m.opts.FS.(vfs.Usage)
+	if !is {
+		return 0, 0, false
+	}
+	total, usable, err := u.Usage(dir)
+	return total, usable, err == nil
+}

@@ -1,0 +1,442 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/clock"
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// MetadataLogDir is the metadata log's directory, which the quorum opens by itself.
+const MetadataLogDir = "__cluster_metadata-0"
+
+const (
+	deleteDirSuffix = "-delete"
+	futureDirSuffix = "-future"
+	strayDirSuffix  = "-stray"
+	// maxFileNameBytes is what file systems allow in a name.
+	maxFileNameBytes = 255
+	// closeThreads is how many logs of a directory are closed at once: closing waits for syncs.
+	closeThreads = 8
+)
+
+// ManagerOptions say what a manager manages. Zero intervals take Kafka's defaults.
+type ManagerOptions struct {
+	FS     vfs.FS
+	Clock  clock.Clock
+	Logger *slog.Logger // nil for none
+
+	Dirs      []string // log.dirs
+	ClusterID string   // "" accepts any
+	NodeID    int32    // below 0 accepts any
+
+	DefaultConfig LogConfig
+	// ConfigFor gives a topic's configuration when its logs are opened; nil means DefaultConfig.
+	ConfigFor func(topic string) LogConfig
+
+	RecoveryThreadsPerDir int // num.recovery.threads.per.data.dir
+	MaxOpenFiles          int
+
+	RetentionCheckIntervalMs          int64 // log.retention.check.interval.ms
+	RecoveryPointCheckpointIntervalMs int64 // log.flush.offset.checkpoint.interval.ms
+	StartOffsetCheckpointIntervalMs   int64 // log.flush.start.offset.checkpoint.interval.ms
+	HighWatermarkCheckpointIntervalMs int64 // replica.high.watermark.checkpoint.interval.ms
+	ProducerIDExpirationMs            int64 // producer.id.expiration.ms
+	ProducerIDExpirationCheckMs       int64 // producer.id.expiration.check.interval.ms
+
+	// BrokerEpoch is written into the clean-shutdown marker; nil writes none.
+	BrokerEpoch func() int64
+}
+
+func (o *ManagerOptions) fill() {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.ConfigFor == nil {
+		cfg := o.DefaultConfig
+		o.ConfigFor = func(string) LogConfig { return cfg }
+	}
+	if o.RecoveryThreadsPerDir <= 0 {
+		o.RecoveryThreadsPerDir = 2
+	}
+	for p, ms := range map[*int64]int64{
+		&o.RetentionCheckIntervalMs: 300_000, &o.RecoveryPointCheckpointIntervalMs: 60_000, &o.StartOffsetCheckpointIntervalMs: 60_000,
+		&o.HighWatermarkCheckpointIntervalMs: 5_000, &o.ProducerIDExpirationMs: 86_400_000, &o.ProducerIDExpirationCheckMs: 600_000,
+	} {
+		if *p == 0 {
+			*p = ms
+		}
+	}
+}
+
+// Manager owns all logs of a node but the metadata log.
+type Manager struct {
+	opts      ManagerOptions
+	files     *fileCache
+	scheduler *scheduler
+	dirs      []*logDir
+	serial    atomic.Int64 // makes names of deleted directories unique
+
+	createMu sync.Mutex // one creation or deletion at a time, held over its I/O
+
+	mu     sync.RWMutex
+	logs   map[TopicPartition]*Log // guarded by mu
+	closed bool                    // guarded by mu
+}
+
+// DirInfo is one log directory.
+type DirInfo struct {
+	Path string
+	ID   [16]byte // directory.id
+	Err  error    // why it is out of use, or nil
+}
+
+// OpenManager locks the log directories, checks whose they are, and opens and
+// recovers all logs in them. A directory that cannot be used is left out, with the
+// reason in Dirs, unless it is the last.
+func OpenManager(o ManagerOptions) (*Manager, error) {
+	o.fill()
+	m := &Manager{opts: o, files: newFileCache(o.MaxOpenFiles), scheduler: newScheduler(o.Clock), logs: map[TopicPartition]*Log{}}
+	if err := m.open(); err != nil {
+		m.scheduler.stop()
+		for _, l := range m.Logs() {
+			_ = l.Close(false) // the error that matters is err
+		}
+		m.unlock()
+		return nil, err
+	}
+	m.startTasks()
+	return m, nil
+}
+
+func (m *Manager) open() error {
+	if len(m.opts.Dirs) == 0 {
+		return errors.New("cannot open the logs: no log directory is configured")
+	}
+	for _, p := range m.opts.Dirs {
+		d := newLogDir(m, p)
+		m.dirs = append(m.dirs, d)
+		if err := d.prepare(); err != nil {
+			var ioErr *fs.PathError
+			if !errors.As(err, &ioErr) || errors.Is(err, vfs.ErrLocked) || errors.Is(err, fs.ErrNotExist) {
+				return err // somebody's mistake, not a broken disk
+			}
+			d.err = err
+		}
+	}
+	for i, d := range m.dirs {
+		for _, e := range m.dirs[:i] {
+			if d.props.DirectoryID == e.props.DirectoryID && d.props.DirectoryID != ([16]byte{}) {
+				return fmt.Errorf("cannot open the logs: %s and %s have the same directory.id %s", e.path, d.path, encodeUUID(d.props.DirectoryID))
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for _, d := range m.dirs {
+		if d.err == nil {
+			wg.Go(d.load)
+		}
+	}
+	wg.Wait()
+	var first error
+	for _, d := range m.dirs {
+		if d.err == nil {
+			continue
+		}
+		m.opts.Logger.Error("log directory is out of use", "dir", d.path, "err", d.err)
+		if first == nil {
+			first = d.err
+		}
+	}
+	if len(m.usableDirs()) == 0 {
+		return fmt.Errorf("cannot use any log directory: %w", first)
+	}
+	return m.distribute()
+}
+
+// distribute takes the loaded logs into the manager; a partition may lie in one directory only.
+func (m *Manager) distribute() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var twice error
+	for _, d := range m.dirs {
+		for _, l := range d.loaded {
+			if other := m.logs[l.tp]; other != nil {
+				twice = fmt.Errorf("cannot open the logs: %s lies in %s and in %s, remove one of them", l.tp, other.dir, l.dir)
+				_ = l.Close(false) // nothing has been written to it
+				continue
+			}
+			m.logs[l.tp] = l
+		}
+		d.loaded = nil
+	}
+	return twice
+}
+
+func (m *Manager) usableDirs() (usable []*logDir) {
+	for _, d := range m.dirs {
+		if d.err == nil {
+			usable = append(usable, d)
+		}
+	}
+	return usable
+}
+
+// Dirs lists the log directories in the order they are configured.
+func (m *Manager) Dirs() []DirInfo {
+	out := make([]DirInfo, len(m.dirs))
+	for i, d := range m.dirs {
+		out[i] = DirInfo{Path: d.path, ID: d.props.DirectoryID, Err: d.err}
+	}
+	return out
+}
+
+// PreviousBrokerEpoch is the broker epoch of the last run if that ended in order in
+// all directories, or -1.
+func (m *Manager) PreviousBrokerEpoch() int64 {
+	epoch := int64(noBrokerEpoch)
+	for i, d := range m.dirs {
+		if !d.clean || i > 0 && d.previousEpoch != epoch {
+			return noBrokerEpoch
+		}
+		epoch = d.previousEpoch
+	}
+	return epoch
+}
+
+// Log is a partition's log, or nil.
+func (m *Manager) Log(tp TopicPartition) *Log {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.logs[tp]
+}
+
+// Logs lists all logs, in no order.
+func (m *Manager) Logs() []*Log {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	out := make([]*Log, 0, len(m.logs))
+	for _, l := range m.logs {
+		out = append(out, l)
+	}
+	return out
+}
+
+func (m *Manager) logsIn(d *logDir) []*Log {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var out []*Log
+	for _, l := range m.logs {
+		if l.env == d.env {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// CreateLog makes a partition's log, in the directory of that id or, when it is zero,
+// in the one with the fewest logs. A log that is there already is returned, if it is that topic's.
+func (m *Manager) CreateLog(tp TopicPartition, topicID [16]byte, cfg LogConfig, dirID [16]byte) (*Log, error) {
+	m.createMu.Lock()
+	defer m.createMu.Unlock()
+	if l := m.Log(tp); l != nil {
+		return l, l.SetTopicID(topicID)
+	}
+	if m.isClosed() {
+		return nil, fmt.Errorf("cannot create the log of %s: %w", tp, ErrClosed)
+	}
+	d, err := m.chooseDir(dirID)
+	if err != nil {
+		return nil, fmt.Errorf("cannot create the log of %s: %w", tp, err)
+	}
+	l, err := d.create(tp, topicID, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("cannot create the log of %s: %w", tp, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.logs[tp] = l
+	return l, nil
+}
+
+func (m *Manager) isClosed() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.closed
+}
+
+func (m *Manager) chooseDir(id [16]byte) (*logDir, error) {
+	usable := m.usableDirs()
+	if len(usable) == 0 {
+		return nil, ErrNoDirectory
+	}
+	if id == ([16]byte{}) {
+		if len(usable) == 1 {
+			return usable[0], nil
+		}
+		best, fewest := usable[0], len(m.logsIn(usable[0]))
+		for _, d := range usable[1:] {
+			if n := len(m.logsIn(d)); n < fewest {
+				best, fewest = d, n
+			}
+		}
+		return best, nil
+	}
+	for _, d := range usable {
+		if d.props.DirectoryID == id {
+			return d, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: none has the id %s", ErrNoDirectory, encodeUUID(id))
+}
+
+// DeleteLog takes a log out of use at once; its directory is renamed now and removed
+// after file.delete.delay.ms.
+func (m *Manager) DeleteLog(tp TopicPartition) error {
+	m.createMu.Lock()
+	defer m.createMu.Unlock()
+	l := m.Log(tp)
+	if l == nil {
+		return nil
+	}
+	d := m.dirOf(l)
+	_ = l.Close(false) // nothing of it is wanted
+	m.mu.Lock()
+	delete(m.logs, tp)
+	m.mu.Unlock()
+	d.noteStale(tp)
+	gone := path.Join(d.path, m.uniqueName(tp, deleteDirSuffix))
+	if err := m.opts.FS.Rename(l.dir, gone); err != nil {
+		return fmt.Errorf("cannot delete the log of %s: %w", tp, err)
+	}
+	m.opts.Logger.Info("deleting log", "partition", tp.String(), "dir", gone)
+	m.scheduler.after(time.Duration(l.config().FileDeleteDelayMs)*time.Millisecond, func() { m.removeDir(gone) })
+	return nil
+}
+
+// SetAside takes a log out of use that belongs to no partition of this node: its
+// directory is renamed to *-stray, where nobody but a person touches it.
+func (m *Manager) SetAside(tp TopicPartition) error {
+	m.createMu.Lock()
+	defer m.createMu.Unlock()
+	l := m.Log(tp)
+	if l == nil {
+		return nil
+	}
+	d := m.dirOf(l)
+	err := l.Close(true)
+	m.mu.Lock()
+	delete(m.logs, tp)
+	m.mu.Unlock()
+	d.noteStale(tp)
+	aside := path.Join(d.path, m.uniqueName(tp, strayDirSuffix))
+	if err := errors.Join(err, m.opts.FS.Rename(l.dir, aside), m.opts.FS.SyncDir(d.path)); err != nil {
+		return fmt.Errorf("cannot set the log of %s aside: %w", tp, err)
+	}
+	m.opts.Logger.Warn("set a stray log aside", "partition", tp.String(), "dir", aside)
+	return nil
+}
+
+func (m *Manager) dirOf(l *Log) *logDir {
+	for _, d := range m.dirs {
+		if d.env == l.env {
+			return d
+		}
+	}
+	return nil
+}
+
+// uniqueName is Kafka's: topic-partition.32 hex digits and a suffix, cut to fit a file name.
+func (m *Manager) uniqueName(tp TopicPartition, suffix string) string {
+	unique := fmt.Sprintf(".%016x%016x%s", m.opts.Clock.Now().UnixNano(), m.serial.Add(1), suffix)
+	name := tp.String()
+	return name[:min(len(name), maxFileNameBytes-len(unique))] + unique
+}
+
+func (m *Manager) removeDir(dir string) {
+	if err := m.opts.FS.RemoveAll(dir); err != nil {
+		m.opts.Logger.Warn("cannot remove a deleted log", "dir", dir, "err", err)
+	}
+}
+
+func (m *Manager) startTasks() {
+	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+	o := &m.opts
+	m.scheduler.every(ms(o.RetentionCheckIntervalMs), m.ApplyRetention)
+	m.scheduler.every(ms(o.RecoveryPointCheckpointIntervalMs), func() { m.eachDir(m.checkpointRecoveryPoints) })
+	m.scheduler.every(ms(o.StartOffsetCheckpointIntervalMs), func() { m.eachDir(m.checkpointStartOffsets) })
+	m.scheduler.every(ms(o.HighWatermarkCheckpointIntervalMs), func() { m.eachDir(m.checkpointHighWatermarks) })
+	m.scheduler.every(ms(o.ProducerIDExpirationCheckMs), m.expireProducers)
+}
+
+// eachDir runs a checkpoint in all directories; failures are told and tried again next time.
+func (m *Manager) eachDir(fn func(*logDir) error) {
+	for _, d := range m.usableDirs() {
+		if err := fn(d); err != nil {
+			m.opts.Logger.Error("cannot write a checkpoint", "dir", d.path, "err", err)
+		}
+	}
+}
+
+// ApplyRetention deletes old segments in all logs.
+func (m *Manager) ApplyRetention() {
+	for _, l := range m.Logs() {
+		if _, err := l.DeleteOldSegments(); err != nil && !errors.Is(err, ErrClosed) {
+			m.opts.Logger.Warn("cannot apply retention", "partition", l.tp.String(), "err", err)
+		}
+	}
+}
+
+func (m *Manager) expireProducers() {
+	before := m.opts.Clock.Now().UnixMilli() - m.opts.ProducerIDExpirationMs
+	for _, l := range m.Logs() {
+		l.ExpireProducers(before)
+	}
+}
+
+// CheckpointAll writes all offset checkpoints now.
+func (m *Manager) CheckpointAll() error {
+	var errs []error
+	for _, d := range m.usableDirs() {
+		errs = append(errs, m.checkpointRecoveryPoints(d), m.checkpointStartOffsets(d), m.checkpointHighWatermarks(d))
+	}
+	return errors.Join(errs...)
+}
+
+// Close ends all logs. With clean, everything is synced and the next start has
+// nothing to check; without, the directories are left as a kill would leave them.
+func (m *Manager) Close(clean bool) error {
+	m.createMu.Lock()
+	defer m.createMu.Unlock()
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return nil
+	}
+	m.closed = true
+	m.mu.Unlock()
+	m.scheduler.stop()
+	var errs []error
+	for _, d := range m.dirs {
+		if d.env != nil {
+			errs = append(errs, d.close(clean && d.err == nil))
+		}
+	}
+	m.unlock()
+	return errors.Join(errs...)
+}
+
+func (m *Manager) unlock() {
+	for _, d := range m.dirs {
+		if d.lock != nil {
+			_ = d.lock.Close() // the lock goes with the descriptor
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package wire
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Version is one API at one version, ready to decode.
+type Version struct {
+	Key      int16
+	Version  int16
+	Name     string
+	Flexible bool // compact encodings, tagged fields in body and header
+	ops      []op
+}
+
+// Aliasing says whether a decoded request may hold slices of the bytes it was decoded from.
+type Aliasing bool
+
+const (
+	// Own copies whatever the request would hold of the frame.
+	Own Aliasing = false
+	// MayAlias leaves byte fields as slices of the frame. Strings are always copied.
+	MayAlias Aliasing = true
+)
+
+// Check walks a body without decoding it and reports the first thing that is wrong.
+func (v *Version) Check(body []byte) error {
+	_, err := v.walk(body)
+	return err
+}
+
+func (v *Version) walk(body []byte) (aliases bool, err error) {
+	w := walker{buf: body}
+	if err = w.run(v.ops); err == nil && w.pos != len(body) {
+		err = fmt.Errorf("%w: %d of them", ErrTrailingBytes, len(body)-w.pos)
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot decode %s v%d at byte %d of %d: %w", v.Name, v.Version, w.pos, len(body), err)
+	}
+	return w.aliases, nil
+}
+
+// Decode checks a body and decodes it. The memory that it takes is bounded by a
+// small multiple of the body's length.
+func (v *Version) Decode(body []byte, aliasing Aliasing) (kmsg.Request, error) {
+	aliases, err := v.walk(body)
+	if err != nil {
+		return nil, err
+	}
+	if aliases && aliasing == Own {
+		body = bytes.Clone(body)
+	}
+	req := kmsg.RequestForKey(v.Key)
+	if req == nil {
+		return nil, fmt.Errorf("%w: kmsg does not know key %d", ErrUnknownAPI, v.Key)
+	}
+	req.SetVersion(v.Version)
+	if err := req.ReadFrom(body); err != nil {
+		return nil, fmt.Errorf("cannot decode %s v%d: %w", v.Name, v.Version, err)
+	}
+	return req, nil
+}

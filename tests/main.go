@@ -1,0 +1,264 @@
+// Command run is what tests/run builds: it starts or finds a server, runs the
+// suites against it and prints what they found.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/moldau-stream/moldau/tests/clients"
+	"github.com/moldau-stream/moldau/tests/node"
+	"github.com/moldau-stream/moldau/tests/report"
+	"github.com/moldau-stream/moldau/tests/tools"
+	"github.com/moldau-stream/moldau/tests/wire"
+)
+
+const usage = `usage: tests/run [SUITE...] TARGET [OPTION...]
+
+Suites (default: all that the target allows):
+  clients    foreign clients: create, produce, consume, groups, commits, admin; one table
+  wire       every API at every advertised version, and the visible behaviour in error cases, against a record of real Kafka
+  hostile    garbage, oversized and half-sent frames, idle connections, compression bombs
+  crash      kill -9 under load, again and again
+
+Target, one of:
+  --moldau PATH            start this moldau binary (server FILE.properties) in a directory of its own
+  --target real            start Apache Kafka by the script that MOLDAU_REALKAFKA names
+  --bootstrap HOST:PORT    a cluster that is there already (clients and wire only)
+
+Options:
+`
+
+type options struct {
+	suites                    []string
+	bootstrap, moldau, target string
+	only, record              string
+	jobs, kills               int
+	verbose, keep, timings    bool
+	timeout                   time.Duration
+}
+
+func parse(args []string) (*options, error) {
+	o := &options{}
+	f := flag.NewFlagSet("tests/run", flag.ContinueOnError)
+	f.StringVar(&o.bootstrap, "bootstrap", "", "address of a running cluster")
+	f.StringVar(&o.moldau, "moldau", "", "path of the moldau binary to start")
+	f.StringVar(&o.target, "target", "", "'real' starts Apache Kafka")
+	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire: only such cases")
+	f.IntVar(&o.jobs, "jobs", 3, "clients: how many clients run at once")
+	f.IntVar(&o.kills, "n", 50, "crash: how many times the server is killed")
+	f.BoolVar(&o.verbose, "v", false, "say what is being done")
+	f.BoolVar(&o.keep, "keep", false, "keep the server's directory")
+	f.StringVar(&o.record, "record", "", "wire: write the answers to this file instead of comparing them (tests/wire/testdata/kafka-4.3.1.txt, with --target real)")
+	f.BoolVar(&o.timings, "timings", false, "print how long each step took")
+	f.DurationVar(&o.timeout, "timeout", 20*time.Minute, "bound of the whole run")
+	f.Usage = func() {
+		fmt.Fprint(f.Output(), usage)
+		f.PrintDefaults()
+	}
+	// Suites and options may come in any order.
+	for len(args) > 0 {
+		if err := f.Parse(args); err != nil {
+			return nil, err
+		}
+		args = f.Args()
+		if len(args) > 0 {
+			if _, ok := suites()[args[0]]; !ok {
+				return nil, fmt.Errorf("no suite is called %q; there are clients, wire, hostile and crash", args[0])
+			}
+			o.suites = append(o.suites, args[0])
+			args = args[1:]
+		}
+	}
+	targets := 0
+	for _, t := range []string{o.bootstrap, o.moldau, o.target} {
+		if t != "" {
+			targets++
+		}
+	}
+	if targets != 1 {
+		return nil, fmt.Errorf("give one of --moldau, --target real and --bootstrap; --help tells more")
+	}
+	if o.target != "" && o.target != "real" {
+		return nil, fmt.Errorf("--target takes only 'real', not %q", o.target)
+	}
+	return o, nil
+}
+
+// session is what the suites of one run share.
+type session struct {
+	*options
+	spec  node.Spec
+	fleet *node.Fleet
+	dir   string
+	rep   *report.Report
+	cache *tools.Cache
+}
+
+// suites are the names that may be given.
+func suites() map[string]func(context.Context, *session) error {
+	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire}
+}
+
+// order is how suites follow each other; the short ones first.
+var order = []string{"wire", "clients", "hostile", "crash"}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	o, err := parse(args)
+	if err != nil {
+		if err != flag.ErrHelp {
+			fmt.Fprintln(os.Stderr, "tests/run:", err)
+		}
+		return 2
+	}
+	s := &session{options: o, fleet: &node.Fleet{}, rep: &report.Report{}}
+	if err := s.prepare(); err != nil {
+		fmt.Fprintln(os.Stderr, "tests/run:", err)
+		return 2
+	}
+	defer s.fleet.KillAll()
+	if !o.keep {
+		defer os.RemoveAll(s.dir)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), o.timeout)
+	defer cancel()
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	start := time.Now()
+	for _, name := range order {
+		if !slices.Contains(o.suites, name) {
+			continue
+		}
+		began := time.Now()
+		if err := suites()[name](ctx, s); err != nil {
+			s.rep.Check(name, "the suite", time.Since(began), err)
+		}
+		s.logf("suite %s took %s", name, time.Since(began).Round(time.Second))
+	}
+	if o.timings {
+		s.rep.Timings(os.Stdout)
+	}
+	fmt.Printf("\ntook %s\n", time.Since(start).Round(time.Second))
+	if s.rep.Print(os.Stdout) > 0 {
+		return 1
+	}
+	return 0
+}
+
+func (s *session) prepare() error {
+	realKafka := os.Getenv("MOLDAU_REALKAFKA")
+	switch {
+	case s.moldau != "":
+		path, err := filepath.Abs(s.moldau)
+		if err != nil {
+			return err
+		}
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("cannot find the moldau binary: %w", err)
+		}
+		s.spec = node.Spec{Kind: node.Moldau, Binary: path}
+	case s.target == "real":
+		if realKafka == "" {
+			return fmt.Errorf("--target real needs MOLDAU_REALKAFKA, the path of the realkafka script")
+		}
+		s.spec = node.Spec{Kind: node.Real, RealKafka: realKafka}
+	default:
+		s.spec = node.Spec{Kind: node.External, Bootstrap: s.bootstrap}
+	}
+	if len(s.suites) == 0 {
+		for _, name := range order {
+			if _, ok := suites()[name]; ok && (s.spec.Kind != node.External || name == "clients" || name == "wire") {
+				s.suites = append(s.suites, name)
+			}
+		}
+	}
+	cache := os.Getenv("MOLDAU_TESTS_CACHE")
+	if cache == "" {
+		return fmt.Errorf("MOLDAU_TESTS_CACHE is not set; start this program by tests/run")
+	}
+	s.cache = &tools.Cache{Dir: cache, Logf: s.say}
+	dir, err := os.MkdirTemp("", "moldau-tests-")
+	if err != nil {
+		return err
+	}
+	s.dir = dir
+	return nil
+}
+
+// say prints progress that is worth knowing while one waits.
+func (s *session) say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "tests/run: %s\n", fmt.Sprintf(format, args...))
+}
+
+// logf is for those who asked for more.
+func (s *session) logf(format string, args ...any) {
+	if s.verbose {
+		s.say(format, args...)
+	}
+}
+
+// start starts a fresh node for a suite. The suite stops it by the function.
+func (s *session) start(suite string, props map[string]string) (*node.Node, func(), error) {
+	spec := s.spec
+	spec.Props = props
+	n, err := s.fleet.Start(spec, s.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	return n, func() {
+		if err := n.Stop(); err != nil {
+			s.rep.Check(suite, "the server stops cleanly", 0, err)
+		} else if n.Own() {
+			s.rep.Check(suite, "the server stops cleanly", 0, nil)
+		}
+	}, nil
+}
+
+// selected compiles --only.
+func (s *session) selected() (*regexp.Regexp, error) {
+	if s.only == "" {
+		return nil, nil
+	}
+	re, err := regexp.Compile("(?i)" + s.only)
+	if err != nil {
+		return nil, fmt.Errorf("--only: %w", err)
+	}
+	return re, nil
+}
+
+func runWire(ctx context.Context, s *session) error {
+	only, err := s.selected()
+	if err != nil {
+		return err
+	}
+	n, stop, err := s.start("wire", nil)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return wire.Run(ctx, wire.Options{Bootstrap: n.Bootstrap, Only: only, Record: s.record}, s.rep)
+}
+
+func runClients(ctx context.Context, s *session) error {
+	only, err := s.selected()
+	if err != nil {
+		return err
+	}
+	n, stop, err := s.start("clients", nil)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return clients.Run(ctx, clients.Options{Bootstrap: n.Bootstrap, RealKafka: os.Getenv("MOLDAU_REALKAFKA"), Only: only, Jobs: s.jobs, Cache: s.cache,
+		Logf: s.logf}, s.rep)
+}

@@ -1,0 +1,209 @@
+// Package tools puts foreign clients on this machine: from PyPI, npm, Maven
+// Central and Debian, into a cache directory outside the tree, and only what is
+// not there yet.
+//
+// The clients suite calls it; the Cache owns its directory. If it is wrong, a
+// client is missing or is not of the version that the table says.
+package tools
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+)
+
+// installTimeout bounds one installation over a slow network.
+const installTimeout = 5 * time.Minute
+
+// Cache is a directory of installed things. Safe for concurrent use; each thing
+// is installed once, and a stamp of its recipe beside it says that it is whole.
+type Cache struct {
+	Dir  string
+	Logf func(format string, args ...any)
+
+	mu    sync.Mutex
+	locks map[string]*sync.Mutex // guarded by mu
+}
+
+// ensure runs install for a fresh directory unless one made by the same recipe is there.
+func (c *Cache) ensure(name, recipe string, install func(ctx context.Context, dir string) error) (string, error) {
+	c.mu.Lock()
+	if c.locks == nil {
+		c.locks = map[string]*sync.Mutex{}
+	}
+	if c.locks[name] == nil {
+		c.locks[name] = &sync.Mutex{}
+	}
+	lock := c.locks[name]
+	c.mu.Unlock()
+	lock.Lock()
+	defer lock.Unlock()
+
+	sum := sha256.Sum256([]byte(recipe))
+	dir := filepath.Join(c.Dir, name+"-"+hex.EncodeToString(sum[:6]))
+	stamp := filepath.Join(dir, ".whole")
+	if _, err := os.Stat(stamp); err == nil {
+		return dir, nil
+	}
+	c.Logf("installing %s", name)
+	if err := os.RemoveAll(dir); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), installTimeout)
+	defer cancel()
+	if err := install(ctx, dir); err != nil {
+		return "", fmt.Errorf("cannot install %s: %w", name, err)
+	}
+	return dir, os.WriteFile(stamp, []byte(recipe), 0o644)
+}
+
+func run(ctx context.Context, dir, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		if len(out) > 1500 {
+			out = out[len(out)-1500:]
+		}
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// Python returns an interpreter that has the packages.
+func (c *Cache) Python(packages ...string) (string, error) {
+	dir, err := c.ensure("python", strings.Join(packages, " "), func(ctx context.Context, dir string) error {
+		if err := run(ctx, dir, "python3", "-m", "venv", dir); err != nil {
+			return err
+		}
+		return run(ctx, dir, filepath.Join(dir, "bin", "pip"), append([]string{"install", "-q", "--disable-pip-version-check"}, packages...)...)
+	})
+	return filepath.Join(dir, "bin", "python"), err
+}
+
+// Node returns a directory whose node_modules has the packages.
+func (c *Cache) Node(packages ...string) (string, error) {
+	return c.ensure("node", strings.Join(packages, " "), func(ctx context.Context, dir string) error {
+		return run(ctx, dir, "npm", append([]string{"install", "--silent", "--no-audit", "--no-fund", "--prefix", dir}, packages...)...)
+	})
+}
+
+// pom asks for the Java client alone, and for a logger that says nothing.
+const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>foreign</groupId><artifactId>clients</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-clients</artifactId><version>%s</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+  </dependencies>
+</project>
+`
+
+// Java returns the class path of the Java client of that version with the sources compiled against it.
+func (c *Cache) Java(version string, sources map[string][]byte) (string, error) {
+	recipe := fmt.Sprintf(pom, version)
+	for _, name := range sortedKeys(sources) {
+		recipe += name + "\n" + string(sources[name])
+	}
+	dir, err := c.ensure("java-"+version, recipe, func(ctx context.Context, dir string) error {
+		if err := os.WriteFile(filepath.Join(dir, "pom.xml"), fmt.Appendf(nil, pom, version), 0o644); err != nil {
+			return err
+		}
+		if err := run(ctx, dir, "mvn", "-q", "-B", "dependency:build-classpath", "-Dmdep.outputFile=cp.txt"); err != nil {
+			return err
+		}
+		cp, err := os.ReadFile(filepath.Join(dir, "cp.txt"))
+		if err != nil {
+			return err
+		}
+		args := []string{"-nowarn", "-cp", strings.TrimSpace(string(cp)), "-d", dir}
+		for _, name := range sortedKeys(sources) {
+			if err := os.WriteFile(filepath.Join(dir, name), sources[name], 0o644); err != nil {
+				return err
+			}
+			args = append(args, name)
+		}
+		return run(ctx, dir, "javac", args...)
+	})
+	if err != nil {
+		return "", err
+	}
+	cp, err := os.ReadFile(filepath.Join(dir, "cp.txt"))
+	return dir + ":" + strings.TrimSpace(string(cp)), err
+}
+
+func sortedKeys(m map[string][]byte) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+// Debian returns the path of a program, installing its package when it is missing and we are root.
+func (c *Cache) Debian(program, pkg string) (string, error) {
+	if path, err := exec.LookPath(program); err == nil {
+		return path, nil
+	}
+	if os.Geteuid() != 0 {
+		return "", fmt.Errorf("%s is not installed (Debian's package %s has it)", program, pkg)
+	}
+	c.Logf("installing %s", pkg)
+	ctx, cancel := context.WithTimeout(context.Background(), installTimeout)
+	defer cancel()
+	if err := run(ctx, "/", "apt-get", "update", "-qq"); err != nil {
+		return "", err
+	}
+	if err := run(ctx, "/", "apt-get", "install", "-y", "-qq", "--no-install-recommends", pkg); err != nil {
+		return "", err
+	}
+	return exec.LookPath(program)
+}
+
+// Unpack writes the files of an embedded directory into the cache and returns where.
+func (c *Cache) Unpack(name string, files fs.FS, dir string) (string, error) {
+	sources, err := Read(files, dir)
+	if err != nil {
+		return "", err
+	}
+	recipe := ""
+	for _, k := range sortedKeys(sources) {
+		recipe += k + "\n" + string(sources[k])
+	}
+	return c.ensure(name, recipe, func(_ context.Context, to string) error {
+		for k, b := range sources {
+			if err := os.WriteFile(filepath.Join(to, k), b, 0o644); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Read returns the files of one directory by name.
+func Read(files fs.FS, dir string) (map[string][]byte, error) {
+	entries, err := fs.ReadDir(files, dir)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string][]byte{}
+	for _, e := range entries {
+		if out[e.Name()], err = fs.ReadFile(files, dir+"/"+e.Name()); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
