@@ -54,7 +54,7 @@ func (r *register) EndTxn(id int64, _ int16, commit bool) {
 	delete(r.open, id)
 }
 
-func (r *register) Loaded(*Turn)              { r.loaded = true }
+func (r *register) Loaded(*Turn)             { r.loaded = true }
 func (r *register) Fire(_ *Turn, k TimerKey) { r.fired = append(r.fired, k) }
 func (r *register) Unloaded(t *Turn) {
 	for _, p := range r.parked {

@@ -37,6 +37,7 @@ type shard[M Machine] struct {
 	epoch     int32
 	ctx       context.Context // ends when the shard is closed; stops its load
 	cancel    context.CancelFunc
+	gone      chan struct{} // closed when no turn will run any more
 
 	mu        sync.Mutex // guards what follows, down to the blank line
 	state     shardState
@@ -58,7 +59,7 @@ type shard[M Machine] struct {
 }
 
 func newShard[M Machine](r *Runtime[M], p, epoch int32) *shard[M] {
-	s := &shard[M]{rt: r, partition: p, epoch: epoch}
+	s := &shard[M]{rt: r, partition: p, epoch: epoch, gone: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(r.ctx)
 	return s
 }
@@ -364,6 +365,7 @@ func (s *shard[M]) close(cause error) {
 		s.enqueueLocked(event[M]{run: s.unload})
 	} else {
 		s.mu.Unlock()
+		close(s.gone)
 	}
 	for _, r := range parked {
 		r.Fail(cause)
@@ -381,4 +383,5 @@ func (s *shard[M]) unload() {
 	for _, r := range t.replies {
 		r.Send()
 	}
+	close(s.gone)
 }

@@ -226,18 +226,18 @@ func TestLoadingWhatKafkaWrote(t *testing.T) {
 	got := strings.Join(st.list(nil, nil), "\n")
 	want := strings.TrimSpace(`
 gshare:share:Stable:share
-bad:`+`:Empty:classic
+bad:` + `:Empty:classic
 bad2:connect:Stable:classic
-gids:`+`:Empty:classic
+gids:` + `:Empty:classic
 g848:consumer:Stable:consumer
 g848b:consumer:Stable:consumer
 gdyn:consumer:Empty:classic
-gret:`+`:Empty:classic
-gtxn5:`+`:Empty:classic
-t-leave:`+`:Empty:classic
+gret:` + `:Empty:classic
+gtxn5:` + `:Empty:classic
+t-leave:` + `:Empty:classic
 glive:consumer:Stable:classic
 gstat:consumer:Empty:classic
-gtxn:`+`:Empty:classic`)
+gtxn:` + `:Empty:classic`)
 	if d := cmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); d != "" {
 		t.Errorf("groups: %s", d)
 	}
