@@ -99,16 +99,32 @@ func (s *shard[M]) refusalLocked() error {
 	return nil
 }
 
-// enqueueLocked adds e and unlocks. If nobody is draining, the caller does.
+// enqueueLocked adds e and unlocks. If nobody is draining, the queue is empty: the caller runs e
+// itself, and then what has come meanwhile.
 func (s *shard[M]) enqueueLocked(e event[M]) {
-	s.queue = append(s.queue, e)
 	if s.running {
+		s.queue = append(s.queue, e)
 		s.mu.Unlock()
 		return
 	}
 	s.running = true
+	closed := s.state == stateClosed
 	s.mu.Unlock()
+	s.perform(e, closed)
 	s.drain(maxInlineTurns)
+}
+
+// perform runs one event; the caller owns the machine.
+func (s *shard[M]) perform(e event[M], closed bool) {
+	switch {
+	case e.run != nil:
+		e.run()
+	case closed:
+		e.refuse(ErrNotCoordinator)
+	default:
+		s.turn(func(t *Turn) { e.op(s.machine, t) })
+		s.rearm()
+	}
 }
 
 // drain runs waiting turns until none is left. The caller has set running.
@@ -135,15 +151,7 @@ func (s *shard[M]) drain(budget int) {
 		s.queue = s.queue[1:]
 		closed := s.state == stateClosed
 		s.mu.Unlock()
-		switch {
-		case e.run != nil:
-			e.run()
-		case closed:
-			e.refuse(ErrNotCoordinator)
-		default:
-			s.turn(func(t *Turn) { e.op(s.machine, t) })
-			s.rearm()
-		}
+		s.perform(e, closed)
 	}
 }
 
