@@ -507,8 +507,10 @@ func TestLimitsOfConnections(t *testing.T) {
 	b.Close()
 	c.Close()
 	eventually(t, "all are gone", func() bool { return s.Connections() == 0 })
-	s.SetLimits(Limits{MaxConnectionsPerIPOverrides: map[string]int{"127.0.0.1": 0}})
-	wantClosed(t, dial(t, s))
+	for _, nobody := range []map[string]int{{"127.0.0.1": 0}, {"10.0.0.1": 5}} {
+		s.SetLimits(Limits{MaxConnectionsPerIPOverrides: nobody})
+		wantClosed(t, dial(t, s))
+	}
 }
 
 func TestTooManyConnectionsWaitForTheirTurn(t *testing.T) {
