@@ -654,3 +654,66 @@ func TestListenSaysWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+func TestListenersAreServedWhenTold(t *testing.T) {
+	cfg := Config{}
+	for _, name := range []string{"CONTROLLER", "PLAINTEXT"} {
+		cfg.Listeners = append(cfg.Listeners, ListenerConfig{Name: name, Address: "127.0.0.1:0", Table: brokerTable(t), Handler: handlerFunc(func(r *Request) {
+			if r.Conn.Listener() != name {
+				t.Errorf("%s answers for %s", name, r.Conn.Listener())
+			}
+			ok(r)
+		})})
+	}
+	s, err := New(cfg)
+	if err == nil {
+		err = s.Listen()
+	}
+	if err == nil {
+		err = s.Serve("CONTROLLER")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer shutdown(t, s, 0)
+	early := dialListener(t, s, "PLAINTEXT") // bound, and not served yet: the system lets it in, and it waits
+	send(t, early, heartbeat(1))
+	controller := dialListener(t, s, "CONTROLLER")
+	send(t, controller, heartbeat(2))
+	wantAnswers(t, controller, 2)
+	if err := s.Serve(); err != nil {
+		t.Fatal(err)
+	}
+	wantAnswers(t, early, 1)
+	if s.Addr("NONE") != nil {
+		t.Error("an address of a listener that is not there")
+	}
+}
+
+// TestAnAnswerOfManyPieces is a fetch of a thousand partitions, each with a few records or many.
+func TestAnAnswerOfManyPieces(t *testing.T) {
+	onBothSockets(t, func(t *testing.T, change func(*Config)) {
+		file, content := fileOf(t, 1<<20)
+		var parts []Part
+		var want []byte
+		rng := rand.New(rand.NewPCG(5, 5))
+		for i := range 1000 {
+			head := bytes.Repeat([]byte{byte(i)}, 20+rng.IntN(40))
+			n := 1 + rng.IntN(2000)
+			if i%100 == 0 {
+				n = 30_000 + rng.IntN(100_000)
+			}
+			pos := rng.IntN(len(content) - n)
+			parts = append(parts, Part{Bytes: head}, Part{File: file, Pos: int64(pos), Len: int64(n)})
+			want = append(append(want, head...), content[pos:pos+n]...)
+		}
+		s := start(t, func(r *Request) { r.ReplyParts(parts, nil) }, change)
+		nc := dial(t, s)
+		send(t, nc, heartbeat(1), heartbeat(2))
+		for id := range int32(2) {
+			if got, body := readFrame(t, nc); got != id+1 || !bytes.Equal(body[1:], want) {
+				t.Fatalf("answer %d: %d bytes, want %d", got, len(body)-1, len(want))
+			}
+		}
+	})
+}
