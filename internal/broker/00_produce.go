@@ -191,28 +191,26 @@ func (p *producing) partition(out *kmsg.ProduceResponseTopicPartition, a *replic
 			out.ErrorRecords = append(out.ErrorRecords, er)
 		}
 	}
-	if out.ErrorCode == kerr.NotLeaderForPartition.Code && p.r.Version >= 10 {
-		if leader, epoch, ok := p.b.leaderHint(p.r, a.TP, &p.resp.Brokers); ok {
-			out.CurrentLeader.LeaderID, out.CurrentLeader.LeaderEpoch = leader, epoch
-		}
+	if out.ErrorCode == kerr.NotLeaderForPartition.Code {
+		p.hint(out, a.TP)
 	}
 }
 
-// leaderHint names the leader of tp as this broker knows it and adds its address to brokers once (KIP-951).
-func (b *Broker) leaderHint(r *server.Request, tp storage.TopicPartition, brokers *[]kmsg.ProduceResponseBroker) (int32, int32, bool) {
-	p := partitionOf(b.Image(), tp)
-	if p == nil || p.Leader < 0 {
-		return -1, -1, false
+// hint names the present leader and, once, its address (KIP-951); the version decides what of it is written.
+func (p *producing) hint(out *kmsg.ProduceResponseTopicPartition, tp storage.TopicPartition) {
+	leader := p.b.leaderHint(p.r, tp)
+	if leader == nil {
+		return
 	}
-	for _, known := range *brokers {
-		if known.NodeID == p.Leader {
-			return p.Leader, p.LeaderEpoch, true
+	out.CurrentLeader.LeaderID, out.CurrentLeader.LeaderEpoch = leader.id, leader.epoch
+	for _, known := range p.resp.Brokers {
+		if known.NodeID == leader.id {
+			return
 		}
 	}
-	if e, ok := b.endpoint(p.Leader, r.Conn.Listener()); ok {
-		node := kmsg.NewProduceResponseBroker()
-		node.NodeID, node.Host, node.Port, node.Rack = p.Leader, e.host, e.port, e.rack
-		*brokers = append(*brokers, node)
+	if leader.reachable {
+		n := kmsg.NewProduceResponseBroker()
+		n.NodeID, n.Host, n.Port, n.Rack = leader.id, leader.at.host, leader.at.port, leader.at.rack
+		p.resp.Brokers = append(p.resp.Brokers, n)
 	}
-	return p.Leader, p.LeaderEpoch, true
 }

@@ -102,20 +102,23 @@ func (f *fetching) answer() {
 			p.Slice = nil
 		}
 	}
-	e := fetchEncoder{version: f.r.Version}
-	e.head(0, f.ctx.sessionID())
-	e.topics(f, include)
-	f.r.ReplyParts(e.finish(), e.release)
+	a := fetchAnswer{f: f, resp: f.req.ResponseKind().(*kmsg.FetchResponse)}
+	a.resp.SessionID = f.ctx.sessionID()
+	for i := range f.parts {
+		if include[i] {
+			a.add(i)
+		}
+	}
+	f.r.ReplyParts(a.parts(), a.release)
 }
 
 // replyFetchError answers a request whose session is not as it thinks.
 func (b *Broker) replyFetchError(r *server.Request, req *kmsg.FetchRequest, err *kerr.Error) {
-	if req.Version < 7 {
+	if req.Version < 7 { // there is no place for an error of the whole request
 		r.CloseConn(err)
 		return
 	}
-	e := fetchEncoder{version: r.Version}
-	e.head(err.Code, 0)
-	e.noTopics()
-	r.ReplyParts(e.finish(), e.release)
+	resp := req.ResponseKind().(*kmsg.FetchResponse)
+	resp.ErrorCode = err.Code
+	r.Reply(resp)
 }

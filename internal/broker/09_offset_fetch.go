@@ -48,7 +48,7 @@ func (b *Broker) offsetFetchOne(r *server.Request, req *kmsg.OffsetFetchRequest)
 	}
 	b.groups.OffsetFetch(groupContext(r), r.Version, &asked, func(resp *kmsg.OffsetFetchResponse) {
 		if req.Topics == nil {
-			resp.Topics = security.Filter(b.authorizer, who(r), security.OperationDescribe, security.ResourceTopic, resp.Topics,
+			resp.Topics = security.Filter(b.authorizer, r.SecurityContext(), security.OperationDescribe, security.ResourceTopic, resp.Topics,
 				func(t kmsg.OffsetFetchResponseTopic) string { return t.Topic })
 		}
 		resp.Topics = append(resp.Topics, refused...)
@@ -89,7 +89,7 @@ func (b *Broker) offsetFetchMany(r *server.Request, req *kmsg.OffsetFetchRequest
 		for i := range resp.Groups {
 			g := &resp.Groups[i]
 			if all[g.Group] {
-				g.Topics = security.Filter(b.authorizer, who(r), security.OperationDescribe, security.ResourceTopic, g.Topics,
+				g.Topics = security.Filter(b.authorizer, r.SecurityContext(), security.OperationDescribe, security.ResourceTopic, g.Topics,
 					func(t kmsg.OffsetFetchResponseGroupTopic) string { return b.nameOf(r, t.Topic, t.TopicID) })
 			}
 			g.Topics = append(g.Topics, refusedTopics[g.Group]...)

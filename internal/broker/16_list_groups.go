@@ -13,7 +13,7 @@ func (b *Broker) listGroups(r *server.Request) {
 	everything := b.open || b.allowedQuietly(r, security.OperationDescribe, security.ResourceCluster, security.ClusterName)
 	b.groups.ListGroups(groupContext(r), r.Version, req, func(resp *kmsg.ListGroupsResponse) {
 		if !everything {
-			resp.Groups = security.Filter(b.authorizer, who(r), security.OperationDescribe, security.ResourceGroup, resp.Groups,
+			resp.Groups = security.Filter(b.authorizer, r.SecurityContext(), security.OperationDescribe, security.ResourceGroup, resp.Groups,
 				func(g kmsg.ListGroupsResponseGroup) string { return g.Group })
 		}
 		r.Reply(resp)

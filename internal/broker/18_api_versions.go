@@ -1,45 +1,25 @@
 package broker
 
 import (
-	"regexp"
-
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/server"
-	"github.com/moldau-stream/moldau/internal/wire"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// clientSoftware is what a client may call itself and its version (KIP-511).
-var clientSoftware = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$`)
-
-// advertised is the list of API keys as ApiVersions gives it.
-type advertised []kmsg.ApiVersionsResponseApiKey
-
-func advertise(t *wire.Table) advertised {
-	var out advertised
-	for _, r := range t.Ranges() {
-		k := kmsg.NewApiVersionsResponseApiKey()
-		k.ApiKey, k.MinVersion, k.MaxVersion = r.Key, r.AdvertisedMin, r.Max
-		out = append(out, k)
-	}
-	return out
-}
-
 // apiVersions tells what is served and which features are finalized. v0-4; a
 // request at a version that we do not know is answered as version 0 with
-// UNSUPPORTED_VERSION and the whole table, so that the client can go down.
+// UNSUPPORTED_VERSION and the versions of ApiVersions itself, so that the client can go down.
 func (b *Broker) apiVersions(r *server.Request) {
 	req := r.Body.(*kmsg.ApiVersionsRequest)
 	resp := req.ResponseKind().(*kmsg.ApiVersionsResponse)
-	resp.ApiKeys = b.table
 	switch {
 	case r.UnsupportedVersion:
-		resp.ErrorCode = kerr.UnsupportedVersion.Code
-	case r.Version >= 3 && !(clientSoftware.MatchString(req.ClientSoftwareName) && clientSoftware.MatchString(req.ClientSoftwareVersion)):
+		resp.ErrorCode, resp.ApiKeys = kerr.UnsupportedVersion.Code, r.Conn.Table().ApiVersionsOnly()
+	case r.Version >= 3 && !(server.ValidSoftware(req.ClientSoftwareName) && server.ValidSoftware(req.ClientSoftwareVersion)):
 		resp.ErrorCode = kerr.InvalidRequest.Code
-		resp.ApiKeys = nil
 	default:
+		resp.ApiKeys = r.Conn.Table().ApiKeys()
 		b.features(resp)
 	}
 	r.Reply(resp)

@@ -50,7 +50,7 @@ func (b *Broker) refuseProducer(r *server.Request, req *kmsg.InitProducerIDReque
 		return kerr.UnsupportedVersion
 	}
 	if b.open || b.allowedQuietly(r, security.OperationIdempotentWrite, security.ResourceCluster, security.ClusterName) ||
-		b.authorizer.AuthorizeByResourceType(who(r), security.OperationWrite, security.ResourceTopic) {
+		b.authorizer.AuthorizeByResourceType(r.SecurityContext(), security.OperationWrite, security.ResourceTopic) {
 		return nil
 	}
 	return kerr.ClusterAuthorizationFailed

@@ -50,7 +50,7 @@ func (b *Broker) describeResource(r *server.Request, want *kmsg.DescribeConfigsR
 	if !ok {
 		return nil, fmt.Errorf("%w: Unsupported resource type: %d", kerr.InvalidRequest, want.ResourceType)
 	}
-	if !b.open && !security.Allowed(b.authorizer, who(r), action) {
+	if !b.open && !security.Allowed(b.authorizer, r.SecurityContext(), action) {
 		if want.ResourceType == kmsg.ConfigResourceTypeTopic {
 			return nil, kerr.TopicAuthorizationFailed
 		}

@@ -49,7 +49,7 @@ func (b *Broker) refuseAlter(r *server.Request, t kmsg.ConfigResourceType, name 
 	if t == kmsg.ConfigResourceTypeBrokerLogger {
 		return kerr.InvalidRequest, "the levels of single loggers are not served; set moldau.log.level"
 	}
-	if b.open || security.Allowed(b.authorizer, who(r), action) {
+	if b.open || security.Allowed(b.authorizer, r.SecurityContext(), action) {
 		return nil, ""
 	}
 	switch t {

@@ -27,6 +27,7 @@ var apis = []api{
 	{14, 0, 5, (*Broker).syncGroup},
 	{15, 0, 6, (*Broker).describeGroups},
 	{16, 0, 5, (*Broker).listGroups},
+	{17, 0, 1, nil}, // SaslHandshake: the connection's authenticator answers
 	{18, 0, 4, (*Broker).apiVersions},
 	{19, 2, 7, (*Broker).createTopics},
 	{20, 1, 6, (*Broker).deleteTopics},
@@ -36,6 +37,7 @@ var apis = []api{
 	{32, 1, 4, (*Broker).describeConfigs},
 	{33, 0, 2, (*Broker).alterConfigs},
 	{35, 1, 5, (*Broker).describeLogDirs},
+	{36, 0, 2, nil}, // SaslAuthenticate: likewise
 	{37, 0, 3, (*Broker).createPartitions},
 	{42, 0, 2, (*Broker).deleteGroups},
 	{44, 0, 1, (*Broker).incrementalAlterConfigs},

@@ -5,22 +5,14 @@ import (
 	"github.com/moldau-stream/moldau/internal/server"
 )
 
-// who is the authorizer's view of a request.
-func who(r *server.Request) security.RequestContext {
-	return security.RequestContext{
-		Principal: r.Conn.Principal(), Host: r.Conn.RemoteHost(), Listener: r.Conn.Listener(),
-		ClientID: r.ClientID, RequestKey: r.Key,
-	}
-}
-
 // allowed asks whether the request may do op to the named resource.
 func (b *Broker) allowed(r *server.Request, op security.Operation, t security.ResourceType, name string) bool {
-	return b.open || security.Allowed(b.authorizer, who(r), security.On(op, t, name))
+	return b.open || security.Allowed(b.authorizer, r.SecurityContext(), security.On(op, t, name))
 }
 
 // allowedQuietly is allowed for things that the client did not ask for by name.
 func (b *Broker) allowedQuietly(r *server.Request, op security.Operation, t security.ResourceType, name string) bool {
-	return b.open || security.Allowed(b.authorizer, who(r), security.On(op, t, name).Quiet())
+	return b.open || security.Allowed(b.authorizer, r.SecurityContext(), security.On(op, t, name).Quiet())
 }
 
 func (b *Broker) allowedTopic(r *server.Request, op security.Operation, topic string) bool {
@@ -37,5 +29,5 @@ func (b *Broker) allowedCluster(r *server.Request, op security.Operation) bool {
 
 // operations is the bit set of what the request may do to a resource.
 func (b *Broker) operations(r *server.Request, t security.ResourceType, name string) int32 {
-	return security.AuthorizedOperations(b.authorizer, who(r), t, name)
+	return security.AuthorizedOperations(b.authorizer, r.SecurityContext(), t, name)
 }

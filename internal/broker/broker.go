@@ -54,7 +54,6 @@ type Broker struct {
 	metrics    *Metrics
 
 	handlers map[int16]func(*Broker, *server.Request)
-	table    advertised
 	image    atomic.Pointer[meta.Image]
 	settings atomic.Pointer[config.Config] // static settings under the dynamic ones of the image
 	epoch    atomic.Int64                  // broker epoch of this registration
@@ -67,7 +66,7 @@ func New(c Config) *Broker {
 	b := &Broker{
 		nodeID: c.NodeID, clusterID: c.ClusterID, clock: c.Clock, logger: c.Logger,
 		logs: c.Logs, replicas: c.Replicas, groups: c.Groups, controller: c.Controller, authorizer: c.Authorizer,
-		metrics: c.Metrics, handlers: handlers(), table: advertise(Table()),
+		metrics: c.Metrics, handlers: handlers(),
 	}
 	_, b.open = c.Authorizer.(security.AllowAll)
 	b.sessions = newFetchSessions(c.Clock, c.Settings.Int(config.MaxIncrementalFetchSessionCacheSlots))

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"github.com/moldau-stream/moldau/internal/meta"
+	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/moldau-stream/moldau/internal/storage"
 )
 
@@ -51,4 +52,22 @@ func offlineReplicas(img *meta.Image, p *meta.Partition) []int32 {
 		}
 	}
 	return offline
+}
+
+// hintedLeader is the leader that a client should have asked.
+type hintedLeader struct {
+	id, epoch int32
+	at        endpoint
+	reachable bool // at is known for the client's listener
+}
+
+// leaderHint is the leader of tp as this broker knows it; nil when there is none.
+func (b *Broker) leaderHint(r *server.Request, tp storage.TopicPartition) *hintedLeader {
+	p := partitionOf(b.Image(), tp)
+	if p == nil || p.Leader < 0 {
+		return nil
+	}
+	h := &hintedLeader{id: p.Leader, epoch: p.LeaderEpoch}
+	h.at, h.reachable = b.endpoint(p.Leader, r.Conn.Listener())
+	return h
 }

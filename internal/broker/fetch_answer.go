@@ -1,0 +1,102 @@
+package broker
+
+import (
+	"github.com/moldau-stream/moldau/internal/replica"
+	"github.com/moldau-stream/moldau/internal/server"
+	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/moldau-stream/moldau/internal/wire"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// fetchAnswer builds a Fetch response around ranges of log files: the records go
+// from the page cache to the socket and never pass through this process.
+type fetchAnswer struct {
+	f      *fetching
+	resp   *kmsg.FetchResponse
+	slices [][]*storage.Slice // by topic and partition of resp; nil where there are no records
+}
+
+// add appends the answer of part i, under its topic's head if that was the last one.
+func (a *fetchAnswer) add(i int) {
+	k, p := a.f.ctx.keys[i], &a.f.parts[i]
+	last := len(a.resp.Topics) - 1
+	if last < 0 || a.resp.Topics[last].Topic != k.topic || a.resp.Topics[last].TopicID != k.id {
+		t := kmsg.NewFetchResponseTopic()
+		t.Topic, t.TopicID = k.topic, k.id
+		a.resp.Topics, a.slices = append(a.resp.Topics, t), append(a.slices, nil)
+		last++
+	}
+	a.resp.Topics[last].Partitions = append(a.resp.Topics[last].Partitions, a.partition(p))
+	a.slices[last] = append(a.slices[last], p.Slice)
+}
+
+func (a *fetchAnswer) partition(p *replica.FetchPart) kmsg.FetchResponseTopicPartition {
+	out := kmsg.NewFetchResponseTopicPartition()
+	out.Partition, out.ErrorCode = p.TP.Partition, code(p.Err)
+	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = p.HighWatermark, p.LastStableOffset, p.LogStartOffset
+	out.PreferredReadReplica, out.RecordBatches = -1, []byte{}
+	if a.f.req.IsolationLevel == 1 {
+		out.AbortedTransactions = make([]kmsg.FetchResponseTopicPartitionAbortedTransaction, 0, len(p.Aborted))
+		for _, t := range p.Aborted {
+			o := kmsg.NewFetchResponseTopicPartitionAbortedTransaction()
+			o.ProducerID, o.FirstOffset = t.ProducerID, t.FirstOffset
+			out.AbortedTransactions = append(out.AbortedTransactions, o)
+		}
+	}
+	if p.Diverging != nil {
+		out.DivergingEpoch.Epoch, out.DivergingEpoch.EndOffset = p.Diverging.Epoch, p.Diverging.EndOffset
+	}
+	if out.ErrorCode == kerr.NotLeaderForPartition.Code || out.ErrorCode == kerr.FencedLeaderEpoch.Code {
+		a.hint(&out, p)
+	}
+	return out
+}
+
+// hint names the present leader and, once, its address (KIP-951); the version decides what of it is written.
+func (a *fetchAnswer) hint(out *kmsg.FetchResponseTopicPartition, p *replica.FetchPart) {
+	leader := a.f.b.leaderHint(a.f.r, p.TP)
+	if leader == nil {
+		return
+	}
+	out.CurrentLeader.LeaderID, out.CurrentLeader.LeaderEpoch = leader.id, leader.epoch
+	for _, known := range a.resp.Brokers {
+		if known.NodeID == leader.id {
+			return
+		}
+	}
+	if leader.reachable {
+		n := kmsg.NewFetchResponseBroker()
+		n.NodeID, n.Host, n.Port, n.Rack = leader.id, leader.at.host, leader.at.port, leader.at.rack
+		a.resp.Brokers = append(a.resp.Brokers, n)
+	}
+}
+
+// parts is the framed body: bytes, and between them the ranges of files.
+func (a *fetchAnswer) parts() []server.Part {
+	frame, gaps := wire.AppendFetchResponse(nil, a.resp, func(topic, partition int) int {
+		if s := a.slices[topic][partition]; s != nil {
+			return int(s.Len)
+		}
+		return 0
+	})
+	parts := make([]server.Part, 0, 2*len(gaps)+1)
+	from := 0
+	for _, g := range gaps {
+		s := a.slices[g.Topic][g.Partition]
+		parts = append(parts, server.Part{Bytes: frame[from:g.At]}, server.Part{File: s.File, Pos: s.Pos, Len: s.Len})
+		from = g.At
+	}
+	return append(parts, server.Part{Bytes: frame[from:]})
+}
+
+// release lets go of the log files; the server calls it when the response has left or never will.
+func (a *fetchAnswer) release() {
+	for _, topic := range a.slices {
+		for _, s := range topic {
+			if s != nil {
+				s.Release()
+			}
+		}
+	}
+}
