@@ -25,6 +25,7 @@ func main() {
 		Version:          version,
 		Signals:          signals,
 		Server:           server,
+		Storage:          storageWriter(),
 	}))
 }
 

@@ -1,9 +1,7 @@
 package broker
 
 import (
-	"maps"
 	"regexp"
-	"slices"
 
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/server"
@@ -47,26 +45,22 @@ func (b *Broker) apiVersions(r *server.Request) {
 	r.Reply(resp)
 }
 
-// features fills in supported and finalized feature levels. A feature whose
-// lowest level is 0 is hidden from version 3, whose clients cannot read it (KAFKA-17011).
+// features fills in supported and finalized feature levels, no higher than what is
+// served. A feature whose lowest level is 0 is hidden from version 3, whose clients
+// cannot read it (KAFKA-17011).
 func (b *Broker) features(resp *kmsg.ApiVersionsResponse) {
 	img := b.Image()
 	resp.FinalizedFeaturesEpoch = img.Offset()
-	for _, f := range meta.AdvertisedFeatures() {
-		if f.MinSupportedVersion == 0 && resp.Version < 4 {
-			continue
+	for _, f := range meta.Features() {
+		if f.Min > 0 || resp.Version >= 4 {
+			s := kmsg.NewApiVersionsResponseSupportedFeature()
+			s.Name, s.MinVersion, s.MaxVersion = f.Name, f.Min, f.Served
+			resp.SupportedFeatures = append(resp.SupportedFeatures, s)
 		}
-		s := kmsg.NewApiVersionsResponseSupportedFeature()
-		s.Name, s.MinVersion, s.MaxVersion = f.Name, f.MinSupportedVersion, f.MaxSupportedVersion
-		resp.SupportedFeatures = append(resp.SupportedFeatures, s)
-	}
-	levels := img.Features()
-	for _, name := range slices.Sorted(maps.Keys(levels)) {
-		if levels[name] == 0 {
-			continue
+		if level := min(img.FeatureLevel(f.Name), f.Served); level > 0 {
+			o := kmsg.NewApiVersionsResponseFinalizedFeature()
+			o.Name, o.MinVersionLevel, o.MaxVersionLevel = f.Name, level, level
+			resp.FinalizedFeatures = append(resp.FinalizedFeatures, o)
 		}
-		o := kmsg.NewApiVersionsResponseFinalizedFeature()
-		o.Name, o.MinVersionLevel, o.MaxVersionLevel = name, levels[name], levels[name]
-		resp.FinalizedFeatures = append(resp.FinalizedFeatures, o)
 	}
 }

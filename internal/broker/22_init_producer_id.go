@@ -28,7 +28,7 @@ func (b *Broker) initProducerID(r *server.Request) {
 		return
 	}
 	go func() { // a new block waits for the controller
-		id, err := b.ids.nextFrom(func(ctx context.Context) (int64, int32, error) { return b.allocateIDs(ctx) })
+		id, err := b.ids.nextFrom(b.allocateIDs)
 		if err != nil {
 			b.logger.Warn("cannot get producer ids from the controller", "cause", err)
 			resp.ErrorCode = kerr.CoordinatorLoadInProgress.Code // retried by every client
@@ -57,7 +57,9 @@ func (b *Broker) refuseProducer(r *server.Request, req *kmsg.InitProducerIDReque
 }
 
 // allocateIDs asks the controller for a block of producer ids that nobody else gets.
-func (b *Broker) allocateIDs(ctx context.Context) (first int64, n int32, err error) {
+func (b *Broker) allocateIDs() (first int64, n int32, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), b.patience())
+	defer cancel()
 	req := kmsg.NewPtrAllocateProducerIDsRequest()
 	req.BrokerID, req.BrokerEpoch = b.nodeID, b.epoch.Load()
 	resp, err := b.controller.Call(ctx, security.Principal{Type: security.UserType, Name: "broker"}, req)
@@ -90,15 +92,13 @@ func (p *producerIDs) next() (int64, bool) {
 }
 
 // nextFrom is next, with a new block from allocate when the present one is used up.
-func (p *producerIDs) nextFrom(allocate func(context.Context) (int64, int32, error)) (int64, error) {
+func (p *producerIDs) nextFrom(allocate func() (int64, int32, error)) (int64, error) {
 	p.fetching.Lock()
 	defer p.fetching.Unlock()
 	if id, ok := p.next(); ok {
 		return id, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), controllerTimeout)
-	defer cancel()
-	first, n, err := allocate(ctx)
+	first, n, err := allocate()
 	if err != nil {
 		return 0, err
 	}

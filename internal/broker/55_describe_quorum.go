@@ -22,7 +22,7 @@ func (b *Broker) describeQuorum(r *server.Request) {
 		return
 	}
 	go func() { // the controller is asked, and waited for
-		ctx, cancel := context.WithTimeout(context.Background(), controllerTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), b.patience())
 		defer cancel()
 		state, nodes, err := b.controller.DescribeQuorum(ctx)
 		for _, t := range req.Topics {

@@ -4,20 +4,21 @@ import (
 	"context"
 	"time"
 
+	"github.com/moldau-stream/moldau/internal/config"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// controllerTimeout bounds a call to the controller whose request names no time of its own.
-const controllerTimeout = 30 * time.Second
+// patience bounds a call to the controller whose request names no time of its own.
+func (b *Broker) patience() time.Duration { return b.conf().Duration(config.RequestTimeoutMs) }
 
 // forward sends a request to the controller on a goroutine of its own, since it
 // waits for a commit, and gives the answer to then; when there is no answer, failed
 // makes one from the error.
 func (b *Broker) forward(r *server.Request, req kmsg.Request, timeout time.Duration, then func(kmsg.Response), failed func(*kerr.Error, string)) {
 	if timeout <= 0 {
-		timeout = controllerTimeout
+		timeout = b.patience()
 	}
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)

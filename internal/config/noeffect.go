@@ -11,6 +11,8 @@ const (
 	allAtOnce          = "all listeners open when the node is ready to serve"
 	filesGrow          = "segment files grow as they are written"
 	oneVoter           = "the controller quorum has one voter, which waits for nobody"
+	rollsBySize        = "segments of the metadata log roll by size, and snapshots bound them"
+	readsInPieces      = "logs are read in pieces of 1 MiB"
 	noTLS              = "TLS listeners are not served yet"
 	noSASL             = "SASL listeners are not served yet"
 	noACLs             = "ACLs are not served yet"

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,14 +10,9 @@ import (
 	"testing"
 )
 
-var served = flag.Bool("served", false, "fail for each key that is called served and that no other package reads")
-
 // A key that the tables call served must be read by somebody, or the tables lie to the operator. This
 // looks for each key's constant, or for the getter or field that stands for it, in the other packages.
 func TestServedKeysAreRead(t *testing.T) {
-	if !*served {
-		t.Skip("asks the other packages, which are built beside this one: run with -served when they are joined")
-	}
 	source := otherSource(t)
 	constants := constantNames(t)
 	for _, k := range Keys(Broker) {

@@ -291,7 +291,7 @@ var brokerKeys = [...]Key{
 		Doc: "Largest write buffer that the group coordinator keeps for the next write.",
 	},
 	{
-		Name: "group.coordinator.rebalance.protocols", Type: List, Default: "classic,consumer,streams", Check: listOf{"consumer", "classic", "share", "streams"}, Importance: Medium,
+		Name: "group.coordinator.rebalance.protocols", Type: List, Default: "classic,consumer,streams", Check: listOf{"consumer", "classic", "share", "streams"}, Importance: Medium, NoEffect: noConsumerProtocol,
 		Doc: "Group protocols that the broker offers.",
 	},
 	{
@@ -707,7 +707,7 @@ var brokerKeys = [...]Key{
 		Doc: "Largest size of one segment of the metadata log.",
 	},
 	{
-		Name: "metadata.log.segment.ms", Type: Long, Default: "604800000", Importance: High,
+		Name: "metadata.log.segment.ms", Type: Long, Default: "604800000", Importance: High, NoEffect: rollsBySize,
 		Doc: "Time after which a new segment of the metadata log begins.",
 	},
 	{
@@ -807,7 +807,7 @@ var brokerKeys = [...]Key{
 		Doc: "How long an offset commit waits to be written and replicated.",
 	},
 	{
-		Name: "offsets.load.buffer.size", Type: Int, Default: "5242880", Check: atLeast{1}, Importance: High,
+		Name: "offsets.load.buffer.size", Type: Int, Default: "5242880", Check: atLeast{1}, Importance: High, NoEffect: readsInPieces,
 		Doc: "Bytes read at a time when committed offsets are loaded.",
 	},
 	{

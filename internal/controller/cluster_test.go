@@ -362,7 +362,7 @@ func TestFeatures(t *testing.T) {
 	}
 	const all = "INVALID_UPDATE_VERSION: The update failed for all features since the following feature had an error: "
 	for _, step := range []struct{ got, want string }{
-		{update(meta.FeatureShare, 99, 1), all + "Invalid update version 99 for feature share.version. Local controller 1 only supports versions 0-0"},
+		{update(meta.FeatureShare, 99, 1), all + "Invalid update version 99 for feature share.version. Local controller 1 only supports versions 0-1"},
 		{update("no.such.feature", 1, 1), all + "Invalid update version 1 for feature no.such.feature. Local controller 1 does not support this feature."},
 		{update(meta.FeatureMetadataVersion, 25, 2), all + "Unsupported metadata.version downgrade from 30 to 25. Refusing to perform the requested downgrade because it might delete metadata information."},
 		{update(meta.FeatureMetadataVersion, 30, 1), "ok"},

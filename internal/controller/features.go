@@ -87,8 +87,8 @@ func (b *batch) checkFeature(name string, level int16, way int8) *Error {
 		return bad("A feature version cannot be less than 0.")
 	case !known:
 		return bad("Local controller %d does not support this feature.", b.cfg.NodeID)
-	case level != 0 && (level < f.Min || level > f.Served) || level == 0 && f.Min > 0:
-		return bad("Local controller %d only supports versions %d-%d", b.cfg.NodeID, f.Min, f.Served)
+	case level != 0 && (level < f.Min || level > f.Max) || level == 0 && f.Min > 0:
+		return bad("Local controller %d only supports versions %d-%d", b.cfg.NodeID, f.Min, f.Max)
 	}
 	if err := b.checkNodes(name, level, bad); err != nil {
 		return err

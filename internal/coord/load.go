@@ -2,6 +2,7 @@ package coord
 
 import (
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -51,7 +52,11 @@ func (s *shard[M]) tryLoad() error {
 	if err != nil {
 		return err
 	}
-	s.rt.cfg.Log.Info("coordinator loaded", "shard", s.rt.describe(s.partition), "epoch", s.epoch,
+	level := slog.LevelInfo
+	if records == 0 {
+		level = slog.LevelDebug // a new topic has dozens of empty partitions
+	}
+	s.rt.cfg.Log.Log(s.rt.ctx, level, "coordinator loaded", "shard", s.rt.describe(s.partition), "epoch", s.epoch,
 		"records", records, "ms", s.rt.cfg.Clock.Now().Sub(start).Milliseconds())
 	s.activate(m, extent)
 	return nil

@@ -190,7 +190,7 @@ func (r *Runtime[M]) Idle() bool {
 }
 
 // Close gives up every shard, answers all that is parked with ErrNotCoordinator and
-// waits for loads and turns to end.
+// waits for loads and turns to end. It must not be called from within a turn.
 func (r *Runtime[M]) Close() {
 	r.mu.Lock()
 	if r.closed {
@@ -204,6 +204,9 @@ func (r *Runtime[M]) Close() {
 	r.cancel()
 	for _, s := range shards {
 		s.close(ErrNotCoordinator)
+	}
+	for _, s := range shards {
+		<-s.gone
 	}
 	r.wg.Wait()
 }

@@ -3,6 +3,7 @@ package coord
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -477,4 +478,41 @@ func TestGather(t *testing.T) {
 	if n != 11 {
 		t.Fatal("not done")
 	}
+}
+
+// A goroutine that brings one request to a shard must not be kept by the requests of all others.
+func TestABusyShardLetsItsCallerGo(t *testing.T) {
+	w := newWorld(t)
+	w.lead(0, 1)
+	const more = 10 * maxInlineTurns
+	var last outcome
+	w.rt.Do(0, func(m *register, t *Turn) {
+		for i := 0; i < more; i++ {
+			w.rt.Do(0, func(m *register, t *Turn) {
+				t.Append(Record{Key: fmt.Appendf(nil, "%d", i), Value: []byte("x")})
+				if i == more-1 {
+					t.Reply(last.reply("ok"))
+				}
+			}, nil)
+		}
+	}, nil)
+	w.await("the last turn", func() bool { return last.String() == "ok" })
+	for i, b := range w.log.Batches(0) {
+		if got := string(b.Records[0].Key); got != fmt.Sprint(i) {
+			t.Fatalf("turn %s ran in the place of %d", got, i)
+		}
+	}
+}
+
+func TestIdleShardsCostNoGoroutines(t *testing.T) {
+	w := newWorld(t)
+	for p := int32(0); p < 2000; p++ {
+		w.rt.Elect(p, 1)
+	}
+	w.await("all", w.active)
+	before := runtime.NumGoroutine()
+	if before > 50 {
+		t.Fatalf("%d goroutines for 2000 idle shards", before)
+	}
+	w.want(w.put(1999, "a", "1"), "ok")
 }

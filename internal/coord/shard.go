@@ -37,6 +37,7 @@ type shard[M Machine] struct {
 	epoch     int32
 	ctx       context.Context // ends when the shard is closed; stops its load
 	cancel    context.CancelFunc
+	gone      chan struct{} // closed when no turn will run any more
 
 	mu        sync.Mutex // guards what follows, down to the blank line
 	state     shardState
@@ -58,7 +59,7 @@ type shard[M Machine] struct {
 }
 
 func newShard[M Machine](r *Runtime[M], p, epoch int32) *shard[M] {
-	s := &shard[M]{rt: r, partition: p, epoch: epoch}
+	s := &shard[M]{rt: r, partition: p, epoch: epoch, gone: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(r.ctx)
 	return s
 }
@@ -98,16 +99,32 @@ func (s *shard[M]) refusalLocked() error {
 	return nil
 }
 
-// enqueueLocked adds e and unlocks. If nobody is draining, the caller does.
+// enqueueLocked adds e and unlocks. If nobody is draining, the queue is empty: the caller runs e
+// itself, and then what has come meanwhile.
 func (s *shard[M]) enqueueLocked(e event[M]) {
-	s.queue = append(s.queue, e)
 	if s.running {
+		s.queue = append(s.queue, e)
 		s.mu.Unlock()
 		return
 	}
 	s.running = true
+	closed := s.state == stateClosed
 	s.mu.Unlock()
+	s.perform(e, closed)
 	s.drain(maxInlineTurns)
+}
+
+// perform runs one event; the caller owns the machine.
+func (s *shard[M]) perform(e event[M], closed bool) {
+	switch {
+	case e.run != nil:
+		e.run()
+	case closed:
+		e.refuse(ErrNotCoordinator)
+	default:
+		s.turn(func(t *Turn) { e.op(s.machine, t) })
+		s.rearm()
+	}
 }
 
 // drain runs waiting turns until none is left. The caller has set running.
@@ -134,15 +151,7 @@ func (s *shard[M]) drain(budget int) {
 		s.queue = s.queue[1:]
 		closed := s.state == stateClosed
 		s.mu.Unlock()
-		switch {
-		case e.run != nil:
-			e.run()
-		case closed:
-			e.refuse(ErrNotCoordinator)
-		default:
-			s.turn(func(t *Turn) { e.op(s.machine, t) })
-			s.rearm()
-		}
+		s.perform(e, closed)
 	}
 }
 
@@ -364,6 +373,7 @@ func (s *shard[M]) close(cause error) {
 		s.enqueueLocked(event[M]{run: s.unload})
 	} else {
 		s.mu.Unlock()
+		close(s.gone)
 	}
 	for _, r := range parked {
 		r.Fail(cause)
@@ -381,4 +391,5 @@ func (s *shard[M]) unload() {
 	for _, r := range t.replies {
 		r.Send()
 	}
+	close(s.gone)
 }

@@ -512,7 +512,7 @@ type atVersion struct {
 	version int16
 }
 
-func (a *atVersion) MaxVersion() int16   { return a.version }
+func (a *atVersion) MaxVersion() int16  { return a.version }
 func (a *atVersion) SetVersion(v int16) { a.Request.SetVersion(v) }
 
 // againstUs sends to a Service.

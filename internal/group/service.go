@@ -49,8 +49,11 @@ type Service struct {
 	rt     *coord.Runtime[*Shard]
 }
 
-// New returns a coordinator that leads nothing yet.
+// New returns a coordinator that leads nothing yet. All of o but Log must be set.
 func New(o Options) *Service {
+	if o.Config.RetentionCheckIntervalMs <= 0 {
+		o.Config.RetentionCheckIntervalMs = DefaultConfig().RetentionCheckIntervalMs // 0 would be a loop without end
+	}
 	s := &Service{o: o, counts: &Counters{}}
 	s.rt = coord.New(coord.Config[*Shard]{
 		Name:            Topic,

@@ -35,9 +35,9 @@ type Feature struct {
 	Name string
 	Min  int16 // the lowest level that Kafka 4.3 accepts
 	Max  int16 // the highest level that Kafka 4.3 knows
-	// Served is the highest level that this build serves. It is what a broker advertises as its maximum and
-	// what a new cluster finalizes, because clients choose their protocol by it: a level that is finalized and
-	// not served makes them speak what nobody answers.
+	// Served is the highest level that this build serves to clients. ApiVersions shows no more, finalized or
+	// not, because clients choose their protocol by it: a level that is shown and not served makes them speak
+	// what nobody answers. In the metadata every level of Kafka's is understood and kept.
 	Served int16
 }
 
@@ -64,22 +64,23 @@ func FeatureNamed(name string) (Feature, bool) {
 	return Feature{}, false
 }
 
-// AdvertisedFeatures is what a node of this build says that it supports.
+// AdvertisedFeatures is what a node of this build says to the controller that it supports: every level whose
+// records it understands.
 func AdvertisedFeatures() []FeatureRange {
 	var out []FeatureRange
 	for _, f := range Features() {
-		out = append(out, FeatureRange{Name: f.Name, MinSupportedVersion: f.Min, MaxSupportedVersion: f.Served})
+		out = append(out, FeatureRange{Name: f.Name, MinSupportedVersion: f.Min, MaxSupportedVersion: f.Max})
 	}
 	return out
 }
 
 // BootstrapRecords is the metadata of a new cluster as kafka-storage format writes it: metadata.version first,
-// then every feature that is served, by name. kraft.version is not a metadata record: it stands in control records.
+// then every other feature at its highest level, by name. kraft.version is not a metadata record: it stands in control records.
 func BootstrapRecords() []Record {
 	out := []Record{&FeatureLevelRecord{Name: FeatureMetadataVersion, FeatureLevel: LatestMetadataVersion}}
 	for _, f := range Features() {
-		if f.Name != FeatureMetadataVersion && f.Name != FeatureKRaftVersion && f.Served > 0 {
-			out = append(out, &FeatureLevelRecord{Name: f.Name, FeatureLevel: f.Served})
+		if f.Name != FeatureMetadataVersion && f.Name != FeatureKRaftVersion {
+			out = append(out, &FeatureLevelRecord{Name: f.Name, FeatureLevel: f.Max})
 		}
 	}
 	return out

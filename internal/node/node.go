@@ -84,6 +84,9 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 			n = nil
 		}
 	}()
+	if err := checkServed(o.Settings); err != nil {
+		return n, err
+	}
 	labels, err := o.Settings.StaticLabels()
 	if err != nil {
 		return n, err

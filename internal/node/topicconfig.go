@@ -14,7 +14,9 @@ func (n *Node) topicConfig(img *meta.Image, topic string) replica.TopicConfig {
 	for _, err := range errs {
 		n.o.Logger.Warn("a setting of a topic cannot be used; its default holds", "topic", topic, "cause", err)
 	}
-	return replica.TopicConfig{Log: logConfig(t), MinISR: int(t.MinInsyncReplicas)}
+	c := replica.TopicConfig{Log: logConfig(t), MinISR: int(t.MinInsyncReplicas)}
+	c.Log.StrictRecords = n.o.Settings.Bool(config.MoldauStrictRecords)
+	return c
 }
 
 // settings are the node's settings with the dynamic broker settings of img on top.

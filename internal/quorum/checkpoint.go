@@ -215,6 +215,18 @@ func WriteBootstrap(fsys vfs.FS, dir string, nowMs int64, records []meta.Record)
 	return nil
 }
 
+// WriteVoters writes the first snapshot of a metadata log in the log directory dir, before there is a log: it
+// names the voters of a dynamic quorum (KIP-853), as kafka-storage format does.
+func WriteVoters(fsys vfs.FS, dir string, nowMs int64, kraftVersion int16, voters []record.Voter) error {
+	logDir := path.Join(dir, logDirName)
+	if err := fsys.MkdirAll(logDir, 0o755); err != nil {
+		return fmt.Errorf("cannot make the metadata log directory: %w", err)
+	}
+	none := func(func(meta.Record) bool) {}
+	data := encodeCheckpoint(none, meta.LatestMetadataVersion, 0, kraftState{kraftVersion, voters}, nowMs, 0)
+	return writeSnapshotFile(fsys, logDir, SnapshotID{}, data)
+}
+
 // ReadBootstrap reads bootstrap.checkpoint; without the file it returns no records and no error.
 func ReadBootstrap(fsys vfs.FS, dir string) ([]meta.Record, error) {
 	name := path.Join(dir, bootstrapName)

@@ -89,11 +89,12 @@ func (s *Server) remember(c *Conn) (displaced *Conn, err error) {
 	return displaced, nil
 }
 
+// perIP is how many connections an address may have.
 func (l *Limits) perIP(host string) (limit int, bounded bool) {
 	if n, ok := l.MaxConnectionsPerIPOverrides[host]; ok {
 		return n, true
 	}
-	return l.MaxConnectionsPerIP, l.MaxConnectionsPerIP > 0
+	return l.MaxConnectionsPerIP, l.MaxConnectionsPerIP > 0 || len(l.MaxConnectionsPerIPOverrides) > 0
 }
 
 // quietestLocked is the connection of another listener that has asked nothing for the longest time, or nil.

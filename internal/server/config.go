@@ -26,9 +26,13 @@ type ListenerConfig struct {
 
 // Limits may change while the server runs.
 type Limits struct {
-	MaxConnections               int            // max.connections; 0 is none
-	MaxConnectionsPerIP          int            // max.connections.per.ip; 0 is none
-	MaxConnectionsPerIPOverrides map[string]int // max.connections.per.ip.overrides, by address; here 0 means none may connect
+	// MaxConnections is max.connections; 0 is no bound.
+	MaxConnections int
+	// MaxConnectionsPerIP is max.connections.per.ip. As Kafka allows 0 only beside overrides, where it
+	// shuts out every other address, 0 without overrides is no bound.
+	MaxConnectionsPerIP int
+	// MaxConnectionsPerIPOverrides is max.connections.per.ip.overrides, by IP address.
+	MaxConnectionsPerIPOverrides map[string]int
 }
 
 // Config is what a server is built from. Zero values take Kafka's defaults.

@@ -142,6 +142,19 @@ func eventually(t testing.TB, what string, f func() bool) {
 	t.Fatalf("it never happened: %s", what)
 }
 
+// settle waits until no write is under way: one that a test's clock leaps over would count as stuck.
+func settle(t testing.TB, s *Server) {
+	t.Helper()
+	eventually(t, "all writes are over", func() bool {
+		for _, c := range s.all() {
+			if c.writingFrom.Load() != 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // parked collects requests for the test to answer.
 type parked struct {
 	mu   sync.Mutex

@@ -35,7 +35,7 @@ type Request struct {
 	ReceivedAt time.Time
 	// UnsupportedVersion marks an ApiVersions request at a version that is not served. It
 	// stands here as version 0 with an empty body, and is to be answered with
-	// UNSUPPORTED_VERSION and all versions.
+	// UNSUPPORTED_VERSION and Table.ApiVersionsOnly.
 	UnsupportedVersion bool
 
 	flexible bool

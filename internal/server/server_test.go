@@ -77,7 +77,7 @@ func TestAnswersLeaveInOrder(t *testing.T) {
 				send(t, nc, heartbeat(id))
 			}
 			requests := slices.Clone(p.await(t, n))
-			var released atomic.Int32
+			var released atomic.Int64
 			go func() {
 				for _, i := range order {
 					if i%3 == 0 {
@@ -96,7 +96,7 @@ func TestAnswersLeaveInOrder(t *testing.T) {
 					rt.Fatalf("answer %d has id %d and %d bytes, want %d", i, id, len(body)-1, len(want))
 				}
 			}
-			eventually(t, "every release", func() bool { return released.Load() == int32(n) })
+			eventually(t, "every release", func() bool { return released.Load() == int64(n) })
 			nc.Close()
 		})
 	})
@@ -113,7 +113,7 @@ func seq(n int) []int {
 const fileFrom, fileTo = 1000, 250_001
 
 // answerIn answers in one of the forms; each counts one release.
-func answerIn(form int, r *Request, f testFile, released *atomic.Int32) {
+func answerIn(form int, r *Request, f testFile, released *atomic.Int64) {
 	done := func() { released.Add(1) }
 	switch form {
 	case 0:
@@ -507,8 +507,10 @@ func TestLimitsOfConnections(t *testing.T) {
 	b.Close()
 	c.Close()
 	eventually(t, "all are gone", func() bool { return s.Connections() == 0 })
-	s.SetLimits(Limits{MaxConnectionsPerIPOverrides: map[string]int{"127.0.0.1": 0}})
-	wantClosed(t, dial(t, s))
+	for _, nobody := range []map[string]int{{"127.0.0.1": 0}, {"10.0.0.1": 5}} {
+		s.SetLimits(Limits{MaxConnectionsPerIPOverrides: nobody})
+		wantClosed(t, dial(t, s))
+	}
 }
 
 func TestTooManyConnectionsWaitForTheirTurn(t *testing.T) {

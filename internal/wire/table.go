@@ -3,6 +3,8 @@ package wire
 import (
 	"fmt"
 	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Table says what one listener serves. It is built once and never changes; any
@@ -69,4 +71,31 @@ func (t *Table) Lookup(key, version int16) (*Version, error) {
 		return nil, fmt.Errorf("%w: %s v%d, versions %d to %d are served", ErrUnsupportedVersion, t.names[key], version, versions[0].Version, versions[len(versions)-1].Version)
 	}
 	return &versions[i], nil
+}
+
+// ApiKeys is what the table serves as an ApiVersions response lists it. A request at a
+// version that is not served gets UNSUPPORTED_VERSION and, as Kafka 4.3 has it, the entry of ApiVersions alone:
+// see ApiVersionsOnly.
+func (t *Table) ApiKeys() []kmsg.ApiVersionsResponseApiKey {
+	keys := make([]kmsg.ApiVersionsResponseApiKey, 0, len(t.ranges))
+	for _, r := range t.ranges {
+		keys = append(keys, r.apiKey())
+	}
+	return keys
+}
+
+// ApiVersionsOnly is the entry of ApiVersions, for a client whose version of it is not served.
+func (t *Table) ApiVersionsOnly() []kmsg.ApiVersionsResponseApiKey {
+	for _, r := range t.ranges {
+		if r.Key == int16(kmsg.ApiVersions) {
+			return []kmsg.ApiVersionsResponseApiKey{r.apiKey()}
+		}
+	}
+	return nil
+}
+
+func (r Range) apiKey() kmsg.ApiVersionsResponseApiKey {
+	k := kmsg.NewApiVersionsResponseApiKey()
+	k.ApiKey, k.MinVersion, k.MaxVersion = r.Key, r.AdvertisedMin, r.Max
+	return k
 }

@@ -288,6 +288,13 @@ func TestKafkaRangesHoldThePromisesToOldClients(t *testing.T) {
 	if _, ok := byKey[52]; ok {
 		t.Error("Vote on a broker listener")
 	}
+	keys := everything(t, Broker).ApiKeys()
+	if k := keys[0]; len(keys) != len(byKey) || k.ApiKey != 0 || k.MinVersion != 0 || k.MaxVersion != 13 {
+		t.Errorf("%d advertised, Produce as %+v", len(keys), k)
+	}
+	if only := everything(t, Broker).ApiVersionsOnly(); len(only) != 1 || only[0].ApiKey != 18 || only[0].MaxVersion != 4 {
+		t.Errorf("%+v", only)
+	}
 }
 
 func TestHeadersAreRead(t *testing.T) {
