@@ -107,12 +107,9 @@ func (c *changer) record() *meta.PartitionChangeRecord {
 // eligible keeps the replicas that hold every committed record although they are not in sync: with fewer than
 // min.insync.replicas in sync nothing new is committed, so who was in sync until then still has all there is.
 func (c *changer) eligible(r *meta.PartitionChangeRecord, isr []int32) {
-	elr, lastKnown := c.p.ELR, c.p.LastKnownELR
-	switch {
-	case !c.elr, len(isr) >= min(c.minISR, len(c.p.Replicas)):
-		elr, lastKnown = nil, nil
-	default:
-		elr = nil
+	var elr, lastKnown []int32
+	if c.elr && len(isr) < min(c.minISR, len(c.p.Replicas)) {
+		lastKnown = c.p.LastKnownELR
 		for _, id := range append(slices.Clone(c.p.ELR), c.p.ISR...) {
 			if !slices.Contains(isr, id) && !slices.Contains(c.lost, id) && !slices.Contains(elr, id) && slices.Contains(c.p.Replicas, id) {
 				elr = append(elr, id)

@@ -84,7 +84,7 @@ func (b *batch) checkResource(res meta.ConfigResource, count int) *Error {
 		}
 		id, err := strconv.ParseInt(res.Name, 10, 32)
 		if err != nil || id < 0 {
-			return refuse(kerr.InvalidRequest, "Invalid broker name %s", res.Name)
+			return refuse(kerr.InvalidRequest, "Node id must be an integer, but it is: %s", res.Name)
 		}
 		if b.img.Broker(int32(id)) == nil {
 			return refuse(kerr.BrokerIDNotRegistered, "No broker with id %d found.", id)

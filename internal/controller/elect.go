@@ -17,10 +17,9 @@ const (
 func (b *batch) electLeaders(req *kmsg.ElectLeadersRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.ElectLeadersResponse)
 	if req.ElectionType != electPreferred && req.ElectionType != electUnclean {
-		resp.ErrorCode = kerr.InvalidRequest.Code
-		return resp
+		resp.ErrorCode = kerr.InvalidRequest.Code // the partitions are told as well
 	}
-	if req.Topics == nil {
+	if req.Topics == nil && resp.ErrorCode == 0 {
 		b.electAll(req.ElectionType, resp)
 		return resp
 	}
@@ -91,6 +90,8 @@ func (b *batch) electOne(topic string, partition int32, kind int8) *Error {
 			return refusePlain(kerr.ElectionNotNeeded)
 		}
 		c.unclean = true
+	default:
+		return refuse(kerr.InvalidRequest, "Unknown election type %d", kind)
 	}
 	won := c.elect()
 	if won.leader == meta.NoLeader || kind == electPreferred && won.leader != p.Replicas[0] {

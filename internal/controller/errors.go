@@ -50,5 +50,10 @@ func asError(err error, otherwise *kerr.Error) *Error {
 	return &Error{otherwise.Code, err.Error()}
 }
 
-// text is the message as responses carry it.
-func (e *Error) text() *string { return &e.Message }
+// text is the message as responses carry it; some refusals of Kafka's have none.
+func (e *Error) text() *string {
+	if e.Message == "" {
+		return nil
+	}
+	return &e.Message
+}

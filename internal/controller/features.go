@@ -49,6 +49,9 @@ func (b *batch) updateFeatures(req *kmsg.UpdateFeaturesRequest) kmsg.Response {
 	if req.ValidateOnly {
 		b.dry()
 	}
+	if req.Version >= 2 { // since then the answer is one for all
+		return resp
+	}
 	for _, u := range req.FeatureUpdates {
 		r := kmsg.NewUpdateFeaturesResponseResult()
 		r.Feature = u.Feature
@@ -60,6 +63,9 @@ func (b *batch) updateFeatures(req *kmsg.UpdateFeaturesRequest) kmsg.Response {
 func refuseFeatures(req *kmsg.UpdateFeaturesRequest, resp *kmsg.UpdateFeaturesResponse, err *Error) kmsg.Response {
 	text := "The update failed for all features since the following feature had an error: " + err.Message
 	resp.ErrorCode, resp.ErrorMessage = err.Code, &text
+	if req.Version >= 2 {
+		return resp
+	}
 	for _, u := range req.FeatureUpdates {
 		r := kmsg.NewUpdateFeaturesResponseResult()
 		r.Feature, r.ErrorCode, r.ErrorMessage = u.Feature, err.Code, &text
@@ -93,7 +99,7 @@ func (b *batch) checkFeature(name string, level int16, way int8) *Error {
 	case level > now && way != upgrade:
 		return bad("Can't downgrade to a newer version.")
 	case name == meta.FeatureMetadataVersion && level < now && way == unsafeDowngrade:
-		return bad("Unsafe metadata downgrade is not supported in this version.")
+		return refuse(kerr.InvalidUpdateVersion, "Unsupported metadata.version downgrade from %d to %d. Unsafe metadata downgrade is not supported in this version.", now, level)
 	case name == meta.FeatureMetadataVersion && level < now:
 		return refuse(kerr.InvalidUpdateVersion, "Unsupported metadata.version downgrade from %d to %d. Refusing to perform the requested downgrade because it might delete metadata information.", now, level)
 	case name == meta.FeatureKRaftVersion && level != now:

@@ -96,7 +96,7 @@ func quotaKeys(entity []meta.QuotaEntity) ([]string, *Error) {
 	}
 	if has[entityIP] {
 		if len(entity) > 1 {
-			return nil, refuse(kerr.InvalidRequest, "Invalid quota entity combination, IP entity should not be combined with User or ClientId")
+			return nil, refuse(kerr.InvalidRequest, "Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId")
 		}
 		if name := entity[0].EntityName; name != nil {
 			if _, err := netip.ParseAddr(*name); err != nil {

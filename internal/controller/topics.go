@@ -272,7 +272,7 @@ func (b *batch) createPartitions(req *kmsg.CreatePartitionsRequest) kmsg.Respons
 func (b *batch) growTopic(t *kmsg.CreatePartitionsRequestTopic) *Error {
 	topic := b.img.Topic(t.Topic)
 	if topic == nil {
-		return refusePlain(kerr.UnknownTopicOrPartition)
+		return &Error{Code: kerr.UnknownTopicOrPartition.Code}
 	}
 	have := int32(len(topic.Partitions))
 	switch {
@@ -336,7 +336,7 @@ func (b *batch) deleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response {
 		case !b.cfg.DeleteTopicEnable:
 			err = refusePlain(kerr.TopicDeletionDisabled)
 		case t.Topic != nil && t.TopicID != (meta.UUID{}):
-			err = refuse(kerr.InvalidRequest, "Topic name and topic ID can not both be specified.")
+			err = refuse(kerr.InvalidRequest, "You may not specify both topic name and topic id.")
 		case t.Topic == nil && t.TopicID == (meta.UUID{}):
 			err = refuse(kerr.InvalidRequest, "Neither topic name nor id were specified.")
 		case t.Topic != nil && names[*t.Topic] > 1:

@@ -186,14 +186,7 @@ func loadSnapshot(data []byte, id SnapshotID) (*meta.Image, kraftState, error) {
 func writeSnapshotFile(fsys vfs.FS, dir string, id SnapshotID, data []byte) error {
 	final := path.Join(dir, id.name())
 	part := strings.TrimSuffix(final, checkpointSuffix) + partSuffix
-	f, err := fsys.OpenFile(part, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o644)
-	if err == nil {
-		_, err = f.WriteAt(data, 0)
-		if err == nil {
-			err = f.Sync()
-		}
-		err = errors.Join(err, f.Close())
-	}
+	err := writeSynced(fsys, part, data)
 	if err == nil {
 		err = fsys.Rename(part, final)
 	}

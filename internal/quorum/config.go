@@ -60,7 +60,7 @@ type Config struct {
 
 	ElectionTimeout  time.Duration // controller.quorum.election.timeout.ms
 	SnapshotBytes    int64         // metadata.log.max.record.bytes.between.snapshots
-	SnapshotInterval time.Duration // metadata.log.max.snapshot.interval.ms; negative = never by time
+	SnapshotInterval time.Duration // metadata.log.max.snapshot.interval.ms; negative = never by time (the key says that with 0)
 	RetentionBytes   int64         // metadata.max.retention.bytes; negative = no bound
 	Retention        time.Duration // metadata.max.retention.ms; negative = no bound
 	// IdleInterval is metadata.max.idle.interval.ms: after so long without a record one is written that says nothing.

@@ -284,7 +284,7 @@ func (d *disk) adopt(cfg *Config, old walState, voters []uint64) (walState, erro
 		}
 		d.wal = nil
 	}
-	if d.wal, err = writeWAL(cfg.FS, cfg.Dir, st); err != nil {
+	if d.wal, _, err = writeWAL(cfg.FS, cfg.Dir, st); err != nil {
 		return st, err
 	}
 	d.applied.index, d.applied.term = st.base.index, st.base.term

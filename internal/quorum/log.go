@@ -1,11 +1,15 @@
 package quorum
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
+	"path"
 
 	"github.com/moldau-stream/moldau/internal/clock"
+	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/storage"
 	"github.com/moldau-stream/moldau/internal/vfs"
@@ -58,6 +62,9 @@ func StorageLog(fsys vfs.FS, clk clock.Clock, logger *slog.Logger, segmentBytes 
 		if segmentBytes > 0 {
 			cfg.SegmentBytes = segmentBytes
 		}
+		if err := ensureTopicID(fsys, dir); err != nil {
+			return nil, fmt.Errorf("cannot note the metadata topic's id: %w", err)
+		}
 		l, err := storage.OpenLog(storage.LogOptions{
 			FS: fsys, Clock: clk, Logger: logger, Dir: dir, Config: cfg, RecoveryPoint: recoveryPoint,
 			TopicPartition: storage.TopicPartition{Topic: MetadataTopic}, TopicID: metadataTopicID(),
@@ -67,6 +74,21 @@ func StorageLog(fsys vfs.FS, clk clock.Clock, logger *slog.Logger, segmentBytes 
 		}
 		return storageLog{l}, nil
 	}
+}
+
+// ensureTopicID puts partition.metadata in place before the log is opened. The id is always the same, so a file that
+// is missing or was cut short by a crash or a full disk is written anew.
+func ensureTopicID(fsys vfs.FS, dir string) error {
+	name := path.Join(dir, "partition.metadata")
+	want := "version: 0\ntopic_id: " + meta.FormatUUID(metadataTopicID())
+	data, err := vfs.ReadFile(fsys, name)
+	if err == nil && len(data) >= len(want) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return vfs.WriteFileAtomic(fsys, name, []byte(want))
 }
 
 type storageLog struct{ *storage.Log }

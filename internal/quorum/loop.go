@@ -166,6 +166,7 @@ func (l *loop) do(o op) error {
 			return nil
 		}
 		if len(a.Records) > 0 {
+			l.cfg.Logger.Debug("metadata changes", "request", kmsg.NameForKey(o.req.Key()), "principal", o.rc.Principal, "clientId", o.rc.ClientID, "records", len(a.Records))
 			err := l.propose(a.Records)
 			if errors.Is(err, raft.ErrProposalDropped) {
 				l.n.refuse(o, &NotLeaderError{l.leaderID})

@@ -557,6 +557,52 @@ func TestADiskThatFailsEndsTheNodeAndNotTheData(t *testing.T) {
 	}
 }
 
+// Any one write, sync or rename fails, once: the node may end or go on, but what it acknowledged is there afterwards.
+func TestAFailureAtAnyStepLosesNothing(t *testing.T) {
+	run := func(failAt int64) (steps int64) {
+		mem, ids := vfs.NewMem(), newChance()
+		mustMkdir(t, mem)
+		var count atomic.Int64
+		cfg := testConfig(vfs.NewFault(mem, func(op vfs.Op) error {
+			if op.Kind.Mutates() && count.Add(1) == failAt {
+				return errors.New("no space left on device")
+			}
+			return nil
+		}), ids)
+		cfg.SnapshotBytes, cfg.RetentionBytes = 2500, 6000
+		var acked []string
+		n, err := Start(cfg)
+		if err == nil {
+			for i := range 30 {
+				name := fmt.Sprintf("t%02d", i)
+				ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+				resp, err := n.Call(ctx, RequestContext{}, groupConfig(name))
+				cancel()
+				if err == nil && resp.(*kmsg.IncrementalAlterConfigsResponse).Resources[0].ErrorCode == 0 {
+					acked = append(acked, name)
+				}
+			}
+			_ = n.Close() // it may well have failed
+		}
+		plain := testConfig(mem, ids)
+		again, err := Start(plain)
+		if err != nil {
+			t.Fatalf("failure at step %d: the next start fails: %v", failAt, err)
+		}
+		for _, name := range acked {
+			if again.Image().Config(meta.ResourceGroup, name) == nil {
+				t.Errorf("failure at step %d: %s was acknowledged and is lost", failAt, name)
+			}
+		}
+		closeNode(t, again)
+		return count.Load()
+	}
+	steps := run(-1)
+	for at := int64(1); at <= steps; at++ {
+		run(at)
+	}
+}
+
 func TestDamageInTheMiddleOfTheRaftLogIsNotPassedOver(t *testing.T) {
 	mem, ids := vfs.NewMem(), newChance()
 	mustMkdir(t, mem)

@@ -104,10 +104,11 @@ func (l *loop) compactWAL(at position) error {
 }
 
 func (l *loop) replaceWAL(st walState) error {
-	w, err := writeWAL(l.cfg.FS, l.cfg.Dir, st)
+	w, touched, err := writeWAL(l.cfg.FS, l.cfg.Dir, st)
 	if err != nil {
-		// Whether the old file or the new one is under the name is not known; nothing may be added to either.
-		l.disk.wal.broken = err
+		if touched { // whether the old file or the new one is under the name is not known: nothing may be added to either
+			l.disk.wal.broken = err
+		}
 		return err
 	}
 	old := l.disk.wal

@@ -239,22 +239,49 @@ func frame(seq uint64, body []byte) []byte {
 	return out
 }
 
-// writeWAL puts a new WAL in place of what was there, in one step, and opens it.
-func writeWAL(fsys vfs.FS, dir string, st walState) (*wal, error) {
+// writeWAL puts a new WAL in place of what was there, in one step, and opens it. When it fails, touched says whether
+// what lies under the name may have changed: before the rename it has not.
+func writeWAL(fsys vfs.FS, dir string, st walState) (w *wal, touched bool, err error) {
 	body := appendHard(appendBase(nil, st.base), st.hard)
 	for _, e := range st.entries {
 		body = appendEntry(body, e)
 	}
 	name := path.Join(dir, walName)
 	data := frame(1, body)
-	if err := vfs.WriteFileAtomic(fsys, name, data); err != nil {
-		return nil, fmt.Errorf("cannot write the Raft log: %w", err)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("cannot write the Raft log %s: %w", name, err)
+		}
+	}()
+	if err := writeSynced(fsys, name+tmpSuffix, data); err != nil {
+		return nil, false, err
+	}
+	if err := fsys.Rename(name+tmpSuffix, name); err != nil {
+		return nil, true, err
+	}
+	if err := fsys.SyncDir(dir); err != nil {
+		return nil, true, err
 	}
 	f, err := fsys.OpenFile(name, os.O_RDWR, 0o644)
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the Raft log: %w", err)
+		return nil, true, err
 	}
-	return &wal{fs: fsys, name: name, file: f, size: int64(len(data)), seq: 1}, nil
+	return &wal{fs: fsys, name: name, file: f, size: int64(len(data)), seq: 1}, true, nil
+}
+
+// tmpSuffix marks a file that is not finished; the next one of its name overwrites it.
+const tmpSuffix = ".tmp"
+
+// writeSynced writes a whole file and syncs it.
+func writeSynced(fsys vfs.FS, name string, data []byte) error {
+	f, err := fsys.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	if _, err = f.WriteAt(data, 0); err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
 
 // append makes a state and entries durable.
