@@ -47,7 +47,7 @@ func (n *Node) startQuorum() error {
 
 		ElectionTimeout:  s.Duration(config.ControllerQuorumElectionTimeoutMs),
 		SnapshotBytes:    s.Long(config.MetadataLogMaxRecordBytesBetweenSnapshots),
-		SnapshotInterval: s.Duration(config.MetadataLogMaxSnapshotIntervalMs),
+		SnapshotInterval: neverIfZero(s.Duration(config.MetadataLogMaxSnapshotIntervalMs)),
 		RetentionBytes:   s.Long(config.MetadataMaxRetentionBytes),
 		Retention:        s.Duration(config.MetadataMaxRetentionMs),
 		IdleInterval:     n.idleInterval(),
@@ -55,6 +55,14 @@ func (n *Node) startQuorum() error {
 	})
 	n.quorum = q
 	return err
+}
+
+// neverIfZero: 0 turns snapshots by time off in Kafka, a negative interval does here.
+func neverIfZero(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // idleInterval: a quiet node leaves its disk alone unless it is told to write.
