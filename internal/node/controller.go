@@ -50,7 +50,6 @@ func (n *Node) startQuorum() error {
 		SnapshotInterval: neverIfZero(s.Duration(config.MetadataLogMaxSnapshotIntervalMs)),
 		RetentionBytes:   s.Long(config.MetadataMaxRetentionBytes),
 		Retention:        s.Duration(config.MetadataMaxRetentionMs),
-		IdleInterval:     n.idleInterval(),
 		OnFatal:          n.fail,
 	})
 	n.quorum = q
@@ -63,14 +62,6 @@ func neverIfZero(d time.Duration) time.Duration {
 		return -1
 	}
 	return d
-}
-
-// idleInterval: a quiet node leaves its disk alone unless it is told to write.
-func (n *Node) idleInterval() time.Duration {
-	if n.o.Settings.IsSet(config.MetadataMaxIdleIntervalMs) {
-		return n.o.Settings.Duration(config.MetadataMaxIdleIntervalMs)
-	}
-	return 0
 }
 
 func (n *Node) controllerConfig() controller.Config {

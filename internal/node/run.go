@@ -171,9 +171,18 @@ func (n *Node) banner(logger *slog.Logger, took time.Duration) {
 		logger.Info("metrics and health on http://" + a.String() + "/metrics")
 	}
 	if len(at) > 0 {
-		logger.Info("try: kafka-topics --create --topic my-topic --bootstrap-server " + at[0])
+		logger.Info("try: " + thisProgram() + " topics --create --topic my-topic --bootstrap-server " + at[0])
 	}
 	n.warnAdvertised(logger)
+}
+
+// thisProgram is how the user can start this program again.
+func thisProgram() string {
+	exe := os.Args[0]
+	if strings.Contains(exe, "go-build") { // a temporary file of go run
+		return "go run ./cmd/moldau"
+	}
+	return exe
 }
 
 // warnAdvertised tells of advertised names that do not resolve here: clients are sent to them.
