@@ -63,7 +63,9 @@ func (r *rig) options(overrides ...string) Options {
 
 func (r *rig) client(opts ...kgo.Opt) *kgo.Client {
 	r.t.Helper()
-	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return r.net.Host("localhost").Dial(ctx, address) }
+	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
+		return r.net.Host("localhost").Dial(ctx, address)
+	}
 	c, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers("localhost:9092"), kgo.Dialer(dial), kgo.RetryTimeout(5 * time.Second)}, opts...)...)
 	if err != nil {
 		r.t.Fatal(err)
