@@ -25,7 +25,7 @@ type stage struct {
 
 func newStage(t *testing.T, topics ...string) *stage {
 	t.Helper()
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.AllowAutoTopicCreation(), kfake.SeedTopics(2, topics...))
+	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DefaultNumPartitions(1), kfake.AllowAutoTopicCreation(), kfake.SeedTopics(2, topics...))
 	if err != nil {
 		t.Fatal(err)
 	}
