@@ -97,6 +97,9 @@ func message(err error) string {
 // withClass is how Java prints an exception inside another sentence.
 func withClass(err error) string {
 	if c := client.ClassOf(err); c != "" {
+		if err.Error() == "" {
+			return c
+		}
 		return c + ": " + err.Error()
 	}
 	return err.Error()

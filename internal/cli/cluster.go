@@ -285,11 +285,14 @@ type knownAPI struct {
 	max  int16
 }
 
+// lastAPI is the highest key of Kafka 4.3, DeleteShareGroupOffsets.
+const lastAPI = 92
+
 // knownAPIs are the APIs of a broker's client side, with Kafka's names. Those
 // between controllers are no client's business.
 func knownAPIs() map[int16]knownAPI {
 	out := map[int16]knownAPI{}
-	for key := int16(0); key <= kmsg.MaxKey; key++ {
+	for key := int16(0); key <= lastAPI; key++ {
 		if isControllerOnly(key) {
 			continue
 		}
@@ -311,7 +314,7 @@ func stableMax(key, max int16) int16 {
 // apiName is Kafka's name; franz-go writes some in another case.
 func apiName(key int16) string {
 	name := kmsg.NameForKey(key)
-	for _, p := range [][2]string{{"SASL", "Sasl"}, {"ACLs", "Acls"}, {"ID", "Id"}} {
+	for _, p := range [][2]string{{"SASL", "Sasl"}, {"ACLs", "Acls"}, {"ID", "Id"}, {"SCRAM", "Scram"}, {"AlterPartitionAssignments", "AlterPartitionReassignments"}} {
 		name = strings.ReplaceAll(name, p[0], p[1])
 	}
 	return name

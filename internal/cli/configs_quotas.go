@@ -115,6 +115,7 @@ func (t *configsTool) describeScram(e entity) error {
 		if err := client.CodeError(res.ErrorCode, res.ErrorMessage); err != nil {
 			return err
 		}
+		sort.Slice(res.CredentialInfos, func(i, j int) bool { return res.CredentialInfos[i].Mechanism < res.CredentialInfos[j].Mechanism })
 		var infos []string
 		for _, ci := range res.CredentialInfos {
 			infos = append(infos, fmt.Sprintf("%s=iterations=%d", scramName(ci.Mechanism), ci.Iterations))

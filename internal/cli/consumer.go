@@ -227,7 +227,7 @@ func (r *run) consume(plan *consumerPlan, p *parsed) int {
 	cc := &consoleConsumer{run: r, plan: plan}
 	unknown := func(err error) int {
 		cc.summary()
-		r.logError(consumerLogger, "Unknown error when running consumer: \n%s", withClass(err))
+		r.logError(consumerLogger, "Unknown error when running consumer: ", err)
 		r.explainConstruct(err)
 		return r.fail(1)
 	}
@@ -388,13 +388,9 @@ func (cc *consoleConsumer) readFailed(ctx context.Context, err error) error {
 	}
 	var te *client.TimeoutError
 	if !errors.As(err, &te) || te.Message != "" {
-		cc.failed = true
+		cc.failed = true // that no more came in time is what --timeout-ms asks for
 	}
-	text := withClass(err)
-	if errors.As(err, &te) && te.Message == "" {
-		text = te.ClassName()
-	}
-	cc.logError(consumerLogger, "Error processing message, terminating consumer process: \n%s", text)
+	cc.logError(consumerLogger, "Error processing message, terminating consumer process: ", err)
 	return nil
 }
 
@@ -522,7 +518,7 @@ func (cc *consoleConsumer) printAll(fetches kgo.Fetches) error {
 			if !cc.plan.skipErrors {
 				return err
 			}
-			cc.logError(consumerLogger, "Error processing message, skipping this message: \n%s", withClass(err))
+			cc.logError(consumerLogger, "Error processing message, skipping this message: ", err)
 		}
 		if commit {
 			cc.c.MarkCommitRecords(rec)

@@ -69,8 +69,13 @@ func (r *run) errorf(format string, args ...any) { r.stderr(fmt.Sprintf(format, 
 func (r *run) errorln(s string)                  { r.stderr(s + "\n") }
 func (r *run) fail(code int) int                 { r.failed = true; return code }
 func (r *run) failln(s string, code int) int     { r.errorln(s); return r.fail(code) }
-func (r *run) logError(logger, format string, args ...any) {
-	r.logLine("ERROR", logger, fmt.Sprintf(format, args...))
+
+// logError logs a failure and, on a line of its own, its cause.
+func (r *run) logError(logger, message string, cause error) {
+	r.logLine("ERROR", logger, message)
+	if cause != nil {
+		r.errorln(withClass(cause))
+	}
 }
 
 // stderr keeps the order of the two streams as the reader of a terminal sees it.

@@ -225,7 +225,7 @@ func (r *run) deserializer(class string) deserializer {
 	if d, known := deserializers()[short]; ok && known {
 		return d
 	}
-	r.logError("org.apache.kafka.tools.consumer.DefaultMessageFormatter", "Unable to instantiate a deserializer from %s\n%s", class, class)
+	r.logError("org.apache.kafka.tools.consumer.DefaultMessageFormatter", "Unable to instantiate a deserializer from "+class, errors.New(class))
 	r.hint("the deserializers are Kafka's own, org.apache.kafka.common.serialization.*: String, Integer, Long, Short, Float, Double, Boolean, UUID, Bytes, ByteArray, ByteBuffer and VoidDeserializer")
 	return nil
 }

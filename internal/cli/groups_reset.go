@@ -411,13 +411,7 @@ func (g *groupsTool) deleteOffsets() error {
 		return g.p.err
 	}
 	tps, err := g.topicPartitions(g.p.all("topic"))
-	var missing *javaError
-	if err != nil && !(errors.As(err, &missing) && client.IsCode(err, client.CodeUnknownTopicOrPartition)) {
-		return err
-	}
 	if err != nil {
-		// Topics that are not there may still have offsets; Kafka asks for
-		// partition 0 of a name it cannot resolve no more than we do.
 		return err
 	}
 	top, perPartition, err := g.sendOffsetDelete(id, tps)

@@ -67,9 +67,9 @@ func (e *patternError) Error() string { return e.msg }
 // Go's engine knows all of Java's syntax that names need, except look-around
 // and back references, which are refused by name.
 func compileJava(expr string) (*regexp.Regexp, error) {
-	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
+	_, err := regexp.Compile(expr)
 	if err == nil {
-		return re, nil
+		return regexp.Compile(`\A(?:` + expr + `)\z`)
 	}
 	for _, s := range []string{"(?!", "(?=", "(?<!", "(?<=", "(?>"} {
 		if strings.Contains(expr, s) {

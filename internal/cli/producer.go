@@ -241,7 +241,7 @@ func (cp *consoleProducer) finish() {
 	ctx, cancel := context.WithTimeout(cp.ctx, flushTimeout)
 	defer cancel()
 	if err := cp.c.Flush(ctx); err != nil {
-		cp.logError(producerLogger, "Not everything could be sent: %v", err)
+		cp.logError(producerLogger, "Not everything could be sent", err)
 		cp.failed = true
 	}
 }
@@ -341,5 +341,5 @@ func (cp *consoleProducer) report(rec *kgo.Record, err error) {
 		value = fmt.Sprintf("%d bytes", len(rec.Value))
 	}
 	cp.logError("org.apache.kafka.clients.producer.internals.ErrorLoggingCallback",
-		"Error when sending message to topic %s with key: %s, value: %s with error:\n%s", cp.topic, key, value, withClass(err))
+		fmt.Sprintf("Error when sending message to topic %s with key: %s, value: %s with error:", cp.topic, key, value), err)
 }

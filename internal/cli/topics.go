@@ -65,7 +65,7 @@ func runTopics(r *run, args []string) int {
 	t := &topicsTool{run: r, p: p, c: c}
 	if err := t.execute(); err != nil {
 		r.printf("Error while executing topic command : %s\n", message(err))
-		r.logError(topicsLogger, "%s", withClass(err))
+		r.logError(topicsLogger, withClass(err), nil)
 		return r.fail(1)
 	}
 	return 0

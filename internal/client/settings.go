@@ -297,7 +297,6 @@ func (s *Settings) ProducerOptions() ([]kgo.Opt, error) {
 		kgo.ProduceRequestTimeout(max(s.RequestTimeout, 100*time.Millisecond)),
 		kgo.MaxBufferedBytes(int(max(p.BufferBytes, 1))),
 		kgo.MaxBufferedRecords(maxBufferedRecords),
-		kgo.MaxProduceRequestsInflightPerBroker(int(p.MaxInFlight)),
 		kgo.RecordPartitioner(p.partitioner()),
 		kgo.ProducerBatchMaxBytes(int32(p.batchBytes())),
 		kgo.AllowAutoTopicCreation(),
@@ -308,6 +307,10 @@ func (s *Settings) ProducerOptions() ([]kgo.Opt, error) {
 	}
 	if !p.Idempotence {
 		opts = append(opts, kgo.DisableIdempotentWrite())
+	}
+	if !p.Idempotence || p.MaxInFlight == 1 {
+		// With idempotence franz-go keeps up to Kafka's five by itself.
+		opts = append(opts, kgo.MaxProduceRequestsInflightPerBroker(int(p.MaxInFlight)))
 	}
 	if p.TransactionalID != "" {
 		opts = append(opts, kgo.TransactionalID(p.TransactionalID), kgo.TransactionTimeout(p.TxnTimeout))
