@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -103,7 +104,6 @@ func serve(a RunArgs, settings *config.Config, logger *slog.Logger) int {
 	select {
 	case o := <-started:
 		if o.err != nil {
-			logger.Error("cannot start", "cause", o.err)
 			fmt.Fprintf(a.Stderr, "moldau cannot start: %v\n", o.err)
 			return 1
 		}
@@ -148,9 +148,12 @@ func (n *Node) await(signals <-chan os.Signal, logger *slog.Logger) int {
 // banner says in a few lines where the node is and how to try it.
 func (n *Node) banner(logger *slog.Logger, took time.Duration) {
 	s := n.o.Settings
-	var at []string
+	var at, bound []string
 	for _, l := range n.advertised() {
 		at = append(at, l.Address())
+	}
+	for _, l := range s.BrokerListeners() {
+		bound = append(bound, n.boundTo(l))
 	}
 	flush := "acknowledges when the records are in the page cache (Kafka's way); moldau.flush.acks=true syncs first"
 	if s.Bool(config.MoldauFlushAcks) {
@@ -164,25 +167,40 @@ func (n *Node) banner(logger *slog.Logger, took time.Duration) {
 		dirs = append(dirs, d)
 	}
 	logger.Info(fmt.Sprintf("moldau %s, node %d of cluster %s, ready in %d ms", n.o.Version, n.id, n.clusterID, took.Milliseconds()))
-	logger.Info("listening on " + strings.Join(at, ", "))
+	where := "listening on " + strings.Join(bound, ", ")
+	if !slices.Equal(at, bound) {
+		where += ", and sends clients to " + strings.Join(at, ", ")
+	}
+	logger.Info(where)
 	logger.Info("data in " + strings.Join(dirs, ", "))
 	logger.Info(flush)
 	if a := n.AdminAddr(); a != nil {
 		logger.Info("metrics and health on http://" + a.String() + "/metrics")
 	}
 	if len(at) > 0 {
-		logger.Info("try: " + thisProgram() + " topics --create --topic my-topic --bootstrap-server " + at[0])
+		logger.Info("try: " + topicsTool() + " --create --topic my-topic --bootstrap-server " + at[0])
 	}
 	n.warnAdvertised(logger)
 }
 
-// thisProgram is how the user can start this program again.
-func thisProgram() string {
-	exe := os.Args[0]
-	if strings.Contains(exe, "go-build") { // a temporary file of go run
-		return "go run ./cmd/moldau"
+// boundTo is a listener's address as it is configured, with the port that it was given where it asked for any.
+func (n *Node) boundTo(l config.Listener) string {
+	if a, ok := n.Addr(l.Name).(*net.TCPAddr); ok && l.Port == 0 {
+		l.Port = a.Port
 	}
-	return exe
+	return l.Address()
+}
+
+// topicsTool is how the user, who has started this program somehow, can start the topics tool.
+func topicsTool() string {
+	exe := os.Args[0]
+	switch name := filepath.Base(exe); {
+	case strings.Contains(exe, "go-build"): // a temporary file of go run
+		return "go run ./cmd/moldau topics"
+	case strings.HasPrefix(name, "kafka-"):
+		return strings.TrimSuffix(exe, name) + "kafka-topics"
+	}
+	return exe + " topics"
 }
 
 // warnAdvertised tells of advertised names that do not resolve here: clients are sent to them.
