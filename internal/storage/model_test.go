@@ -90,9 +90,6 @@ func (x *machine) end() int64 {
 }
 
 func (x *machine) append(t *rapid.T) {
-	defer func() {
-		x.trace = append(x.trace, fmt.Sprint("append", x.l.LogStartOffset(), " ", x.l.LogEndOffset(), " ", x.l.FlushedOffset(), x.l.epochs.entries))
-	}()
 	seq := int32(0)
 	for _, p := range x.l.ActiveProducers() {
 		seq = record.AddSequence(p.LastSequence, 1)
@@ -120,18 +117,12 @@ func (x *machine) append(t *rapid.T) {
 }
 
 func (x *machine) flush(t *rapid.T) {
-	defer func() {
-		x.trace = append(x.trace, fmt.Sprint("flush", x.l.LogStartOffset(), " ", x.l.LogEndOffset(), " ", x.l.FlushedOffset(), x.l.epochs.entries))
-	}()
 	if err := x.l.Flush(); err != nil || x.l.FlushedOffset() != x.end() {
 		t.Fatal(x.l.FlushedOffset(), x.end(), err)
 	}
 }
 
 func (x *machine) truncate(t *rapid.T) {
-	defer func() {
-		x.trace = append(x.trace, fmt.Sprint("truncate", x.l.LogStartOffset(), " ", x.l.LogEndOffset(), " ", x.l.FlushedOffset(), x.l.epochs.entries))
-	}()
 	at := rapid.Int64Range(x.start, x.end()).Draw(t, "at")
 	if err := x.l.TruncateTo(at); err != nil {
 		t.Fatal(err)
@@ -150,9 +141,6 @@ func (x *machine) truncate(t *rapid.T) {
 }
 
 func (x *machine) deleteRecords(t *rapid.T) {
-	defer func() {
-		x.trace = append(x.trace, fmt.Sprint("deleteRecords", x.l.LogStartOffset(), " ", x.l.LogEndOffset(), " ", x.l.FlushedOffset(), x.l.epochs.entries))
-	}()
 	at := rapid.Int64Range(x.start, x.end()).Draw(t, "up to")
 	if err := x.l.AdvanceLogStartOffset(at); err != nil {
 		t.Fatal(err)
@@ -164,9 +152,6 @@ func (x *machine) deleteRecords(t *rapid.T) {
 }
 
 func (x *machine) retain(t *rapid.T) {
-	defer func() {
-		x.trace = append(x.trace, fmt.Sprint("retain", x.l.LogStartOffset(), " ", x.l.LogEndOffset(), " ", x.l.FlushedOffset(), x.l.epochs.entries))
-	}()
 	cfg := x.cfg
 	cfg.RetentionBytes = int64(rapid.IntRange(0, 3000).Draw(t, "retention bytes"))
 	x.l.SetConfig(cfg)
@@ -181,16 +166,10 @@ func (x *machine) retain(t *rapid.T) {
 }
 
 func (x *machine) checkpoint(*rapid.T) {
-	defer func() {
-		x.trace = append(x.trace, fmt.Sprint("checkpoint", x.l.LogStartOffset(), " ", x.l.LogEndOffset(), " ", x.l.FlushedOffset(), x.l.epochs.entries))
-	}()
 	x.clk.Advance(61 * time.Second)
 }
 
 func (x *machine) restart(t *rapid.T) {
-	defer func() {
-		x.trace = append(x.trace, fmt.Sprint("restart", x.l.LogStartOffset(), " ", x.l.LogEndOffset(), " ", x.l.FlushedOffset(), x.l.epochs.entries))
-	}()
 	before := sortedProducers(x.l)
 	if err := x.m.Close(true); err != nil {
 		t.Fatal(err)
@@ -200,9 +179,6 @@ func (x *machine) restart(t *rapid.T) {
 }
 
 func (x *machine) kill(t *rapid.T) {
-	defer func() {
-		x.trace = append(x.trace, fmt.Sprint("kill", x.l.LogStartOffset(), " ", x.l.LogEndOffset(), " ", x.l.FlushedOffset(), x.l.epochs.entries))
-	}()
 	before := sortedProducers(x.l)
 	x.fs = x.fs.KillClone()
 	_ = x.m.Close(false)
@@ -222,9 +198,6 @@ func (x *machine) sameProducers(t *rapid.T, before []ProducerState) {
 
 // powerCut loses what was not synced, or, torn, a part of it.
 func (x *machine) powerCut(t *rapid.T) {
-	defer func() {
-		x.trace = append(x.trace, fmt.Sprint("powerCut", x.l.LogStartOffset(), " ", x.l.LogEndOffset(), " ", x.l.FlushedOffset(), x.l.epochs.entries))
-	}()
 	synced := x.l.FlushedOffset()
 	if rapid.Bool().Draw(t, "torn") {
 		x.fs = x.fs.TornClone(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)))
@@ -303,24 +276,28 @@ func TestLogAgainstModel(t *testing.T) {
 		x := &machine{fs: vfs.NewMem(), clk: newTestClock(), cfg: cfg, epoch: 1}
 		format(t, x.fs, "/d")
 		x.open(t)
-		t.Repeat(map[string]func(*rapid.T){
+		actions := map[string]func(*rapid.T){
 			"append": x.append, "append2": x.append, "append3": x.append, "append4": x.append, "append5": x.append,
 			"flush": x.flush, "truncate": x.truncate, "deleteRecords": x.deleteRecords, "retain": x.retain,
 			"checkpoint": x.checkpoint, "restart": x.restart, "kill": x.kill, "powerCut": x.powerCut,
-			"": x.check,
-		})
+		}
+		for name, do := range actions {
+			actions[name] = func(t *rapid.T) {
+				do(t)
+				x.trace = append(x.trace, fmt.Sprintf("%s [%d, %d) synced %d epochs %v", name, x.l.LogStartOffset(), x.l.LogEndOffset(), x.l.FlushedOffset(), x.l.epochs.entries))
+			}
+		}
+		actions[""] = x.check
+		t.Repeat(actions)
 		_ = x.m.Close(false)
 	})
 }
 
-func debug(l *Log) string {
-	var out []string
-	for _, s := range l.segments {
-		out = append(out, fmt.Sprint("\nSEG ", s.base, " ", s.size, s.offsets, s.times, s.inMemory, s.maxTs, s.maxTsOffset, s.maxTsKnown))
-	}
-	return strings.Join(out, "") + "\n"
-}
-
+// fatalf ends the test with all that happened before.
 func (x *machine) fatalf(t *rapid.T, format string, args ...any) {
-	t.Fatalf("%s\n%s%s", fmt.Sprintf(format, args...), strings.Join(x.trace, "\n"), debug(x.l))
+	trace := slices.Clone(x.trace)
+	for _, s := range x.l.segments {
+		trace = append(trace, fmt.Sprintf("segment %d: %d bytes, index %v, time index %v, in memory %v", s.base, s.size, s.offsets, s.times, s.inMemory))
+	}
+	t.Fatalf("%s\n%s", fmt.Sprintf(format, args...), strings.Join(trace, "\n"))
 }

@@ -197,6 +197,10 @@ func (o *opener) findSegments() error {
 		return err
 	}
 	o.segments = []*segment{s}
+	if s.base > 0 {
+		// From now on this name tells the start offset, which was durable before.
+		return o.syncNames()
+	}
 	return nil
 }
 

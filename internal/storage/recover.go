@@ -371,15 +371,22 @@ func writeFile(fsys vfs.FS, name string, data []byte, sync bool) error {
 	return err
 }
 
-// removeStraySnapshots keeps those at the base of a segment and the newest.
+// removeStraySnapshots keeps those at the base of a segment, the newest, and the
+// newest that recovery would believe if the process died now.
 func (o *opener) removeStraySnapshots() error {
 	offsets, err := o.snapshotOffsets()
 	if err != nil {
 		return err
 	}
+	believed := -1
+	for i, off := range offsets {
+		if off <= o.synced.Load() {
+			believed = i
+		}
+	}
 	for i, off := range offsets {
 		isBase := slices.ContainsFunc(o.segments, func(s *segment) bool { return s.base == off })
-		if isBase || i == len(offsets)-1 {
+		if isBase || i == len(offsets)-1 || i == believed {
 			continue
 		}
 		if err := o.env.fs.Remove(o.snapshotPath(off)); err != nil {
