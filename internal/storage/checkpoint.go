@@ -193,8 +193,12 @@ func WriteMetaProperties(fsys vfs.FS, dir string, p MetaProperties) error {
 	return fsys.SyncDir(path.Dir(path.Clean(dir))) // the directory may be as new as the file
 }
 
+// errTorn says that a small file was not written to its end.
+var errTorn = errors.New("the file is torn")
+
 // readPartitionMetadata reads the topic id of a partition's directory; ok is false
-// when the file is missing or was left empty by a power cut.
+// when the file is missing or empty, and errTorn tells one that is not whole: both
+// are what a power cut before the log's first sync leaves.
 func readPartitionMetadata(fsys vfs.FS, dir string) (id [16]byte, ok bool, err error) {
 	name := path.Join(dir, partitionMetadataFile)
 	data, err := vfs.ReadFile(fsys, name)
@@ -206,7 +210,7 @@ func readPartitionMetadata(fsys vfs.FS, dir string) (id [16]byte, ok bool, err e
 	}
 	id, err = parsePartitionMetadata(data)
 	if err != nil {
-		return id, false, fmt.Errorf("cannot read %s: %w", name, err)
+		return id, false, fmt.Errorf("cannot read %s: %w: %w", name, errTorn, err)
 	}
 	return id, true, nil
 }

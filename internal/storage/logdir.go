@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -28,6 +29,7 @@ type logDir struct {
 
 	// ckMu serialises the writing of checkpoint files, and is held over it.
 	ckMu                sync.Mutex
+	pointsKnown         bool                        // there was a recovery-point file: a log it does not name is new
 	points, starts, hws map[TopicPartition]int64    // what the files say
 	stale               map[TopicPartition]struct{} // deleted logs that the files may still name
 }
@@ -63,21 +65,25 @@ func (d *logDir) prepare() error {
 	if o.NodeID >= 0 && d.props.NodeID >= 0 && d.props.NodeID != o.NodeID {
 		return fmt.Errorf("log directory %s belongs to node %d, this is node %d", d.path, d.props.NodeID, o.NodeID)
 	}
-	d.points = d.readCheckpoint(recoveryPointFile)
-	d.starts = d.readCheckpoint(logStartFile)
-	d.hws = d.readCheckpoint(highWatermarkFile)
+	d.points, d.pointsKnown = d.readCheckpoint(recoveryPointFile)
+	d.starts, _ = d.readCheckpoint(logStartFile)
+	d.hws, _ = d.readCheckpoint(highWatermarkFile)
 	return d.takeCleanMarker()
 }
 
 // readCheckpoint reads one of the offset files. A damaged one is as good as none:
 // more is checked then, and kept.
-func (d *logDir) readCheckpoint(name string) map[TopicPartition]int64 {
-	offsets, err := ReadOffsetCheckpoint(d.env.fs, path.Join(d.path, name))
+func (d *logDir) readCheckpoint(name string) (offsets map[TopicPartition]int64, ok bool) {
+	full := path.Join(d.path, name)
+	ok, err := vfs.Exists(d.env.fs, full)
+	if err == nil {
+		offsets, err = ReadOffsetCheckpoint(d.env.fs, full)
+	}
 	if err != nil {
 		d.env.logger.Warn("ignoring a damaged checkpoint", "err", err)
-		return map[TopicPartition]int64{}
+		return map[TopicPartition]int64{}, false
 	}
-	return offsets
+	return offsets, ok
 }
 
 // takeCleanMarker reads and removes the marker: from now on the directory is in use.
@@ -125,6 +131,10 @@ func (d *logDir) load() {
 	}
 	close(work)
 	wg.Wait()
+	if d.err == nil && !d.pointsKnown {
+		// From now on a log that the file does not name is known to be new.
+		d.err = WriteOffsetCheckpoint(d.env.fs, path.Join(d.path, recoveryPointFile), d.points)
+	}
 	if d.err != nil {
 		for _, l := range d.loaded {
 			_ = l.Close(false) // nothing has been written to it
@@ -158,7 +168,7 @@ func (d *logDir) partitionOf(e fs.DirEntry) (TopicPartition, bool) {
 
 func (d *logDir) openExisting(tp TopicPartition) (*Log, error) {
 	point, ok := d.points[tp]
-	if !ok {
+	if !ok && !d.pointsKnown {
 		point = -1
 	}
 	return openLog(d.env, openState{tp: tp, dir: path.Join(d.path, tp.String()), cfg: d.m.opts.ConfigFor(tp.Topic), clean: d.clean,
@@ -211,46 +221,72 @@ func (d *logDir) forgetStale() error {
 }
 
 // checkpointRecoveryPoints notes up to where each log is on the disk. What recovery
-// takes from elsewhere below that point, the leader epochs, is saved before.
+// trusts below that point besides the records is saved before: leader epochs and indexes.
 func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
+	d.ckMu.Lock()
+	noted := d.points
+	d.ckMu.Unlock()
 	points := map[TopicPartition]int64{}
 	logs := m.logsIn(d)
 	for _, l := range logs {
 		point := l.FlushedOffset()
-		if err := l.saveForCheckpoint(); err != nil {
-			continue // the log has failed and said so; its old point stays true
+		if last, ok := noted[l.tp]; !ok || point > last {
+			if err := l.saveForCheckpoint(point); err != nil {
+				if !errors.Is(err, ErrStorage) && !errors.Is(err, ErrClosed) {
+					return err
+				}
+				point = last // the log has failed and said so; the old point stays true
+			}
 		}
 		points[l.tp] = point
 	}
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
 	for _, l := range logs {
-		point, ok := points[l.tp]
-		if !ok {
-			point = d.points[l.tp]
-		}
-		points[l.tp] = min(point, l.FlushedOffset()) // it may have been cut meanwhile
+		points[l.tp] = min(points[l.tp], l.FlushedOffset()) // it may have been cut meanwhile
 	}
 	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
 }
 
-// saveForCheckpoint brings the small files up to date that recovery trusts below the recovery point.
-func (l *Log) saveForCheckpoint() error {
-	l.mu.RLock()
-	dirty := l.epochs.dirty
-	l.mu.RUnlock()
-	if !dirty {
-		if failed := l.failure.Load(); failed != nil {
-			return *failed
-		}
-		return nil
-	}
-	l.appendMu.Lock()
-	defer l.appendMu.Unlock()
-	if err := l.Err(); err != nil {
+// saveForCheckpoint makes what recovery trusts below a recovery point durable. Of the
+// indexes that is the last segment that begins below: those before were synced whole.
+func (l *Log) saveForCheckpoint(point int64) error {
+	s, err := l.writeForCheckpoint(point)
+	if s == nil || err != nil {
 		return err
 	}
-	return l.saveEpochs()
+	for _, k := range []fileKind{kindIndex, kindTimeIndex} {
+		if err := s.with(k, vfs.File.Sync); err != nil && !l.hasGone(s, err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeForCheckpoint is the part of saveForCheckpoint that keeps appends out. It
+// returns the segment whose indexes are to be synced, or nil.
+func (l *Log) writeForCheckpoint(point int64) (*segment, error) {
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	if failed := l.failure.Load(); failed != nil {
+		return nil, *failed
+	}
+	if l.closed.Load() {
+		return nil, nil // it was settled
+	}
+	if err := l.saveEpochs(); err != nil {
+		return nil, err
+	}
+	for _, s := range slices.Backward(l.segments) {
+		if s.base >= point {
+			continue
+		}
+		if s.inMemory && len(s.offsets) == 0 {
+			return nil, nil
+		}
+		return s, s.writeIndexes()
+	}
+	return nil, nil
 }
 
 // lowerRecoveryPoint writes the recovery point of a log that was cut below what the file says.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path"
 	"slices"
@@ -68,7 +69,7 @@ type openState struct {
 	cfg           LogConfig
 	clean         bool
 	logStart      int64
-	recoveryPoint int64 // -1 when the checkpoint does not name the log
+	recoveryPoint int64 // -1 when no checkpoint is left that would name it
 	highWatermark int64
 }
 
@@ -77,14 +78,14 @@ type opener struct {
 	*Log
 	st      openState
 	missing map[int64]bool // segments without one of their index files
-	scanned int64          // everything from here on was checked; MaxInt64 when nothing was
+	trusted int64          // up to here producer snapshots and transaction indexes can be believed
 }
 
 func openLog(e *env, st openState) (*Log, error) {
 	l := &Log{tp: st.tp, dir: st.dir, env: e, dirDirty: !st.clean}
 	l.changed.Store(!st.clean)
 	l.cfg.Store(&st.cfg)
-	o := &opener{Log: l, st: st, missing: map[int64]bool{}, scanned: noUnstable}
+	o := &opener{Log: l, st: st, missing: map[int64]bool{}, trusted: math.MaxInt64}
 	if err := o.open(); err != nil {
 		for _, s := range l.segments {
 			s.forget()
@@ -97,7 +98,12 @@ func openLog(e *env, st openState) (*Log, error) {
 func (o *opener) open() error {
 	var err error
 	var named bool
-	if o.topicID, named, err = readPartitionMetadata(o.env.fs, o.dir); err != nil {
+	o.topicID, named, err = readPartitionMetadata(o.env.fs, o.dir)
+	if errors.Is(err, errTorn) && !o.st.clean {
+		o.env.logger.Warn("ignoring a torn file, the topic id will be noted again", "err", err)
+		err = nil
+	}
+	if err != nil {
 		return err
 	}
 	o.topicIDFile = named && !o.st.clean
@@ -127,7 +133,7 @@ func (o *opener) open() error {
 	}
 	o.epochs.truncateFromEnd(end)
 	o.epochs.truncateFromStart(start)
-	if err := o.loadProducers(end, o.scanned); err != nil {
+	if err := o.loadProducers(end, o.trusted); err != nil {
 		return err
 	}
 	if err := o.removeStraySnapshots(); err != nil {
@@ -150,7 +156,7 @@ func (o *opener) beginAt(offset int64) (int64, error) {
 		return 0, err
 	}
 	o.segments = []*segment{s}
-	return offset, nil
+	return offset, o.syncNames()
 }
 
 // findSegments lists the directory, ends what a stop has left half done, and makes
@@ -191,6 +197,10 @@ func (o *opener) findSegments() error {
 		return err
 	}
 	o.segments = []*segment{s}
+	if s.base > 0 {
+		// From now on this name tells the start offset, which was durable before.
+		return o.syncNames()
+	}
 	return nil
 }
 

@@ -99,10 +99,10 @@ func (s *segment) walkTail(offsets []offsetEntry, times []timeEntry, size int64)
 // openUnclean checks the segments from the recovery point on.
 func (o *opener) openUnclean() (int64, error) {
 	known := o.st.recoveryPoint >= 0
-	point := max(o.st.recoveryPoint, 0)
+	point := max(o.st.recoveryPoint, o.segments[0].base)
 	first := max(0, len(o.segments)-1)
-	for first > 0 && o.segments[first].base > point {
-		first--
+	for first > 0 && o.segments[first].base >= point {
+		first-- // one that ends at the point may have been sealed after the sync
 	}
 	if err := o.rebuildMissing(o.segments[:first]); err != nil {
 		return 0, err
@@ -111,7 +111,8 @@ func (o *opener) openUnclean() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	o.scanned = end
+	o.trusted = point
+	o.epochs.truncateFromEnd(end) // the batches tell the rest
 	for i := first; i < len(o.segments); i++ {
 		s := o.segments[i]
 		if i > first {
@@ -121,11 +122,12 @@ func (o *opener) openUnclean() (int64, error) {
 			}
 			pos, end = 0, s.base
 		}
-		if err := s.cutAborted(max(o.scanned, s.base)); err != nil {
-			return 0, err
-		}
 		var bad error
 		if end, bad, err = o.checkSegment(s, pos, end, true); err != nil {
+			return 0, err
+		}
+		// Aborted transactions from the recovery point on are found anew in the batches.
+		if err := s.cutAborted(min(point, end)); err != nil {
 			return 0, err
 		}
 		if bad != nil {
@@ -146,7 +148,7 @@ func (o *opener) rebuildMissing(segments []*segment) error {
 		if !o.missing[s.base] {
 			continue
 		}
-		if _, _, err := o.checkSegment(s, 0, s.base, true); err != nil {
+		if _, _, err := o.checkSegment(s, 0, s.base, false); err != nil {
 			return err
 		}
 		if err := s.seal(); err != nil {
@@ -157,8 +159,9 @@ func (o *opener) rebuildMissing(segments []*segment) error {
 }
 
 // startOfCheck finds an indexed batch below the recovery point from where the check
-// can begin, and keeps the index up to there. The index itself may be damaged: it
-// counts only up to its last entry that the log confirms.
+// can begin, and keeps the indexes up to there: those were synced before the point
+// was noted. Should an index be damaged nevertheless, it counts only up to its last
+// entry that the log confirms.
 func (o *opener) startOfCheck(s *segment, point int64) (pos, offset int64, err error) {
 	if o.missing[s.base] {
 		return 0, s.base, nil
@@ -217,10 +220,8 @@ func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd i
 			if b.BaseOffset() < end || b.LastOffset() < b.BaseOffset() || b.LastOffset()-s.base > math.MaxInt32 {
 				return fmt.Errorf("%w: offsets [%d, %d] where %d is next", errStop, b.BaseOffset(), b.LastOffset(), end)
 			}
-			if epoch := b.PartitionLeaderEpoch(); epochs && epoch >= 0 {
-				if latest, ok := o.epochs.latest(); !ok || epoch > latest || b.BaseOffset() < o.epochs.entries[len(o.epochs.entries)-1].start {
-					o.epochs.assign(epoch, b.BaseOffset())
-				}
+			if epochs {
+				o.epochs.assign(b.PartitionLeaderEpoch(), b.BaseOffset())
 			}
 			s.indexBatch(b, int64(len(b)), at, &o.st.cfg)
 			end = b.NextOffset()
@@ -370,15 +371,22 @@ func writeFile(fsys vfs.FS, name string, data []byte, sync bool) error {
 	return err
 }
 
-// removeStraySnapshots keeps those at the base of a segment and the newest.
+// removeStraySnapshots keeps those at the base of a segment, the newest, and the
+// newest that recovery would believe if the process died now.
 func (o *opener) removeStraySnapshots() error {
 	offsets, err := o.snapshotOffsets()
 	if err != nil {
 		return err
 	}
+	believed := -1
+	for i, off := range offsets {
+		if off <= o.synced.Load() {
+			believed = i
+		}
+	}
 	for i, off := range offsets {
 		isBase := slices.ContainsFunc(o.segments, func(s *segment) bool { return s.base == off })
-		if isBase || i == len(offsets)-1 {
+		if isBase || i == len(offsets)-1 || i == believed {
 			continue
 		}
 		if err := o.env.fs.Remove(o.snapshotPath(off)); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"time"
 )
 
@@ -40,7 +41,25 @@ func (l *Log) DeleteOldSegments() (int, error) {
 			return 0, l.fail(fmt.Errorf("cannot delete a segment: %w", err))
 		}
 	}
+	if err := l.syncNames(); err != nil {
+		return 0, l.fail(fmt.Errorf("cannot delete a segment: %w", err))
+	}
 	return n, nil
+}
+
+// syncNames makes the names of the log's files durable, so that deleted segments do
+// not come back below a start offset that clients have seen. appendMu is held.
+func (l *Log) syncNames() error {
+	if err := l.env.fs.SyncDir(l.dir); err != nil {
+		return err
+	}
+	l.mu.RLock()
+	dirDirty := l.dirDirty
+	l.mu.RUnlock()
+	if !dirDirty {
+		return nil
+	}
+	return l.env.fs.SyncDir(path.Dir(l.dir))
 }
 
 // countOld is how many of the oldest segments may go. appendMu is held.

@@ -80,8 +80,13 @@ func (l *Log) cutTail(offset int64) error {
 	}
 	removed := l.segments[i:]
 	l.publishCut(v.seg, i, pos, end)
-	for _, s := range removed {
+	for _, s := range slices.Backward(removed) { // a crash in between leaves no gap
 		if err := l.removeSegment(s); err != nil {
+			return err
+		}
+	}
+	if len(removed) > 0 {
+		if err := l.env.fs.SyncDir(l.dir); err != nil {
 			return err
 		}
 	}
@@ -139,6 +144,10 @@ func (l *Log) cutFiles(s *segment, pos, end int64) error {
 			return err
 		}
 	}
+	// Else a power cut could bring back what was cut, below records of a newer epoch.
+	if err := s.with(kindLog, vfs.File.Sync); err != nil {
+		return err
+	}
 	if err := s.cutAborted(end); err != nil {
 		return err
 	}
@@ -180,12 +189,15 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 			return err
 		}
 	}
-	for _, s := range l.segments {
+	for _, s := range slices.Backward(l.segments) {
 		if err := l.removeSegment(s); err != nil {
 			return err
 		}
 	}
 	s, err := createSegment(l, offset)
+	if err == nil {
+		err = l.env.fs.SyncDir(l.dir)
+	}
 	if err != nil {
 		return err
 	}
