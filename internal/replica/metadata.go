@@ -209,6 +209,11 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig, dir [16]byte) 
 		return
 	}
 	p.tryAdvance()
+	if p.m.flushAcks { // what recovery has found counts as held once it is synced
+		if log := p.Log(); log != nil {
+			log.AwaitSync(log.LogEndOffset(), p.synced)
+		}
+	}
 	if !wasLeader || newTerm {
 		p.m.tellRole(p.tp, epoch, true)
 	}
