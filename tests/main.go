@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/moldau-stream/moldau/tests/clients"
+	"github.com/moldau-stream/moldau/tests/crash"
 	"github.com/moldau-stream/moldau/tests/node"
 	"github.com/moldau-stream/moldau/tests/report"
 	"github.com/moldau-stream/moldau/tests/tools"
@@ -43,6 +44,7 @@ type options struct {
 	only, record              string
 	jobs, kills               int
 	verbose, keep, timings    bool
+	seed                      uint64
 	timeout                   time.Duration
 }
 
@@ -55,6 +57,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire: only such cases")
 	f.IntVar(&o.jobs, "jobs", 3, "clients: how many clients run at once")
 	f.IntVar(&o.kills, "n", 50, "crash: how many times the server is killed")
+	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "crash: decides the moments of the kills")
 	f.BoolVar(&o.verbose, "v", false, "say what is being done")
 	f.BoolVar(&o.keep, "keep", false, "keep the server's directory")
 	f.StringVar(&o.record, "record", "", "wire: write the answers to this file instead of comparing them (tests/wire/testdata/kafka-4.3.1.txt, with --target real)")
@@ -105,7 +108,7 @@ type session struct {
 
 // suites are the names that may be given.
 func suites() map[string]func(context.Context, *session) error {
-	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire}
+	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash}
 }
 
 // order is how suites follow each other; the short ones first.
@@ -247,6 +250,23 @@ func runWire(ctx context.Context, s *session) error {
 	}
 	defer stop()
 	return wire.Run(ctx, wire.Options{Bootstrap: n.Bootstrap, Only: only, Record: s.record}, s.rep)
+}
+
+// runCrash kills the server; it is restarted on the same directory and port.
+func runCrash(ctx context.Context, s *session) error {
+	if s.spec.Kind == node.External {
+		return fmt.Errorf("a cluster that somebody else started is not ours to kill")
+	}
+	var props map[string]string
+	if s.spec.Kind == node.Moldau {
+		props = map[string]string{"moldau.flush.acks": "true"}
+	}
+	n, stop, err := s.start("crash", props)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return crash.Run(ctx, n, crash.Options{Kills: s.kills, Seed: s.seed, Logf: s.logf}, s.rep)
 }
 
 func runClients(ctx context.Context, s *session) error {
