@@ -39,7 +39,7 @@ func (f *franz) Traits() Traits {
 }
 
 func (f *franz) client(opts ...kgo.Opt) (*kgo.Client, error) {
-	opts = append(opts, kgo.SeedBrokers(f.bootstrap), kgo.ClientID("franz-go"), kgo.MetadataMinAge(100*time.Millisecond))
+	opts = append(opts, kgo.SeedBrokers(f.bootstrap), kgo.ClientID("franz-go"), kgo.MetadataMinAge(20*time.Millisecond))
 	if f.versions != nil {
 		opts = append(opts, kgo.MaxVersions(f.versions))
 	}
@@ -264,7 +264,7 @@ func (f *franz) Close() { f.members.leaveAll() }
 
 // eventually retries a look at something that spreads through a cluster in a moment.
 func eventually(ctx context.Context, look func() error) error {
-	const patience = 5 * time.Second
+	const patience = 10 * time.Second
 	deadline := time.Now().Add(patience)
 	for {
 		err := look()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/moldau-stream/moldau/tests/corpus"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -22,7 +23,8 @@ type reference struct {
 const readPollBytes = 16 << 20
 
 func newReference(bootstrap string) (*reference, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(bootstrap))
+	// It looks at topics that others have just made: its view may not be seconds old.
+	cl, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.MetadataMinAge(20*time.Millisecond))
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ const (
 	slowReaders   = 20
 	bombTopic     = "bomb"
 	// bombBytes is what each bomb holds when it is opened: more than the bound on the server's growth.
-	bombBytes = 1 << 30
+	bombBytes = 512 << 20
 )
 
 func attacks() []attack {
