@@ -38,7 +38,14 @@ func (r *reference) create(ctx context.Context, topic string, partitions int32) 
 	if err != nil {
 		return fmt.Errorf("the reference cannot create topic %s: %w %s", topic, err, resp.ErrMessage)
 	}
-	return nil
+	// Kafka answers before the leaders serve, and some clients give up at once.
+	return eventually(ctx, func() error {
+		ends, err := r.adm.ListEndOffsets(ctx, topic)
+		if err == nil {
+			err = ends.Error()
+		}
+		return err
+	})
 }
 
 // partitionsOf returns how many partitions the topic has, 0 when it does not exist.
