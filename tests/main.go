@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/moldau-stream/moldau/tests/clients"
+	"github.com/moldau-stream/moldau/tests/crash"
+	"github.com/moldau-stream/moldau/tests/hostile"
 	"github.com/moldau-stream/moldau/tests/node"
 	"github.com/moldau-stream/moldau/tests/report"
 	"github.com/moldau-stream/moldau/tests/tools"
@@ -43,6 +45,7 @@ type options struct {
 	only, record              string
 	jobs, kills               int
 	verbose, keep, timings    bool
+	seed                      uint64
 	timeout                   time.Duration
 }
 
@@ -55,6 +58,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire: only such cases")
 	f.IntVar(&o.jobs, "jobs", 3, "clients: how many clients run at once")
 	f.IntVar(&o.kills, "n", 50, "crash: how many times the server is killed")
+	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "crash: decides the moments of the kills")
 	f.BoolVar(&o.verbose, "v", false, "say what is being done")
 	f.BoolVar(&o.keep, "keep", false, "keep the server's directory")
 	f.StringVar(&o.record, "record", "", "wire: write the answers to this file instead of comparing them (tests/wire/testdata/kafka-4.3.1.txt, with --target real)")
@@ -105,8 +109,11 @@ type session struct {
 
 // suites are the names that may be given.
 func suites() map[string]func(context.Context, *session) error {
-	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire}
+	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile}
 }
+
+// watchdogGrace is what the suites get to wind up after the time limit.
+const watchdogGrace = 90 * time.Second
 
 // order is how suites follow each other; the short ones first.
 var order = []string{"wire", "clients", "hostile", "crash"}
@@ -134,6 +141,15 @@ func run(args []string) int {
 	defer cancel()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// A client library that ignores its context must not hang the run.
+	watchdog := time.AfterFunc(o.timeout+watchdogGrace, func() {
+		fmt.Fprintf(os.Stderr, "tests/run: something still hangs %s after the time limit of %s; giving up\n", watchdogGrace, o.timeout)
+		s.rep.Check("run", "ends within its time", o.timeout, fmt.Errorf("it hangs"))
+		s.rep.Print(os.Stdout)
+		s.fleet.KillAll()
+		os.Exit(1)
+	})
+	defer watchdog.Stop()
 	start := time.Now()
 	for _, name := range order {
 		if !slices.Contains(o.suites, name) {
@@ -247,6 +263,42 @@ func runWire(ctx context.Context, s *session) error {
 	}
 	defer stop()
 	return wire.Run(ctx, wire.Options{Bootstrap: n.Bootstrap, Only: only, Record: s.record}, s.rep)
+}
+
+// runCrash kills the server; it is restarted on the same directory and port.
+func runCrash(ctx context.Context, s *session) error {
+	if s.spec.Kind == node.External {
+		return fmt.Errorf("a cluster that somebody else started is not ours to kill")
+	}
+	var props map[string]string
+	if s.spec.Kind == node.Moldau {
+		props = map[string]string{"moldau.flush.acks": "true"}
+	}
+	n, stop, err := s.start("crash", props)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return crash.Run(ctx, n, crash.Options{Kills: s.kills, Seed: s.seed, Logf: s.logf}, s.rep)
+}
+
+// realGrowthBytes allows for a Java heap that fills before it is collected.
+const realGrowthBytes = 1 << 30
+
+func runHostile(ctx context.Context, s *session) error {
+	if s.spec.Kind == node.External {
+		return fmt.Errorf("a cluster that somebody else started is not ours to attack")
+	}
+	n, stop, err := s.start("hostile", nil)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	honest, growth := true, int64(0)
+	if s.spec.Kind == node.Real {
+		honest, growth = false, realGrowthBytes
+	}
+	return hostile.Run(ctx, n, honest, growth, s.logf, s.rep)
 }
 
 func runClients(ctx context.Context, s *session) error {

@@ -184,7 +184,7 @@ func confluentEntry(extra string, current bool) func(context.Context, *Env) (Cli
 
 func kafkaPythonEntry(protocol string) func(context.Context, *Env) (Client, error) {
 	return func(ctx context.Context, e *Env) (Client, error) {
-		t := Traits{Limits: corpus.Limits{NoBlankRecords: true},
+		t := Traits{Limits: corpus.Limits{NoBlankRecords: true, NoNullHeaderValues: true},
 			Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true}
 		title := "kafka-python"
 		if protocol != "" {

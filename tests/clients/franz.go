@@ -39,7 +39,7 @@ func (f *franz) Traits() Traits {
 }
 
 func (f *franz) client(opts ...kgo.Opt) (*kgo.Client, error) {
-	opts = append(opts, kgo.SeedBrokers(f.bootstrap), kgo.ClientID("franz-go"), kgo.MetadataMinAge(100*time.Millisecond))
+	opts = append(opts, kgo.SeedBrokers(f.bootstrap), kgo.ClientID("franz-go"), kgo.MetadataMinAge(20*time.Millisecond))
 	if f.versions != nil {
 		opts = append(opts, kgo.MaxVersions(f.versions))
 	}
@@ -130,7 +130,7 @@ func (f *franz) groupOpts(group, topic, strategy string) []kgo.Opt {
 	case "cooperative":
 		opts = append(opts, kgo.Balancers(kgo.CooperativeStickyBalancer()))
 	case "consumer":
-		opts = append(opts, kgo.Balancers(kgo.CooperativeStickyBalancer()))
+		opts = append(opts, kgo.ServerSideBalancer())
 	}
 	return opts
 }
@@ -138,10 +138,6 @@ func (f *franz) groupOpts(group, topic, strategy string) []kgo.Opt {
 func (f *franz) Join(_ context.Context, name, group, topic, strategy string) error {
 	m := f.members.add(name)
 	opts := f.groupOpts(group, topic, strategy)
-	if strategy == "consumer" {
-		// The library asks for the new protocol by a context value while it is in preview.
-		opts = append(opts, kgo.WithContext(context.WithValue(context.Background(), "opt_in_kafka_next_gen_balancer_beta", true))) //nolint:staticcheck
-	}
 	opts = append(opts,
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, ps map[string][]int32) { m.assign(ps[topic]) }),
 		kgo.OnPartitionsRevoked(func(ctx context.Context, cl *kgo.Client, ps map[string][]int32) {
@@ -264,7 +260,7 @@ func (f *franz) Close() { f.members.leaveAll() }
 
 // eventually retries a look at something that spreads through a cluster in a moment.
 func eventually(ctx context.Context, look func() error) error {
-	const patience = 5 * time.Second
+	const patience = 10 * time.Second
 	deadline := time.Now().Add(patience)
 	for {
 		err := look()

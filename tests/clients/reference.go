@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/moldau-stream/moldau/tests/corpus"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -22,7 +23,8 @@ type reference struct {
 const readPollBytes = 16 << 20
 
 func newReference(bootstrap string) (*reference, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(bootstrap))
+	// It looks at topics that others have just made: its view may not be seconds old.
+	cl, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.MetadataMinAge(20*time.Millisecond))
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +38,14 @@ func (r *reference) create(ctx context.Context, topic string, partitions int32) 
 	if err != nil {
 		return fmt.Errorf("the reference cannot create topic %s: %w %s", topic, err, resp.ErrMessage)
 	}
-	return nil
+	// Kafka answers before the leaders serve, and some clients give up at once.
+	return eventually(ctx, func() error {
+		ends, err := r.adm.ListEndOffsets(ctx, topic)
+		if err == nil {
+			err = ends.Error()
+		}
+		return err
+	})
 }
 
 // partitionsOf returns how many partitions the topic has, 0 when it does not exist.

@@ -299,9 +299,10 @@ func (s *saramaClient) Admin(ctx context.Context, topic string) error {
 		return fmt.Errorf("alter config: %w", err)
 	}
 	if err := eventually(ctx, func() error {
-		cs, err := adm.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{"retention.ms"}})
-		if err == nil && (len(cs) != 1 || cs[0].Value != value) {
-			err = fmt.Errorf("got %+v", cs)
+		ask := &sarama.ConfigResource{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{"retention.ms"}}
+		rs, err := adm.DescribeConfigs([]*sarama.ConfigResource{ask}, sarama.DescribeConfigsOptions{})
+		if err == nil && (len(rs) != 1 || len(rs[0].Configs) != 1 || rs[0].Configs[0].Value != value) {
+			err = fmt.Errorf("got %+v", rs)
 		}
 		return err
 	}); err != nil {

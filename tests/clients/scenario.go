@@ -219,6 +219,11 @@ func (s *scenario) awaitShared(ctx context.Context, names []string) error {
 		if problem == nil {
 			return nil
 		}
+		for _, n := range names {
+			if states[n].Error != "" { // it has given up
+				return problem
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%w (waited to the time limit)", problem)

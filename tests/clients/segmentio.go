@@ -130,9 +130,11 @@ func (s *segmentio) Join(_ context.Context, name, group, topic, _ string) error 
 	return nil
 }
 
-// retriable says whether the group should simply be joined again: a rebalance overtook the join.
+// retriable says whether the group should simply be joined again: a rebalance
+// overtook the join, or the coordinator is only starting.
 func retriable(err error) bool {
-	return errors.Is(err, kafka.RebalanceInProgress) || errors.Is(err, kafka.UnknownMemberId) || errors.Is(err, kafka.IllegalGeneration) || errors.Is(err, kafka.MemberIDRequired)
+	return errors.Is(err, kafka.GroupCoordinatorNotAvailable) || errors.Is(err, kafka.GroupLoadInProgress) || errors.Is(err, kafka.NotCoordinatorForGroup) ||
+		errors.Is(err, kafka.RebalanceInProgress) || errors.Is(err, kafka.UnknownMemberId) || errors.Is(err, kafka.IllegalGeneration) || errors.Is(err, kafka.MemberIDRequired)
 }
 
 func (s *segmentio) readAssigned(ctx context.Context, gen *kafka.Generation, m *member, topic string, a kafka.PartitionAssignment) {

@@ -194,6 +194,10 @@ func (r *Report) printFailures(w io.Writer) int {
 	for _, c := range r.checks {
 		tally(c.suite+": "+c.name, c.cell)
 	}
+	if passed+failed == 0 {
+		fmt.Fprintln(w, "\nFAIL no test ran: nothing was selected, or everything was skipped")
+		failed++
+	}
 	if skipped > 0 {
 		fmt.Fprintf(w, "\n%d passed, %d failed, %d skipped\n", passed, failed, skipped)
 	} else {

@@ -8,7 +8,6 @@ const (
 	compacted  = "wire-compact" // cleanup.policy=compact
 	unknown    = "wire-unknown" // never created
 	group      = "wire-group"   // has a committed offset, no members
-	noGroup    = "wire-no-group"
 	topicCount = 5
 )
 

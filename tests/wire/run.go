@@ -47,6 +47,9 @@ func Run(ctx context.Context, o Options, rep *report.Report) error {
 		return write(o.Record, got)
 	}
 	compare(got, parse(recorded), rep)
+	if o.Only == nil {
+		noteMissing(l.ranges(), parse(recorded), rep)
+	}
 	return nil
 }
 
@@ -94,16 +97,18 @@ func compare(got, want map[string]string, rep *report.Report) {
 	if extra > 0 {
 		rep.Note("wire: %d answers have nothing to compare with", extra)
 	}
+}
+
+// noteMissing says which APIs of Kafka the server does not advertise.
+func noteMissing(got, want map[string]string, rep *report.Report) {
 	var missing []string
-	for name := range want {
-		if api, ok := strings.CutPrefix(name, "versions of "); ok {
-			if _, served := got[name]; !served {
-				missing = append(missing, api)
-			}
+	for _, name := range sortedNames(want) {
+		if api, ok := strings.CutPrefix(name, "versions of "); ok && got[name] == "" {
+			missing = append(missing, api)
 		}
 	}
 	if len(missing) > 0 {
-		rep.Note("wire: %d of the APIs that Kafka 4.3.1 serves are not advertised", len(missing))
+		rep.Note("wire: %d APIs that Kafka 4.3.1 serves are not advertised: %s", len(missing), strings.Join(missing, ", "))
 	}
 }
 
