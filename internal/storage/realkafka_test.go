@@ -91,3 +91,87 @@ func TestKafkaReadsOurDirectory(t *testing.T) {
 		}
 	}
 }
+
+// kafka runs one command of the script.
+func kafka(t *testing.T, script string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(script, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+// A directory goes from Apache Kafka to us, after a kill and after an orderly stop,
+// gets records appended, and goes back: nothing is lost on the way.
+func TestADirectoryGoesToUsAndBack(t *testing.T) {
+	script := os.Getenv("MOLDAU_REALKAFKA")
+	if script == "" {
+		t.Skip("MOLDAU_REALKAFKA is not set")
+	}
+	const port, records = "29392", 4000
+	root := t.TempDir()
+	boot := strings.TrimSpace(kafka(t, script, "start", root, "1", port))
+	running := true
+	defer func() {
+		if running {
+			kafka(t, script, "stop", root)
+		}
+	}()
+	kafka(t, script, "tool", "kafka-topics", "--bootstrap-server", boot, "--create", "--topic", "moved", "--partitions", "1", "--config", "segment.bytes=1048576")
+	perf := func(extra ...string) {
+		kafka(t, script, append([]string{"tool", "kafka-producer-perf-test", "--topic", "moved", "--num-records", fmt.Sprint(records), "--record-size", "1000",
+			"--throughput", "-1", "--producer-props", "bootstrap.servers=" + boot, "compression.type=lz4", "acks=all"}, extra...)...)
+	}
+	perf()
+	pid, err := os.ReadFile(filepath.Join(root, "1.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("kill", "-9", strings.TrimSpace(string(pid))).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	kafka(t, script, "stop", root)
+	running = false
+
+	open := func() (*Manager, *Log) {
+		mgr, err := OpenManager(ManagerOptions{FS: vfs.OS{}, Clock: clock.Real{}, Dirs: []string{filepath.Join(root, "data-1")}, NodeID: 1, DefaultConfig: DefaultLogConfig()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := mgr.Log(TopicPartition{"moved", 0})
+		if l == nil || l.TopicID() == ([16]byte{}) {
+			t.Fatal("the log is not there")
+		}
+		return mgr, l
+	}
+	mgr, l := open()
+	if l.LogEndOffset() != records || len(readFrom(t, l, 0)) != records || l.NumSegments() < 2 || len(l.ActiveProducers()) != 1 {
+		t.Fatalf("after the kill: %d records, %d segments, %d producers", l.LogEndOffset(), l.NumSegments(), len(l.ActiveProducers()))
+	}
+	mustAppend(t, l, batchOf(record.BuilderOptions{Codec: record.Zstd}, clock.Real{}.Now().UnixMilli(), "ours", "too"))
+	l.SetHighWatermark(l.LogEndOffset())
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+
+	kafka(t, script, "start", root, "1", port)
+	running = true
+	out := kafka(t, script, "tool", "kafka-get-offsets", "--bootstrap-server", boot, "--topic", "moved")
+	if want := fmt.Sprintf("moved:0:%d", records+2); !strings.Contains(out, want) {
+		t.Fatalf("Kafka finds %s, not %s", out, want)
+	}
+	out = kafka(t, script, "tool", "kafka-console-consumer", "--bootstrap-server", boot, "--topic", "moved", "--partition", "0", "--offset", fmt.Sprint(records), "--max-messages", "2")
+	if !strings.Contains(out, "ours\ntoo\n") {
+		t.Fatal(out)
+	}
+	kafka(t, script, "stop", root)
+	running = false
+	mgr, l = open()
+	if l.LogEndOffset() != records+2 || !mgr.dirs[0].clean || mgr.PreviousBrokerEpoch() < 0 {
+		t.Fatalf("after the stop: %d records, clean %v, broker epoch %d", l.LogEndOffset(), mgr.dirs[0].clean, mgr.PreviousBrokerEpoch())
+	}
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+}
