@@ -116,10 +116,6 @@ func (c Codec) Compress(dst, src []byte, level int) ([]byte, error) {
 
 // Decompress appends src, decompressed, to dst; ErrTooLarge when that is more than limit bytes.
 func (c Codec) Decompress(dst, src []byte, limit int) ([]byte, error) {
-	return c.decompress(dst, src, limit)
-}
-
-func (c Codec) decompress(dst, src []byte, limit int) ([]byte, error) {
 	switch c {
 	case None:
 		if len(src) > limit {

@@ -60,7 +60,7 @@ func (b Batch) walk(headers bool, fn func(Record) error) error {
 	}
 	buf := getBuffer()
 	defer putBuffer(buf)
-	raw, err := codec.decompress((*buf)[:0], b.RecordsBytes(), MaxDecompressedBytes)
+	raw, err := codec.Decompress((*buf)[:0], b.RecordsBytes(), MaxDecompressedBytes)
 	*buf = raw[:0]
 	if err != nil {
 		return fmt.Errorf("cannot decompress the records of the batch at offset %d: %w", b.BaseOffset(), err)

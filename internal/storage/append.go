@@ -197,7 +197,9 @@ func (l *Log) applyLocked(b []byte) {
 			l.epochs.assign(epoch, batch.BaseOffset())
 		}
 		done, aborted, err := l.producers.apply(batch)
-		invariant.Check(err == nil, "a batch that was checked cannot be applied: %v", err)
+		if err != nil {
+			invariant.Fail("a batch that was checked cannot be applied: %v", err)
+		}
 		if done != nil && aborted {
 			l.aborted = append(l.aborted, AbortedTxn{done.producerID, done.first, done.last, l.producers.stableEnd(*done)})
 		}
@@ -212,7 +214,9 @@ func (l *Log) publishLocked(s *segment, b []byte, pos, end int64, cfg *LogConfig
 		s.indexBatch(batch, int64(len(batch)), pos, cfg)
 		pos += int64(len(batch))
 	}
-	invariant.Check(end > l.leo.Load(), "log end %d does not rise to %d", l.leo.Load(), end)
+	if end <= l.leo.Load() {
+		invariant.Fail("log end %d does not rise to %d", l.leo.Load(), end)
+	}
 	s.size, s.dirty = pos, true
 	l.leo.Store(end)
 	l.unstable.Store(l.producers.firstUnstable())

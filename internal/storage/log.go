@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"path"
 	"sync"
 	"sync/atomic"
@@ -267,6 +266,3 @@ func (l *Log) fail(cause error) error {
 func (l *Log) nowMs() int64 { return clock.Millis(l.env.clock.Now()) }
 
 func (l *Log) active() *segment { return l.segments[len(l.segments)-1] }
-
-// noUnstable is unstable's value when all transactions are decided.
-const noUnstable = math.MaxInt64

@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"math"
 	"sort"
 	"sync/atomic"
 
@@ -76,6 +75,9 @@ func (l *Log) tryRead(from, maxBytes, upTo int64, minOneBatch bool) (*Slice, err
 		v, ok := l.viewAt(at)
 		if !ok {
 			break
+		}
+		if v.seg.base > at {
+			return nil, errGone // retention took the segment after the start offset was looked at
 		}
 		s, err := l.readSegment(v, from, maxBytes, upTo, minOneBatch)
 		if s != nil || err != nil {
@@ -230,7 +232,7 @@ func (l *Log) OffsetForTimestamp(ts int64) (TimestampOffset, bool, error) {
 		if err == nil && largest >= ts {
 			var found TimestampOffset
 			var ok bool
-			if found, ok, err = l.findTimestamp(v, ts, l.logStart.Load(), math.MaxInt64); ok {
+			if found, ok, err = l.findTimestamp(v, ts, l.logStart.Load()); ok {
 				return found, true, nil
 			}
 		}
@@ -242,15 +244,25 @@ func (l *Log) OffsetForTimestamp(ts int64) (TimestampOffset, bool, error) {
 }
 
 // MaxTimestampOffset finds the first record with the largest timestamp of the log.
-func (l *Log) MaxTimestampOffset() (TimestampOffset, bool, error) {
+func (l *Log) MaxTimestampOffset() (found TimestampOffset, ok bool, err error) {
+	for {
+		found, ok, err = l.tryMaxTimestamp()
+		if errors.Is(err, errGone) && !l.closed.Load() {
+			continue // retention overtook it: look again
+		}
+		if err != nil {
+			err = fmt.Errorf("cannot find the largest timestamp of %s: %w", l.tp, err)
+		}
+		return found, ok, err
+	}
+}
+
+func (l *Log) tryMaxTimestamp() (TimestampOffset, bool, error) {
 	best, bestTs := view{}, record.NoTimestamp
 	for _, v := range l.views() {
 		ts, _, err := v.seg.maxTimestamp()
-		if errors.Is(err, errGone) {
-			continue
-		}
 		if err != nil {
-			return TimestampOffset{}, false, fmt.Errorf("cannot find the largest timestamp of %s: %w", l.tp, err)
+			return TimestampOffset{}, false, err
 		}
 		if ts > bestTs {
 			best, bestTs = v, ts
@@ -259,15 +271,11 @@ func (l *Log) MaxTimestampOffset() (TimestampOffset, bool, error) {
 	if best.seg == nil {
 		return TimestampOffset{}, false, nil
 	}
-	found, ok, err := l.findTimestamp(best, bestTs, l.logStart.Load(), math.MaxInt64)
-	if err != nil {
-		return TimestampOffset{}, false, fmt.Errorf("cannot find the largest timestamp of %s: %w", l.tp, err)
-	}
-	return found, ok, nil
+	return l.findTimestamp(best, bestTs, l.logStart.Load())
 }
 
-// findTimestamp finds the first record in a segment with at least this timestamp and offsets in [from, upTo).
-func (l *Log) findTimestamp(v view, ts, from, upTo int64) (found TimestampOffset, ok bool, err error) {
+// findTimestamp finds the first record in a segment with at least this timestamp, at or after an offset.
+func (l *Log) findTimestamp(v view, ts, from int64) (found TimestampOffset, ok bool, err error) {
 	te, hit, err := v.seg.floorTime(func(e timeEntry) bool { return e.ts < ts })
 	if err != nil {
 		return found, false, err
@@ -286,9 +294,6 @@ func (l *Log) findTimestamp(v view, ts, from, upTo int64) (found TimestampOffset
 			b, size, err := h.at(pos)
 			if err != nil {
 				return err
-			}
-			if b.BaseOffset() >= upTo {
-				return nil
 			}
 			if b.MaxTimestamp() >= ts {
 				if found, ok, err = findInBatch(f, pos, size, ts, from); err != nil {
