@@ -6,7 +6,6 @@ import (
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/moldau-stream/moldau/internal/storage"
-	"github.com/moldau-stream/moldau/internal/vfs"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -31,7 +30,7 @@ func (b *Broker) describeLogDirs(r *server.Request) {
 		if d.Err != nil {
 			out.ErrorCode = kerr.KafkaStorageError.Code
 		} else {
-			if total, free, err := vfs.Space(d.Path); err == nil {
+			if total, free, ok := b.logs.Usage(d.Path); ok {
 				out.TotalBytes, out.UsableBytes = total, free
 			}
 			out.Topics = b.logsIn(d.Path, wanted)

@@ -60,7 +60,7 @@ func (c coordinatorFormatter) write(w *bufio.Writer, rec *kgo.Record) error {
 		return nil
 	}
 	line := fields{{"key", fields{{"type", keyType}, {"data", k}}}, {"value", nil}}
-	if rec.Value != nil && len(rec.Value) >= 2 {
+	if len(rec.Value) >= 2 {
 		line[1].value = fields{{"version", int16(binary.BigEndian.Uint16(rec.Value))}, {"data", v}}
 	}
 	b, err := line.MarshalJSON()

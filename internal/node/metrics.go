@@ -7,7 +7,6 @@ import (
 	"github.com/moldau-stream/moldau/internal/obs"
 	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/server"
-	"github.com/moldau-stream/moldau/internal/vfs"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -171,7 +170,7 @@ func (n *Node) writeLogs(w *obs.Writer) {
 			failed++
 			continue
 		}
-		if t, f, err := vfs.Space(d.Path); err == nil {
+		if t, f, ok := n.logs.Usage(d.Path); ok {
 			free.Int(f, "dir", d.Path)
 			total.Int(t, "dir", d.Path)
 		}
