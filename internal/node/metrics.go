@@ -27,10 +27,10 @@ func newObserver(r *obs.Registry) *observer {
 	meters := obs.NewRequestMetrics(r)
 	o := &observer{
 		meters: meters, byKey: make([]atomic.Pointer[obs.RequestMeter], kmsg.MaxKey+1),
-		created:       r.Counter(obs.ConnectionCreations, "Connections that were opened."),
-		closed:        r.Counter(obs.ConnectionCloses, "Connections that were closed."),
-		refused:       r.Counter("moldau_connections_refused_total", "Connections that a limit turned away."),
-		idleKilled:    r.Counter(obs.ExpiredConnectionsKilled, "Connections that were closed because they were idle."),
+		created:    r.Counter(obs.ConnectionCreations, "Connections that were opened."),
+		closed:     r.Counter(obs.ConnectionCloses, "Connections that were closed."),
+		refused:    r.Counter("moldau_connections_refused_total", "Connections that a limit turned away."),
+		idleKilled: r.Counter(obs.ExpiredConnectionsKilled, "Connections that were closed because they were idle."),
 	}
 	return o
 }
