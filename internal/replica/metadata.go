@@ -184,6 +184,9 @@ func (p *Partition) open(cfg storage.LogConfig, dir [16]byte) error {
 		p.log.SetConfig(cfg)
 		return nil
 	}
+	if dir == meta.UnassignedDir() {
+		dir = [16]byte{} // any will do
+	}
 	log, err := p.m.logs.CreateLog(p.tp, p.topicID, cfg, dir)
 	if err != nil {
 		return err

@@ -107,6 +107,9 @@ func (p *Partition) unusable() error {
 		return p.gone
 	}
 	if p.log == nil {
+		if p.leaderEpoch == anyEpoch {
+			return ErrNotLeader // its first image is being applied
+		}
 		return ErrOffline
 	}
 	err := p.log.Err()
