@@ -125,16 +125,14 @@ func (f *fetching) lookUp(k fetchKey) (t *meta.Topic, err error) {
 func (f *fetching) answer() {
 	f.parked.remove(f)
 	include := f.ctx.answers(f.parts)
+	n := 0
 	for i := range f.parts {
-		p := &f.parts[i]
-		f.b.metrics.fetched(p)
-		if !include[i] && p.Slice != nil {
-			p.Slice.Release()
-			p.Slice = nil
+		f.b.metrics.fetched(&f.parts[i])
+		if include[i] { // all that holds records is
+			n++
 		}
 	}
-	a := fetchAnswer{f: f, resp: f.req.ResponseKind().(*kmsg.FetchResponse)}
-	a.resp.SessionID = f.ctx.sessionID()
+	a := newFetchAnswer(f, n)
 	for i := range f.parts {
 		if include[i] {
 			a.add(i)

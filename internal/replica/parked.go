@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"runtime"
 	"sync"
 	"time"
 
@@ -33,6 +34,19 @@ func (m *Manager) park(spec FetchSpec, parts []FetchPart, got reading, done func
 func (f *ParkedFetch) resume() {
 	f.mu.Lock()
 	f.settle(f.again())
+}
+
+// resumeAll goes on with fetches whose waits the caller has taken, beside the caller, who has other things
+// to do: on a few goroutines, since a fresh one for each spends much of its time in growing its stack.
+func resumeAll(fetches []*ParkedFetch) {
+	n := min(len(fetches), runtime.GOMAXPROCS(0))
+	for i := range n {
+		go func() {
+			for ; i < len(fetches); i += n {
+				fetches[i].resume()
+			}
+		}()
+	}
 }
 
 // expire answers with what there is. If the wait is taken already, whoever has taken it will

@@ -69,7 +69,9 @@ func (r *rig) open(change ...func(*Config)) {
 	r.logs = logs
 	c := Config{
 		NodeID: me, Logs: logs, Clock: r.clock, Logger: slog.New(slog.DiscardHandler), TopicConfig: r.topicConfig,
-		OnRole: func(tp storage.TopicPartition, epoch int32, leads bool) { r.tell("%s epoch %d leads %v", tp, epoch, leads) },
+		OnRole: func(tp storage.TopicPartition, epoch int32, leads bool) {
+			r.tell("%s epoch %d leads %v", tp, epoch, leads)
+		},
 		OnHighWatermark: func(tp storage.TopicPartition, _ int32, hw int64) {
 			r.mu.Lock()
 			defer r.mu.Unlock()

@@ -192,7 +192,5 @@ func (w waits) fail(err error) {
 	for _, a := range w.acks {
 		a.settle(err)
 	}
-	for _, f := range w.fetches {
-		go f.resume()
-	}
+	resumeAll(w.fetches)
 }

@@ -16,9 +16,7 @@ func (r *released) fire(p *Partition) {
 	for _, w := range r.acked {
 		w.settle(nil)
 	}
-	for _, f := range r.woken {
-		go f.resume()
-	}
+	resumeAll(r.woken)
 	if f := p.m.onHighWatermark; f != nil && r.moved {
 		f(p.tp, r.epoch, r.hw)
 	}
