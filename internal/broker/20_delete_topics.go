@@ -7,6 +7,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// firstDeletionDisabled is the first version whose clients know TOPIC_DELETION_DISABLED (KIP-322).
+const firstDeletionDisabled = 3
+
 // deleteTopics deletes topics by name, from version 6 also by id (KIP-516). v1-6.
 func (b *Broker) deleteTopics(r *server.Request) {
 	req := r.Body.(*kmsg.DeleteTopicsRequest)
@@ -30,7 +33,12 @@ func (b *Broker) deleteTopics(r *server.Request) {
 		return
 	}
 	b.forward(r, &forwarded, millis(req.TimeoutMillis), func(answer kmsg.Response) {
-		resp.Topics = append(resp.Topics, answer.(*kmsg.DeleteTopicsResponse).Topics...)
+		for _, t := range answer.(*kmsg.DeleteTopicsResponse).Topics {
+			if t.ErrorCode == kerr.TopicDeletionDisabled.Code && r.Version < firstDeletionDisabled {
+				t.ErrorCode = kerr.InvalidRequest.Code
+			}
+			resp.Topics = append(resp.Topics, t)
+		}
 		r.Reply(resp)
 	}, func(e *kerr.Error, why string) {
 		for _, t := range forwarded.Topics {
@@ -70,10 +78,11 @@ func (b *Broker) refuseDeletion(r *server.Request, t *kmsg.DeleteTopicsRequestTo
 	switch {
 	case known == nil:
 		return kerr.UnknownTopicID, ""
-	case !b.allowedTopic(r, security.OperationDescribe, known.Name):
-		return kerr.UnknownTopicID, ""
-	case !b.allowedTopic(r, security.OperationDelete, known.Name):
-		return kerr.TopicAuthorizationFailed, ""
+	case b.allowedTopic(r, security.OperationDelete, known.Name):
+		return nil, ""
 	}
-	return nil, ""
+	if b.allowedQuietly(r, security.OperationDescribe, security.ResourceTopic, known.Name) {
+		t.Topic = &known.Name // ids are no secret, names are
+	}
+	return kerr.TopicAuthorizationFailed, ""
 }

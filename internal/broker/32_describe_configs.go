@@ -24,7 +24,10 @@ func (b *Broker) describeConfigs(r *server.Request) {
 		if err != nil {
 			out.ErrorCode, out.ErrorMessage = code(err), message(err)
 		}
-		for _, e := range config.Select(entries, want.ConfigNames) {
+		if len(want.ConfigNames) > 0 { // to Kafka, none is all
+			entries = config.Select(entries, want.ConfigNames)
+		}
+		for _, e := range entries {
 			out.Configs = append(out.Configs, configEntry(req, &e))
 		}
 		resp.Resources = append(resp.Resources, out)
