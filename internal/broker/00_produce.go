@@ -80,10 +80,24 @@ func (p *producing) refusal() error {
 	if a := p.req.Acks; a != -1 && a != 0 && a != 1 {
 		return kerr.InvalidRequiredAcks
 	}
-	if id := p.req.TransactionID; id != nil && !p.b.allowed(p.r, security.OperationWrite, security.ResourceTransactionalID, *id) {
+	if id := p.req.TransactionID; transactional(p.req) && (id == nil || !p.b.allowed(p.r, security.OperationWrite, security.ResourceTransactionalID, *id)) {
 		return kerr.TransactionalIDAuthorizationFailed
 	}
 	return nil
+}
+
+// transactional says whether any batch of the request belongs to a transaction: then all of it
+// needs a transactional id that the client may write with.
+func transactional(req *kmsg.ProduceRequest) bool {
+	for i := range req.Topics {
+		for j := range req.Topics[i].Partitions {
+			batch, _, err := record.Next(req.Topics[i].Partitions[j].Records)
+			if err == nil && batch.IsTransactional() { // what is wrong with a batch is told for its partition
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // topic is the name that the request means, or why it may not be written to.
@@ -122,6 +136,9 @@ func checkRecords(b []byte, version int16) error {
 		return fmt.Errorf("%w: Produce requests with version %d are only allowed to contain record batches with magic version 2", errOldMagic, version)
 	}
 	batch, rest, err := record.Next(b)
+	if errors.Is(err, record.ErrTruncated) {
+		return invalid("a record batch was cut short: %d bytes of it are here", len(b))
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", storage.ErrCorruptRecord, err)
 	}
@@ -175,12 +192,11 @@ func (p *producing) answer() {
 func (p *producing) partition(out *kmsg.ProduceResponseTopicPartition, a *replica.Append) {
 	out.Default()
 	out.Partition = a.TP.Partition
-	out.LogAppendTime, out.LogStartOffset = -1, -1
+	// What was appended but not acknowledged in time is told with its offset, as in Apache Kafka.
+	out.BaseOffset, out.LogAppendTime, out.LogStartOffset = a.Info.FirstOffset, a.Info.LogAppendTimeMs, a.Info.LogStartOffset
 	if a.Err == nil {
-		out.BaseOffset, out.LogAppendTime, out.LogStartOffset = a.Info.FirstOffset, a.Info.LogAppendTimeMs, a.Info.LogStartOffset
 		return
 	}
-	out.BaseOffset = -1
 	out.ErrorCode = code(a.Err)
 	out.ErrorMessage = message(a.Err)
 	var rec *storage.InvalidRecordError

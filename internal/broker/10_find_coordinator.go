@@ -48,6 +48,9 @@ func (b *Broker) coordinators(r *server.Request, req *kmsg.FindCoordinatorReques
 	for _, key := range keys {
 		c := b.coordinator(r, req.CoordinatorType, key)
 		if r.Version < 4 {
+			if c.ErrorCode == 0 {
+				c.ErrorMessage = text("NONE") // the name of error 0, which is what these versions say
+			}
 			resp.ErrorCode, resp.ErrorMessage = c.ErrorCode, c.ErrorMessage
 			resp.NodeID, resp.Host, resp.Port = c.NodeID, c.Host, c.Port
 			return resp
@@ -59,9 +62,12 @@ func (b *Broker) coordinators(r *server.Request, req *kmsg.FindCoordinatorReques
 
 func (b *Broker) coordinator(r *server.Request, kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
 	c := kmsg.NewFindCoordinatorResponseCoordinator()
-	c.Key, c.NodeID, c.Port = key, -1, -1
+	c.Key, c.NodeID, c.Port, c.ErrorMessage = key, -1, -1, new(string)
 	fail := func(e *kerr.Error, why string) kmsg.FindCoordinatorResponseCoordinator {
-		c.ErrorCode, c.ErrorMessage = e.Code, text(why)
+		if why == "" {
+			why = e.Description
+		}
+		c.ErrorCode, c.ErrorMessage = e.Code, &why
 		return c
 	}
 	switch kind {

@@ -68,10 +68,8 @@ func (b *Broker) refuseDeletion(r *server.Request, t *kmsg.DeleteTopicsRequestTo
 	}
 	known := b.Image().TopicByID(t.TopicID)
 	switch {
-	case known == nil:
-		return kerr.UnknownTopicID, ""
-	case !b.allowedTopic(r, security.OperationDescribe, known.Name):
-		return kerr.UnknownTopicID, ""
+	case known == nil, !b.allowedTopic(r, security.OperationDescribe, known.Name):
+		return kerr.UnknownTopicID, "No topic has this id."
 	case !b.allowedTopic(r, security.OperationDelete, known.Name):
 		return kerr.TopicAuthorizationFailed, ""
 	}

@@ -16,6 +16,7 @@ const metadataTopic = "__cluster_metadata"
 func (b *Broker) describeQuorum(r *server.Request) {
 	req := r.Body.(*kmsg.DescribeQuorumRequest)
 	resp := req.ResponseKind().(*kmsg.DescribeQuorumResponse)
+	resp.ErrorMessage = new(string) // Kafka's schema: empty, never null
 	if !b.allowedCluster(r, security.OperationDescribe) {
 		resp.ErrorCode = kerr.ClusterAuthorizationFailed.Code
 		r.Reply(resp)
@@ -45,6 +46,9 @@ func describeQuorumTopic(t kmsg.DescribeQuorumRequestTopic, state kmsg.DescribeQ
 			p.ErrorCode, p.ErrorMessage = kerr.NotLeaderForPartition.Code, message(err)
 		default:
 			p = state
+		}
+		if p.ErrorMessage == nil {
+			p.ErrorMessage = new(string) // Kafka's schema: empty, never null
 		}
 		p.Partition = want.Partition
 		out.Partitions = append(out.Partitions, p)

@@ -92,7 +92,9 @@ func (d *describing) topic(name string) bool {
 		if meta.CheckTopicName(name) != nil {
 			e = kerr.InvalidTopicException
 		}
-		d.resp.Topics = append(d.resp.Topics, d.failed(name, e))
+		out := d.failed(name, e)
+		out.AuthorizedOperations = d.b.operations(d.r, security.ResourceTopic, name)
+		d.resp.Topics = append(d.resp.Topics, out)
 		return true
 	}
 	first := int32(0)

@@ -125,7 +125,7 @@ func (p *Partition) read(iso Isolation, f *FetchPart, maxBytes int64, first bool
 		upTo = log.LogEndOffset()
 	}
 	if f.Offset < f.LogStartOffset || f.Offset > log.LogEndOffset() {
-		f.Err = storage.ErrOffsetOutOfRange
+		f.fail(storage.ErrOffsetOutOfRange)
 		return
 	}
 	if f.Offset >= upTo || maxBytes <= 0 && !first {
@@ -133,7 +133,7 @@ func (p *Partition) read(iso Isolation, f *FetchPart, maxBytes int64, first bool
 	}
 	slice, err := log.Read(f.Offset, int(maxBytes), upTo, first)
 	if err != nil {
-		f.Err = err
+		f.fail(err)
 		return
 	}
 	if slice == nil || slice.Len == 0 {
@@ -142,10 +142,10 @@ func (p *Partition) read(iso Isolation, f *FetchPart, maxBytes int64, first bool
 	}
 	f.Slice = slice
 	if iso == ReadCommitted {
-		f.Aborted, f.Err = log.AbortedTxns(f.Offset, slice.NextOffset)
-		if f.Err != nil {
+		if f.Aborted, err = log.AbortedTxns(f.Offset, slice.NextOffset); err != nil {
 			slice.Release()
 			f.Slice = nil
+			f.fail(err)
 		}
 	}
 }
@@ -154,7 +154,7 @@ func (p *Partition) read(iso Isolation, f *FetchPart, maxBytes int64, first bool
 func (p *Partition) diverges(f *FetchPart) bool {
 	end := p.log.EndOffsetForEpoch(f.LastFetchedEpoch)
 	if end.Epoch < 0 || end.EndOffset < 0 {
-		f.Err = storage.ErrOffsetOutOfRange
+		f.fail(storage.ErrOffsetOutOfRange)
 		return true
 	}
 	if end.Epoch < f.LastFetchedEpoch || end.EndOffset < f.Offset {

@@ -108,14 +108,17 @@ func (p *Partition) append(batches []byte, acks int16, origin storage.Origin) (s
 	p.lead.RLock()
 	if err := p.checkLeader(-1); err != nil {
 		p.lead.RUnlock()
-		return storage.AppendInfo{}, 0, err
+		return notAppended(), 0, err
 	}
 	if acks == -1 && len(p.isr) < p.effectiveMinISR() {
-		p.lead.RUnlock()
-		return storage.AppendInfo{}, 0, ErrNotEnoughReplicas
+		defer p.lead.RUnlock()
+		return refusedAppend(p.log, ErrNotEnoughReplicas), 0, ErrNotEnoughReplicas
 	}
 	log, epoch := p.log, p.leaderEpoch
 	info, err := log.AppendAsLeader(batches, epoch, origin)
+	if err != nil {
+		info = refusedAppend(log, err)
+	}
 	var r released
 	p.appended.Add(int64(info.SizeInBytes))
 	if err == nil && !p.m.flushAcks {
