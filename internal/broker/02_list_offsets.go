@@ -19,7 +19,7 @@ var firstVersionOf = map[int64]int16{
 func (b *Broker) listOffsets(r *server.Request) {
 	req := r.Body.(*kmsg.ListOffsetsRequest)
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
-	twice := listedTwice(req)
+	twice, answered := listedTwice(req), make(map[storage.TopicPartition]bool)
 	iso := replica.ReadUncommitted
 	if req.IsolationLevel == 1 {
 		iso = replica.ReadCommitted
@@ -34,6 +34,10 @@ func (b *Broker) listOffsets(r *server.Request) {
 			p := kmsg.NewListOffsetsResponseTopicPartition()
 			p.Partition, p.Offset, p.Timestamp, p.LeaderEpoch = want.Partition, -1, -1, -1
 			tp := storage.TopicPartition{Topic: t.Topic, Partition: want.Partition}
+			if twice[tp] && answered[tp] {
+				continue
+			}
+			answered[tp] = twice[tp]
 			switch {
 			case !allowed:
 				p.ErrorCode = kerr.TopicAuthorizationFailed.Code

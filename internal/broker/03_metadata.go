@@ -58,8 +58,16 @@ func (b *Broker) metadataResponse(r *server.Request, req *kmsg.MetadataRequest) 
 		})
 		return resp
 	}
+	seen := make(map[string]bool, len(req.Topics))
 	for i := range req.Topics {
-		resp.Topics = append(resp.Topics, b.namedTopic(r, req, img, &req.Topics[i]))
+		t := b.namedTopic(r, req, img, &req.Topics[i])
+		if t.Topic != nil && seen[*t.Topic] {
+			continue // a topic is described once, however often it is named
+		}
+		if t.Topic != nil {
+			seen[*t.Topic] = true
+		}
+		resp.Topics = append(resp.Topics, t)
 	}
 	return resp
 }

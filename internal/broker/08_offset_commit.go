@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -39,7 +41,7 @@ func (b *Broker) offsetCommit(r *server.Request) {
 		return
 	}
 	b.groups.OffsetCommit(groupContext(r), r.Version, &accepted, func(resp *kmsg.OffsetCommitResponse) {
-		resp.Topics = append(resp.Topics, refused...)
+		resp.Topics = mergeCommitResults(resp.Topics, refused)
 		r.Reply(resp)
 	})
 }
@@ -77,6 +79,19 @@ func (b *Broker) refuseCommit(r *server.Request, t *kmsg.OffsetCommitRequestTopi
 	}
 	t.Partitions = good
 	return 0, bad
+}
+
+// mergeCommitResults puts what was stored and what was refused of a topic under one head.
+func mergeCommitResults(topics, refused []kmsg.OffsetCommitResponseTopic) []kmsg.OffsetCommitResponseTopic {
+	for _, t := range refused {
+		same := func(o kmsg.OffsetCommitResponseTopic) bool { return o.Topic == t.Topic && o.TopicID == t.TopicID }
+		if i := slices.IndexFunc(topics, same); i >= 0 {
+			topics[i].Partitions = append(topics[i].Partitions, t.Partitions...)
+			continue
+		}
+		topics = append(topics, t)
+	}
+	return topics
 }
 
 func commitResult(t *kmsg.OffsetCommitRequestTopic, errorCode int16) kmsg.OffsetCommitResponseTopic {

@@ -73,7 +73,9 @@ func newCreateTopicsResult(name string, e *kerr.Error, why string) kmsg.CreateTo
 }
 
 // noConfigs is Kafka's default of a list that could be null.
-func noConfigs() []kmsg.CreateTopicsResponseTopicConfig { return []kmsg.CreateTopicsResponseTopicConfig{} }
+func noConfigs() []kmsg.CreateTopicsResponseTopicConfig {
+	return []kmsg.CreateTopicsResponseTopicConfig{}
+}
 
 // hideConfigs takes what the topic became out of the answer for those who may not
 // describe its settings (KIP-525), and adds the settings for those who may.

@@ -8,22 +8,29 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// endpointsOfBrokers is the only endpoint type of a broker listener (KIP-919).
-const endpointsOfBrokers = 1
+// The types of endpoints (KIP-919). A broker listener serves the first.
+const (
+	endpointsOfBrokers     = 1
+	endpointsOfControllers = 2
+)
 
 // describeCluster names the cluster and its brokers. v0-2; fenced brokers on demand from 2.
 func (b *Broker) describeCluster(r *server.Request) {
 	req := r.Body.(*kmsg.DescribeClusterRequest)
 	resp := req.ResponseKind().(*kmsg.DescribeClusterResponse)
 	img := b.Image()
-	resp.ClusterID, resp.ControllerID = b.clusterID, b.aBrokerID(img)
-	resp.EndpointType, resp.ClusterAuthorizedOperations = endpointsOfBrokers, math.MinInt32
+	resp.ControllerID, resp.EndpointType, resp.ClusterAuthorizedOperations = -1, endpointsOfBrokers, math.MinInt32
 	if r.Version >= 1 && req.EndpointType != endpointsOfBrokers {
 		resp.ErrorCode = kerr.MismatchedEndpointType.Code
 		resp.ErrorMessage = text("this listener serves brokers; controllers are asked on theirs")
+		if req.EndpointType != endpointsOfControllers {
+			resp.ErrorCode = kerr.UnsupportedEndpointType.Code
+			resp.ErrorMessage = text("there are endpoints of type 1, brokers, and 2, controllers")
+		}
 		r.Reply(resp)
 		return
 	}
+	resp.ClusterID, resp.ControllerID = b.clusterID, b.aBrokerID(img)
 	if req.IncludeClusterAuthorizedOperations {
 		resp.ClusterAuthorizedOperations = b.clusterOperations(r)
 	}

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"sort"
@@ -23,8 +22,11 @@ func (b *Broker) describeTopicPartitions(r *server.Request) {
 	d.left = max(min(int(req.ResponsePartitionLimit), b.conf().Int(config.MaxRequestPartitionSizeLimit)), 1)
 	names, refused := d.names(req)
 	if c := req.Cursor; c != nil {
-		if c.Partition < 0 {
-			r.CloseConn(fmt.Errorf("the cursor names partition %d", c.Partition))
+		if c.Partition < 0 || len(req.Topics) > 0 && !slices.Contains(names, c.Topic) {
+			for _, t := range req.Topics {
+				resp.Topics = append(resp.Topics, d.failed(t.Topic, kerr.InvalidRequest))
+			}
+			r.Reply(resp)
 			return
 		}
 		d.startTopic, d.startPartition = c.Topic, c.Partition

@@ -116,10 +116,16 @@ func (s *fetchSessions) begin(req *kmsg.FetchRequest) (*fetchContext, *kerr.Erro
 	return c, nil
 }
 
-// fullContext reads exactly what the request names.
+// fullContext reads exactly what the request names; of a partition named twice, the last wish counts.
 func fullContext(req *kmsg.FetchRequest, session *fetchSession) *fetchContext {
 	c := &fetchContext{session: session}
+	at := make(map[fetchKey]int)
 	eachWanted(req, func(k fetchKey, want kmsg.FetchRequestTopicPartition) {
+		if i, again := at[k]; again {
+			c.wants[i] = want
+			return
+		}
+		at[k] = len(c.keys)
 		c.keys, c.wants = append(c.keys, k), append(c.wants, want)
 	})
 	return c

@@ -26,7 +26,9 @@ const latest = 1 << 14
 
 // probes cover what a broker listener may advertise. An API without a probe is
 // asked with an empty request: it must still answer, and readably.
-func probes() []probe {
+func probes() []probe { return append(usualProbes(), errorProbes()...) }
+
+func usualProbes() []probe {
 	return []probe{
 		{kmsg.Produce, "one batch", 3, 12, `{"Acks":-1,"TimeoutMillis":5000,"Topics":[{"Topic":"wire-produce","Partitions":[{"Partition":0,"Records":"$BATCH"}]}]}`},
 		{kmsg.Produce, "one batch", 13, latest, `{"Acks":-1,"TimeoutMillis":5000,"Topics":[{"TopicID":$PRODUCEID,"Partitions":[{"Partition":0,"Records":"$BATCH"}]}]}`},
