@@ -75,7 +75,8 @@ var (
 	gzipWriters [11]sync.Pool
 	lz4Readers  = sync.Pool{New: func() any { return lz4.NewReader(nil) }}
 	lz4Writers  [lz4MaxLevel + 1]sync.Pool
-	zstdReaders sync.Pool // *zstd.Decoder
+	zstdReaders sync.Pool // *zstd.Decoder, for whole batches
+	zstdStreams sync.Pool // *zstd.Decoder, for streams
 	zstdWriters [zstd.SpeedBestCompression + 1]sync.Pool
 )
 

@@ -58,6 +58,14 @@ func (b Batch) walk(headers bool, fn func(Record) error) error {
 	if codec == None {
 		return b.walkRaw(b.RecordsBytes(), headers, fn)
 	}
+	r, done, err := codec.open(b.RecordsBytes())
+	if err != nil {
+		return fmt.Errorf("cannot decompress the records of the batch at offset %d: %w", b.BaseOffset(), err)
+	}
+	if r != nil {
+		defer done()
+		return b.walkStream(r, headers, fn)
+	}
 	buf := getBuffer()
 	defer putBuffer(buf)
 	raw, err := codec.Decompress((*buf)[:0], b.RecordsBytes(), MaxDecompressedBytes)
@@ -68,15 +76,25 @@ func (b Batch) walk(headers bool, fn func(Record) error) error {
 	return b.walkRaw(raw, headers, fn)
 }
 
-func (b Batch) walkRaw(raw []byte, headers bool, fn func(Record) error) error {
-	count, last := b.NumRecords(), b.LastOffsetDelta()
+// decoder is what reads the batch's records, and how many the header says there are.
+func (b Batch) decoder(headers bool) (decoder, int, error) {
+	count := b.NumRecords()
 	if count < 0 {
-		return fmt.Errorf("%w: its count of records is %d", ErrCorrupt, count)
+		return decoder{}, 0, fmt.Errorf("%w: its count of records is %d", ErrCorrupt, count)
 	}
-	d := decoder{rest: raw, base: b.BaseOffset(), baseTs: b.BaseTimestamp(), keepHeaders: headers, prevDelta: -1, lastDelta: last}
+	d := decoder{base: b.BaseOffset(), baseTs: b.BaseTimestamp(), keepHeaders: headers, prevDelta: -1, lastDelta: b.LastOffsetDelta()}
 	if b.TimestampType() == LogAppendTime {
 		d.appendTime, d.stamped = b.MaxTimestamp(), true
 	}
+	return d, count, nil
+}
+
+func (b Batch) walkRaw(raw []byte, headers bool, fn func(Record) error) error {
+	d, count, err := b.decoder(headers)
+	if err != nil {
+		return err
+	}
+	d.rest = raw
 	for i := 0; i < count; i++ {
 		if err := d.next(); err != nil {
 			return fmt.Errorf("cannot read record %d of %d of the batch at offset %d: %w", i, count, b.BaseOffset(), err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"sync"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
@@ -75,6 +76,9 @@ func (s *syncer) close() {
 	}
 }
 
+// cutPause is how long a sync waits for a cut that it has run into: some file operations.
+const cutPause = 100 * time.Microsecond
+
 // syncWaiter waits for offset to be durable.
 type syncWaiter struct {
 	offset int64
@@ -118,9 +122,10 @@ func (l *Log) Flush() error {
 // wakeWaiters tells those whose offset is durable, and, if the log has failed or
 // was cut below theirs, the others.
 func (l *Log) wakeWaiters() {
-	synced, err := l.synced.Load(), l.Err()
 	var ready, lost []syncWaiter
 	l.waitMu.Lock()
+	// Read under the lock: an older value could stem from before a cut, and a waiter from after it.
+	synced, err := l.synced.Load(), l.Err()
 	keep := l.waiters[:0]
 	for _, w := range l.waiters {
 		switch {
@@ -181,27 +186,19 @@ func (l *Log) syncOnce() (again bool, err error) {
 	l.topicIDFile, l.dirDirty = false, false
 	l.mu.Unlock()
 
-	names := topicIDFile
-	for _, j := range jobs {
-		names = names || j.names
-		if err := j.run(); err != nil && !l.hasGone(j.seg, err) {
+	if err := l.syncFiles(jobs, topicIDFile, dirDirty); err != nil {
+		if !errors.Is(err, errGone) {
 			return false, err
 		}
-	}
-	if topicIDFile {
-		if err := syncFile(l.env.fs, path.Join(l.dir, partitionMetadataFile)); err != nil {
-			return false, err
+		// A segment is being cut off under this round, which therefore made nothing sure: what
+		// it took on itself is put back for the next round. The cut is soon done or has failed
+		// the log; its lock cannot be waited for, since who holds it may wait for this sync.
+		l.putBack(jobs, topicIDFile, dirDirty)
+		if l.closed.Load() {
+			return false, fmt.Errorf("%w: %s", ErrClosed, l.tp)
 		}
-	}
-	if names {
-		if err := l.env.fs.SyncDir(l.dir); err != nil {
-			return false, err
-		}
-	}
-	if dirDirty {
-		if err := l.env.fs.SyncDir(path.Dir(l.dir)); err != nil {
-			return false, err
-		}
+		time.Sleep(cutPause)
+		return true, l.Err()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -210,6 +207,43 @@ func (l *Log) syncOnce() (again bool, err error) {
 	}
 	l.synced.Store(max(l.synced.Load(), target))
 	return false, nil
+}
+
+// syncFiles makes the files of one round durable, and then their names.
+func (l *Log) syncFiles(jobs []syncJob, topicIDFile, dirDirty bool) error {
+	names := topicIDFile
+	for _, j := range jobs {
+		names = names || j.names
+		if err := j.run(); err != nil && !l.hasGone(j.seg, err) {
+			return err
+		}
+	}
+	if topicIDFile {
+		if err := syncFile(l.env.fs, path.Join(l.dir, partitionMetadataFile)); err != nil {
+			return err
+		}
+	}
+	if names {
+		if err := l.env.fs.SyncDir(l.dir); err != nil {
+			return err
+		}
+	}
+	if dirDirty {
+		return l.env.fs.SyncDir(path.Dir(l.dir))
+	}
+	return nil
+}
+
+// putBack raises the flags again that a round has taken down.
+func (l *Log) putBack(jobs []syncJob, topicIDFile, dirDirty bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, j := range jobs {
+		s := j.seg
+		s.dirty = true
+		s.nameDirty, s.closedUnsaved, s.abortedDirty = s.nameDirty || j.names, s.closedUnsaved || j.indexes, s.abortedDirty || j.aborted
+	}
+	l.topicIDFile, l.dirDirty = l.topicIDFile || topicIDFile, l.dirDirty || dirDirty
 }
 
 // takeDirtyLocked lists what is to be synced, oldest segment first, and takes the
