@@ -15,13 +15,19 @@ var firstVersionOf = map[int64]int16{
 	replica.EarliestLocalTimestamp: 8, replica.LatestTieredTimestamp: 9, replica.EarliestPendingUpload: 11,
 }
 
+// noReplica is the replica id of a consumer.
+const noReplica = -1
+
 // listOffsets finds offsets by timestamp. v1-11.
 func (b *Broker) listOffsets(r *server.Request) {
 	req := r.Body.(*kmsg.ListOffsetsRequest)
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
 	twice, answered := listedTwice(req), make(map[storage.TopicPartition]bool)
 	iso := replica.ReadUncommitted
-	if req.IsolationLevel == 1 {
+	switch {
+	case req.ReplicaID != noReplica:
+		iso = replica.ReadLogEnd
+	case req.IsolationLevel == 1:
 		iso = replica.ReadCommitted
 	}
 	for i := range req.Topics {
@@ -34,10 +40,12 @@ func (b *Broker) listOffsets(r *server.Request) {
 			p := kmsg.NewListOffsetsResponseTopicPartition()
 			p.Partition, p.Offset, p.Timestamp, p.LeaderEpoch = want.Partition, -1, -1, -1
 			tp := storage.TopicPartition{Topic: t.Topic, Partition: want.Partition}
-			if twice[tp] && answered[tp] {
-				continue
+			if twice[tp] {
+				if answered[tp] {
+					continue
+				}
+				answered[tp] = true
 			}
-			answered[tp] = twice[tp]
 			switch {
 			case !allowed:
 				p.ErrorCode = kerr.TopicAuthorizationFailed.Code

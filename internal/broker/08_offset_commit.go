@@ -41,7 +41,7 @@ func (b *Broker) offsetCommit(r *server.Request) {
 		return
 	}
 	b.groups.OffsetCommit(groupContext(r), r.Version, &accepted, func(resp *kmsg.OffsetCommitResponse) {
-		resp.Topics = mergeCommitResults(resp.Topics, refused)
+		resp.Topics = mergeCommits(resp.Topics, refused)
 		r.Reply(resp)
 	})
 }
@@ -81,15 +81,17 @@ func (b *Broker) refuseCommit(r *server.Request, t *kmsg.OffsetCommitRequestTopi
 	return 0, bad
 }
 
-// mergeCommitResults puts what was stored and what was refused of a topic under one head.
-func mergeCommitResults(topics, refused []kmsg.OffsetCommitResponseTopic) []kmsg.OffsetCommitResponseTopic {
+// mergeCommits adds what was refused; a topic has one entry in the answer, since clients may keep only the last.
+func mergeCommits(topics, refused []kmsg.OffsetCommitResponseTopic) []kmsg.OffsetCommitResponseTopic {
 	for _, t := range refused {
-		same := func(o kmsg.OffsetCommitResponseTopic) bool { return o.Topic == t.Topic && o.TopicID == t.TopicID }
-		if i := slices.IndexFunc(topics, same); i >= 0 {
-			topics[i].Partitions = append(topics[i].Partitions, t.Partitions...)
+		i := slices.IndexFunc(topics, func(o kmsg.OffsetCommitResponseTopic) bool {
+			return o.TopicID == t.TopicID && (o.Topic == t.Topic || t.TopicID != [16]byte{})
+		})
+		if i < 0 {
+			topics = append(topics, t)
 			continue
 		}
-		topics = append(topics, t)
+		topics[i].Partitions = append(topics[i].Partitions, t.Partitions...)
 	}
 	return topics
 }

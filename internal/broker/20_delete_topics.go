@@ -7,6 +7,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// firstDeletionDisabled is the first version whose clients know TOPIC_DELETION_DISABLED (KIP-322).
+const firstDeletionDisabled = 3
+
 // deleteTopics deletes topics by name, from version 6 also by id (KIP-516). v1-6.
 func (b *Broker) deleteTopics(r *server.Request) {
 	req := r.Body.(*kmsg.DeleteTopicsRequest)
@@ -19,7 +22,12 @@ func (b *Broker) deleteTopics(r *server.Request) {
 	forwarded := *req
 	forwarded.Version, forwarded.TopicNames, forwarded.Topics = 6, nil, d.accepted
 	b.forward(r, &forwarded, millis(req.TimeoutMillis), func(answer kmsg.Response) {
-		d.resp.Topics = append(d.resp.Topics, answer.(*kmsg.DeleteTopicsResponse).Topics...)
+		for _, t := range answer.(*kmsg.DeleteTopicsResponse).Topics {
+			if t.ErrorCode == kerr.TopicDeletionDisabled.Code && r.Version < firstDeletionDisabled {
+				t.ErrorCode = kerr.InvalidRequest.Code
+			}
+			d.resp.Topics = append(d.resp.Topics, t)
+		}
 		r.Reply(d.resp)
 	}, func(e *kerr.Error, why string) {
 		for _, t := range d.accepted {
@@ -112,7 +120,7 @@ func (d *deleting) byID(t kmsg.DeleteTopicsRequestTopic) {
 		d.refuse(nil, t.TopicID, kerr.UnknownTopicID, "No topic has this id.")
 	case d.b.allowedTopic(d.r, security.OperationDelete, known.Name):
 		d.accepted = append(d.accepted, t)
-	case d.b.allowedTopic(d.r, security.OperationDescribe, known.Name):
+	case d.b.allowedQuietly(d.r, security.OperationDescribe, security.ResourceTopic, known.Name):
 		d.refuse(&known.Name, t.TopicID, kerr.TopicAuthorizationFailed, "")
 	default:
 		d.refuse(nil, t.TopicID, kerr.TopicAuthorizationFailed, "")

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// The types of endpoints (KIP-919). A broker listener serves the first.
+// The types of endpoints (KIP-919); a broker listener knows the brokers' only.
 const (
 	endpointsOfBrokers     = 1
 	endpointsOfControllers = 2
@@ -21,11 +21,9 @@ func (b *Broker) describeCluster(r *server.Request) {
 	img := b.Image()
 	resp.ControllerID, resp.EndpointType, resp.ClusterAuthorizedOperations = -1, endpointsOfBrokers, math.MinInt32
 	if r.Version >= 1 && req.EndpointType != endpointsOfBrokers {
-		resp.ErrorCode = kerr.MismatchedEndpointType.Code
-		resp.ErrorMessage = text("this listener serves brokers; controllers are asked on theirs")
-		if req.EndpointType != endpointsOfControllers {
-			resp.ErrorCode = kerr.UnsupportedEndpointType.Code
-			resp.ErrorMessage = text("there are endpoints of type 1, brokers, and 2, controllers")
+		resp.ErrorCode, resp.ErrorMessage = kerr.UnsupportedEndpointType.Code, text("there is no such type of endpoint")
+		if req.EndpointType == endpointsOfControllers {
+			resp.ErrorCode, resp.ErrorMessage = kerr.MismatchedEndpointType.Code, text("this listener serves brokers; controllers are asked on theirs")
 		}
 		r.Reply(resp)
 		return

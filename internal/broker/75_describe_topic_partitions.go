@@ -20,9 +20,9 @@ func (b *Broker) describeTopicPartitions(r *server.Request) {
 	resp := req.ResponseKind().(*kmsg.DescribeTopicPartitionsResponse)
 	d := &describing{b: b, r: r, img: b.Image(), resp: resp}
 	d.left = max(min(int(req.ResponsePartitionLimit), b.conf().Int(config.MaxRequestPartitionSizeLimit)), 1)
-	names, refused := d.names(req)
 	if c := req.Cursor; c != nil {
-		if c.Partition < 0 || len(req.Topics) > 0 && !slices.Contains(names, c.Topic) {
+		atTopic := func(t kmsg.DescribeTopicPartitionsRequestTopic) bool { return t.Topic == c.Topic }
+		if c.Partition < 0 || len(req.Topics) > 0 && !slices.ContainsFunc(req.Topics, atTopic) {
 			for _, t := range req.Topics {
 				resp.Topics = append(resp.Topics, d.failed(t.Topic, kerr.InvalidRequest))
 			}
@@ -31,6 +31,7 @@ func (b *Broker) describeTopicPartitions(r *server.Request) {
 		}
 		d.startTopic, d.startPartition = c.Topic, c.Partition
 	}
+	names, refused := d.names(req)
 	for _, name := range names {
 		if !d.topic(name) {
 			break
@@ -88,6 +89,14 @@ func (d *describing) failed(name string, e *kerr.Error) kmsg.DescribeTopicPartit
 
 // topic adds one topic; false means that the page is full and the cursor is set.
 func (d *describing) topic(name string) bool {
+	first := int32(0)
+	if name == d.startTopic {
+		first = d.startPartition
+	}
+	if d.left == 0 {
+		d.stopAt(name, first)
+		return false
+	}
 	t := d.img.Topic(name)
 	if t == nil {
 		e := kerr.UnknownTopicOrPartition
@@ -98,14 +107,6 @@ func (d *describing) topic(name string) bool {
 		out.AuthorizedOperations = d.b.operations(d.r, security.ResourceTopic, name)
 		d.resp.Topics = append(d.resp.Topics, out)
 		return true
-	}
-	first := int32(0)
-	if name == d.startTopic {
-		first = d.startPartition
-	}
-	if d.left == 0 {
-		d.stopAt(name, first)
-		return false
 	}
 	out := d.failed(name, &kerr.Error{})
 	out.TopicID, out.AuthorizedOperations = t.ID, d.b.operations(d.r, security.ResourceTopic, name)

@@ -64,6 +64,22 @@ func code(err error) int16 {
 	return kerr.UnknownServerError.Code
 }
 
+// The first versions whose clients know KAFKA_STORAGE_ERROR (KIP-112).
+const (
+	firstStorageErrorProduce = 4
+	firstStorageErrorFetch   = 6
+)
+
+// codeAt is code for a client that, before version known, has not heard of KAFKA_STORAGE_ERROR: it is told
+// to look for another leader, which it will retry as well.
+func codeAt(err error, version, known int16) int16 {
+	c := code(err)
+	if c == kerr.KafkaStorageError.Code && version < known {
+		return kerr.NotLeaderForPartition.Code
+	}
+	return c
+}
+
 // text is a pointer to a message, nil for an empty one.
 func text(s string) *string {
 	if s == "" {

@@ -35,7 +35,7 @@ func (a *fetchAnswer) add(i int) {
 
 func (a *fetchAnswer) partition(p *replica.FetchPart) kmsg.FetchResponseTopicPartition {
 	out := kmsg.NewFetchResponseTopicPartition()
-	out.Partition, out.ErrorCode = p.TP.Partition, code(p.Err)
+	out.Partition, out.ErrorCode = p.TP.Partition, codeAt(p.Err, a.f.r.Version, firstStorageErrorFetch)
 	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = p.HighWatermark, p.LastStableOffset, p.LogStartOffset
 	out.PreferredReadReplica, out.RecordBatches = -1, []byte{}
 	if neverRead(p.Err) || a.f.req.IsolationLevel == 1 && p.Err == nil && p.Diverging == nil {

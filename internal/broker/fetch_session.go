@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -108,7 +109,8 @@ func (s *fetchSessions) begin(req *kmsg.FetchRequest) (*fetchContext, *kerr.Erro
 		s.remove(session.id)
 		return &fetchContext{}, nil
 	}
-	c := &fetchContext{session: session, incremental: true}
+	n := session.order.Len()
+	c := &fetchContext{session: session, incremental: true, keys: make([]fetchKey, 0, n), wants: make([]kmsg.FetchRequestTopicPartition, 0, n)}
 	for e := session.order.Front(); e != nil; e = e.Next() {
 		p := e.Value.(*cachedPartition)
 		c.keys, c.wants = append(c.keys, p.key), append(c.wants, p.want)
@@ -116,19 +118,40 @@ func (s *fetchSessions) begin(req *kmsg.FetchRequest) (*fetchContext, *kerr.Erro
 	return c, nil
 }
 
-// fullContext reads exactly what the request names; of a partition named twice, the last wish counts.
+// fullContext reads exactly what the request names; of a partition that it names twice, the last word counts.
 func fullContext(req *kmsg.FetchRequest, session *fetchSession) *fetchContext {
-	c := &fetchContext{session: session}
-	at := make(map[fetchKey]int)
+	n := 0
+	for i := range req.Topics {
+		n += len(req.Topics[i].Partitions)
+	}
+	c := &fetchContext{session: session, keys: make([]fetchKey, 0, n), wants: make([]kmsg.FetchRequestTopicPartition, 0, n)}
+	find := c.finder(n)
 	eachWanted(req, func(k fetchKey, want kmsg.FetchRequestTopicPartition) {
-		if i, again := at[k]; again {
+		if i := find(k); i >= 0 {
 			c.wants[i] = want
 			return
 		}
-		at[k] = len(c.keys)
 		c.keys, c.wants = append(c.keys, k), append(c.wants, want)
 	})
 	return c
+}
+
+// fewParts is how many keys are faster looked through than hashed.
+const fewParts = 8
+
+// finder returns a look-up of keys that are in c already, -1 for one that is new and will be added next.
+func (c *fetchContext) finder(n int) func(fetchKey) int {
+	if n <= fewParts {
+		return func(k fetchKey) int { return slices.Index(c.keys, k) }
+	}
+	seen := make(map[fetchKey]int, n)
+	return func(k fetchKey) int {
+		if i, ok := seen[k]; ok {
+			return i
+		}
+		seen[k] = len(c.keys)
+		return -1
+	}
 }
 
 func eachWanted(req *kmsg.FetchRequest, fn func(fetchKey, kmsg.FetchRequestTopicPartition)) {
