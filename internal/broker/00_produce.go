@@ -195,12 +195,11 @@ func (p *producing) answer() {
 func (p *producing) partition(out *kmsg.ProduceResponseTopicPartition, a *replica.Append) {
 	out.Default()
 	out.Partition = a.TP.Partition
-	out.LogAppendTime, out.LogStartOffset = -1, -1
+	// What was appended but not acknowledged in time is told with its offset, as in Apache Kafka.
+	out.BaseOffset, out.LogAppendTime, out.LogStartOffset = a.Info.FirstOffset, a.Info.LogAppendTimeMs, a.Info.LogStartOffset
 	if a.Err == nil {
-		out.BaseOffset, out.LogAppendTime, out.LogStartOffset = a.Info.FirstOffset, a.Info.LogAppendTimeMs, a.Info.LogStartOffset
 		return
 	}
-	out.BaseOffset = -1
 	out.ErrorCode = codeAt(a.Err, p.r.Version, firstStorageErrorProduce)
 	out.ErrorMessage = message(a.Err)
 	var rec *storage.InvalidRecordError

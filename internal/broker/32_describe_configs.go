@@ -21,6 +21,7 @@ func (b *Broker) describeConfigs(r *server.Request) {
 		out := kmsg.NewDescribeConfigsResponseResource()
 		out.ResourceType, out.ResourceName = want.ResourceType, want.ResourceName
 		entries, err := b.describeResource(r, want)
+		out.ErrorMessage = new(string) // Kafka's schema: empty, never null
 		if err != nil {
 			out.ErrorCode, out.ErrorMessage = code(err), message(err)
 		}

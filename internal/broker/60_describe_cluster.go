@@ -19,8 +19,7 @@ func (b *Broker) describeCluster(r *server.Request) {
 	req := r.Body.(*kmsg.DescribeClusterRequest)
 	resp := req.ResponseKind().(*kmsg.DescribeClusterResponse)
 	img := b.Image()
-	resp.ClusterID, resp.ControllerID = b.clusterID, b.aBrokerID(img)
-	resp.EndpointType, resp.ClusterAuthorizedOperations = endpointsOfBrokers, math.MinInt32
+	resp.ControllerID, resp.EndpointType, resp.ClusterAuthorizedOperations = -1, endpointsOfBrokers, math.MinInt32
 	if r.Version >= 1 && req.EndpointType != endpointsOfBrokers {
 		resp.ErrorCode, resp.ErrorMessage = kerr.UnsupportedEndpointType.Code, text("there is no such type of endpoint")
 		if req.EndpointType == endpointsOfControllers {
@@ -29,6 +28,7 @@ func (b *Broker) describeCluster(r *server.Request) {
 		r.Reply(resp)
 		return
 	}
+	resp.ClusterID, resp.ControllerID = b.clusterID, b.aBrokerID(img)
 	if req.IncludeClusterAuthorizedOperations {
 		resp.ClusterAuthorizedOperations = b.clusterOperations(r)
 	}

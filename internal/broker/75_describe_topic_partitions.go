@@ -21,7 +21,8 @@ func (b *Broker) describeTopicPartitions(r *server.Request) {
 	d := &describing{b: b, r: r, img: b.Image(), resp: resp}
 	d.left = max(min(int(req.ResponsePartitionLimit), b.conf().Int(config.MaxRequestPartitionSizeLimit)), 1)
 	if c := req.Cursor; c != nil {
-		if c.Partition < 0 {
+		atTopic := func(t kmsg.DescribeTopicPartitionsRequestTopic) bool { return t.Topic == c.Topic }
+		if c.Partition < 0 || len(req.Topics) > 0 && !slices.ContainsFunc(req.Topics, atTopic) {
 			for _, t := range req.Topics {
 				resp.Topics = append(resp.Topics, d.failed(t.Topic, kerr.InvalidRequest))
 			}
@@ -102,7 +103,9 @@ func (d *describing) topic(name string) bool {
 		if meta.CheckTopicName(name) != nil {
 			e = kerr.InvalidTopicException
 		}
-		d.resp.Topics = append(d.resp.Topics, d.failed(name, e))
+		out := d.failed(name, e)
+		out.AuthorizedOperations = d.b.operations(d.r, security.ResourceTopic, name)
+		d.resp.Topics = append(d.resp.Topics, out)
 		return true
 	}
 	out := d.failed(name, &kerr.Error{})

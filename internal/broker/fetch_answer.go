@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"errors"
+
 	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/moldau-stream/moldau/internal/storage"
@@ -51,7 +53,7 @@ func (a *fetchAnswer) partition(out *kmsg.FetchResponseTopicPartition, p *replic
 	out.Partition, out.ErrorCode = p.TP.Partition, codeAt(p.Err, a.f.r.Version, firstStorageErrorFetch)
 	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = p.HighWatermark, p.LastStableOffset, p.LogStartOffset
 	out.PreferredReadReplica, out.RecordBatches = -1, []byte{}
-	if a.f.req.IsolationLevel == 1 {
+	if neverRead(p.Err) || a.f.req.IsolationLevel == 1 && p.Err == nil && p.Diverging == nil {
 		out.AbortedTransactions = make([]kmsg.FetchResponseTopicPartitionAbortedTransaction, 0, len(p.Aborted))
 		for _, t := range p.Aborted {
 			o := kmsg.NewFetchResponseTopicPartitionAbortedTransaction()
@@ -65,6 +67,12 @@ func (a *fetchAnswer) partition(out *kmsg.FetchResponseTopicPartition, p *replic
 	if out.ErrorCode == kerr.NotLeaderForPartition.Code || out.ErrorCode == kerr.FencedLeaderEpoch.Code {
 		a.hint(out, p)
 	}
+}
+
+// neverRead tells the errors of a partition that is not looked up in a log at all: only there does
+// Kafka say "no aborted transactions" in place of null.
+func neverRead(err error) bool {
+	return errors.Is(err, replica.ErrUnknownTopicOrPartition) || errors.Is(err, replica.ErrUnknownTopicID) || errors.Is(err, kerr.TopicAuthorizationFailed)
 }
 
 // hint names the present leader and, once, its address (KIP-951); the version decides what of it is written.

@@ -153,11 +153,11 @@ func (p *Partition) append(batches []byte, acks int16, origin storage.Origin, ep
 	p.lead.RLock()
 	if err := p.checkLeader(epoch); err != nil {
 		p.lead.RUnlock()
-		return result{}, err
+		return result{info: notAppended()}, err
 	}
 	if acks == -1 && len(p.isr) < p.effectiveMinISR() {
-		p.lead.RUnlock()
-		return result{}, ErrNotEnoughReplicas
+		defer p.lead.RUnlock()
+		return result{info: refusedAppend(p.log, ErrNotEnoughReplicas)}, ErrNotEnoughReplicas
 	}
 	r := result{epoch: p.leaderEpoch, log: p.log}
 	var err error
@@ -165,7 +165,7 @@ func (p *Partition) append(batches []byte, acks int16, origin storage.Origin, ep
 	if err != nil {
 		p.lead.RUnlock()
 		p.afterFailure(r.log)
-		return result{}, err
+		return result{info: refusedAppend(r.log, err)}, err
 	}
 	out := p.appended(r.info)
 	r.acked = p.isAcked(acks, r.info.LastOffset+1)

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"container/heap"
+	"errors"
 	"sync"
 	"time"
 
@@ -20,6 +21,25 @@ type Append struct {
 	LeaderEpoch int32
 }
 
+// notAppended is what is told of an append that did not happen.
+func notAppended() storage.AppendInfo {
+	return storage.AppendInfo{FirstOffset: -1, LastOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+}
+
+// refusedAppend is notAppended with the log's start, which Kafka tells a producer whose records were looked
+// at and refused, so that it can tell a sequence that was forgotten with its records from one that is wrong.
+// It does not tell when the log failed or the bytes were not even worth looking into.
+func refusedAppend(log *storage.Log, err error) storage.AppendInfo {
+	info := notAppended()
+	for _, silent := range []error{storage.ErrRecordTooLarge, storage.ErrRecordListTooLarge, storage.ErrCorruptRecord, storage.ErrStorage, storage.ErrClosed} {
+		if errors.Is(err, silent) {
+			return info
+		}
+	}
+	info.LogStartOffset = log.LogStartOffset()
+	return info
+}
+
 // Produce appends each part and calls done once, when all of them are decided:
 // acks 0 and 1 when they are in the log (acks 1 on the disk, where acknowledgements rest
 // on it), acks -1 when they are committed or timeout has passed. done may run
@@ -30,6 +50,7 @@ func (m *Manager) Produce(parts []Append, acks int16, timeout time.Duration, don
 	var w *produceWait
 	for i := range parts {
 		a := &parts[i]
+		a.Info = notAppended()
 		if a.Err != nil {
 			continue
 		}
