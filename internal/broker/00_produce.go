@@ -58,13 +58,14 @@ func (p *producing) prepare() {
 	for i := range p.req.Topics {
 		t := &p.req.Topics[i]
 		name, partitions, err := p.topic(t)
-		if all != nil {
+		if all != nil && err == nil {
 			err = all
 		}
 		for j := range t.Partitions {
 			part := &t.Partitions[j]
 			a := replica.Append{
-				TP: storage.TopicPartition{Topic: name, Partition: part.Partition}, Batches: part.Records, Origin: storage.FromClient, Err: err,
+				TP:      storage.TopicPartition{Topic: name, Partition: part.Partition},
+				TopicID: t.TopicID, Batches: part.Records, Origin: storage.FromClient, Err: err,
 			}
 			if a.Err == nil {
 				a.Err = p.refusePart(&a, partitions)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/storage"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -29,6 +30,8 @@ var codes = []struct {
 	{replica.ErrOffsetNotAvailable, kerr.OffsetNotAvailable},
 	{storage.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
 	{storage.ErrCorruptRecord, kerr.CorruptMessage},
+	{record.ErrCorrupt, kerr.CorruptMessage},
+	{record.ErrTooLarge, kerr.CorruptMessage},
 	{storage.ErrInvalidTimestamp, kerr.InvalidTimestamp},
 	{storage.ErrRecordTooLarge, kerr.MessageTooLarge},
 	{storage.ErrRecordListTooLarge, kerr.RecordListTooLarge},

@@ -39,7 +39,7 @@ var brokerKeys = [...]Key{
 		Doc: "Create a topic when a client asks for one that does not exist.",
 	},
 	{
-		Name: "auto.leader.rebalance.enable", Type: Boolean, Default: "true", Importance: High, NoEffect: noReplication,
+		Name: "auto.leader.rebalance.enable", Type: Boolean, Default: "true", Importance: High,
 		Doc: "Move leadership back to preferred replicas in the background.",
 	},
 	{
@@ -487,7 +487,7 @@ var brokerKeys = [...]Key{
 		Doc: "Java metrics reporters of the older kind.",
 	},
 	{
-		Name: "leader.imbalance.check.interval.seconds", Type: Long, Default: "300", Check: atLeast{1}, Importance: High, NoEffect: noReplication,
+		Name: "leader.imbalance.check.interval.seconds", Type: Long, Default: "300", Check: atLeast{1}, Importance: High,
 		Doc: "Time between two checks for leaders that are not on their preferred replica.",
 	},
 	{

@@ -13,6 +13,7 @@ import (
 // Append is one partition's part of a produce: what to append and what came of it.
 type Append struct {
 	TP      storage.TopicPartition
+	TopicID [16]byte // of the topic that is meant; zero: the request names topics
 	Batches []byte // patched in place; not used after Produce returns
 	Origin  storage.Origin
 	Err     error // set before Produce: the part is left out
@@ -55,6 +56,9 @@ func (m *Manager) Produce(parts []Append, acks int16, timeout time.Duration, don
 			continue
 		}
 		p, err := m.Partition(a.TP)
+		if err == nil && a.TopicID != ([16]byte{}) && a.TopicID != p.topicID {
+			err = ErrInconsistentTopicID
+		}
 		if err != nil {
 			a.Err = err
 			continue
