@@ -224,9 +224,10 @@ func foreignKeys() map[string]bool {
 
 // nearest suggests the known key that a typing mistake probably meant.
 func (r *reader) nearest(key string) string {
-	best, bestDist := "", 3 // more than two slips is a different word
+	const tooFar = 3 // more than two slips is a different word
+	best, bestDist := "", tooFar
 	consider := func(k string) {
-		if d := editDistance(key, k, bestDist); d < bestDist || (d == bestDist && best != "" && k < best) {
+		if d := editDistance(key, k, tooFar); d < bestDist || d < tooFar && d == bestDist && k < best {
 			best, bestDist = k, d
 		}
 	}
