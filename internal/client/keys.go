@@ -226,9 +226,10 @@ func foreignKeys() map[string]bool {
 
 // nearest suggests the known key that a typing mistake probably meant.
 func (r *reader) nearest(key string) string {
-	best, bestDist := "", 3 // more than two slips is a different word
+	const tooFar = 3 // more than two slips is a different word
+	best, bestDist := "", tooFar
 	consider := func(k string) {
-		if d := config.EditDistance(key, k, bestDist+1); d < bestDist || d == bestDist && best != "" && k < best {
+		if d := config.EditDistance(key, k, tooFar); d < bestDist || d < tooFar && d == bestDist && k < best {
 			best, bestDist = k, d
 		}
 	}

@@ -14,7 +14,7 @@ import (
 type Append struct {
 	TP      storage.TopicPartition
 	TopicID [16]byte // of the topic that is meant; zero: the request names topics
-	Batches []byte // patched in place; not used after Produce returns
+	Batches []byte   // patched in place; not used after Produce returns
 	Origin  storage.Origin
 	Err     error // set before Produce: the part is left out
 
