@@ -131,6 +131,7 @@ func (d *logDir) load() {
 	}
 	close(work)
 	wg.Wait()
+	d.findStale()
 	if d.err == nil && !d.pointsKnown {
 		// From now on a log that the file does not name is known to be new.
 		d.err = WriteOffsetCheckpoint(d.env.fs, path.Join(d.path, recoveryPointFile), d.points)
@@ -195,6 +196,24 @@ func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Lo
 	return l, nil
 }
 
+// findStale looks in the checkpoint files for logs that are gone: those were deleted in
+// the last run, which died before it wrote the files anew.
+func (d *logDir) findStale() {
+	have := map[TopicPartition]struct{}{}
+	for _, l := range d.loaded {
+		have[l.tp] = struct{}{}
+	}
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	for _, offsets := range []map[TopicPartition]int64{d.points, d.starts, d.hws} {
+		for tp := range offsets {
+			if _, ok := have[tp]; !ok {
+				d.stale[tp] = struct{}{}
+			}
+		}
+	}
+}
+
 // noteStale remembers that the checkpoint files may name a log that is gone.
 func (d *logDir) noteStale(tp TopicPartition) {
 	d.ckMu.Lock()
@@ -210,13 +229,12 @@ func (d *logDir) clearStale(tp TopicPartition) error {
 	if !stale {
 		return nil
 	}
-	return errors.Join(d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d), d.forgetStale())
-}
-
-func (d *logDir) forgetStale() error {
+	if err := errors.Join(d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d)); err != nil {
+		return err
+	}
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
-	clear(d.stale)
+	clear(d.stale) // all of them: the files name only logs that are there
 	return nil
 }
 
@@ -243,6 +261,10 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
 	for _, l := range logs {
+		if m.Log(l.tp) != l {
+			delete(points, l.tp) // deleted meanwhile: the point is not that of a successor
+			continue
+		}
 		points[l.tp] = min(points[l.tp], l.FlushedOffset()) // it may have been cut meanwhile
 	}
 	return d.writeCheckpoint(recoveryPointFile, &d.points, points)

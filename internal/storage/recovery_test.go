@@ -1,0 +1,109 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// A topic is deleted and the process dies before the checkpoint files forget it. The
+// next topic of that name begins with nothing of its predecessor, also after a crash.
+func TestADeletedTopicsOffsetsDoNotWipeItsSuccessor(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/d")
+	clk := newTestClock()
+	mgr := openManager(t, m, clk, DefaultLogConfig())
+	l, err := mgr.CreateLog(testTP, testID, DefaultLogConfig(), [16]byte{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		mustAppend(t, l, values(1, fmt.Sprint("old ", i)))
+	}
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	l.SetHighWatermark(100)
+	if err := l.AdvanceLogStartOffset(90); err != nil {
+		t.Fatal(err)
+	}
+	if err := mgr.CheckpointAll(); err != nil {
+		t.Fatal(err)
+	}
+	if err := mgr.DeleteLog(testTP); err != nil {
+		t.Fatal(err)
+	}
+	m = m.KillClone()
+	_ = mgr.Close(false)
+
+	mgr = openManager(t, m, clk, DefaultLogConfig())
+	if mgr.Log(testTP) != nil {
+		t.Fatal("the deleted log is back")
+	}
+	if l, err = mgr.CreateLog(testTP, [16]byte{2}, DefaultLogConfig(), [16]byte{}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		mustAppend(t, l, values(1, fmt.Sprint("new ", i)))
+	}
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{recoveryPointFile, logStartFile, highWatermarkFile} {
+		if got := content(t, m, "/d/"+name); got != "0\n0\n" {
+			t.Errorf("%s still says %q", name, got)
+		}
+	}
+	m = m.KillClone()
+	_ = mgr.Close(false)
+
+	mgr = openManager(t, m, clk, DefaultLogConfig())
+	defer func() { _ = mgr.Close(false) }()
+	l = mgr.Log(testTP)
+	if got := readFrom(t, l, 0); l.LogStartOffset() != 0 || l.LogEndOffset() != 10 || got[0] != "new 0" || got[9] != "new 9" {
+		t.Fatalf("the new log has [%d, %d): %v", l.LogStartOffset(), l.LogEndOffset(), got)
+	}
+}
+
+// As long as the checkpoint files cannot be written anew, no successor is made: a
+// second try must not get by because of a first that failed.
+func TestNoSuccessorWhileItsPredecessorIsNoted(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/d")
+	var full atomic.Bool
+	f := vfs.NewFault(m, func(op vfs.Op) error {
+		if full.Load() && op.Kind == vfs.OpWrite && strings.Contains(op.Name, "checkpoint") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	mgr := openManager(t, f, newTestClock(), DefaultLogConfig())
+	defer func() { _ = mgr.Close(false) }()
+	l, err := mgr.CreateLog(testTP, testID, DefaultLogConfig(), [16]byte{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, l, values(1, "a", "b"))
+	l.SetHighWatermark(2)
+	if err := l.AdvanceLogStartOffset(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := mgr.DeleteLog(testTP); err != nil {
+		t.Fatal(err)
+	}
+	full.Store(true)
+	for range 2 {
+		if _, err := mgr.CreateLog(testTP, [16]byte{2}, DefaultLogConfig(), [16]byte{}); !errors.Is(err, syscall.ENOSPC) {
+			t.Fatal(err)
+		}
+	}
+	full.Store(false)
+	if _, err := mgr.CreateLog(testTP, [16]byte{2}, DefaultLogConfig(), [16]byte{}); err != nil {
+		t.Fatal(err)
+	}
+}
