@@ -76,6 +76,9 @@ func (s *segment) walkTail(offsets []offsetEntry, times []timeEntry, size int64)
 	pos := int64(0)
 	if n := len(offsets); n > 0 {
 		pos = int64(offsets[n-1].pos)
+		if pos >= size { // nothing would be walked, and the log look empty
+			return t, fmt.Errorf("%w: %s ends at %d, its index tells of a batch at %d", ErrCorruptRecord, s.path(kindLog), size, pos)
+		}
 	}
 	err := s.with(kindLog, func(f vfs.File) error {
 		h := walkHeaders(f, size)

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -105,5 +106,45 @@ func TestNoSuccessorWhileItsPredecessorIsNoted(t *testing.T) {
 	full.Store(false)
 	if _, err := mgr.CreateLog(testTP, [16]byte{2}, DefaultLogConfig(), [16]byte{}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// logFile opens a segment's file to damage it.
+func logFile(t tb, fsys vfs.FS, base int64) vfs.File {
+	t.Helper()
+	f, err := fsys.OpenFile("/d/t-0/"+segmentName(base)+logSuffix, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// After a clean stop the active segment has lost its end, and its index tells of
+// batches behind it: what is left counts, and no offset of it is given again.
+func TestAShortLogAfterACleanStopIsNotEmpty(t *testing.T) {
+	m := vfs.NewMem()
+	cfg := DefaultLogConfig()
+	cfg.IndexIntervalBytes = 100
+	l := testLog(t, m, newTestClock(), cfg)
+	var sizes []int64
+	for i := range 60 {
+		mustAppend(t, l, values(1, fmt.Sprintf("value %02d", i)))
+		sizes = append(sizes, l.Size())
+	}
+	if err := l.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []int{20, 1, 58} {
+		c := m.KillClone()
+		if err := logFile(t, c, 0).Truncate(sizes[left-1]); err != nil {
+			t.Fatal(err)
+		}
+		l := testLog(t, c, newTestClock(), cfg, func(o *LogOptions) { o.Clean = true; o.RecoveryPoint = 60 })
+		if got := readFrom(t, l, 0); l.LogEndOffset() != int64(left) || len(got) != left {
+			t.Fatalf("of %d batches the log has [%d, %d): %v", left, l.LogStartOffset(), l.LogEndOffset(), got)
+		}
+		if info := mustAppend(t, l, values(1, "next")); info.FirstOffset != int64(left) {
+			t.Fatalf("%+v", info)
+		}
 	}
 }
