@@ -24,7 +24,7 @@ func (o *opener) recover() (end int64, err error) {
 			return end, err
 		}
 		o.env.logger.Warn("log was closed in order but is damaged, checking all of it", "partition", o.tp.String(), "err", err)
-		o.st.clean, o.st.recoveryPoint = false, 0
+		o.st.clean, o.st.recoveryPoint = false, -1
 	}
 	return o.openUnclean()
 }
@@ -119,8 +119,7 @@ func (o *opener) openUnclean() (int64, error) {
 	for i := first; i < len(o.segments); i++ {
 		s := o.segments[i]
 		if i > first {
-			// What was never compacted has no gaps: a gap is a part that the disk lost.
-			if s.base < end || s.base > end && known && !o.st.cfg.Compact {
+			if s.base < end || s.base > end && known && o.isLoss(end, point) {
 				return end, o.dropFrom(i, fmt.Errorf("it begins at offset %d, the one before ends at %d", s.base, end))
 			}
 			pos, end = 0, s.base
@@ -143,6 +142,14 @@ func (o *opener) openUnclean() (int64, error) {
 		}
 	}
 	return end, nil
+}
+
+// isLoss says whether a gap between segments that begins at an offset is a part that
+// the disk lost, so that what is behind it must go too. Whether the topic is or was
+// compacted is not known yet for sure, and compaction leaves gaps; but below the
+// recovery point nothing is lost, and what lies above it is too new to be compacted.
+func (o *opener) isLoss(gap, point int64) bool {
+	return gap >= point && !o.st.cfg.Compact
 }
 
 // rebuildMissing makes index files that segments below the recovery point lack.

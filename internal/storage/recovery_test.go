@@ -148,3 +148,55 @@ func TestAShortLogAfterACleanStopIsNotEmpty(t *testing.T) {
 		}
 	}
 }
+
+// withAGap leaves the files of a log whose first segment lacks its last batch, as
+// compaction does it. It returns where the gap begins and ends, and where the log ends.
+func withAGap(t tb) (m *vfs.Mem, gap, next, end int64) {
+	t.Helper()
+	m = vfs.NewMem()
+	l := testLog(t, m, newTestClock(), smallConfig())
+	for l.NumSegments() < 3 {
+		mustAppend(t, l, values(1, "a value", "another"))
+	}
+	mustAppend(t, l, values(1, "a value", "another"))
+	next, end = l.segments[1].base, l.LogEndOffset()
+	gap = next - 2
+	left := l.segments[0].size * gap / next // all batches are of one size
+	if err := l.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	if err := logFile(t, m, 0).Truncate(left); err != nil {
+		t.Fatal(err)
+	}
+	return m, gap, next, end
+}
+
+// A compacted log was stopped in order and its last batch is damaged: that is all it loses.
+func TestAGapIsNoDamageAfterACleanStop(t *testing.T) {
+	m, gap, next, end := withAGap(t)
+	l := testLog(t, m, newTestClock(), smallConfig(), func(o *LogOptions) { o.Clean = true })
+	active := l.active()
+	_ = l.Close(false)
+	if err := logFile(t, m, active.base).Truncate(active.size - 1); err != nil {
+		t.Fatal(err)
+	}
+	l = testLog(t, m, newTestClock(), smallConfig(), func(o *LogOptions) { o.Clean = true; o.RecoveryPoint = end })
+	if got := readFrom(t, l, 0); l.LogEndOffset() != end-2 || int64(len(got)) != end-2-(next-gap) {
+		t.Fatalf("the log has [%d, %d) and %d records, its gap is [%d, %d)", l.LogStartOffset(), l.LogEndOffset(), len(got), gap, next)
+	}
+}
+
+// After a kill a gap counts as lost only where nothing was known to be on the disk.
+func TestAGapBelowTheRecoveryPointIsNoDamage(t *testing.T) {
+	_, gap, next, end := withAGap(t)
+	for point, want := range map[int64]int64{
+		-1: end, next: end, next - 1: end, gap + 1: end, end: end,
+		gap: gap, 0: gap,
+	} {
+		m, _, _, _ := withAGap(t)
+		l := testLog(t, m, newTestClock(), smallConfig(), func(o *LogOptions) { o.RecoveryPoint = point })
+		if l.LogEndOffset() != want {
+			t.Errorf("with the recovery point %d the log ends at %d, want %d; the gap is [%d, %d)", point, l.LogEndOffset(), want, gap, next)
+		}
+	}
+}
