@@ -30,15 +30,8 @@ func (o *opener) recover() (end int64, err error) {
 }
 
 func (o *opener) openClean() (int64, error) {
-	for _, s := range o.segments[:len(o.segments)-1] {
-		if o.missing[s.base] {
-			if _, _, err := o.checkSegment(s, 0, s.base, false); err != nil {
-				return 0, err
-			}
-			if err := s.seal(); err != nil {
-				return 0, err
-			}
-		}
+	if err := o.rebuildMissing(o.segments[:len(o.segments)-1]); err != nil {
+		return 0, err
 	}
 	s := o.active()
 	if o.missing[s.base] {
@@ -152,18 +145,74 @@ func (o *opener) isLoss(gap, point int64) bool {
 	return gap >= point && !o.st.cfg.Compact
 }
 
-// rebuildMissing makes index files that segments below the recovery point lack.
+// rebuildMissing makes index files that closed segments lack of which nothing is to be checked.
 func (o *opener) rebuildMissing(segments []*segment) error {
 	for _, s := range segments {
 		if !o.missing[s.base] {
 			continue
 		}
-		if _, _, err := o.checkSegment(s, 0, s.base, false); err != nil {
+		if err := o.indexSegment(s); err != nil {
 			return err
 		}
 		if err := s.seal(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// indexSegment makes the indexes of a segment whose records are known to be on the
+// disk. A batch that is damaged nevertheless costs nothing but itself: the bytes
+// stay, for who reads that place to be told and for a person to look at.
+func (o *opener) indexSegment(s *segment) error {
+	s.inMemory, s.maxTsKnown, s.dirty, s.nameDirty = true, true, true, true
+	s.beginIndexes()
+	end, told := s.base, false
+	err := s.with(kindLog, func(f vfs.File) error {
+		h := walkHeaders(f, s.size)
+		defer h.close()
+		for pos := int64(0); pos < s.size; {
+			stopped, bad, err := scanBatches(f, pos, s.size, func(b record.Batch, at int64) error {
+				if err := s.follows(b, end); err != nil {
+					return err
+				}
+				s.indexBatch(b, int64(len(b)), at, &o.st.cfg)
+				end = b.NextOffset()
+				return nil
+			})
+			if bad == nil || err != nil {
+				return err
+			}
+			if !told { // of the first; nobody knows how many follow
+				o.env.logger.Error("closed segment is damaged, keeping its bytes", "partition", o.tp.String(), "file", f.Name(), "position", stopped, "why", bad)
+				told = true
+			}
+			_, size, err := h.at(stopped)
+			if errors.Is(err, ErrCorruptRecord) {
+				return nil // no way over it
+			}
+			if err != nil {
+				return err
+			}
+			pos = stopped + size
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.rewriteIndexes()
+}
+
+// beginIndexes empties a segment's indexes, to be made anew from its batches.
+func (s *segment) beginIndexes() {
+	s.offsets, s.times, s.maxTs, s.maxTsOffset, s.bytesSinceIndex = nil, nil, record.NoTimestamp, s.base, 0
+}
+
+// follows says why a batch cannot lie in the segment where offset end or later is expected.
+func (s *segment) follows(b record.Batch, end int64) error {
+	if b.BaseOffset() < end || b.LastOffset() < b.BaseOffset() || b.LastOffset()-s.base > math.MaxInt32 {
+		return fmt.Errorf("%w: offsets [%d, %d] where %d is next", errStop, b.BaseOffset(), b.LastOffset(), end)
 	}
 	return nil
 }
@@ -222,13 +271,13 @@ func (o *opener) startOfCheck(s *segment, point int64) (pos, offset int64, err e
 func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd int64, bad, err error) {
 	s.inMemory, s.maxTsKnown, s.dirty, s.nameDirty = true, true, true, true
 	if pos == 0 {
-		s.offsets, s.times, s.maxTs, s.maxTsOffset, s.bytesSinceIndex = nil, nil, record.NoTimestamp, s.base, 0
+		s.beginIndexes()
 	}
 	var stopped int64
 	err = s.with(kindLog, func(f vfs.File) (err error) {
 		stopped, bad, err = scanBatches(f, pos, s.size, func(b record.Batch, at int64) error {
-			if b.BaseOffset() < end || b.LastOffset() < b.BaseOffset() || b.LastOffset()-s.base > math.MaxInt32 {
-				return fmt.Errorf("%w: offsets [%d, %d] where %d is next", errStop, b.BaseOffset(), b.LastOffset(), end)
+			if err := s.follows(b, end); err != nil {
+				return err
 			}
 			if epochs {
 				o.epochs.assign(b.PartitionLeaderEpoch(), b.BaseOffset())

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -197,6 +198,53 @@ func TestAGapBelowTheRecoveryPointIsNoDamage(t *testing.T) {
 		l := testLog(t, m, newTestClock(), smallConfig(), func(o *LogOptions) { o.RecoveryPoint = point })
 		if l.LogEndOffset() != want {
 			t.Errorf("with the recovery point %d the log ends at %d, want %d; the gap is [%d, %d)", point, l.LogEndOffset(), want, gap, next)
+		}
+	}
+}
+
+// A closed segment has lost its index and has a bad batch: it keeps its bytes, the
+// log what is behind them, and file and position are told.
+func TestABadBatchInAClosedSegmentCostsOnlyItself(t *testing.T) {
+	whole := vfs.NewMem()
+	l := testLog(t, whole, newTestClock(), smallConfig())
+	for l.NumSegments() < 3 {
+		mustAppend(t, l, values(1, "a value"))
+	}
+	size, next, end := l.segments[0].size, l.segments[1].base, l.LogEndOffset()
+	each := size / next
+	if err := l.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	for name, at := range map[string]int64{"a value": each - 1, "magic": 16} {
+		for _, clean := range []bool{true, false} {
+			m := whole.KillClone()
+			f := logFile(t, m, 0)
+			if _, err := f.WriteAt([]byte{0x55}, 2*each+at); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Remove("/d/t-0/" + segmentName(0) + indexSuffix); err != nil {
+				t.Fatal(err)
+			}
+			var told strings.Builder
+			l := testLog(t, m, newTestClock(), smallConfig(), func(o *LogOptions) {
+				o.Clean, o.RecoveryPoint, o.Logger = clean, end, slog.New(slog.NewTextHandler(&told, nil))
+			})
+			if got, _ := f.Size(); got != size || l.LogEndOffset() != end || l.Size() < size {
+				t.Fatalf("%s, clean %v: %d of %d bytes are left, the log ends at %d of %d", name, clean, got, size, l.LogEndOffset(), end)
+			}
+			if want := fmt.Sprintf("position=%d", 2*each); !strings.Contains(told.String(), want) || !strings.Contains(told.String(), f.Name()) {
+				t.Fatalf("%s, clean %v: %s", name, clean, told.String())
+			}
+			if got := readFrom(t, l, next); int64(len(got)) != end-next {
+				t.Fatalf("%s, clean %v: behind it are %v", name, clean, got)
+			}
+			_, err := l.Read(3, 10, end, true)
+			if name == "magic" && (!errors.Is(err, ErrCorruptRecord) || !strings.Contains(err.Error(), f.Name())) || name != "magic" && err != nil {
+				t.Fatalf("%s, clean %v: behind the batch: %v", name, clean, err)
+			}
+			if err := l.Close(true); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }
