@@ -136,6 +136,9 @@ func (d *logDir) load() {
 		// From now on a log that the file does not name is known to be new.
 		d.err = WriteOffsetCheckpoint(d.env.fs, path.Join(d.path, recoveryPointFile), d.points)
 	}
+	if d.err == nil {
+		d.err = d.lowerRecoveryPoints()
+	}
 	if d.err != nil {
 		for _, l := range d.loaded {
 			_ = l.Close(false) // nothing has been written to it
@@ -320,6 +323,20 @@ func (d *logDir) lowerRecoveryPoint(l *Log) error {
 	}
 	points := maps.Clone(d.points)
 	points[l.tp] = l.FlushedOffset()
+	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
+}
+
+// lowerRecoveryPoints does so for the logs that were opened and end below what the
+// file says: what is appended there next is not on the disk because the lost records were.
+func (d *logDir) lowerRecoveryPoints() error {
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	points := maps.Clone(d.points)
+	for _, l := range d.loaded {
+		if point, ok := points[l.tp]; ok {
+			points[l.tp] = min(point, l.FlushedOffset())
+		}
+	}
 	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
 }
 

@@ -248,3 +248,33 @@ func TestABadBatchInAClosedSegmentCostsOnlyItself(t *testing.T) {
 		}
 	}
 }
+
+// A log has lost records below its recovery point. What is appended in their place
+// is not taken for durable by the next start, should the power go before the next checkpoint.
+func TestTheRecoveryPointFallsWithTheLog(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/d")
+	mgr := openManager(t, m, newTestClock(), DefaultLogConfig())
+	l, err := mgr.CreateLog(testTP, testID, DefaultLogConfig(), [16]byte{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		mustAppend(t, l, values(1, "a value"))
+	}
+	size := l.Size()
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	if err := logFile(t, m, 0).Truncate(size/2 + 1); err != nil {
+		t.Fatal(err)
+	}
+	mgr = openManager(t, m, newTestClock(), DefaultLogConfig())
+	defer func() { _ = mgr.Close(false) }()
+	if l = mgr.Log(testTP); l.LogEndOffset() != 5 {
+		t.Fatal(l.LogEndOffset())
+	}
+	if got := content(t, m, "/d/"+recoveryPointFile); got != "0\n1\nt 0 0\n" {
+		t.Fatalf("the next start would believe %q", got)
+	}
+}
