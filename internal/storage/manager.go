@@ -318,6 +318,10 @@ func (m *Manager) DeleteLog(tp TopicPartition) error {
 	}
 	m.opts.Logger.Info("deleting log", "partition", tp.String(), "dir", gone)
 	m.scheduler.after(time.Duration(l.config().FileDeleteDelayMs)*time.Millisecond, func() { m.removeDir(gone) })
+	// Else a power cut could bring the log back, or lay it beside a successor's.
+	if err := m.opts.FS.SyncDir(d.path); err != nil {
+		return fmt.Errorf("cannot delete the log of %s for good: %w", tp, err)
+	}
 	return nil
 }
 

@@ -278,3 +278,28 @@ func TestTheRecoveryPointFallsWithTheLog(t *testing.T) {
 		t.Fatalf("the next start would believe %q", got)
 	}
 }
+
+// A log that was deleted does not come back with the power.
+func TestADeletedLogStaysDeletedThroughAPowerCut(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/d")
+	mgr := openManager(t, m, newTestClock(), DefaultLogConfig())
+	l, err := mgr.CreateLog(testTP, testID, DefaultLogConfig(), [16]byte{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, l, values(1, "a"))
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := mgr.DeleteLog(testTP); err != nil {
+		t.Fatal(err)
+	}
+	m = m.CrashClone()
+	_ = mgr.Close(false)
+	mgr = openManager(t, m, newTestClock(), DefaultLogConfig())
+	defer func() { _ = mgr.Close(false) }()
+	if l := mgr.Log(testTP); l != nil {
+		t.Fatalf("it is back with [%d, %d)", l.LogStartOffset(), l.LogEndOffset())
+	}
+}
