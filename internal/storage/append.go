@@ -18,13 +18,12 @@ import (
 // With flush.messages reached it returns only when the records are on the disk.
 func (l *Log) AppendAsLeader(batches []byte, leaderEpoch int32, origin Origin) (AppendInfo, error) {
 	cfg := l.config()
-	nowMs := l.nowMs()
-	c, err := l.checkAppend(batches, origin, cfg, nowMs)
+	c, err := l.checkAppend(batches, origin, cfg, l.nowMs())
 	if err != nil {
 		return AppendInfo{}, err
 	}
 	l.appendMu.Lock()
-	info, err := l.appendAsLeaderLocked(c, leaderEpoch, origin, cfg, nowMs)
+	info, err := l.appendAsLeaderLocked(c, leaderEpoch, origin, cfg)
 	l.appendMu.Unlock()
 	if err != nil || info.Duplicate {
 		return info, err
@@ -32,10 +31,11 @@ func (l *Log) AppendAsLeader(batches []byte, leaderEpoch int32, origin Origin) (
 	return info, l.flushByPolicy(cfg)
 }
 
-func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, cfg *LogConfig, nowMs int64) (AppendInfo, error) {
+func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, cfg *LogConfig) (AppendInfo, error) {
 	if err := l.Err(); err != nil {
 		return AppendInfo{}, err
 	}
+	nowMs := l.nowMs() // read under the lock: what is appended later has no earlier time
 	offset := l.leo.Load()
 	info := AppendInfo{FirstOffset: offset, MaxTimestampMs: c.maxTs, LogAppendTimeMs: -1,
 		LogStartOffset: l.logStart.Load(), NumRecords: c.numRecords, SizeInBytes: len(c.bytes)}
