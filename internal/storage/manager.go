@@ -84,6 +84,8 @@ type Manager struct {
 	dirs      []*logDir
 	serial    atomic.Int64 // makes names of deleted directories unique
 
+	producerIDExpirationMs atomic.Int64
+
 	createMu sync.Mutex // one creation or deletion at a time, held over its I/O
 
 	mu     sync.RWMutex
@@ -104,6 +106,7 @@ type DirInfo struct {
 func OpenManager(o ManagerOptions) (*Manager, error) {
 	o.fill()
 	m := &Manager{opts: o, files: newFileCache(o.MaxOpenFiles), scheduler: newScheduler(o.Clock), logs: map[TopicPartition]*Log{}}
+	m.SetProducerIDExpirationMs(o.ProducerIDExpirationMs)
 	if err := m.open(); err != nil {
 		m.scheduler.stop()
 		for _, l := range m.Logs() {
@@ -398,8 +401,12 @@ func (m *Manager) ApplyRetention() {
 	}
 }
 
+// SetProducerIDExpirationMs changes producer.id.expiration.ms; it counts from the next
+// check for silent producers on.
+func (m *Manager) SetProducerIDExpirationMs(ms int64) { m.producerIDExpirationMs.Store(ms) }
+
 func (m *Manager) expireProducers() {
-	before := m.opts.Clock.Now().UnixMilli() - m.opts.ProducerIDExpirationMs
+	before := m.opts.Clock.Now().UnixMilli() - m.producerIDExpirationMs.Load()
 	for _, l := range m.Logs() {
 		l.ExpireProducers(before)
 	}
