@@ -341,13 +341,21 @@ func (d *logDir) lowerRecoveryPoints() error {
 }
 
 // noteStartOffset writes the start offset of one log.
-func (d *logDir) noteStartOffset(l *Log) error {
+func (d *logDir) noteStartOffset(l *Log) error { return d.noteStartOffsets([]*Log{l}) }
+
+// noteStartOffsets writes the start offsets of some logs, at once.
+func (d *logDir) noteStartOffsets(logs []*Log) error {
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
 	starts := maps.Clone(d.starts)
-	delete(starts, l.tp)
-	if start, ok := l.startToNote(); ok {
-		starts[l.tp] = start
+	for _, l := range logs {
+		if d.m.Log(l.tp) != l {
+			continue // deleted meanwhile: the offset is not that of a successor
+		}
+		delete(starts, l.tp)
+		if start, ok := l.startToNote(); ok {
+			starts[l.tp] = start
+		}
 	}
 	return d.writeCheckpoint(logStartFile, &d.starts, starts)
 }

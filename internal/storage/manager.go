@@ -412,6 +412,34 @@ func (m *Manager) expireProducers() {
 	}
 }
 
+// AdvanceLogStartOffsets is Log.AdvanceLogStartOffset for many logs, with one write and
+// sync for each log directory. It returns the errors of those that failed.
+func (m *Manager) AdvanceLogStartOffsets(offsets map[TopicPartition]int64) map[TopicPartition]error {
+	errs := map[TopicPartition]error{}
+	moved := map[*logDir][]*Log{}
+	for tp, offset := range offsets {
+		l := m.Log(tp)
+		if l == nil {
+			errs[tp] = fmt.Errorf("%w: %s", ErrClosed, tp)
+			continue
+		}
+		if err := l.advanceStart(offset); err != nil {
+			errs[tp] = err
+			continue
+		}
+		d := m.dirOf(l)
+		moved[d] = append(moved[d], l)
+	}
+	for d, logs := range moved {
+		if err := d.noteStartOffsets(logs); err != nil {
+			for _, l := range logs {
+				errs[l.tp] = fmt.Errorf("cannot save the log start offset of %s: %w", l.tp, err)
+			}
+		}
+	}
+	return errs
+}
+
 // CheckpointAll writes all offset checkpoints now.
 func (m *Manager) CheckpointAll() error {
 	var errs []error
