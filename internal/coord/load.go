@@ -1,6 +1,7 @@
 package coord
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -44,13 +45,21 @@ func (s *shard[M]) tryLoad() error {
 	}
 	start := s.rt.cfg.Clock.Now()
 	m := s.rt.cfg.NewMachine(s.partition)
-	records := 0
+	records, aside := 0, 0
+	setAside := func(offset int64, cause error) {
+		if aside++; aside <= maxSetAsideLines {
+			s.rt.cfg.Log.Error("cannot read a record of the coordinator's partition; what it is about is set aside", "shard", s.rt.describe(s.partition), "offset", offset, "cause", cause)
+		}
+	}
 	extent, err := s.rt.cfg.Loader.Load(s.ctx, s.partition, func(b StoredBatch) error {
 		records += len(b.Records)
-		return replayBatch(m, b)
+		return replayBatch(m, b, setAside)
 	})
 	if err != nil {
 		return err
+	}
+	if aside > 0 {
+		s.rt.cfg.Log.Error("the coordinator's partition holds records that cannot be read", "shard", s.rt.describe(s.partition), "records", aside)
 	}
 	level := slog.LevelInfo
 	if records == 0 {
@@ -62,14 +71,22 @@ func (s *shard[M]) tryLoad() error {
 	return nil
 }
 
-func replayBatch[M Machine](m M, b StoredBatch) error {
+// maxSetAsideLines is how many unreadable records of one load are logged each: enough to see what
+// is wrong with them, without a line for every record of a partition that a newer version has written.
+const maxSetAsideLines = 20
+
+func replayBatch[M Machine](m M, b StoredBatch, setAside func(offset int64, cause error)) error {
 	if b.EndTxn != nil {
 		m.EndTxn(b.ProducerID, b.ProducerEpoch, b.EndTxn.Commit)
 		return nil
 	}
 	for _, r := range b.Records {
 		from := Source{Offset: r.Offset, ProducerID: b.ProducerID, ProducerEpoch: b.ProducerEpoch}
-		if err := m.Replay(from, r.Record); err != nil {
+		err := m.Replay(from, r.Record)
+		switch {
+		case errors.Is(err, ErrSetAside):
+			setAside(r.Offset, err)
+		case err != nil:
 			return fmt.Errorf("cannot replay the record at offset %d: %w", r.Offset, err)
 		}
 	}

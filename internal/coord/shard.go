@@ -2,6 +2,9 @@ package coord
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -174,7 +177,11 @@ func (s *shard[M]) settle(t *Turn) {
 	}
 	s.tell(t.notes)
 	if err != nil {
-		s.rt.cfg.Log.Warn("cannot append to the coordinator's log", "shard", s.rt.describe(s.partition), "records", len(t.records), "cause", err)
+		level := slog.LevelWarn
+		if errors.Is(err, ErrUnreadable) {
+			level = slog.LevelError // not the world's fault but ours
+		}
+		s.rt.cfg.Log.Log(s.ctx, level, "cannot append to the coordinator's log", "shard", s.rt.describe(s.partition), "records", len(t.records), "cause", err)
 		for _, r := range t.replies {
 			r.Fail(err)
 		}
@@ -201,6 +208,11 @@ func (s *shard[M]) tell(notes []Note) {
 
 // append writes the turn's records and replays them. Without AllowSplit that is one batch.
 func (s *shard[M]) append(t *Turn) error {
+	for _, r := range t.records {
+		if err := s.machine.Verify(r); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnreadable, err)
+		}
+	}
 	rest := t.records
 	for len(rest) > 0 {
 		n := s.fit(rest)

@@ -86,8 +86,12 @@ func (t *Turn) OnFailure(fn func(*Turn, error)) { t.failed = append(t.failed, fn
 // Machine is a coordinator's state for one shard. All its methods are called one
 // after the other, never at once; it may keep plain maps.
 type Machine interface {
+	// Verify tells whether Replay could read r. It is asked before r is appended, since a
+	// record that is in the log and cannot be read would stop every later coordinator.
+	Verify(r Record) error
 	// Replay applies one stored record: at load, and live right after its append.
-	// The record's bytes are only lent. An error at load fails the load.
+	// The record's bytes are only lent. An error at load fails the load, unless it
+	// is ErrSetAside: then the rest of the partition is served all the same.
 	Replay(from Source, r Record) error
 	// EndTxn applies a transaction marker.
 	EndTxn(producerID int64, producerEpoch int16, commit bool)

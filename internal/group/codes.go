@@ -10,6 +10,7 @@ import (
 const (
 	codeNone                    int16 = 0
 	codeUnknownServerError      int16 = -1
+	codeUnknownTopicOrPartition int16 = 3
 	codeOffsetMetadataTooLarge  int16 = 12
 	codeCoordinatorLoading      int16 = 14
 	codeCoordinatorNotAvailable int16 = 15

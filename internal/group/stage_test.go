@@ -123,6 +123,7 @@ func subscription(topics ...string) []byte {
 type who struct {
 	st        *stage
 	group     string
+	clientID  string
 	id        string
 	instance  *string
 	version   int16
@@ -137,7 +138,7 @@ type who struct {
 
 func (st *stage) client(group string) *who {
 	return &who{
-		st: st, group: group, version: 9, session: 10_000, rebalance: 60_000, ptype: consumerProtocolType,
+		st: st, group: group, clientID: "client", version: 9, session: 10_000, rebalance: 60_000, ptype: consumerProtocolType,
 		protocols: []protocol{{"range", subscription("t0")}, {"roundrobin", subscription("t0")}},
 	}
 }
@@ -193,7 +194,7 @@ func (c *who) joinOnce() *call[kmsg.JoinGroupResponse] {
 		r.Protocols = append(r.Protocols, kmsg.JoinGroupRequestProtocol{Name: p.name, Metadata: p.metadata})
 	}
 	out := &call[kmsg.JoinGroupResponse]{t: c.st.t}
-	c.st.s.JoinGroup(RequestContext{ClientID: "client", ClientHost: "/127.0.0.1"}, c.version, r, func(resp *kmsg.JoinGroupResponse) {
+	c.st.s.JoinGroup(RequestContext{ClientID: c.clientID, ClientHost: "/127.0.0.1"}, c.version, r, func(resp *kmsg.JoinGroupResponse) {
 		out.take(resp)
 		if resp.ErrorCode == codeNone || resp.ErrorCode == codeMemberIDRequired {
 			c.id = resp.MemberID
