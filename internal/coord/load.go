@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 )
 
@@ -17,14 +18,22 @@ func (s *shard[M]) load() {
 		}
 		s.setFailed()
 		s.rt.cfg.Log.Error("cannot load the coordinator's partition; trying again", "shard", s.rt.describe(s.partition), "epoch", s.epoch, "after_ms", s.rt.cfg.LoadRetryMs, "cause", err)
-		again := make(chan struct{})
-		t := s.rt.cfg.Clock.AfterFunc(time.Duration(s.rt.cfg.LoadRetryMs)*time.Millisecond, func() { close(again) })
-		select {
-		case <-again:
-		case <-s.ctx.Done():
-			t.Stop()
+		if !s.pause() {
 			return
 		}
+	}
+}
+
+// pause waits until the next load is to begin. False: the shard is closed.
+func (s *shard[M]) pause() bool {
+	again := make(chan struct{})
+	t := s.rt.cfg.Clock.AfterFunc(time.Duration(s.rt.cfg.LoadRetryMs)*time.Millisecond, func() { close(again) })
+	select {
+	case <-again:
+		return true
+	case <-s.ctx.Done():
+		t.Stop()
+		return false
 	}
 }
 
@@ -51,7 +60,7 @@ func (s *shard[M]) tryLoad() error {
 			s.rt.cfg.Log.Error("cannot read a record of the coordinator's partition; what it is about is set aside", "shard", s.rt.describe(s.partition), "offset", offset, "cause", cause)
 		}
 	}
-	extent, err := s.rt.cfg.Loader.Load(s.ctx, s.partition, func(b StoredBatch) error {
+	extent, err := s.read(func(b StoredBatch) error {
 		records += len(b.Records)
 		return replayBatch(m, b, setAside)
 	})
@@ -69,6 +78,16 @@ func (s *shard[M]) tryLoad() error {
 		"records", records, "ms", s.rt.cfg.Clock.Now().Sub(start).Milliseconds())
 	s.activate(m, extent)
 	return nil
+}
+
+// read runs the Loader. A machine that panics over what it reads fails the load, not the process.
+func (s *shard[M]) read(fn func(StoredBatch) error) (extent Extent, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return s.rt.cfg.Loader.Load(s.ctx, s.partition, fn)
 }
 
 // maxSetAsideLines is how many unreadable records of one load are logged each: enough to see what
@@ -101,7 +120,7 @@ func (s *shard[M]) activate(m M, extent Extent) {
 		s.mu.Unlock()
 		return
 	}
-	s.machine, s.endOffset = m, extent.EndOffset
+	s.machine, s.endOffset, s.dismissed = m, extent.EndOffset, false
 	s.highWater = max(s.highWater, extent.HighWatermark)
 	s.state = stateActive
 	s.enqueueLocked(event[M]{run: func() {

@@ -22,11 +22,12 @@ type register struct {
 	fired    []TimerKey
 	parked   []Reply
 	loaded   bool
-	rejectAt int64
+	onFire   func()
+	onUnload func()
 }
 
 func newRegister(int32) *register {
-	return &register{values: map[string]string{}, open: map[int64]map[string]string{}, rejectAt: -1}
+	return &register{values: map[string]string{}, open: map[int64]map[string]string{}}
 }
 
 func (r *register) Verify(rec Record) error {
@@ -40,6 +41,8 @@ func (r *register) Replay(from Source, rec Record) error {
 	switch string(rec.Key) {
 	case "poison":
 		return errors.New("poison")
+	case "panic":
+		panic("cannot bear it")
 	case "odd":
 		return fmt.Errorf("%w: odd", ErrSetAside)
 	}
@@ -67,11 +70,21 @@ func (r *register) EndTxn(id int64, _ int16, commit bool) {
 	delete(r.open, id)
 }
 
-func (r *register) Loaded(*Turn)             { r.loaded = true }
-func (r *register) Fire(_ *Turn, k TimerKey) { r.fired = append(r.fired, k) }
+func (r *register) Loaded(*Turn) { r.loaded = true }
+
+func (r *register) Fire(_ *Turn, k TimerKey) {
+	if r.onFire != nil {
+		r.onFire()
+	}
+	r.fired = append(r.fired, k)
+}
+
 func (r *register) Unloaded(t *Turn) {
 	for _, p := range r.parked {
 		t.Reply(p)
+	}
+	if r.onUnload != nil {
+		r.onUnload()
 	}
 }
 

@@ -49,9 +49,11 @@ func (s *Service) JoinGroup(rc RequestContext, version int16, req *kmsg.JoinGrou
 		r.rebalanceTimeoutMs = req.SessionTimeoutMillis
 	}
 	r.protocols = protocolsOf(req.Protocols)
-	s.do(req.Group, func(sh *Shard, t *coord.Turn) { sh.join(t, r) }, func(err error) {
-		reply(joinError(version, "", codeOf(err)))
-	})
+	fail := func(err error) { r.waiter.answer(joinError(version, "", codeOf(err))) }
+	s.do(req.Group, func(sh *Shard, t *coord.Turn) {
+		t.OnPanic(fail)
+		sh.join(t, r)
+	}, fail)
 }
 
 // protocolsOf copies what a member supports. Of a name that occurs twice the first counts.
@@ -99,7 +101,11 @@ func (s *Service) SyncGroup(_ RequestContext, version int16, req *kmsg.SyncGroup
 	for _, a := range req.GroupAssignment {
 		r.assignments[a.MemberID] = slices.Clone(a.MemberAssignment)
 	}
-	s.do(req.Group, func(sh *Shard, t *coord.Turn) { sh.sync(t, r) }, func(err error) { refuse(codeOf(err)) })
+	fail := func(err error) { r.waiter.answer(syncError(version, codeOf(err))) }
+	s.do(req.Group, func(sh *Shard, t *coord.Turn) {
+		t.OnPanic(fail)
+		sh.sync(t, r)
+	}, fail)
 }
 
 // Heartbeat keeps a member's session.

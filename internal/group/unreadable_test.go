@@ -78,7 +78,7 @@ func (st *stage) store(r coord.Record) {
 
 // An offset whose record cannot be read is neither "none" nor the one before it.
 func TestAnUnreadableOffsetIsSetAside(t *testing.T) {
-	st := newStage(t)
+	st := newStage(t, silent)
 	c := st.outsider("g")
 	wantCode(t, "commit", c.commit(5), codeNone)
 	st.store(coord.Record{Key: offsetKey("g", "t0", 0), Value: []byte{0, 99}})
@@ -104,7 +104,7 @@ func TestAnUnreadableOffsetIsSetAside(t *testing.T) {
 }
 
 func TestAnUnreadableGroupIsSetAside(t *testing.T) {
-	st := newStage(t)
+	st := newStage(t, silent)
 	c, other := st.client("g"), st.client("other")
 	st.stable(c)
 	st.stable(other)
@@ -127,4 +127,22 @@ func TestAnUnreadableGroupIsSetAside(t *testing.T) {
 	wantCode(t, "leave", c.leave(), codeNone)
 	st.pass(8 * 24 * time.Hour)
 	st.wantState("g", deadState)
+}
+
+// A bug in one group's turn must not leave clients without an answer, nor the partition without a coordinator.
+func TestAPanicAnswersEverybodyAndTheGroupsComeBack(t *testing.T) {
+	st := newStage(t, silent)
+	a, b, other := st.client("g"), st.client("g"), st.client("other")
+	other.session = 60_000
+	st.stable(other)
+	ja, jb := a.join(), b.join()
+	st.shard(func(sh *Shard) { sh.groups["g"].supported = nil })
+	st.pass(6 * time.Second) // no protocol has votes, which cannot be
+	wantCode(t, "join", ja.now().ErrorCode, codeNotCoordinator)
+	wantCode(t, "join", jb.now().ErrorCode, codeNotCoordinator)
+	wantCode(t, "another's heartbeat", other.heartbeat(), codeNotCoordinator)
+	st.reload()
+	wantCode(t, "another's heartbeat", other.heartbeat(), codeNone)
+	again := st.client("g")
+	st.stable(again)
 }
