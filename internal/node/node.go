@@ -188,6 +188,7 @@ func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	n.replicas.ApplyMetadata(img, delta)
 	settings := n.settings(img)
 	n.server.SetLimits(limits(settings))
+	n.logs.SetProducerIDExpirationMs(settings.Long(config.ProducerIDExpirationMs))
 	n.warnOfCompaction(img, delta)
 	n.broker.SetSettings(settings)
 	n.broker.SetImage(img)
