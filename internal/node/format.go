@@ -39,6 +39,9 @@ func (n *Node) identify() (identity, error) {
 		if owner != "" && p.ClusterID != id.clusterID {
 			return id, fmt.Errorf("log directory %s belongs to cluster %s, but %s to cluster %s: a node's directories must be of one cluster", dir, p.ClusterID, owner, id.clusterID)
 		}
+		if p.DirectoryID == ([16]byte{}) {
+			return id, fmt.Errorf("cannot use log directory %s: its meta.properties has no directory.id, without which the cluster does not know what is in it: correct the file; where it never had one, add the line directory.id=%s", dir, meta.FormatUUID(newUUID()))
+		}
 		owner, id.clusterID = dir, p.ClusterID
 		id.dirs[dir] = p.DirectoryID
 	}
@@ -49,6 +52,9 @@ func (n *Node) identify() (identity, error) {
 		id.clusterID = meta.FormatUUID(newUUID())
 	}
 	for _, dir := range empty {
+		if found, err := n.signOfUse(dir); err != nil || found != "" {
+			return id, errors.Join(err, lostProperties(dir, found))
+		}
 		u, err := n.format(dir, id.clusterID)
 		if err != nil {
 			return id, err
@@ -61,6 +67,34 @@ func (n *Node) identify() (identity, error) {
 func notFormatted(dirs []string) error {
 	return fmt.Errorf("log directory %s is not formatted: format it once with\n\n    kafka-storage format --cluster-id $(kafka-storage random-uuid) --config server.properties\n\nand start again (for a node that stands alone add --standalone where controller.quorum.bootstrap.servers is set)",
 		strings.Join(dirs, ", "))
+}
+
+// signOfUse is the name of something in dir that only a node that ran there has left, "" if there is nothing: a file
+// that was lost must not make a directory of data look like a new one, since nothing in it would be found again.
+func (n *Node) signOfUse(dir string) (string, error) {
+	entries, err := n.o.FS.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot look into log directory %s: %w", dir, err)
+	}
+	for _, e := range entries {
+		if _, err := storage.ParseTopicPartition(e.Name()); err == nil && e.IsDir() {
+			return e.Name(), nil
+		}
+		if e.Name() == quorum.WALName {
+			return e.Name(), nil
+		}
+	}
+	return "", nil
+}
+
+func lostProperties(dir, found string) error {
+	if found == "" {
+		return nil
+	}
+	return fmt.Errorf("log directory %s holds data (%s) but no meta.properties: it is not formatted anew, since the data would then be lost to the cluster; put the file back from a backup, or move the data away to start with an empty directory", dir, found)
 }
 
 // format makes dir a log directory of this node. meta.properties comes last: with
