@@ -97,6 +97,7 @@ func (f *fetching) answer() {
 	for i := range f.parts {
 		p := &f.parts[i]
 		f.b.metrics.fetched(p)
+		f.b.tell("read", p.TP, p.Err, true)
 		if !include[i] && p.Slice != nil {
 			p.Slice.Release()
 			p.Slice = nil
