@@ -3,8 +3,8 @@ package broker
 import (
 	"errors"
 	"fmt"
-	"time"
 
+	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/security"
@@ -32,8 +32,7 @@ func (b *Broker) produce(r *server.Request) {
 	req := r.Body.(*kmsg.ProduceRequest)
 	p := &producing{b: b, r: r, req: req, resp: req.ResponseKind().(*kmsg.ProduceResponse)}
 	p.prepare()
-	timeout := time.Duration(max(req.TimeoutMillis, 0)) * time.Millisecond
-	b.replicas.Produce(p.parts, req.Acks, timeout, p.answer)
+	b.replicas.Produce(p.parts, req.Acks, millis(max(req.TimeoutMillis, 0)), p.answer)
 }
 
 // producing is one produce request under way.
@@ -46,7 +45,8 @@ type producing struct {
 	bytes []int            // by part, for the metrics
 }
 
-// prepare turns the request into appends; what cannot be appended carries its error.
+// prepare turns the request into appends; what cannot be appended carries its error. The
+// order of the checks is Kafka's: permission, existence, records, acks, the topic's kind.
 func (p *producing) prepare() {
 	n := 0
 	for i := range p.req.Topics {
@@ -54,20 +54,21 @@ func (p *producing) prepare() {
 	}
 	p.parts = make([]replica.Append, 0, n)
 	p.bytes = make([]int, 0, n)
-	all := p.refusal()
+	all := p.refuseTransaction()
 	for i := range p.req.Topics {
 		t := &p.req.Topics[i]
-		name, err := p.topic(t)
-		if all != nil {
+		name, partitions, err := p.topic(t)
+		if all != nil && err == nil {
 			err = all
 		}
 		for j := range t.Partitions {
 			part := &t.Partitions[j]
 			a := replica.Append{
-				TP: storage.TopicPartition{Topic: name, Partition: part.Partition}, Batches: part.Records, Origin: storage.FromClient, Err: err,
+				TP:      storage.TopicPartition{Topic: name, Partition: part.Partition},
+				TopicID: t.TopicID, Batches: part.Records, Origin: storage.FromClient, Err: err,
 			}
 			if a.Err == nil {
-				a.Err = checkRecords(part.Records, p.r.Version)
+				a.Err = p.refusePart(&a, partitions)
 			}
 			p.parts = append(p.parts, a)
 			p.bytes = append(p.bytes, len(part.Records))
@@ -75,38 +76,57 @@ func (p *producing) prepare() {
 	}
 }
 
-// refusal is an error that holds for every partition of the request.
-func (p *producing) refusal() error {
-	if a := p.req.Acks; a != -1 && a != 0 && a != 1 {
-		return kerr.InvalidRequiredAcks
-	}
-	if id := p.req.TransactionID; id != nil && !p.b.allowed(p.r, security.OperationWrite, security.ResourceTransactionalID, *id) {
-		return kerr.TransactionalIDAuthorizationFailed
+// refuseTransaction refuses the whole of a request with transactional records by somebody who may not use its transactional id.
+func (p *producing) refuseTransaction() error {
+	for i := range p.req.Topics {
+		for j := range p.req.Topics[i].Partitions {
+			b, _, err := record.Next(p.req.Topics[i].Partitions[j].Records)
+			if err != nil || !b.IsTransactional() {
+				continue
+			}
+			if id := p.req.TransactionID; id == nil || !p.b.allowed(p.r, security.OperationWrite, security.ResourceTransactionalID, *id) {
+				return kerr.TransactionalIDAuthorizationFailed
+			}
+			return nil
+		}
 	}
 	return nil
 }
 
-// topic is the name that the request means, or why it may not be written to.
-func (p *producing) topic(t *kmsg.ProduceRequestTopic) (string, error) {
+// topic is the name that the request means and how many partitions it has, or why it may not be written to.
+func (p *producing) topic(t *kmsg.ProduceRequestTopic) (name string, partitions int, err error) {
+	img, name := p.b.Image(), t.Topic
+	var known *meta.Topic
 	if p.r.Version >= 13 {
-		known := p.b.Image().TopicByID(t.TopicID)
-		if known == nil {
-			return "", kerr.UnknownTopicID
+		if known = img.TopicByID(t.TopicID); known == nil {
+			return "", 0, kerr.UnknownTopicID
 		}
-		if !p.b.allowedTopic(p.r, security.OperationWrite, known.Name) {
-			return known.Name, kerr.TopicAuthorizationFailed
-		}
-		return known.Name, p.internal(known.Name)
+		name = known.Name
+	} else {
+		known = img.Topic(name)
 	}
-	if !p.b.allowedTopic(p.r, security.OperationWrite, t.Topic) {
-		return t.Topic, kerr.TopicAuthorizationFailed
+	switch {
+	case !p.b.allowedTopic(p.r, security.OperationWrite, name):
+		return name, 0, kerr.TopicAuthorizationFailed
+	case known == nil:
+		return name, 0, replica.ErrUnknownTopicOrPartition
 	}
-	return t.Topic, p.internal(t.Topic)
+	return name, len(known.Partitions), nil
 }
 
-func (p *producing) internal(topic string) error {
-	if isInternal(topic) && p.r.ClientID != adminClientID {
-		return fmt.Errorf("%w: cannot append to internal topic %s", kerr.InvalidTopicException, topic)
+// refusePart says why one partition's records may not be appended.
+func (p *producing) refusePart(a *replica.Append, partitions int) error {
+	if i := a.TP.Partition; i < 0 || int(i) >= partitions {
+		return replica.ErrUnknownTopicOrPartition
+	}
+	if err := checkRecords(a.Batches, p.r.Version); err != nil {
+		return err
+	}
+	if acks := p.req.Acks; acks != -1 && acks != 0 && acks != 1 {
+		return kerr.InvalidRequiredAcks
+	}
+	if isInternal(a.TP.Topic) && p.r.ClientID != adminClientID {
+		return fmt.Errorf("%w: cannot append to internal topic %s", kerr.InvalidTopicException, a.TP.Topic)
 	}
 	return nil
 }
@@ -122,10 +142,11 @@ func checkRecords(b []byte, version int16) error {
 		return fmt.Errorf("%w: Produce requests with version %d are only allowed to contain record batches with magic version 2", errOldMagic, version)
 	}
 	batch, rest, err := record.Next(b)
-	if err != nil {
-		return fmt.Errorf("%w: %w", storage.ErrCorruptRecord, err)
-	}
 	switch {
+	case errors.Is(err, record.ErrTruncated):
+		return invalid("Produce requests with version %d must have at least one record batch per partition, and this one is cut short", version)
+	case err != nil:
+		return fmt.Errorf("%w: %w", storage.ErrCorruptRecord, err)
 	case len(rest) > 0:
 		return invalid("Produce requests with version %d are only allowed to contain exactly one record batch per partition", version)
 	case batch.Codec() == record.Zstd && version < firstZstdProduce:
@@ -176,13 +197,12 @@ func (p *producing) answer() {
 func (p *producing) partition(out *kmsg.ProduceResponseTopicPartition, a *replica.Append) {
 	out.Default()
 	out.Partition = a.TP.Partition
-	out.LogAppendTime, out.LogStartOffset = -1, -1
+	// What was appended but not acknowledged in time is told with its offset, as in Apache Kafka.
+	out.BaseOffset, out.LogAppendTime, out.LogStartOffset = a.Info.FirstOffset, a.Info.LogAppendTimeMs, a.Info.LogStartOffset
 	if a.Err == nil {
-		out.BaseOffset, out.LogAppendTime, out.LogStartOffset = a.Info.FirstOffset, a.Info.LogAppendTimeMs, a.Info.LogStartOffset
 		return
 	}
-	out.BaseOffset = -1
-	out.ErrorCode = code(a.Err)
+	out.ErrorCode = codeAt(a.Err, p.r.Version, firstStorageErrorProduce)
 	out.ErrorMessage = message(a.Err)
 	var rec *storage.InvalidRecordError
 	if errors.As(a.Err, &rec) {

@@ -1,9 +1,8 @@
 package broker
 
 import (
-	"time"
-
 	"github.com/moldau-stream/moldau/internal/config"
+	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
@@ -26,20 +25,24 @@ func (b *Broker) fetch(r *server.Request) {
 		b.replyFetchError(r, req, refused)
 		return
 	}
-	f := &fetching{b: b, r: r, req: req, ctx: ctx, parts: make([]replica.FetchPart, len(ctx.keys))}
+	f := &fetching{
+		b: b, r: r, req: req, ctx: ctx, parts: make([]replica.FetchPart, len(ctx.keys)),
+		parked: parkedOf(r.Conn), img: b.Image(),
+	}
 	for i := range f.parts {
 		f.prepare(i)
 	}
+	maxBytes := min(int64(req.MaxBytes), b.conf().Long(config.FetchMaxBytes))
 	spec := replica.FetchSpec{
-		MaxWait:  time.Duration(max(req.MaxWaitMillis, 0)) * time.Millisecond,
-		MinBytes: int64(req.MinBytes),
-		MaxBytes: int64(min(req.MaxBytes, int32(b.conf().Int(config.FetchMaxBytes)))),
+		MaxWait:  millis(max(req.MaxWaitMillis, 0)),
+		MinBytes: min(int64(req.MinBytes), maxBytes), // more could never be met
+		MaxBytes: maxBytes,
 	}
 	if req.IsolationLevel == 1 {
 		spec.Isolation = replica.ReadCommitted
 	}
 	if parked := b.replicas.Fetch(spec, f.parts, f.answer); parked != nil {
-		parkedOf(r.Conn).add(f, parked)
+		f.parked.add(f, parked)
 	}
 }
 
@@ -59,10 +62,18 @@ type fetching struct {
 	ctx   *fetchContext
 	parts []replica.FetchPart // as ctx.keys
 
-	answered bool // guarded by the connection's parkedFetches, once that holds the fetch
+	parked   *parkedFetches // of the connection
+	answered bool           // guarded by parked
+
+	// The topic of the part that was prepared last: partitions of a topic come one after the other.
+	img   *meta.Image
+	key   fetchKey
+	topic *meta.Topic // nil when there is none
+	err   error       // why it may not be read
 }
 
-// prepare fills part i from the request or the session.
+// prepare fills part i from the request or the session. What the client may not read, and what does not
+// exist, is not handed down: it is answered with the rest, and does not hurry it.
 func (f *fetching) prepare(i int) {
 	k, want, p := f.ctx.keys[i], &f.ctx.wants[i], &f.parts[i]
 	*p = replica.FetchPart{
@@ -77,34 +88,53 @@ func (f *fetching) prepare(i int) {
 	if f.r.Version < 12 {
 		p.LastFetchedEpoch = -1
 	}
+	if i == 0 || f.key.topic != k.topic || f.key.id != k.id {
+		f.key = k
+		f.topic, f.err = f.lookUp(k)
+	}
+	if f.topic != nil {
+		p.TP.Topic = f.topic.Name
+	}
+	p.Err = f.err
+	if p.Err == nil && (k.partition < 0 || int(k.partition) >= len(f.topic.Partitions)) {
+		p.Err = replica.ErrUnknownTopicOrPartition
+	}
+}
+
+// lookUp finds the topic that k means, and why it may not be read: permission first, where the request gives its name.
+func (f *fetching) lookUp(k fetchKey) (t *meta.Topic, err error) {
+	name := k.topic
 	if f.r.Version >= 13 {
-		t := f.b.Image().TopicByID(k.id)
-		if t == nil {
-			p.Err = replica.ErrUnknownTopicID
-			return
+		if t = f.img.TopicByID(k.id); t == nil {
+			return nil, replica.ErrUnknownTopicID
 		}
-		p.TP.Topic = t.Name
+		name = t.Name
+	} else {
+		t = f.img.Topic(name)
 	}
-	if !f.b.allowedTopic(f.r, security.OperationRead, p.TP.Topic) {
-		p.Err = kerr.TopicAuthorizationFailed
+	switch {
+	case !f.b.allowedTopic(f.r, security.OperationRead, name):
+		return t, kerr.TopicAuthorizationFailed
+	case t == nil:
+		return nil, replica.ErrUnknownTopicOrPartition
 	}
+	return t, nil
 }
 
 // answer runs when there is enough to read, or time is up.
 func (f *fetching) answer() {
-	parkedOf(f.r.Conn).remove(f)
+	f.parked.remove(f)
 	include := f.ctx.answers(f.parts)
+	n := 0
 	for i := range f.parts {
 		p := &f.parts[i]
 		f.b.metrics.fetched(p)
 		f.b.tell("read", p.TP, p.Err, true)
-		if !include[i] && p.Slice != nil {
-			p.Slice.Release()
-			p.Slice = nil
+		if include[i] { // all that holds records is
+			n++
 		}
 	}
-	a := fetchAnswer{f: f, resp: f.req.ResponseKind().(*kmsg.FetchResponse)}
-	a.resp.SessionID = f.ctx.sessionID()
+	a := newFetchAnswer(f, n)
 	for i := range f.parts {
 		if include[i] {
 			a.add(i)

@@ -15,13 +15,19 @@ var firstVersionOf = map[int64]int16{
 	replica.EarliestLocalTimestamp: 8, replica.LatestTieredTimestamp: 9, replica.EarliestPendingUpload: 11,
 }
 
+// noReplica is the replica id of a consumer.
+const noReplica = -1
+
 // listOffsets finds offsets by timestamp. v1-11.
 func (b *Broker) listOffsets(r *server.Request) {
 	req := r.Body.(*kmsg.ListOffsetsRequest)
 	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
 	twice := listedTwice(req)
 	iso := replica.ReadUncommitted
-	if req.IsolationLevel == 1 {
+	switch {
+	case req.ReplicaID != noReplica:
+		iso = replica.ReadLogEnd
+	case req.IsolationLevel == 1:
 		iso = replica.ReadCommitted
 	}
 	for i := range req.Topics {
@@ -31,13 +37,20 @@ func (b *Broker) listOffsets(r *server.Request) {
 		allowed := b.allowedTopic(r, security.OperationDescribe, t.Topic)
 		for j := range t.Partitions {
 			want := &t.Partitions[j]
+			tp := storage.TopicPartition{Topic: t.Topic, Partition: want.Partition}
+			again := twice[tp]
+			if again == answered {
+				continue
+			}
+			if again == namedAgain && allowed {
+				twice[tp] = answered
+			}
 			p := kmsg.NewListOffsetsResponseTopicPartition()
 			p.Partition, p.Offset, p.Timestamp, p.LeaderEpoch = want.Partition, -1, -1, -1
-			tp := storage.TopicPartition{Topic: t.Topic, Partition: want.Partition}
 			switch {
 			case !allowed:
 				p.ErrorCode = kerr.TopicAuthorizationFailed.Code
-			case twice[tp]:
+			case again == namedAgain:
 				p.ErrorCode = kerr.InvalidRequest.Code
 			case want.Timestamp < 0 && !mayAsk(want.Timestamp, r.Version):
 				p.ErrorCode = kerr.UnsupportedVersion.Code
@@ -72,14 +85,23 @@ func (b *Broker) listOffset(p *kmsg.ListOffsetsResponseTopicPartition, tp storag
 	}
 }
 
-// listedTwice is the set of partitions that a request names more than once: Kafka refuses those.
-func listedTwice(req *kmsg.ListOffsetsRequest) map[storage.TopicPartition]bool {
-	seen := make(map[storage.TopicPartition]bool)
+// How often a request names a partition: Kafka refuses, once, what is named more than once.
+const (
+	namedOnly = iota
+	namedAgain
+	answered
+)
+
+func listedTwice(req *kmsg.ListOffsetsRequest) map[storage.TopicPartition]int {
+	seen := make(map[storage.TopicPartition]int)
 	for i := range req.Topics {
 		for j := range req.Topics[i].Partitions {
 			tp := storage.TopicPartition{Topic: req.Topics[i].Topic, Partition: req.Topics[i].Partitions[j].Partition}
-			_, again := seen[tp]
-			seen[tp] = again
+			if _, again := seen[tp]; again {
+				seen[tp] = namedAgain
+			} else {
+				seen[tp] = namedOnly
+			}
 		}
 	}
 	return seen

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,6 +23,13 @@ const autoCreateTimeout = 10 * time.Second
 // asked for by id from 12.
 func (b *Broker) metadata(r *server.Request) {
 	req := r.Body.(*kmsg.MetadataRequest)
+	if !allTopics(req) {
+		if r.Version >= 10 && r.Version < firstMetadataByID && asksByID(req) {
+			r.Reply(refuseMetadata(req))
+			return
+		}
+		req.Topics = namedOnce(req.Topics)
+	}
 	if missing := b.toCreate(r, req); len(missing) > 0 {
 		go func() { // the controller's answer is waited for: not on the connection's goroutine
 			b.autoCreate(r, missing)
@@ -30,6 +38,50 @@ func (b *Broker) metadata(r *server.Request) {
 		return
 	}
 	r.Reply(b.metadataResponse(r, req))
+}
+
+// firstMetadataByID is the first version that may ask for topics by their ids, though 10 and 11 have the field.
+const firstMetadataByID = 12
+
+// asksByID says that some topic is asked for by its id, or not by its name.
+func asksByID(req *kmsg.MetadataRequest) bool {
+	return slices.ContainsFunc(req.Topics, func(t kmsg.MetadataRequestTopic) bool { return t.Topic == nil || t.TopicID != [16]byte{} })
+}
+
+func refuseMetadata(req *kmsg.MetadataRequest) *kmsg.MetadataResponse {
+	resp := req.ResponseKind().(*kmsg.MetadataResponse)
+	for _, t := range req.Topics {
+		out := kmsg.NewMetadataResponseTopic()
+		name := deref(t.Topic)
+		out.Topic, out.TopicID, out.ErrorCode = &name, t.TopicID, kerr.InvalidRequest.Code
+		resp.Topics = append(resp.Topics, out)
+	}
+	return resp
+}
+
+// namedOnce drops what is named again. Where there are ids, only they count.
+func namedOnce(topics []kmsg.MetadataRequestTopic) []kmsg.MetadataRequestTopic {
+	type named struct {
+		name string
+		id   [16]byte
+	}
+	byID := slices.ContainsFunc(topics, func(t kmsg.MetadataRequestTopic) bool { return t.TopicID != [16]byte{} })
+	seen := make(map[named]bool, len(topics))
+	once := make([]kmsg.MetadataRequestTopic, 0, len(topics))
+	for _, t := range topics {
+		k := named{deref(t.Topic), t.TopicID}
+		if byID {
+			k.name = ""
+			if t.TopicID == ([16]byte{}) {
+				continue
+			}
+		}
+		if !seen[k] {
+			seen[k] = true
+			once = append(once, t)
+		}
+	}
+	return once
 }
 
 func (b *Broker) metadataResponse(r *server.Request, req *kmsg.MetadataRequest) *kmsg.MetadataResponse {
@@ -96,11 +148,8 @@ func (b *Broker) namedTopic(r *server.Request, req *kmsg.MetadataRequest, img *m
 		return b.topicByID(r, req, img, want)
 	}
 	out := kmsg.NewMetadataResponseTopic()
-	name := ""
-	if want.Topic != nil {
-		name = *want.Topic
-	}
-	out.Topic, out.IsInternal, out.AuthorizedOperations = &name, isInternal(name), math.MinInt32
+	name := deref(want.Topic)
+	out.Topic, out.AuthorizedOperations = &name, math.MinInt32
 	if !b.allowedTopic(r, security.OperationDescribe, name) {
 		out.ErrorCode = kerr.TopicAuthorizationFailed.Code
 		return out
@@ -108,7 +157,11 @@ func (b *Broker) namedTopic(r *server.Request, req *kmsg.MetadataRequest, img *m
 	if t := img.Topic(name); t != nil {
 		return b.topicMetadata(r, req, img, t)
 	}
-	out.ErrorCode = kerr.UnknownTopicOrPartition.Code
+	if b.autoCreates(r, req) && !b.mayCreate(r, name) {
+		out.ErrorCode = kerr.TopicAuthorizationFailed.Code
+		return out
+	}
+	out.IsInternal, out.ErrorCode = isInternal(name), kerr.UnknownTopicOrPartition.Code
 	if meta.CheckTopicName(name) != nil {
 		out.ErrorCode = kerr.InvalidTopicException.Code
 	}
@@ -121,17 +174,12 @@ func (b *Broker) topicByID(r *server.Request, req *kmsg.MetadataRequest, img *me
 	out.TopicID, out.AuthorizedOperations = want.TopicID, math.MinInt32
 	t := img.TopicByID(want.TopicID)
 	switch {
-	case want.Topic != nil && r.Version < 12:
-		out.ErrorCode = kerr.InvalidRequest.Code
 	case t == nil:
 		out.ErrorCode = kerr.UnknownTopicID.Code
 	case !b.allowedTopic(r, security.OperationDescribe, t.Name):
 		out.ErrorCode = kerr.TopicAuthorizationFailed.Code
 	default:
 		return b.topicMetadata(r, req, img, t)
-	}
-	if r.Version < 12 {
-		out.Topic = new(string)
 	}
 	return out
 }
@@ -169,9 +217,14 @@ func (b *Broker) partitionMetadata(out *kmsg.MetadataResponseTopicPartition, r *
 	}
 }
 
+// autoCreates: the broker's settings and, from version 4, the client must both want it.
+func (b *Broker) autoCreates(r *server.Request, req *kmsg.MetadataRequest) bool {
+	return b.conf().Bool(config.AutoCreateTopicsEnable) && (r.Version < 4 || req.AllowAutoTopicCreation)
+}
+
 // toCreate lists the named topics that are missing and may be created by asking for them.
 func (b *Broker) toCreate(r *server.Request, req *kmsg.MetadataRequest) []string {
-	if allTopics(req) || !b.conf().Bool(config.AutoCreateTopicsEnable) || r.Version >= 4 && !req.AllowAutoTopicCreation {
+	if allTopics(req) || !b.autoCreates(r, req) {
 		return nil
 	}
 	img := b.Image()

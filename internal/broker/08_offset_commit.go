@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -39,7 +41,7 @@ func (b *Broker) offsetCommit(r *server.Request) {
 		return
 	}
 	b.groups.OffsetCommit(groupContext(r), r.Version, &accepted, func(resp *kmsg.OffsetCommitResponse) {
-		resp.Topics = append(resp.Topics, refused...)
+		resp.Topics = mergeCommits(resp.Topics, refused)
 		r.Reply(resp)
 	})
 }
@@ -77,6 +79,21 @@ func (b *Broker) refuseCommit(r *server.Request, t *kmsg.OffsetCommitRequestTopi
 	}
 	t.Partitions = good
 	return 0, bad
+}
+
+// mergeCommits adds what was refused; a topic has one entry in the answer, since clients may keep only the last.
+func mergeCommits(topics, refused []kmsg.OffsetCommitResponseTopic) []kmsg.OffsetCommitResponseTopic {
+	for _, t := range refused {
+		i := slices.IndexFunc(topics, func(o kmsg.OffsetCommitResponseTopic) bool {
+			return o.TopicID == t.TopicID && (o.Topic == t.Topic || t.TopicID != [16]byte{})
+		})
+		if i < 0 {
+			topics = append(topics, t)
+			continue
+		}
+		topics[i].Partitions = append(topics[i].Partitions, t.Partitions...)
+	}
+	return topics
 }
 
 func commitResult(t *kmsg.OffsetCommitRequestTopic, errorCode int16) kmsg.OffsetCommitResponseTopic {

@@ -1,6 +1,10 @@
 package broker
 
 import (
+	"strconv"
+	"strings"
+
+	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -13,6 +17,20 @@ const (
 	transactionCoordinator = 1
 	shareCoordinator       = 2
 )
+
+// firstShareVersion is the first version that knows share coordinators (KIP-932).
+const firstShareVersion = 6
+
+// isSharePartitionKey says whether a key names a partition of a share group: group:topicId:partition.
+func isSharePartitionKey(key string) bool {
+	parts := strings.Split(key, ":")
+	if len(parts) != 3 || parts[0] == "" {
+		return false
+	}
+	_, idErr := meta.ParseUUID(parts[1])
+	_, numErr := strconv.ParseInt(parts[2], 10, 32)
+	return idErr == nil && numErr == nil
+}
 
 // findCoordinator names the broker that coordinates a group. v0-6, several keys
 // from 4 (KIP-699). Transactions and share groups have no coordinator here yet,
@@ -48,6 +66,9 @@ func (b *Broker) coordinators(r *server.Request, req *kmsg.FindCoordinatorReques
 	for _, key := range keys {
 		c := b.coordinator(r, req.CoordinatorType, key)
 		if r.Version < 4 {
+			if c.ErrorCode == 0 {
+				c.ErrorMessage = text("NONE") // the name of error 0, which is what these versions say
+			}
 			resp.ErrorCode, resp.ErrorMessage = c.ErrorCode, c.ErrorMessage
 			resp.NodeID, resp.Host, resp.Port = c.NodeID, c.Host, c.Port
 			return resp
@@ -59,9 +80,12 @@ func (b *Broker) coordinators(r *server.Request, req *kmsg.FindCoordinatorReques
 
 func (b *Broker) coordinator(r *server.Request, kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
 	c := kmsg.NewFindCoordinatorResponseCoordinator()
-	c.Key, c.NodeID, c.Port = key, -1, -1
+	c.Key, c.NodeID, c.Port, c.ErrorMessage = key, -1, -1, new(string)
 	fail := func(e *kerr.Error, why string) kmsg.FindCoordinatorResponseCoordinator {
-		c.ErrorCode, c.ErrorMessage = e.Code, text(why)
+		if why == "" {
+			why = e.Description
+		}
+		c.ErrorCode, c.ErrorMessage = e.Code, &why
 		return c
 	}
 	switch kind {
@@ -72,6 +96,9 @@ func (b *Broker) coordinator(r *server.Request, kind int8, key string) kmsg.Find
 		}
 		return fail(kerr.UnsupportedVersion, "this broker does not serve transactions yet")
 	case shareCoordinator:
+		if r.Version < firstShareVersion || !isSharePartitionKey(key) {
+			return fail(kerr.InvalidRequest, "the key of a share partition is group:topicId:partition, from version 6 on")
+		}
 		return fail(kerr.UnsupportedVersion, "this broker does not serve share groups yet")
 	default:
 		return fail(kerr.InvalidRequest, "no such kind of coordinator")

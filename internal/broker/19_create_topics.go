@@ -68,19 +68,25 @@ func timesNamed(req *kmsg.CreateTopicsRequest) map[string]int {
 func newCreateTopicsResult(name string, e *kerr.Error, why string) kmsg.CreateTopicsResponseTopic {
 	t := kmsg.NewCreateTopicsResponseTopic()
 	t.Topic, t.ErrorCode, t.ErrorMessage = name, e.Code, text(why)
-	t.NumPartitions, t.ReplicationFactor = -1, -1
+	t.NumPartitions, t.ReplicationFactor, t.Configs = -1, -1, noConfigs()
 	return t
+}
+
+// noConfigs is Kafka's default of a list that could be null.
+func noConfigs() []kmsg.CreateTopicsResponseTopicConfig {
+	return []kmsg.CreateTopicsResponseTopicConfig{}
 }
 
 // hideConfigs takes what the topic became out of the answer for those who may not
 // describe its settings (KIP-525), and adds the settings for those who may.
 func (b *Broker) hideConfigs(r *server.Request, t *kmsg.CreateTopicsResponseTopic) {
 	if t.ErrorCode != 0 || r.Version < 5 {
+		t.Configs = noConfigs()
 		return
 	}
 	if !b.allowedTopic(r, security.OperationDescribeConfigs, t.Topic) {
 		t.ConfigErrorCode = kerr.TopicAuthorizationFailed.Code
-		t.NumPartitions, t.ReplicationFactor, t.Configs = -1, -1, nil
+		t.NumPartitions, t.ReplicationFactor, t.Configs = -1, -1, noConfigs()
 		return
 	}
 	if t.Configs != nil {

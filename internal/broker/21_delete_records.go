@@ -9,7 +9,12 @@ import (
 )
 
 // deleteRecords moves the start of logs forward (KIP-107). v0-2; -1 means the high watermark.
+// It syncs checkpoints, so it has a goroutine of its own.
 func (b *Broker) deleteRecords(r *server.Request) {
+	go b.deleteRecordsAndReply(r)
+}
+
+func (b *Broker) deleteRecordsAndReply(r *server.Request) {
 	req := r.Body.(*kmsg.DeleteRecordsRequest)
 	resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
 	for i := range req.Topics {

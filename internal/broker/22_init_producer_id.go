@@ -39,18 +39,28 @@ func (b *Broker) initProducerID(r *server.Request) {
 	}()
 }
 
+// What a producer says that has no id yet.
+const (
+	noProducerID    = -1
+	noProducerEpoch = -1
+)
+
 func (b *Broker) refuseProducer(r *server.Request, req *kmsg.InitProducerIDRequest) *kerr.Error {
+	inconsistent := (req.ProducerID == noProducerID) != (req.ProducerEpoch == noProducerEpoch)
 	if id := req.TransactionalID; id != nil {
 		switch {
 		case !b.allowed(r, security.OperationWrite, security.ResourceTransactionalID, *id):
 			return kerr.TransactionalIDAuthorizationFailed
-		case *id == "":
+		case *id == "" || inconsistent:
 			return kerr.InvalidRequest
 		}
 		return kerr.UnsupportedVersion
 	}
 	if b.open || b.allowedQuietly(r, security.OperationIdempotentWrite, security.ResourceCluster, security.ClusterName) ||
 		b.authorizer.AuthorizeByResourceType(r.SecurityContext(), security.OperationWrite, security.ResourceTopic) {
+		if inconsistent {
+			return kerr.InvalidRequest
+		}
 		return nil
 	}
 	return kerr.ClusterAuthorizationFailed

@@ -12,11 +12,12 @@ import (
 func (b *Broker) offsetForLeaderEpoch(r *server.Request) {
 	req := r.Body.(*kmsg.OffsetForLeaderEpochRequest)
 	resp := req.ResponseKind().(*kmsg.OffsetForLeaderEpochResponse)
+	replica := b.allowedQuietly(r, security.OperationClusterAction, security.ResourceCluster, security.ClusterName)
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		out := kmsg.NewOffsetForLeaderEpochResponseTopic()
 		out.Topic = t.Topic
-		allowed := b.allowedTopic(r, security.OperationDescribe, t.Topic)
+		allowed := replica || b.allowedTopic(r, security.OperationDescribe, t.Topic)
 		for _, want := range t.Partitions {
 			p := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 			p.Partition, p.LeaderEpoch, p.EndOffset = want.Partition, -1, -1

@@ -21,10 +21,14 @@ func (b *Broker) describeConfigs(r *server.Request) {
 		out := kmsg.NewDescribeConfigsResponseResource()
 		out.ResourceType, out.ResourceName = want.ResourceType, want.ResourceName
 		entries, err := b.describeResource(r, want)
+		out.ErrorMessage = new(string) // Kafka's schema: empty, never null
 		if err != nil {
 			out.ErrorCode, out.ErrorMessage = code(err), message(err)
 		}
-		for _, e := range config.Select(entries, want.ConfigNames) {
+		if len(want.ConfigNames) > 0 { // to Kafka, none is all
+			entries = config.Select(entries, want.ConfigNames)
+		}
+		for _, e := range entries {
 			out.Configs = append(out.Configs, configEntry(req, &e))
 		}
 		resp.Resources = append(resp.Resources, out)

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -50,7 +51,7 @@ func (b *Broker) refuseAlter(r *server.Request, t kmsg.ConfigResourceType, name 
 		return kerr.InvalidRequest, "the levels of single loggers are not served; set moldau.log.level"
 	}
 	if b.open || security.Allowed(b.authorizer, r.SecurityContext(), action) {
-		return nil, ""
+		return b.refuseName(t, name)
 	}
 	switch t {
 	case kmsg.ConfigResourceTypeTopic:
@@ -59,4 +60,22 @@ func (b *Broker) refuseAlter(r *server.Request, t kmsg.ConfigResourceType, name 
 		return kerr.GroupAuthorizationFailed, ""
 	}
 	return kerr.ClusterAuthorizationFailed, ""
+}
+
+// refuseName says why a resource cannot be altered here: clients send a broker's settings to that broker.
+func (b *Broker) refuseName(t kmsg.ConfigResourceType, name string) (*kerr.Error, string) {
+	switch t {
+	case kmsg.ConfigResourceTypeTopic:
+		if name == "" {
+			return nil, "" // the controller has a word for it
+		}
+		if err := meta.CheckTopicName(name); err != nil {
+			return kerr.InvalidTopicException, err.Error()
+		}
+	case kmsg.ConfigResourceTypeBroker:
+		if err := b.checkBrokerName(name); err != nil {
+			return kerr.InvalidRequest, err.Error()
+		}
+	}
+	return nil, ""
 }

@@ -16,34 +16,58 @@ func (b *Broker) offsetDelete(r *server.Request) {
 		r.Reply(resp)
 		return
 	}
-	var refused []kmsg.OffsetDeleteResponseTopic
-	asked := *req
-	asked.Topics = nil
-	for _, t := range req.Topics {
-		e := int16(0)
-		switch {
-		case !b.allowedTopic(r, security.OperationRead, t.Topic):
-			e = kerr.TopicAuthorizationFailed.Code
-		case b.Image().Topic(t.Topic) == nil:
-			e = kerr.UnknownTopicOrPartition.Code
-		}
-		if e == 0 {
-			asked.Topics = append(asked.Topics, t)
-			continue
-		}
-		out := kmsg.NewOffsetDeleteResponseTopic()
-		out.Topic = t.Topic
-		for _, p := range t.Partitions {
-			o := kmsg.NewOffsetDeleteResponseTopicPartition()
-			o.Partition, o.ErrorCode = p.Partition, e
-			out.Partitions = append(out.Partitions, o)
-		}
-		refused = append(refused, out)
-	}
-	b.groups.OffsetDelete(groupContext(r), r.Version, &asked, func(resp *kmsg.OffsetDeleteResponse) {
+	asked, refused := b.splitOffsetDelete(r, req)
+	b.groups.OffsetDelete(groupContext(r), r.Version, asked, func(resp *kmsg.OffsetDeleteResponse) {
 		if resp.ErrorCode == 0 {
-			resp.Topics = append(resp.Topics, refused...)
+			resp.Topics = mergeOffsetDelete(resp.Topics, refused)
 		}
 		r.Reply(resp)
 	})
+}
+
+// splitOffsetDelete takes out of a request what the client may not touch and what does not exist.
+func (b *Broker) splitOffsetDelete(r *server.Request, req *kmsg.OffsetDeleteRequest) (*kmsg.OffsetDeleteRequest, []kmsg.OffsetDeleteResponseTopic) {
+	asked := *req
+	asked.Topics = nil
+	var refused []kmsg.OffsetDeleteResponseTopic
+	for _, t := range req.Topics {
+		allowed := b.allowedTopic(r, security.OperationRead, t.Topic)
+		known, out := t, kmsg.NewOffsetDeleteResponseTopic()
+		known.Partitions, out.Topic = nil, t.Topic
+		for _, p := range t.Partitions {
+			e := kerr.UnknownTopicOrPartition
+			if !allowed {
+				e = kerr.TopicAuthorizationFailed
+			} else if b.Image().Partition(t.Topic, p.Partition) != nil {
+				known.Partitions = append(known.Partitions, p)
+				continue
+			}
+			o := kmsg.NewOffsetDeleteResponseTopicPartition()
+			o.Partition, o.ErrorCode = p.Partition, e.Code
+			out.Partitions = append(out.Partitions, o)
+		}
+		if len(known.Partitions) > 0 {
+			asked.Topics = append(asked.Topics, known)
+		}
+		if len(out.Partitions) > 0 {
+			refused = append(refused, out)
+		}
+	}
+	return &asked, refused
+}
+
+// mergeOffsetDelete puts both kinds of answers for a topic under one head.
+func mergeOffsetDelete(topics, refused []kmsg.OffsetDeleteResponseTopic) []kmsg.OffsetDeleteResponseTopic {
+	at := make(map[string]int, len(topics))
+	for i := range topics {
+		at[topics[i].Topic] = i
+	}
+	for _, t := range refused {
+		if i, ok := at[t.Topic]; ok {
+			topics[i].Partitions = append(topics[i].Partitions, t.Partitions...)
+			continue
+		}
+		topics = append(topics, t)
+	}
+	return topics
 }

@@ -8,22 +8,27 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// endpointsOfBrokers is the only endpoint type of a broker listener (KIP-919).
-const endpointsOfBrokers = 1
+// The types of endpoints (KIP-919); a broker listener knows the brokers' only.
+const (
+	endpointsOfBrokers     = 1
+	endpointsOfControllers = 2
+)
 
 // describeCluster names the cluster and its brokers. v0-2; fenced brokers on demand from 2.
 func (b *Broker) describeCluster(r *server.Request) {
 	req := r.Body.(*kmsg.DescribeClusterRequest)
 	resp := req.ResponseKind().(*kmsg.DescribeClusterResponse)
 	img := b.Image()
-	resp.ClusterID, resp.ControllerID = b.clusterID, b.aBrokerID(img)
-	resp.EndpointType, resp.ClusterAuthorizedOperations = endpointsOfBrokers, math.MinInt32
+	resp.ControllerID, resp.EndpointType, resp.ClusterAuthorizedOperations = -1, endpointsOfBrokers, math.MinInt32
 	if r.Version >= 1 && req.EndpointType != endpointsOfBrokers {
-		resp.ErrorCode = kerr.MismatchedEndpointType.Code
-		resp.ErrorMessage = text("this listener serves brokers; controllers are asked on theirs")
+		resp.ErrorCode, resp.ErrorMessage = kerr.UnsupportedEndpointType.Code, text("there is no such type of endpoint")
+		if req.EndpointType == endpointsOfControllers {
+			resp.ErrorCode, resp.ErrorMessage = kerr.MismatchedEndpointType.Code, text("this listener serves brokers; controllers are asked on theirs")
+		}
 		r.Reply(resp)
 		return
 	}
+	resp.ClusterID, resp.ControllerID = b.clusterID, b.aBrokerID(img)
 	if req.IncludeClusterAuthorizedOperations {
 		resp.ClusterAuthorizedOperations = b.clusterOperations(r)
 	}

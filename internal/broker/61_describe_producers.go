@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/moldau-stream/moldau/internal/storage"
@@ -15,13 +16,17 @@ func (b *Broker) describeProducers(r *server.Request) {
 	for _, t := range req.Topics {
 		out := kmsg.NewDescribeProducersResponseTopic()
 		out.Topic = t.Topic
-		allowed := b.allowedTopic(r, security.OperationRead, t.Topic)
+		named := meta.CheckTopicName(t.Topic)
+		allowed := named == nil && b.allowedTopic(r, security.OperationRead, t.Topic)
 		for _, i := range t.Partitions {
 			p := kmsg.NewDescribeProducersResponseTopicPartition()
 			p.Partition = i
-			if !allowed {
+			switch {
+			case named != nil:
+				p.ErrorCode, p.ErrorMessage = kerr.InvalidTopicException.Code, message(named)
+			case !allowed:
 				p.ErrorCode = kerr.TopicAuthorizationFailed.Code
-			} else {
+			default:
 				producers, err := b.replicas.ActiveProducers(storage.TopicPartition{Topic: t.Topic, Partition: i})
 				p.ErrorCode, p.ErrorMessage, p.ActiveProducers = code(err), message(err), activeProducers(producers)
 			}

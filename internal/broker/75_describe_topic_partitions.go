@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"sort"
@@ -21,14 +20,18 @@ func (b *Broker) describeTopicPartitions(r *server.Request) {
 	resp := req.ResponseKind().(*kmsg.DescribeTopicPartitionsResponse)
 	d := &describing{b: b, r: r, img: b.Image(), resp: resp}
 	d.left = max(min(int(req.ResponsePartitionLimit), b.conf().Int(config.MaxRequestPartitionSizeLimit)), 1)
-	names, refused := d.names(req)
 	if c := req.Cursor; c != nil {
-		if c.Partition < 0 {
-			r.CloseConn(fmt.Errorf("the cursor names partition %d", c.Partition))
+		atTopic := func(t kmsg.DescribeTopicPartitionsRequestTopic) bool { return t.Topic == c.Topic }
+		if c.Partition < 0 || len(req.Topics) > 0 && !slices.ContainsFunc(req.Topics, atTopic) {
+			for _, t := range req.Topics {
+				resp.Topics = append(resp.Topics, d.failed(t.Topic, kerr.InvalidRequest))
+			}
+			r.Reply(resp)
 			return
 		}
 		d.startTopic, d.startPartition = c.Topic, c.Partition
 	}
+	names, refused := d.names(req)
 	for _, name := range names {
 		if !d.topic(name) {
 			break
@@ -86,15 +89,6 @@ func (d *describing) failed(name string, e *kerr.Error) kmsg.DescribeTopicPartit
 
 // topic adds one topic; false means that the page is full and the cursor is set.
 func (d *describing) topic(name string) bool {
-	t := d.img.Topic(name)
-	if t == nil {
-		e := kerr.UnknownTopicOrPartition
-		if meta.CheckTopicName(name) != nil {
-			e = kerr.InvalidTopicException
-		}
-		d.resp.Topics = append(d.resp.Topics, d.failed(name, e))
-		return true
-	}
 	first := int32(0)
 	if name == d.startTopic {
 		first = d.startPartition
@@ -102,6 +96,17 @@ func (d *describing) topic(name string) bool {
 	if d.left == 0 {
 		d.stopAt(name, first)
 		return false
+	}
+	t := d.img.Topic(name)
+	if t == nil {
+		e := kerr.UnknownTopicOrPartition
+		if meta.CheckTopicName(name) != nil {
+			e = kerr.InvalidTopicException
+		}
+		out := d.failed(name, e)
+		out.AuthorizedOperations = d.b.operations(d.r, security.ResourceTopic, name)
+		d.resp.Topics = append(d.resp.Topics, out)
+		return true
 	}
 	out := d.failed(name, &kerr.Error{})
 	out.TopicID, out.AuthorizedOperations = t.ID, d.b.operations(d.r, security.ResourceTopic, name)

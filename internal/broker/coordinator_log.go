@@ -30,7 +30,7 @@ func (l CoordinatorLog) Append(p int32, b coord.Batch) (int64, error) {
 		builder.Append(b.TimestampMs, r.Key, r.Value, nil)
 	}
 	end, err := l.Replicas.AppendAsCoordinator(l.tp(p), b.LeaderEpoch, builder.Build())
-	if errors.Is(err, replica.ErrNotLeader) || errors.Is(err, replica.ErrUnknownTopicOrPartition) {
+	if errors.Is(err, replica.ErrNotLeader) || errors.Is(err, replica.ErrUnknownTopicOrPartition) || errors.Is(err, replica.ErrShuttingDown) {
 		return 0, fmt.Errorf("%w: %w", coord.ErrNotLeader, err)
 	}
 	return end, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/storage"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -29,6 +30,8 @@ var codes = []struct {
 	{replica.ErrOffsetNotAvailable, kerr.OffsetNotAvailable},
 	{storage.ErrOffsetOutOfRange, kerr.OffsetOutOfRange},
 	{storage.ErrCorruptRecord, kerr.CorruptMessage},
+	{record.ErrCorrupt, kerr.CorruptMessage},
+	{record.ErrTooLarge, kerr.CorruptMessage},
 	{storage.ErrInvalidTimestamp, kerr.InvalidTimestamp},
 	{storage.ErrRecordTooLarge, kerr.MessageTooLarge},
 	{storage.ErrRecordListTooLarge, kerr.RecordListTooLarge},
@@ -62,6 +65,22 @@ func code(err error) int16 {
 		return k.Code
 	}
 	return kerr.UnknownServerError.Code
+}
+
+// The first versions whose clients know KAFKA_STORAGE_ERROR (KIP-112).
+const (
+	firstStorageErrorProduce = 4
+	firstStorageErrorFetch   = 6
+)
+
+// codeAt is code for a client that, before version known, has not heard of KAFKA_STORAGE_ERROR: it is told
+// to look for another leader, which it will retry as well.
+func codeAt(err error, version, known int16) int16 {
+	c := code(err)
+	if c == kerr.KafkaStorageError.Code && version < known {
+		return kerr.NotLeaderForPartition.Code
+	}
+	return c
 }
 
 // text is a pointer to a message, nil for an empty one.

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"errors"
+
 	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/moldau-stream/moldau/internal/storage"
@@ -12,9 +14,23 @@ import (
 // fetchAnswer builds a Fetch response around ranges of log files: the records go
 // from the page cache to the socket and never pass through this process.
 type fetchAnswer struct {
-	f      *fetching
-	resp   *kmsg.FetchResponse
-	slices [][]*storage.Slice // by topic and partition of resp; nil where there are no records
+	f    *fetching
+	resp *kmsg.FetchResponse
+	// All partitions of resp in one array, of which each topic has a stretch, and beside them their
+	// records, nil where there are none.
+	partitions []kmsg.FetchResponseTopicPartition
+	slices     []*storage.Slice
+	first      []int // by topic: where its stretch begins
+}
+
+// newFetchAnswer makes an answer with room for n partitions.
+func newFetchAnswer(f *fetching, n int) *fetchAnswer {
+	a := &fetchAnswer{
+		f: f, resp: f.req.ResponseKind().(*kmsg.FetchResponse),
+		partitions: make([]kmsg.FetchResponseTopicPartition, 0, n), slices: make([]*storage.Slice, 0, n),
+	}
+	a.resp.SessionID = f.ctx.sessionID()
+	return a
 }
 
 // add appends the answer of part i, under its topic's head if that was the last one.
@@ -24,19 +40,20 @@ func (a *fetchAnswer) add(i int) {
 	if last < 0 || a.resp.Topics[last].Topic != k.topic || a.resp.Topics[last].TopicID != k.id {
 		t := kmsg.NewFetchResponseTopic()
 		t.Topic, t.TopicID = k.topic, k.id
-		a.resp.Topics, a.slices = append(a.resp.Topics, t), append(a.slices, nil)
+		a.resp.Topics, a.first = append(a.resp.Topics, t), append(a.first, len(a.slices))
 		last++
 	}
-	a.resp.Topics[last].Partitions = append(a.resp.Topics[last].Partitions, a.partition(p))
-	a.slices[last] = append(a.slices[last], p.Slice)
+	a.partitions, a.slices = append(a.partitions, kmsg.FetchResponseTopicPartition{}), append(a.slices, p.Slice)
+	a.partition(&a.partitions[len(a.partitions)-1], p)
+	a.resp.Topics[last].Partitions = a.partitions[a.first[last]:]
 }
 
-func (a *fetchAnswer) partition(p *replica.FetchPart) kmsg.FetchResponseTopicPartition {
-	out := kmsg.NewFetchResponseTopicPartition()
-	out.Partition, out.ErrorCode = p.TP.Partition, code(p.Err)
+func (a *fetchAnswer) partition(out *kmsg.FetchResponseTopicPartition, p *replica.FetchPart) {
+	out.Default()
+	out.Partition, out.ErrorCode = p.TP.Partition, codeAt(p.Err, a.f.r.Version, firstStorageErrorFetch)
 	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = p.HighWatermark, p.LastStableOffset, p.LogStartOffset
 	out.PreferredReadReplica, out.RecordBatches = -1, []byte{}
-	if a.f.req.IsolationLevel == 1 {
+	if neverRead(p.Err) || a.f.req.IsolationLevel == 1 && p.Err == nil && p.Diverging == nil {
 		out.AbortedTransactions = make([]kmsg.FetchResponseTopicPartitionAbortedTransaction, 0, len(p.Aborted))
 		for _, t := range p.Aborted {
 			o := kmsg.NewFetchResponseTopicPartitionAbortedTransaction()
@@ -48,9 +65,14 @@ func (a *fetchAnswer) partition(p *replica.FetchPart) kmsg.FetchResponseTopicPar
 		out.DivergingEpoch.Epoch, out.DivergingEpoch.EndOffset = p.Diverging.Epoch, p.Diverging.EndOffset
 	}
 	if out.ErrorCode == kerr.NotLeaderForPartition.Code || out.ErrorCode == kerr.FencedLeaderEpoch.Code {
-		a.hint(&out, p)
+		a.hint(out, p)
 	}
-	return out
+}
+
+// neverRead tells the errors of a partition that is not looked up in a log at all: only there does
+// Kafka say "no aborted transactions" in place of null.
+func neverRead(err error) bool {
+	return errors.Is(err, replica.ErrUnknownTopicOrPartition) || errors.Is(err, replica.ErrUnknownTopicID) || errors.Is(err, kerr.TopicAuthorizationFailed)
 }
 
 // hint names the present leader and, once, its address (KIP-951); the version decides what of it is written.
@@ -72,10 +94,17 @@ func (a *fetchAnswer) hint(out *kmsg.FetchResponseTopicPartition, p *replica.Fet
 	}
 }
 
+// What the frame of an answer takes for the most part, so that it need not grow.
+const (
+	answerHeadBytes      = 64
+	answerPartitionBytes = 64
+)
+
 // parts is the framed body: bytes, and between them the ranges of files.
 func (a *fetchAnswer) parts() []server.Part {
-	frame, gaps := wire.AppendFetchResponse(nil, a.resp, func(topic, partition int) int {
-		if s := a.slices[topic][partition]; s != nil {
+	frame := make([]byte, 0, answerHeadBytes+len(a.slices)*answerPartitionBytes)
+	frame, gaps := wire.AppendFetchResponse(frame, a.resp, func(topic, partition int) int {
+		if s := a.slices[a.first[topic]+partition]; s != nil {
 			return int(s.Len)
 		}
 		return 0
@@ -83,7 +112,7 @@ func (a *fetchAnswer) parts() []server.Part {
 	parts := make([]server.Part, 0, 2*len(gaps)+1)
 	from := 0
 	for _, g := range gaps {
-		s := a.slices[g.Topic][g.Partition]
+		s := a.slices[a.first[g.Topic]+g.Partition]
 		parts = append(parts, server.Part{Bytes: frame[from:g.At]}, server.Part{File: s.File, Pos: s.Pos, Len: s.Len})
 		from = g.At
 	}
@@ -92,11 +121,9 @@ func (a *fetchAnswer) parts() []server.Part {
 
 // release lets go of the log files; the server calls it when the response has left or never will.
 func (a *fetchAnswer) release() {
-	for _, topic := range a.slices {
-		for _, s := range topic {
-			if s != nil {
-				s.Release()
-			}
+	for _, s := range a.slices {
+		if s != nil {
+			s.Release()
 		}
 	}
 }

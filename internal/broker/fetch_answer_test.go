@@ -29,7 +29,7 @@ func TestFetchAnswerReadsBackAtEveryVersion(t *testing.T) {
 			{TP: storage.TopicPartition{Topic: "b", Partition: 7}, HighWatermark: 1 << 40, Slice: &storage.Slice{File: file, Pos: 17, Len: 12}},
 			{TP: storage.TopicPartition{Topic: "a", Partition: 2}, HighWatermark: 8, Diverging: &storage.EpochEndOffset{Epoch: 4, EndOffset: 6}},
 		}}
-		answer := fetchAnswer{f: f, resp: req.ResponseKind().(*kmsg.FetchResponse)}
+		answer := newFetchAnswer(f, 1) // it grows
 		answer.resp.SessionID = 1234
 		for i := range f.parts {
 			answer.add(i)

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,6 +48,7 @@ type fetchSession struct {
 	created  time.Time
 	lastUsed time.Time     // guarded by the cache
 	place    *list.Element // in the cache's order of use; guarded by the cache
+	counted  int           // its part of the cache's named; guarded by the cache
 
 	mu    sync.Mutex
 	epoch int32 // expected next
@@ -62,7 +64,12 @@ type fetchSessions struct {
 	mu    sync.Mutex
 	byID  map[int32]*fetchSession
 	byUse *list.List // least recently used first
+	named int        // partitions of all sessions together
 }
+
+// maxSessionPartitions bounds what readers can make the broker remember by naming partitions, of topics that
+// need not exist: at some 250 bytes each, an eighth of a gigabyte. A reader beyond it does without a session.
+const maxSessionPartitions = 500_000
 
 func newFetchSessions(c clock.Clock, slots int) *fetchSessions {
 	return &fetchSessions{clock: c, slots: slots, byID: make(map[int32]*fetchSession), byUse: list.New()}
@@ -108,7 +115,11 @@ func (s *fetchSessions) begin(req *kmsg.FetchRequest) (*fetchContext, *kerr.Erro
 		s.remove(session.id)
 		return &fetchContext{}, nil
 	}
-	c := &fetchContext{session: session, incremental: true}
+	if !s.account(session) {
+		return nil, kerr.FetchSessionIDNotFound // the reader begins anew, without a session
+	}
+	n := session.order.Len()
+	c := &fetchContext{session: session, incremental: true, keys: make([]fetchKey, 0, n), wants: make([]kmsg.FetchRequestTopicPartition, 0, n)}
 	for e := session.order.Front(); e != nil; e = e.Next() {
 		p := e.Value.(*cachedPartition)
 		c.keys, c.wants = append(c.keys, p.key), append(c.wants, p.want)
@@ -116,13 +127,40 @@ func (s *fetchSessions) begin(req *kmsg.FetchRequest) (*fetchContext, *kerr.Erro
 	return c, nil
 }
 
-// fullContext reads exactly what the request names.
+// fullContext reads exactly what the request names; of a partition that it names twice, the last word counts.
 func fullContext(req *kmsg.FetchRequest, session *fetchSession) *fetchContext {
-	c := &fetchContext{session: session}
+	n := 0
+	for i := range req.Topics {
+		n += len(req.Topics[i].Partitions)
+	}
+	c := &fetchContext{session: session, keys: make([]fetchKey, 0, n), wants: make([]kmsg.FetchRequestTopicPartition, 0, n)}
+	find := c.finder(n)
 	eachWanted(req, func(k fetchKey, want kmsg.FetchRequestTopicPartition) {
+		if i := find(k); i >= 0 {
+			c.wants[i] = want
+			return
+		}
 		c.keys, c.wants = append(c.keys, k), append(c.wants, want)
 	})
 	return c
+}
+
+// fewParts is how many keys are faster looked through than hashed.
+const fewParts = 8
+
+// finder returns a look-up of keys that are in c already, -1 for one that is new and will be added next.
+func (c *fetchContext) finder(n int) func(fetchKey) int {
+	if n <= fewParts {
+		return func(k fetchKey) int { return slices.Index(c.keys, k) }
+	}
+	seen := make(map[fetchKey]int, n)
+	return func(k fetchKey) int {
+		if i, ok := seen[k]; ok {
+			return i
+		}
+		seen[k] = len(c.keys)
+		return -1
+	}
 }
 
 func eachWanted(req *kmsg.FetchRequest, fn func(fetchKey, kmsg.FetchRequestTopicPartition)) {
@@ -151,15 +189,33 @@ func (s *fetchSessions) create(req *kmsg.FetchRequest) *fetchSession {
 	session.update(req)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.byID) >= s.slots && !s.evictLocked(now) {
+	if len(s.byID) >= s.slots && !s.evictLocked(now) || s.named+len(session.parts) > maxSessionPartitions {
 		return nil
 	}
+	session.counted = len(session.parts)
+	s.named += session.counted
 	for session.id == 0 || s.byID[session.id] != nil {
 		session.id = rand.Int32N(math.MaxInt32-1) + 1
 	}
 	s.byID[session.id] = session
 	session.place = s.byUse.PushBack(session)
 	return session
+}
+
+// account notes how many partitions a session names now; false says that they are too many, and it is gone.
+func (s *fetchSessions) account(session *fetchSession) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byID[session.id] != session {
+		return true // evicted meanwhile: its last answer costs nothing more
+	}
+	s.named += len(session.parts) - session.counted
+	session.counted = len(session.parts)
+	if s.named > maxSessionPartitions {
+		s.removeLocked(session)
+		return false
+	}
+	return true
 }
 
 // evictLocked frees the slot of the session that has been idle longest, if that is long enough.
@@ -198,6 +254,7 @@ func (s *fetchSessions) remove(id int32) {
 
 func (s *fetchSessions) removeLocked(session *fetchSession) {
 	delete(s.byID, session.id)
+	s.named -= session.counted
 	s.byUse.Remove(session.place)
 }
 

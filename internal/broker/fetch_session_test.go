@@ -147,3 +147,22 @@ func TestSessionSlotsAreBoundedAndIdleOnesMakeRoom(t *testing.T) {
 		t.Fatalf("%d sessions with %d partitions", n, partitions)
 	}
 }
+
+func TestSessionsNameABoundedNumberOfPartitions(t *testing.T) {
+	s := newFetchSessions(clock.NewFake(time.Unix(0, 0)), 10)
+	r := &reader{t: t, s: s}
+	if _, _, _ = r.poll(r.request(0, 1, 2), 5); r.id == 0 || s.named != 2 {
+		t.Fatalf("session %d, %d partitions counted", r.id, s.named)
+	}
+	s.named = maxSessionPartitions // as if others had taken the rest
+	other := &reader{t: t, s: s}
+	if _, _, _ = other.poll(other.request(0, 1), 5); other.id != 0 {
+		t.Fatal("a session beyond the bound")
+	}
+	if _, _, e := r.poll(r.request(1, 3), 5); e != kerr.FetchSessionIDNotFound {
+		t.Fatalf("a session that grows beyond the bound: %v", e)
+	}
+	if len(s.byID) != 0 || s.named != maxSessionPartitions-2 {
+		t.Fatalf("%d sessions, %d partitions counted", len(s.byID), s.named)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/obs"
 	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Metrics counts what goes through the broker, by topic and in all.
@@ -31,9 +32,11 @@ func (m *Metrics) produced(topic string, bytes int, a *replica.Append) {
 	}
 }
 
-// topic is a topic's counters; names that nobody has created share one that is thrown away.
+// topic is a topic's counters. Only what the broker has could be counted before: a name that nobody has
+// created gets counters that are thrown away, or clients could fill the metrics page with inventions.
 func (m *Metrics) topic(name string, err error) *obs.TopicCounters {
-	if name == "" || errors.Is(err, replica.ErrUnknownTopicOrPartition) {
+	var refused *kerr.Error
+	if name == "" || errors.Is(err, replica.ErrUnknownTopicOrPartition) || errors.As(err, &refused) {
 		return new(obs.TopicCounters)
 	}
 	return m.topics.Topic(name)

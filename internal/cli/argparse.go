@@ -13,7 +13,6 @@ import (
 type subOption struct {
 	long, short string
 	metavar     string // "" for a flag
-	repeat      bool
 	required    bool
 	doc         string
 	deprecated  bool

@@ -135,7 +135,7 @@ func runListEndpoints(r *run, a *subArgs) int {
 func (r *run) printEndpoints(dr *kmsg.DescribeClusterResponse, controllers bool) {
 	nodes := append([]kmsg.DescribeClusterResponseBroker(nil), dr.Brokers...)
 	sort.Slice(nodes, func(i, j int) bool { return nodes[i].NodeID < nodes[j].NodeID })
-	host, rack := 10, 10
+	host, rack := len("HOST"), 10
 	racks := make([]string, len(nodes))
 	for i, n := range nodes {
 		racks[i] = "null"

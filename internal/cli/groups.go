@@ -313,13 +313,14 @@ func (g *groupsTool) list() error {
 		return err
 	}
 	var shown []kmsg.ListGroupsResponseGroup
-	width := 25
+	width := minColumn
 	for _, rg := range all {
 		if isConsumerGroup(rg) {
 			shown = append(shown, rg)
 			width = max(width, len(rg.Group))
 		}
 	}
+	width += 10 // as wide as Kafka makes it
 	withType, withState := g.p.has("type"), g.p.has("state")
 	row := func(group, typ, state string) {
 		switch {

@@ -11,16 +11,15 @@ import (
 
 // groupInfo is what the cluster says of one consumer group, of whichever protocol.
 type groupInfo struct {
-	id           string
-	state        string
-	strategy     string
-	consumer     bool // of the consumer (KIP-848) protocol
-	coordinator  kmsg.FindCoordinatorResponseCoordinator
-	groupEpoch   int32
-	targetEpoch  int32
-	members      []groupMember
-	err          error
-	protocolType string
+	id          string
+	state       string
+	strategy    string
+	consumer    bool // of the consumer (KIP-848) protocol
+	coordinator kmsg.FindCoordinatorResponseCoordinator
+	groupEpoch  int32
+	targetEpoch int32
+	members     []groupMember
+	err         error
 }
 
 type groupMember struct {
@@ -28,9 +27,7 @@ type groupMember struct {
 	instance           string
 	epoch              int32
 	assigned, target   []topicPartition
-	hasTarget          bool
-	upgraded           bool
-	classicInConsumer  bool
+	classic            bool // speaks the classic protocol in a group of the consumer protocol
 }
 
 // eachCoordinator groups ids by the broker that serves them and calls fn for
@@ -132,7 +129,7 @@ func (g *groupsTool) describeConsumer(node kmsg.FindCoordinatorResponseCoordinat
 		info := &groupInfo{id: rg.Group, state: rg.State, strategy: rg.AssignorName, consumer: true, coordinator: node, groupEpoch: rg.Epoch, targetEpoch: rg.AssignmentEpoch}
 		info.err = client.CodeError(rg.ErrorCode, rg.ErrorMessage)
 		for _, m := range rg.Members {
-			gm := groupMember{id: m.MemberID, clientID: m.ClientID, host: m.ClientHost, epoch: m.MemberEpoch, hasTarget: true, upgraded: m.MemberType == 1, classicInConsumer: m.MemberType == 0}
+			gm := groupMember{id: m.MemberID, clientID: m.ClientID, host: m.ClientHost, epoch: m.MemberEpoch, classic: m.MemberType == 0}
 			if m.InstanceID != nil {
 				gm.instance = *m.InstanceID
 			}
@@ -164,7 +161,7 @@ func (g *groupsTool) describeClassic(node kmsg.FindCoordinatorResponseCoordinato
 		return err
 	}
 	for _, rg := range resp.(*kmsg.DescribeGroupsResponse).Groups {
-		info := &groupInfo{id: rg.Group, state: rg.State, strategy: rg.Protocol, coordinator: node, protocolType: rg.ProtocolType}
+		info := &groupInfo{id: rg.Group, state: rg.State, strategy: rg.Protocol, coordinator: node}
 		info.err = client.CodeError(rg.ErrorCode, rg.ErrorMessage)
 		if info.err == nil && rg.State == "Dead" {
 			// Brokers before version 6 of the API say it like this.

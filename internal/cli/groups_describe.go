@@ -163,15 +163,16 @@ func (g *groupsTool) printMembers(info *groupInfo) {
 		return
 	}
 	group, consumer, instance, host, cl := max(minColumn, len(info.id)), minColumn, 17, minColumn, minColumn
-	hasInstance, assigned, target := false, 20, 20
+	hasInstance, migrating, assigned, target := false, false, 20, 20
 	for _, m := range info.members {
 		consumer, host, cl = max(consumer, len(m.id)), max(host, len(m.host)), max(cl, len(m.clientID))
 		instance = max(instance, len(m.instance))
 		hasInstance = hasInstance || m.instance != ""
+		migrating = migrating || m.classic
 		assigned = max(assigned, len(assignmentText(m.assigned)))
 		target = max(target, len(assignmentText(m.target)))
 	}
-	line := func(grp, cons, inst, hst, client, n, epoch, cur, tEpoch, tgt string) {
+	line := func(grp, cons, inst, hst, client, n, epoch, cur, tEpoch, tgt, upgraded string) {
 		s := fmt.Sprintf("%-*s %-*s ", group, grp, consumer, cons)
 		if hasInstance {
 			s += fmt.Sprintf("%-*s ", instance, inst)
@@ -179,11 +180,14 @@ func (g *groupsTool) printMembers(info *groupInfo) {
 		s += fmt.Sprintf("%-*s %-*s %-15s ", host, hst, cl, client, n)
 		if g.p.has("verbose") {
 			s += fmt.Sprintf("%-15s %-*s %-15s %-*s", epoch, assigned, cur, tEpoch, target, tgt)
+			if migrating {
+				s += " " + upgraded
+			}
 		}
 		g.println(s)
 	}
 	g.println("")
-	line("GROUP", "CONSUMER-ID", "GROUP-INSTANCE-ID", "HOST", "CLIENT-ID", "#PARTITIONS", "CURRENT-EPOCH", "CURRENT-ASSIGNMENT", "TARGET-EPOCH", "TARGET-ASSIGNMENT")
+	line("GROUP", "CONSUMER-ID", "GROUP-INSTANCE-ID", "HOST", "CLIENT-ID", "#PARTITIONS", "CURRENT-EPOCH", "CURRENT-ASSIGNMENT", "TARGET-EPOCH", "TARGET-ASSIGNMENT", "UPGRADED")
 	members := append([]groupMember(nil), info.members...)
 	sort.SliceStable(members, func(i, j int) bool { return len(members[i].assigned) > len(members[j].assigned) })
 	for _, m := range members {
@@ -195,7 +199,7 @@ func (g *groupsTool) printMembers(info *groupInfo) {
 		if inst == "" {
 			inst = missingColumn
 		}
-		line(info.id, m.id, inst, m.host, m.clientID, strconv.Itoa(len(m.assigned)), epoch, assignmentText(m.assigned), tEpoch, tgt)
+		line(info.id, m.id, inst, m.host, m.clientID, strconv.Itoa(len(m.assigned)), epoch, assignmentText(m.assigned), tEpoch, tgt, strconv.FormatBool(!m.classic))
 	}
 }
 

@@ -410,7 +410,7 @@ func (g *groupsTool) deleteOffsets() error {
 	if g.p.err != nil {
 		return g.p.err
 	}
-	tps, err := g.topicPartitions(g.p.all("topic"))
+	tps, unknown, err := g.offsetsToDelete()
 	if err != nil {
 		return err
 	}
@@ -442,7 +442,29 @@ func (g *groupsTool) deleteOffsets() error {
 		}
 		g.printf("%-15s %-10d %-15s\n", tp.topic, tp.partition, status)
 	}
+	for _, topic := range sortedKeys(unknown) {
+		g.failed = true
+		g.printf("%-15s %-10s %-15s\n", topic, missingColumn, "Error: "+withClass(unknown[topic]))
+	}
 	return nil
+}
+
+// offsetsToDelete resolves each --topic by itself: one that is not there is a
+// line of the result, not the end of the command.
+func (g *groupsTool) offsetsToDelete() (tps []topicPartition, unknown map[string]error, err error) {
+	unknown = map[string]error{}
+	for _, arg := range g.p.all("topic") {
+		found, err := g.topicPartitions([]string{arg})
+		var ke *client.KafkaError
+		switch {
+		case errors.As(err, &ke):
+			unknown[arg] = ke
+		case err != nil:
+			return nil, nil, err
+		}
+		tps = append(tps, found...)
+	}
+	return tps, unknown, nil
 }
 
 func (g *groupsTool) sendOffsetDelete(id string, tps []topicPartition) (top error, codes map[topicPartition]int16, err error) {
@@ -522,7 +544,11 @@ func parseISODuration(s string) (time.Duration, error) {
 // one the time is UTC.
 func parseDateTime(s string) (int64, error) {
 	day, clock, ok := strings.Cut(s, "T")
-	if ok && !strings.ContainsAny(clock, "+-Z") {
+	if !ok {
+		const text = "Error parsing timestamp. It does not contain a 'T' according to ISO8601 format"
+		return 0, &javaError{text: "java.text.ParseException: " + text, plain: text}
+	}
+	if !strings.ContainsAny(clock, "+-Z") {
 		s = day + "T" + clock + "Z"
 	}
 	for _, layout := range []string{"2006-01-02T15:04:05.999Z07:00", "2006-01-02T15:04:05.999Z0700", "2006-01-02T15:04:05.999Z07", "2006-01-02T15:04Z07:00"} {
@@ -530,5 +556,6 @@ func parseDateTime(s string) (int64, error) {
 			return t.UnixMilli(), nil
 		}
 	}
-	return 0, fmt.Errorf("Unparseable date: \"%s\"", s)
+	text := fmt.Sprintf("Unparseable date: \"%s\"", s)
+	return 0, &javaError{text: "java.text.ParseException: " + text, plain: text}
 }

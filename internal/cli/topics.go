@@ -372,6 +372,11 @@ func (t *topicsTool) alter() error {
 	for _, mt := range topics {
 		rt := kmsg.NewCreatePartitionsRequestTopic()
 		rt.Topic, rt.Count = *mt.Topic, int32(count)
+		if t.p.has("replica-assignment") {
+			// What is given covers the partitions that exist too; nothing left
+			// for the new ones is not the same as leaving the choice open.
+			rt.Assignment = []kmsg.CreatePartitionsRequestTopicAssignment{}
+		}
 		for _, replicas := range assignment[min(len(mt.Partitions), len(assignment)):] {
 			a := kmsg.NewCreatePartitionsRequestTopicAssignment()
 			a.Replicas = replicas

@@ -293,8 +293,7 @@ func isUnsupported(err error) bool {
 func authMessage(err error) string {
 	s := err.Error()
 	for _, k := range []*kerr.Error{kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState} {
-		s = strings.TrimPrefix(s, k.Message+": ")
-		if rest, ok := strings.CutPrefix(s, k.Description); ok {
+		if _, rest, ok := strings.Cut(s, k.Error()); ok {
 			if rest = strings.TrimLeft(rest, ": "); rest != "" {
 				return rest
 			}
@@ -304,7 +303,7 @@ func authMessage(err error) string {
 	return s
 }
 
-// Broker sends req to one broker by its id. Metadata must have been asked for.
+// OnBroker sends req to one broker by its id. Metadata must have been asked for.
 func (c *Client) OnBroker(ctx context.Context, call string, id int32, req kmsg.Request) (kmsg.Response, error) {
 	ctx, cancel := c.Deadline(ctx)
 	defer cancel()

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -206,6 +208,14 @@ func TestStoresThatAreNotPEMAreExplained(t *testing.T) {
 	}
 	_, err := ReadSettings(Admin, Properties{"security.protocol": "SSL", "ssl.truststore.location": path})
 	if err == nil || !strings.Contains(err.Error(), "it is not a PEM file; convert it") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestABrokersRefusalOfALoginIsItsOwnSentence(t *testing.T) {
+	c := &Client{}
+	err := c.fatal(fmt.Errorf("unable to connect: %w", fmt.Errorf("%w: %s", kerr.SaslAuthenticationFailed, "Authentication failed: Invalid username or password")))
+	if err == nil || err.Error() != "Authentication failed: Invalid username or password" {
 		t.Errorf("%v", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/moldau-stream/moldau/internal/config"
 )
 
 // Role says for which of Kafka's three client kinds properties are read: the
@@ -224,9 +226,10 @@ func foreignKeys() map[string]bool {
 
 // nearest suggests the known key that a typing mistake probably meant.
 func (r *reader) nearest(key string) string {
-	best, bestDist := "", 3 // more than two slips is a different word
+	const tooFar = 3 // more than two slips is a different word
+	best, bestDist := "", tooFar
 	consider := func(k string) {
-		if d := editDistance(key, k, bestDist); d < bestDist || (d == bestDist && best != "" && k < best) {
+		if d := config.EditDistance(key, k, tooFar); d < bestDist || d < tooFar && d == bestDist && k < best {
 			best, bestDist = k, d
 		}
 	}
@@ -243,27 +246,4 @@ func (r *reader) nearest(key string) string {
 		return ""
 	}
 	return "; did you mean " + best + "?"
-}
-
-// editDistance is Levenshtein's, given up at limit.
-func editDistance(a, b string, limit int) int {
-	if d := len(a) - len(b); d >= limit || -d >= limit {
-		return limit
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diag := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			diag, row[j] = row[j], min(row[j]+1, row[j-1]+1, diag+cost)
-		}
-	}
-	return row[len(b)]
 }

@@ -30,7 +30,7 @@ func (s *Settings) readSecurity(r *reader) error {
 		return err
 	}
 	if useTLS {
-		s.TLS, s.HasTLS = tlsConfig, true
+		s.TLS = tlsConfig
 	}
 	mechanism := r.str("sasl.mechanism", "GSSAPI")
 	jaas := r.str("sasl.jaas.config", "")

@@ -29,7 +29,6 @@ type Settings struct {
 	SASL              sasl.Mechanism
 	Producer          ProducerSettings
 	Consumer          ConsumerSettings
-	HasTLS            bool
 	BootstrapIsQuorum bool // bootstrap.controllers was given
 
 	// Remarks are sentences about keys that are unknown or without effect.

@@ -144,7 +144,7 @@ func compare(a, b string) int {
 func Keys(s Scope) []Key {
 	switch s {
 	case Broker:
-		return brokerKeys[:]
+		return brokerKeys
 	case Topic:
 		return topicKeys[:]
 	case Group:

@@ -43,7 +43,7 @@ type Entry struct {
 
 // Select keeps the entries with these names; nil keeps all.
 func Select(entries []Entry, names []string) []Entry {
-	if names == nil {
+	if len(names) == 0 {
 		return entries
 	}
 	return slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return !slices.Contains(names, e.Name) })

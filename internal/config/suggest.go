@@ -7,16 +7,16 @@ import "strings"
 func nearest(name string) string {
 	best, least := "", len(name)/3+2 // a third of the letters may differ
 	for i := range brokerKeys {
-		if d := editDistance(name, brokerKeys[i].Name, least); d < least {
+		if d := EditDistance(name, brokerKeys[i].Name, least); d < least {
 			best, least = brokerKeys[i].Name, d
 		}
 	}
 	return best
 }
 
-// editDistance is the least number of letters to insert, delete, exchange or swap with their
+// EditDistance is the least number of letters to insert, delete, exchange or swap with their
 // neighbour that makes b out of a; at limit it stops counting.
-func editDistance(a, b string, limit int) int {
+func EditDistance(a, b string, limit int) int {
 	if diff := len(a) - len(b); diff >= limit || -diff >= limit {
 		return limit
 	}

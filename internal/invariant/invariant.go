@@ -10,7 +10,14 @@ func Check(ok bool, format string, args ...any) {
 	}
 }
 
+// Broken is what a broken invariant panics with. Whoever recovers other panics lets
+// it pass: what is in memory cannot be trusted any more, and locks may be held; the
+// process ends, and the next start goes by what is on the disk.
+type Broken string
+
+func (b Broken) Error() string { return "invariant broken: " + string(b) }
+
 // Fail panics with the formatted message.
 func Fail(format string, args ...any) {
-	panic("invariant broken: " + fmt.Sprintf(format, args...))
+	panic(Broken(fmt.Sprintf(format, args...)))
 }

@@ -5,7 +5,7 @@ import "testing"
 func TestCheckPanicsOnlyWhenBroken(t *testing.T) {
 	Check(true, "never seen")
 	defer func() {
-		if got := recover(); got != "invariant broken: offset 3 below 5" {
+		if got := recover(); got != Broken("offset 3 below 5") {
 			t.Fatalf("recovered %v", got)
 		}
 	}()

@@ -87,6 +87,7 @@ func (n *Node) fail(err error) {
 	n.o.Logger.Error("the metadata log has failed: the node stops", "cause", err)
 	n.failOnce.Do(func() {
 		n.failure = err
+		n.health.Fail("the metadata log has failed: " + err.Error())
 		close(n.failed)
 	})
 }

@@ -83,6 +83,7 @@ func (n *Node) onRole(tp storage.TopicPartition, epoch int32, leads bool) {
 func (n *Node) onDeleted(topics []*meta.Topic) {
 	var gone []group.TopicPartition
 	for _, t := range topics {
+		n.metrics.Forget(t.Name)
 		for i := range t.Partitions {
 			gone = append(gone, group.TopicPartition{Topic: t.Name, Partition: int32(i)})
 		}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"strconv"
+	"sync/atomic"
 
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/obs"
@@ -12,8 +13,9 @@ import (
 
 // observer turns what the server tells into metrics.
 type observer struct {
-	byKey               []*obs.RequestMeter // by API key
-	fetchConsumer       *obs.RequestMeter
+	meters              *obs.RequestMetrics
+	byKey               []atomic.Pointer[obs.RequestMeter] // by API key; made when the first request of a kind is done
+	fetchConsumer       atomic.Pointer[obs.RequestMeter]
 	created, closed     *obs.Counter
 	refused, idleKilled *obs.Counter
 }
@@ -24,14 +26,11 @@ const fetchKey = 1
 func newObserver(r *obs.Registry) *observer {
 	meters := obs.NewRequestMetrics(r)
 	o := &observer{
-		fetchConsumer: meters.For("FetchConsumer"),
-		created:       r.Counter(obs.ConnectionCreations, "Connections that were opened."),
-		closed:        r.Counter(obs.ConnectionCloses, "Connections that were closed."),
-		refused:       r.Counter("moldau_connections_refused_total", "Connections that a limit turned away."),
-		idleKilled:    r.Counter(obs.ExpiredConnectionsKilled, "Connections that were closed because they were idle."),
-	}
-	for key := range kmsg.MaxKey + 1 {
-		o.byKey = append(o.byKey, meters.For(kmsg.NameForKey(int16(key))))
+		meters: meters, byKey: make([]atomic.Pointer[obs.RequestMeter], kmsg.MaxKey+1),
+		created:    r.Counter(obs.ConnectionCreations, "Connections that were opened."),
+		closed:     r.Counter(obs.ConnectionCloses, "Connections that were closed."),
+		refused:    r.Counter("moldau_connections_refused_total", "Connections that a limit turned away."),
+		idleKilled: r.Counter(obs.ExpiredConnectionsKilled, "Connections that were closed because they were idle."),
 	}
 	return o
 }
@@ -55,10 +54,19 @@ func (o *observer) RequestDone(s *server.RequestStats) {
 		Total: s.TotalTime, Queue: s.QueueTime, Local: s.LocalTime, Remote: s.RemoteTime,
 		Throttle: s.ThrottleTime, ResponseQueue: s.ResponseQueueTime, ResponseSend: s.ResponseSendTime,
 	}
-	o.byKey[s.Key].Done(s.Version, t, s.RequestBytes, int(s.ResponseBytes))
+	o.meter(&o.byKey[s.Key], kmsg.NameForKey(s.Key)).Done(s.Version, t, s.RequestBytes, int(s.ResponseBytes))
 	if s.Key == fetchKey {
-		o.fetchConsumer.Done(s.Version, t, s.RequestBytes, int(s.ResponseBytes))
+		o.meter(&o.fetchConsumer, "FetchConsumer").Done(s.Version, t, s.RequestBytes, int(s.ResponseBytes))
 	}
+}
+
+func (o *observer) meter(at *atomic.Pointer[obs.RequestMeter], name string) *obs.RequestMeter {
+	if m := at.Load(); m != nil {
+		return m
+	}
+	m := o.meters.For(name)
+	at.Store(m)
+	return m
 }
 
 // WriteMetrics writes the figures that are read at the moment of the scrape.

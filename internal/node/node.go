@@ -58,6 +58,7 @@ type Node struct {
 	groups   *group.Service
 	broker   *broker.Broker
 	registry *obs.Registry
+	metrics  *broker.Metrics
 	health   *obs.Health
 	admin    *admin.Server
 	member   *membership
@@ -92,12 +93,17 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 		return n, err
 	}
 	n.registry = obs.NewRegistry(obs.Options{Now: o.Clock.Now, StaticLabels: labels})
+	n.metrics = broker.NewMetrics(n.registry)
 	n.health = obs.NewHealth(n.registry)
 	n.health.SetState(obs.StateStarting)
 	handler := &lateHandler{}
 	if err := n.bind(handler); err != nil {
 		return n, err
 	}
+	if err := n.startAdmin(); err != nil {
+		return n, err
+	}
+	n.health.SetState(obs.StateRecovery)
 	if err := n.openDisks(); err != nil {
 		return n, err
 	}
@@ -114,7 +120,7 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	}
 	n.registry.Register(n)
 	n.health.SetState(obs.StateRunning)
-	return n, n.startAdmin()
+	return n, nil
 }
 
 // lateHandler lets the server be built, and its addresses bound, before the broker is there.
@@ -132,10 +138,7 @@ func (n *Node) bind(h server.Handler) error {
 		SocketSendBufferBytes:    s.Int(config.SocketSendBufferBytes),
 		SocketReceiveBufferBytes: s.Int(config.SocketReceiveBufferBytes),
 		InterBrokerListener:      s.InterBrokerListener(),
-		Limits: server.Limits{
-			MaxConnections: s.Int(config.MaxConnections), MaxConnectionsPerIP: s.Int(config.MaxConnectionsPerIP),
-			MaxConnectionsPerIPOverrides: s.IPOverrides(),
-		},
+		Limits:                   limits(s),
 	}
 	for _, l := range s.BrokerListeners() {
 		auth, err := security.NewListenerAuth(security.Protocol(l.SecurityProtocol))
@@ -169,7 +172,7 @@ func (n *Node) buildBroker() {
 	n.broker = broker.New(broker.Config{
 		NodeID: n.id, ClusterID: n.clusterID, Settings: s, Clock: n.o.Clock, Logger: n.o.Logger,
 		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Controller: controllerLink{n},
-		Authorizer: security.AllowAll{}, Metrics: broker.NewMetrics(n.registry),
+		Authorizer: security.AllowAll{}, Metrics: n.metrics,
 	})
 }
 
@@ -183,8 +186,19 @@ func (n *Node) join(ctx context.Context) error {
 // publish applies an image to this broker and then shows it to requests.
 func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	n.replicas.ApplyMetadata(img, delta)
-	n.broker.SetSettings(n.settings(img))
+	settings := n.settings(img)
+	n.server.SetLimits(limits(settings))
+	n.warnOfCompaction(img, delta)
+	n.broker.SetSettings(settings)
 	n.broker.SetImage(img)
+}
+
+// limits are the bounds on connections, which may change while the node runs.
+func limits(s *config.Config) server.Limits {
+	return server.Limits{
+		MaxConnections: s.Int(config.MaxConnections), MaxConnectionsPerIP: s.Int(config.MaxConnectionsPerIP),
+		MaxConnectionsPerIPOverrides: s.IPOverrides(),
+	}
 }
 
 // Failed is closed when the node cannot go on; Err says why.
@@ -215,7 +229,10 @@ func (n *Node) Stop() error {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 		defer cancel()
 		n.health.SetState(obs.StatePendingShutdown)
-		n.member.leave(ctx)
+		if !closed(n.failed) { // a controller that has failed consents to nothing
+			n.member.leave(ctx)
+		}
+		n.member.stop()
 		n.health.SetState(obs.StateShuttingDown)
 		n.replicas.Stop()
 		n.groups.Close()
@@ -238,6 +255,9 @@ func (n *Node) abandon() {
 	}
 	if n.server != nil {
 		_ = n.server.Shutdown(ctx)
+	}
+	if n.admin != nil {
+		_ = n.admin.Close(ctx)
 	}
 	if n.groups != nil {
 		n.groups.Close()

@@ -6,7 +6,8 @@
 // ApplyMetadata with each new image, and nobody else changes a role. One Partition
 // owns one log of package storage: the lock named lead keeps the role still while
 // an append or a read is under way, the lock named mu guards the watermark and
-// those who wait for it. Neither is held across a call to somebody else's code.
+// those who wait for it. Only the log is called with a lock held, and what the log calls
+// back takes mu alone.
 //
 // If this package is wrong, records are acknowledged that can be lost, or shown
 // before they are committed.

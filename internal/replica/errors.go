@@ -4,8 +4,8 @@ import "errors"
 
 // What a request to a partition can meet beside the log's own errors. The broker turns them into Kafka's codes.
 var (
-	// ErrUnknownTopicOrPartition: this broker has no such partition.
-	ErrUnknownTopicOrPartition = errors.New("this broker has no such topic or partition")
+	// ErrUnknownTopicOrPartition: the cluster has no such partition.
+	ErrUnknownTopicOrPartition = errors.New("there is no such topic or partition")
 	// ErrUnknownTopicID: no topic has this id.
 	ErrUnknownTopicID = errors.New("no topic has this id")
 	// ErrInconsistentTopicID: the partition here belongs to another incarnation of the topic.
@@ -22,8 +22,8 @@ var (
 	ErrNotEnoughReplicasAfterAppend = errors.New("fewer in-sync replicas than min.insync.replicas; the records are in the log")
 	// ErrRequestTimedOut: the wait for acknowledgement took longer than the request allows.
 	ErrRequestTimedOut = errors.New("not acknowledged by enough replicas in the time that the request allows")
-	// ErrOffline: the partition's log directory has failed.
-	ErrOffline = errors.New("the partition's log directory is offline")
+	// ErrOffline: the partition's log cannot be opened or has failed.
+	ErrOffline = errors.New("the partition is offline, since its log directory has failed")
 	// ErrOffsetNotAvailable: a new leader does not know yet how far its predecessor had committed.
 	ErrOffsetNotAvailable = errors.New("the new leader's high watermark has not reached the start of its epoch yet")
 	// ErrShuttingDown: the broker is stopping.

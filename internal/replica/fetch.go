@@ -2,10 +2,9 @@ package replica
 
 import (
 	"errors"
-	"sync"
+	"fmt"
 	"time"
 
-	"github.com/moldau-stream/moldau/internal/clock"
 	"github.com/moldau-stream/moldau/internal/storage"
 )
 
@@ -34,13 +33,32 @@ type FetchPart struct {
 	MaxBytes         int64
 	LeaderEpoch      int32 // the leader epoch the reader knows; -1: none
 	LastFetchedEpoch int32 // the epoch of the reader's last record; -1: none
-	Err              error // set before Fetch: the part is not read
 
+	// Err may be set before Fetch: the part is not read then, and the others are waited for.
+	Err                                             error
 	HighWatermark, LastStableOffset, LogStartOffset int64
 	Slice                                           *storage.Slice // nil when there is nothing; the caller releases it
 	Aborted                                         []storage.AbortedTxn
 	Diverging                                       *storage.EpochEndOffset // the reader's log leaves the leader's here
-	partition                                       *Partition
+
+	partition *Partition
+	end       int64 // of what was there: the watermark, or the log's end for a replica
+	readable  int64 // bytes that count for MinBytes: also those that the limits keep back
+}
+
+// fail sets the part's error; nothing else is told of a partition that cannot be read.
+func (f *FetchPart) fail(err error) {
+	f.Err = err
+	f.HighWatermark, f.LastStableOffset, f.LogStartOffset = -1, -1, -1
+}
+
+// clear gives back what the part holds, so that it can be read again.
+func (f *FetchPart) clear() {
+	if f.Slice != nil {
+		f.Slice.Release()
+		f.Slice = nil
+	}
+	f.Aborted, f.Diverging, f.readable = nil, nil, 0
 }
 
 // Fetch reads the parts in their order and calls done once: at once when there is
@@ -49,59 +67,60 @@ type FetchPart struct {
 // gives at least one whole batch. done may run on another goroutine; a reader that
 // goes away calls Cancel on the returned wait, which is nil when done has been called.
 func (m *Manager) Fetch(spec FetchSpec, parts []FetchPart, done func()) *ParkedFetch {
-	bytes, urgent := m.read(spec, parts)
-	if urgent || bytes >= spec.MinBytes || spec.MaxWait <= 0 || len(parts) == 0 {
+	got := m.read(&spec, parts)
+	if got.enough(&spec) || spec.MaxWait <= 0 {
 		done()
 		return nil
 	}
-	f := &ParkedFetch{m: m, spec: spec, parts: parts, done: done, deadline: m.clock.Now().Add(spec.MaxWait)}
-	f.mu.Lock()
-	if f.park(bytes) {
-		f.mu.Unlock()
-		return f
-	}
-	return f.readOn()
+	return m.park(spec, parts, got, done)
 }
 
-// read fills the parts; urgent means that a part has an answer that does not wait for bytes.
-func (m *Manager) read(spec FetchSpec, parts []FetchPart) (bytes int64, urgent bool) {
-	left := spec.MaxBytes
+// reading is what one pass over the parts has found.
+type reading struct {
+	bytes  int64
+	urgent bool // a part has an answer that does not wait for bytes, or no part can be read at all
+}
+
+func (r reading) enough(spec *FetchSpec) bool { return r.urgent || r.bytes >= spec.MinBytes }
+
+// read fills the parts.
+func (m *Manager) read(spec *FetchSpec, parts []FetchPart) reading {
+	got, tried, left, first := reading{}, false, spec.MaxBytes, true
 	for i := range parts {
 		f := &parts[i]
 		if f.Err != nil {
-			urgent = true
 			continue
 		}
-		m.readPart(spec.Isolation, f, left, bytes == 0)
+		tried = true
+		m.readPart(spec.Isolation, f, left, first)
 		if f.Err != nil || f.Diverging != nil {
-			urgent = true
+			got.urgent = true
 			continue
 		}
+		got.bytes += f.readable
 		if f.Slice != nil {
-			bytes += f.Slice.Len
+			first = false
 			left = max(left-f.Slice.Len, 0)
 		}
 	}
-	return bytes, urgent
+	got.urgent = got.urgent || !tried
+	return got
 }
 
 func (m *Manager) readPart(iso Isolation, f *FetchPart, left int64, first bool) {
-	p, err := m.Partition(f.TP)
-	if err != nil {
-		f.fail(err)
-		return
+	if f.partition == nil {
+		p, err := m.Partition(f.TP)
+		if err != nil {
+			f.fail(err)
+			return
+		}
+		if f.TopicID != ([16]byte{}) && f.TopicID != p.topicID {
+			f.fail(ErrInconsistentTopicID)
+			return
+		}
+		f.partition = p
 	}
-	if f.TopicID != ([16]byte{}) && f.TopicID != p.topicID {
-		f.fail(ErrInconsistentTopicID)
-		return
-	}
-	f.partition = p
-	p.read(iso, f, min(left, f.MaxBytes), first)
-}
-
-func (f *FetchPart) fail(err error) {
-	f.Err = err
-	f.HighWatermark, f.LastStableOffset, f.LogStartOffset = -1, -1, -1
+	f.partition.read(iso, f, max(min(left, f.MaxBytes), 0), first)
 }
 
 // read fills f from the partition's log; a first part may exceed maxBytes by one batch.
@@ -112,148 +131,76 @@ func (p *Partition) read(iso Isolation, f *FetchPart, maxBytes int64, first bool
 		f.fail(err)
 		return
 	}
-	log := p.log
-	f.HighWatermark, f.LastStableOffset, f.LogStartOffset = log.HighWatermark(), log.LastStableOffset(), log.LogStartOffset()
-	if f.LastFetchedEpoch >= 0 && p.diverges(f) {
-		return
-	}
+	// In this order, since each may rise while the next is read, and start <= stable <= high must hold in the answer.
+	f.LogStartOffset = p.log.LogStartOffset()
+	f.LastStableOffset = p.log.LastStableOffset()
+	f.HighWatermark = p.log.HighWatermark()
+	f.end = f.HighWatermark
 	upTo := f.HighWatermark
 	switch iso {
 	case ReadCommitted:
 		upTo = f.LastStableOffset
 	case ReadLogEnd:
-		upTo = log.LogEndOffset()
+		upTo = p.log.LogEndOffset()
+		f.end = upTo
 	}
-	if f.Offset < f.LogStartOffset || f.Offset > log.LogEndOffset() {
-		f.Err = storage.ErrOffsetOutOfRange
+	if err := p.readUpTo(f, upTo, maxBytes, first); err != nil {
+		f.clear()
+		f.fail(err)
 		return
 	}
-	if f.Offset >= upTo || maxBytes <= 0 && !first {
-		return
-	}
-	slice, err := log.Read(f.Offset, int(maxBytes), upTo, first)
-	if err != nil {
-		f.Err = err
-		return
-	}
-	if slice == nil || slice.Len == 0 {
-		slice.Release()
-		return
-	}
-	f.Slice = slice
-	if iso == ReadCommitted {
-		f.Aborted, f.Err = log.AbortedTxns(f.Offset, slice.NextOffset)
-		if f.Err != nil {
-			slice.Release()
-			f.Slice = nil
+	if iso == ReadCommitted && f.Slice != nil {
+		var err error
+		if f.Aborted, err = p.log.AbortedTxns(f.Offset, f.Slice.NextOffset); err != nil {
+			f.clear()
+			f.fail(readError(err))
 		}
 	}
+}
+
+func (p *Partition) readUpTo(f *FetchPart, upTo, maxBytes int64, first bool) error {
+	if f.LastFetchedEpoch >= 0 {
+		if diverges, err := p.diverges(f); diverges || err != nil {
+			return err
+		}
+	}
+	if f.Offset < f.LogStartOffset || f.Offset > p.log.LogEndOffset() {
+		return storage.ErrOffsetOutOfRange
+	}
+	if f.Offset >= upTo || maxBytes == 0 && !first {
+		return nil
+	}
+	slice, err := p.log.Read(f.Offset, int(maxBytes), upTo, first)
+	if err != nil {
+		return readError(err)
+	}
+	f.readable = slice.Len
+	if slice.NextOffset < upTo && (slice.Len > 0 || !first) {
+		f.readable = max(slice.Len, maxBytes) // there is more than the limits, or the segment, let through
+	}
+	if slice.Len > 0 {
+		f.Slice = slice
+	}
+	return nil
+}
+
+// readError tells a failing disk, which a client waits for to mend, from what its request or the log's end has caused.
+func readError(err error) error {
+	if errors.Is(err, storage.ErrOffsetOutOfRange) || errors.Is(err, storage.ErrClosed) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", storage.ErrStorage, err)
 }
 
 // diverges checks the reader's last epoch against the log's (KIP-595) and notes where they part.
-func (p *Partition) diverges(f *FetchPart) bool {
+func (p *Partition) diverges(f *FetchPart) (bool, error) {
 	end := p.log.EndOffsetForEpoch(f.LastFetchedEpoch)
-	if end.Epoch < 0 || end.EndOffset < 0 {
-		f.Err = storage.ErrOffsetOutOfRange
-		return true
+	if end.Epoch < 0 || end.EndOffset < 0 || f.Offset < f.LogStartOffset {
+		return false, storage.ErrOffsetOutOfRange
 	}
 	if end.Epoch < f.LastFetchedEpoch || end.EndOffset < f.Offset {
 		f.Diverging = &end
-		return true
+		return true, nil
 	}
-	return false
+	return false, nil
 }
-
-// ParkedFetch is a fetch that waits for data.
-type ParkedFetch struct {
-	m        *Manager
-	spec     FetchSpec
-	deadline time.Time
-	done     func()
-
-	mu    sync.Mutex // held while the parts are read or hung on their partitions
-	parts []FetchPart
-	wait  *fetchWait
-	timer clock.Timer
-}
-
-// park throws away the bytes that were too few and hangs the fetch on its partitions.
-// False means that there is something to read at once. mu must be held.
-func (f *ParkedFetch) park(bytes int64) bool {
-	rest := f.deadline.Sub(f.m.clock.Now())
-	if rest <= 0 {
-		return false
-	}
-	releaseAll(f.parts)
-	w := &fetchWait{need: max(f.spec.MinBytes-bytes, 1), wake: f.resume}
-	f.wait = w
-	f.timer = f.m.clock.AfterFunc(rest, func() {
-		if w.take() {
-			f.resume()
-		}
-	})
-	for i := range f.parts {
-		part := &f.parts[i]
-		if part.partition == nil || part.partition.awaitData(w, part.HighWatermark) {
-			continue
-		}
-		if w.take() {
-			f.timer.Stop()
-			return false
-		}
-		return true // woken already: resume waits for mu
-	}
-	return true
-}
-
-// resume runs when enough seems to have arrived or time is up; the caller has taken the wait.
-func (f *ParkedFetch) resume() {
-	f.mu.Lock()
-	f.timer.Stop()
-	f.readOn()
-}
-
-// readOn reads until there is enough or time is up, then answers; or parks again. It lets go of mu,
-// and returns f when it has parked.
-func (f *ParkedFetch) readOn() *ParkedFetch {
-	for {
-		releaseAll(f.parts)
-		bytes, urgent := f.m.read(f.spec, f.parts)
-		if urgent || bytes >= f.spec.MinBytes || !f.m.clock.Now().Before(f.deadline) {
-			f.mu.Unlock()
-			f.done()
-			return nil
-		}
-		if f.park(bytes) {
-			f.mu.Unlock()
-			return f
-		}
-	}
-}
-
-// Cancel drops the fetch without an answer; false means that the answer is under way.
-func (f *ParkedFetch) Cancel() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.wait.take() {
-		return false
-	}
-	f.timer.Stop()
-	releaseAll(f.parts)
-	return true
-}
-
-// releaseAll gives back what parts hold and clears what came of them, so that they can be read again.
-func releaseAll(parts []FetchPart) {
-	for i := range parts {
-		p := &parts[i]
-		if p.Slice != nil {
-			p.Slice.Release()
-			p.Slice = nil
-		}
-		p.Aborted, p.Diverging = nil, nil
-	}
-}
-
-// IsOutOfRange tells the one error of a read that a reader mends by itself.
-func IsOutOfRange(err error) bool { return errors.Is(err, storage.ErrOffsetOutOfRange) }

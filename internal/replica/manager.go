@@ -3,6 +3,7 @@ package replica
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/moldau-stream/moldau/internal/clock"
 	"github.com/moldau-stream/moldau/internal/meta"
@@ -48,8 +49,9 @@ type Manager struct {
 
 	mu         sync.RWMutex
 	partitions map[storage.TopicPartition]*Partition
-	byID       map[[16]byte]string // topic id -> name, of topics with a partition here
 	stopped    bool
+
+	image atomic.Pointer[meta.Image] // the one that is, or is being, applied; nil before the first
 
 	caughtUp bool // an image has been applied; only ApplyMetadata's goroutine looks
 }
@@ -59,11 +61,12 @@ func NewManager(c Config) *Manager {
 	return &Manager{
 		nodeID: c.NodeID, logs: c.Logs, clock: c.Clock, logger: c.Logger, flushAcks: c.FlushAcks,
 		topicConfig: c.TopicConfig, onHighWatermark: c.OnHighWatermark, onRole: c.OnRole, onDeleted: c.OnDeleted,
-		partitions: make(map[storage.TopicPartition]*Partition), byID: make(map[[16]byte]string),
+		partitions: make(map[storage.TopicPartition]*Partition),
 	}
 }
 
-// Partition is the local replica of tp, or ErrUnknownTopicOrPartition.
+// Partition is the local replica of tp; ErrNotLeader when other brokers hold it, or this one is about
+// to, and ErrUnknownTopicOrPartition when nobody does.
 func (m *Manager) Partition(tp storage.TopicPartition) (*Partition, error) {
 	m.mu.RLock()
 	p, stopped := m.partitions[tp], m.stopped
@@ -71,10 +74,13 @@ func (m *Manager) Partition(tp storage.TopicPartition) (*Partition, error) {
 	switch {
 	case stopped:
 		return nil, ErrShuttingDown
-	case p == nil:
-		return nil, ErrUnknownTopicOrPartition
+	case p != nil:
+		return p, nil
 	}
-	return p, nil
+	if img := m.image.Load(); img != nil && img.Partition(tp.Topic, tp.Partition) != nil {
+		return nil, ErrNotLeader
+	}
+	return nil, ErrUnknownTopicOrPartition
 }
 
 // Each calls fn for every partition until it returns false; the order is that of a map.
@@ -111,9 +117,10 @@ func (m *Manager) Counts() Counts {
 			if len(s.ISR) < len(s.Replicas) {
 				c.UnderReplicated++
 			}
-			if want := min(s.MinISR, len(s.Replicas)); len(s.ISR) < want {
+			switch {
+			case len(s.ISR) < s.MinISR:
 				c.UnderMinISR++
-			} else if len(s.ISR) == s.MinISR {
+			case len(s.ISR) == s.MinISR:
 				c.AtMinISR++
 			}
 		}
@@ -128,7 +135,7 @@ func (m *Manager) Stop() {
 	m.stopped = true
 	m.mu.Unlock()
 	m.Each(func(p *Partition) bool {
-		p.failWaits(ErrNotLeader)
+		p.end(ErrShuttingDown, ErrNotLeader)
 		return true
 	})
 }

@@ -11,6 +11,7 @@ import (
 // each new image in order, on one goroutine. The first call compares everything that
 // lies on the disk with the image.
 func (m *Manager) ApplyMetadata(img *meta.Image, delta *meta.Delta) {
+	m.image.Store(img)
 	if !m.caughtUp {
 		m.caughtUp = true
 		m.applyAll(img)
@@ -72,14 +73,8 @@ func (m *Manager) applyTopic(img *meta.Image, t *meta.Topic, partitions []int32)
 			c := m.topicConfig(img, t.Name)
 			cfg = &c
 		}
-		p := m.ensurePartition(tp, t.ID)
-		p.become(want, *cfg, m.directoryOf(want))
+		m.ensurePartition(tp, t.ID).become(want, *cfg)
 	}
-}
-
-// directoryOf is the log directory that the controller has assigned to this broker's replica; zero: any.
-func (m *Manager) directoryOf(p *meta.Partition) [16]byte {
-	return p.Directory(m.nodeID)
 }
 
 // applyConfig hands a topic's new settings to its logs.
@@ -112,42 +107,21 @@ func (m *Manager) ensurePartition(tp storage.TopicPartition, id [16]byte) *Parti
 	if p := m.partitions[tp]; p != nil && p.topicID == id {
 		return p
 	}
-	p := &Partition{tp: tp, topicID: id, m: m, leaderID: -1, leaderEpoch: -1, partitionEpoch: -1}
+	p := newPartition(m, tp, id)
 	m.partitions[tp] = p
-	m.byID[id] = tp.Topic
 	return p
 }
 
 // deleteTopics stops the partitions of topics that are gone and deletes their logs.
 func (m *Manager) deleteTopics(topics []*meta.Topic) {
 	for _, t := range topics {
-		for _, p := range m.partitionsOf(t.ID) {
-			m.dropPartition(p.tp, t.ID)
+		for i := range t.Partitions {
+			m.dropPartition(storage.TopicPartition{Topic: t.Name, Partition: int32(i)}, t.ID)
 		}
-		m.mu.Lock()
-		delete(m.byID, t.ID)
-		m.mu.Unlock()
 	}
 	if len(topics) > 0 && m.onDeleted != nil {
 		m.onDeleted(topics)
 	}
-}
-
-func (m *Manager) partitionsOf(id [16]byte) []*Partition {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	var out []*Partition
-	name := m.byID[id]
-	for i := int32(0); ; i++ {
-		p := m.partitions[storage.TopicPartition{Topic: name, Partition: i}]
-		if p == nil {
-			break
-		}
-		if p.topicID == id {
-			out = append(out, p)
-		}
-	}
-	return out
 }
 
 // dropPartition stops a partition that this broker no longer holds and deletes its log.
@@ -167,79 +141,120 @@ func (m *Manager) dropPartition(tp storage.TopicPartition, id [16]byte) {
 }
 
 // become gives the partition the role, replicas and settings that the image says.
-func (p *Partition) become(want *meta.Partition, cfg TopicConfig, dir [16]byte) {
+func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 	p.lead.Lock()
-	if p.log == nil {
-		log, err := p.m.logs.CreateLog(p.tp, p.topicID, cfg.Log, dir)
-		if err != nil {
-			p.role = Offline
-			p.lead.Unlock()
-			p.m.logger.Error("cannot open a partition's log: the partition is offline",
-				"topic", p.tp.Topic, "partition", p.tp.Partition, "cause", err)
-			return
-		}
-		p.log = log
+	err := p.open(cfg.Log, want.Directory(p.m.nodeID))
+	was, newTerm := p.role, want.LeaderEpoch > p.leaderEpoch
+	leads, epoch := err == nil && want.Leader == p.m.nodeID, want.LeaderEpoch
+	start := p.epochStart
+	if leads && (was != Leader || newTerm) {
+		start = p.log.LogEndOffset()
+		p.log.AssignEpochStart(epoch, start) // it waits for the log's own lock, so not with mu
 	}
-	p.log.SetConfig(cfg.Log)
-	wasLeader := p.role == Leader
-	p.replicas, p.isr, p.minISR = want.Replicas, want.ISR, cfg.MinISR
-	p.partitionEpoch, p.leaderID = want.PartitionEpoch, want.Leader
-	leads := want.Leader == p.m.nodeID
-	newTerm := want.LeaderEpoch > p.leaderEpoch
-	p.leaderEpoch = want.LeaderEpoch
-	if leads {
-		p.role = Leader
-		if newTerm {
-			p.epochStart = p.log.LogEndOffset()
-			p.log.AssignEpochStart(p.leaderEpoch, p.epochStart)
-		}
-	} else {
-		p.role = Follower
+	p.mu.Lock()
+	p.epochStart = start
+	p.assumeLocked(want, cfg.MinISR, err == nil)
+	var lost waits
+	if was == Leader && (!leads || newTerm) {
+		lost = p.takeWaitsLocked() // before the new term may add its own
 	}
-	epoch := p.leaderEpoch
+	p.mu.Unlock()
 	p.lead.Unlock()
 
-	if wasLeader && (!leads || newTerm) {
-		p.failWaits(ErrNotLeader)
+	if err != nil {
+		p.m.logger.Error("cannot open a partition's log: the partition is offline",
+			"topic", p.tp.Topic, "partition", p.tp.Partition, "cause", err)
 	}
-	if !leads {
-		if wasLeader {
-			p.m.tellRole(p.tp, epoch, false)
+	lost.fail(ErrNotLeader)
+	switch {
+	case leads:
+		p.tryAdvance()
+		if was != Leader || newTerm {
+			p.holdWhatIsThere()
+			p.m.tellRole(p.tp, epoch, true)
 		}
-		return
+	case was == Leader:
+		p.m.tellRole(p.tp, epoch, false)
 	}
-	p.tryAdvance()
-	if p.m.flushAcks { // what recovery has found counts as held once it is synced
-		if log := p.Log(); log != nil {
-			log.AwaitSync(log.LogEndOffset(), p.synced)
-		}
+}
+
+// holdWhatIsThere has a new leader sync what it has found in its log, where acknowledgements rest on
+// the disk: the watermark can pass it then.
+func (p *Partition) holdWhatIsThere() {
+	if log := p.Log(); p.m.flushAcks && log != nil {
+		log.AwaitSync(log.LogEndOffset(), p.synced)
 	}
-	if !wasLeader || newTerm {
-		p.m.tellRole(p.tp, epoch, true)
+}
+
+// open opens or makes the log in the directory that the controller has assigned, if it is not open yet, and
+// hands it its settings. lead must be held alone.
+func (p *Partition) open(cfg storage.LogConfig, dir [16]byte) error {
+	if p.log != nil {
+		p.log.SetConfig(cfg)
+		return nil
+	}
+	if dir == meta.UnassignedDir() {
+		dir = [16]byte{} // any will do
+	}
+	log, err := p.m.logs.CreateLog(p.tp, p.topicID, cfg, dir)
+	if err != nil {
+		return err
+	}
+	log.SetConfig(cfg) // one that was found has those of the start
+	p.mu.Lock()
+	p.log = log
+	p.mu.Unlock()
+	return nil
+}
+
+// assumeLocked takes over what the controller has decided. lead and mu must be held.
+func (p *Partition) assumeLocked(want *meta.Partition, minISR int, hasLog bool) {
+	p.replicas, p.isr, p.minISR = want.Replicas, want.ISR, minISR
+	p.partitionEpoch, p.leaderID, p.leaderEpoch = want.PartitionEpoch, want.Leader, want.LeaderEpoch
+	switch {
+	case !hasLog:
+		p.role = Offline
+	case want.Leader == p.m.nodeID:
+		p.role = Leader
+	default:
+		p.role = Follower
 	}
 }
 
 // configure changes the settings of a living partition.
 func (p *Partition) configure(cfg TopicConfig) {
 	p.lead.Lock()
+	p.mu.Lock()
 	p.minISR = cfg.MinISR
 	if p.log != nil {
 		p.log.SetConfig(cfg.Log)
 	}
+	p.mu.Unlock()
 	p.lead.Unlock()
 	p.tryAdvance()
 }
 
-// resign ends the partition's life on this broker.
+// resign ends the partition's life on this broker: its topic is deleted, or its replica moved away.
 func (p *Partition) resign() {
-	p.lead.Lock()
-	wasLeader := p.role == Leader
-	p.role, p.log = Offline, nil
-	p.lead.Unlock()
-	p.failWaits(ErrUnknownTopicOrPartition)
-	if wasLeader {
+	if p.end(ErrUnknownTopicOrPartition, ErrUnknownTopicOrPartition) == Leader {
 		p.m.tellRole(p.tp, -1, false)
 	}
+}
+
+// end lets nobody be served any more, for the reason gone; who waits is told why. It returns the role that was.
+func (p *Partition) end(gone, why error) Role {
+	p.lead.Lock()
+	p.mu.Lock()
+	was := p.role
+	if p.gone == nil {
+		p.gone = gone
+	}
+	p.role = Offline
+	lost := p.takeWaitsLocked()
+	p.mu.Unlock()
+	p.lead.Unlock()
+	lost.fail(why)
+	return was
 }
 
 func (m *Manager) tellRole(tp storage.TopicPartition, epoch int32, leads bool) {

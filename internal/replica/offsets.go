@@ -1,8 +1,6 @@
 package replica
 
-import (
-	"github.com/moldau-stream/moldau/internal/storage"
-)
+import "github.com/moldau-stream/moldau/internal/storage"
 
 // The special timestamps of ListOffsets (KIP-79, KIP-734, KIP-405, KIP-1005).
 const (
@@ -33,30 +31,43 @@ func (m *Manager) ListOffset(tp storage.TopicPartition, timestamp int64, iso Iso
 	if err := p.checkLeader(currentEpoch); err != nil {
 		return none, err
 	}
-	last := p.readableEnd(iso)
 	switch timestamp {
 	case LatestTimestamp:
-		if iso != ReadLogEnd && p.log.HighWatermark() < p.epochStart && p.log.LogEndOffset() > p.log.HighWatermark() {
+		if p.lagging(iso) {
 			return none, ErrOffsetNotAvailable
 		}
-		return ListedOffset{Offset: last, TimestampMs: -1, LeaderEpoch: p.leaderEpoch}, nil
+		return ListedOffset{Offset: p.readableEnd(iso), TimestampMs: -1, LeaderEpoch: p.leaderEpoch}, nil
 	case EarliestTimestamp, EarliestLocalTimestamp:
 		start := p.log.LogStartOffset()
 		return ListedOffset{Offset: start, TimestampMs: -1, LeaderEpoch: p.epochOf(start)}, nil
 	case LatestTieredTimestamp, EarliestPendingUpload:
 		return none, nil // nothing is tiered
 	}
-	var t storage.TimestampOffset
-	var ok bool
+	last := p.readableEnd(iso) // before the look-up: what is found below it is readable
+	t, ok, err := p.findTimestamp(timestamp)
+	switch {
+	case err != nil:
+		return none, readError(err)
+	case !ok:
+		return none, nil
+	case t.Offset < last:
+		return ListedOffset{Offset: t.Offset, TimestampMs: t.TimestampMs, LeaderEpoch: t.LeaderEpoch}, nil
+	case p.lagging(iso):
+		return none, ErrOffsetNotAvailable
+	}
+	return none, nil // what fits is not readable yet
+}
+
+func (p *Partition) findTimestamp(timestamp int64) (storage.TimestampOffset, bool, error) {
 	if timestamp == MaxTimestamp {
-		t, ok, err = p.log.MaxTimestampOffset()
-	} else {
-		t, ok, err = p.log.OffsetForTimestamp(timestamp)
+		return p.log.MaxTimestampOffset()
 	}
-	if err != nil || !ok || t.Offset >= last {
-		return none, err // nothing fits, or what fits is not readable yet
-	}
-	return ListedOffset{Offset: t.Offset, TimestampMs: t.TimestampMs, LeaderEpoch: t.LeaderEpoch}, nil
+	return p.log.OffsetForTimestamp(timestamp)
+}
+
+// lagging says that a new leader does not know yet how much of its log is committed (KIP-207).
+func (p *Partition) lagging(iso Isolation) bool {
+	return iso != ReadLogEnd && p.log.HighWatermark() < p.epochStart
 }
 
 // readableEnd is the first offset that a reader may not see. lead must be held.

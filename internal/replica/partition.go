@@ -1,37 +1,43 @@
 package replica
 
 import (
-	"container/heap"
+	"errors"
+	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"github.com/moldau-stream/moldau/internal/storage"
 )
-
-// maxIdleFetchWaits is how many finished fetch waits a partition may still point
-// to before it sweeps them out: a poll of a quiet partition costs one pointer.
-const maxIdleFetchWaits = 16
 
 // Role is what this broker is to a partition.
 type Role int8
 
 // The roles of a replica.
 const (
-	Offline Role = iota // no log, or its directory failed
+	Offline Role = iota // no log, or it has failed
 	Follower
 	Leader
 )
+
+// anyEpoch is the leader epoch of a request that does not name one.
+const anyEpoch = -1
 
 // Partition is this broker's replica of one partition.
 type Partition struct {
 	tp      storage.TopicPartition
 	topicID [16]byte
 	m       *Manager
+	synced  func(error) // whenSynced, made once: each append hands it to the log
 
-	// lead holds the role still: appends and reads hold it shared, a change of role alone.
-	lead           sync.RWMutex
+	// lead holds the role still: appends and reads hold it shared, a change of role alone. An append may
+	// wait for the disk with it, so what the disk's syncer calls must not want it.
+	lead sync.RWMutex
+	// mu guards the watermark's movement and who waits for it, for moments. Taken after lead, never before.
+	mu sync.Mutex
+
+	// The role: changed with lead and mu both held, so either is enough to read it.
+	gone           error // why nobody is served any more; nil while the partition lives
 	role           Role
-	log            *storage.Log // nil while offline
+	log            *storage.Log // nil while it cannot be opened
 	leaderID       int32
 	leaderEpoch    int32
 	partitionEpoch int32
@@ -39,13 +45,15 @@ type Partition struct {
 	minISR         int
 	epochStart     int64 // log end offset when this broker became leader of leaderEpoch
 
-	// mu guards the watermark's movement and who waits for it. Taken after lead, never before.
-	mu      sync.Mutex
-	acks    ackHeap
-	fetches []*fetchWait
-	seen    int64 // how much of appended the fetch waits were told of
+	acks    ackHeap   // mu
+	readers fetchList // mu
+	backlog backlog   // mu
+}
 
-	appended atomic.Int64 // bytes appended here as leader
+func newPartition(m *Manager, tp storage.TopicPartition, id [16]byte) *Partition {
+	p := &Partition{tp: tp, topicID: id, m: m, leaderID: -1, leaderEpoch: -1, partitionEpoch: -1}
+	p.synced = p.whenSynced
+	return p
 }
 
 // TopicPartition names the partition.
@@ -60,7 +68,7 @@ type State struct {
 	LeaderID, LeaderEpoch            int32
 	PartitionEpoch                   int32
 	Replicas, ISR                    []int32
-	MinISR                           int
+	MinISR                           int // never more than there are replicas
 	LogStartOffset, LogEndOffset, HW int64
 	SizeBytes                        int64
 }
@@ -71,28 +79,53 @@ func (p *Partition) State() State {
 	defer p.lead.RUnlock()
 	s := State{
 		Role: p.role, LeaderID: p.leaderID, LeaderEpoch: p.leaderEpoch, PartitionEpoch: p.partitionEpoch,
-		Replicas: p.replicas, ISR: p.isr, MinISR: p.minISR,
+		Replicas: p.replicas, ISR: p.isr, MinISR: p.effectiveMinISR(),
 	}
 	if p.log != nil {
 		s.LogStartOffset, s.LogEndOffset = p.log.LogStartOffset(), p.log.LogEndOffset()
 		s.HW, s.SizeBytes = p.log.HighWatermark(), p.log.Size()
 	}
+	if p.unusable() != nil {
+		s.Role = Offline
+	}
 	return s
 }
 
-// Log is the partition's log; nil while it is offline.
+// Log is the partition's log; nil when it could not be opened or the partition is gone.
 func (p *Partition) Log() *storage.Log {
 	p.lead.RLock()
 	defer p.lead.RUnlock()
+	if p.gone != nil {
+		return nil
+	}
 	return p.log
 }
 
-// checkLeader says why the partition cannot serve a request that must go to its leader and
-// that names currentEpoch as the leader epoch it knows (-1: none). lead must be held.
-func (p *Partition) checkLeader(currentEpoch int32) error {
-	switch {
-	case p.log == nil:
+// unusable says why the log serves nobody; nil when it does. lead or mu must be held.
+func (p *Partition) unusable() error {
+	if p.gone != nil {
+		return p.gone
+	}
+	if p.log == nil {
+		if p.leaderEpoch == anyEpoch {
+			return ErrNotLeader // its first image is being applied
+		}
 		return ErrOffline
+	}
+	err := p.log.Err()
+	if errors.Is(err, storage.ErrStorage) {
+		return fmt.Errorf("%w: %w", ErrOffline, err)
+	}
+	return err
+}
+
+// checkLeader says why the partition cannot serve a request that must go to its leader and
+// that names currentEpoch as the leader epoch it knows. lead or mu must be held.
+func (p *Partition) checkLeader(currentEpoch int32) error {
+	if err := p.unusable(); err != nil {
+		return err
+	}
+	switch {
 	case currentEpoch >= 0 && currentEpoch < p.leaderEpoch:
 		return ErrFencedLeaderEpoch
 	case currentEpoch > p.leaderEpoch:
@@ -103,212 +136,74 @@ func (p *Partition) checkLeader(currentEpoch int32) error {
 	return nil
 }
 
-// append writes batches as the leader. The records are committed when awaitAck's callback says so.
-func (p *Partition) append(batches []byte, acks int16, origin storage.Origin) (storage.AppendInfo, int32, error) {
-	p.lead.RLock()
-	if err := p.checkLeader(-1); err != nil {
-		p.lead.RUnlock()
-		return storage.AppendInfo{}, 0, err
-	}
-	if acks == -1 && len(p.isr) < p.effectiveMinISR() {
-		p.lead.RUnlock()
-		return storage.AppendInfo{}, 0, ErrNotEnoughReplicas
-	}
-	log, epoch := p.log, p.leaderEpoch
-	info, err := log.AppendAsLeader(batches, epoch, origin)
-	var r released
-	p.appended.Add(int64(info.SizeInBytes))
-	if err == nil && !p.m.flushAcks {
-		r = p.advance()
-	}
-	p.lead.RUnlock()
-	if err == nil && p.m.flushAcks {
-		log.AwaitSync(info.LastOffset+1, p.synced)
-	}
-	r.fire(p)
-	return info, epoch, err
-}
-
-// effectiveMinISR is min.insync.replicas, but never more than there are replicas. lead must be held.
+// effectiveMinISR is min.insync.replicas, but never more than there are replicas. lead or mu must be held.
 func (p *Partition) effectiveMinISR() int { return min(p.minISR, len(p.replicas)) }
 
-// synced is told that a sync has reached the disk, or that it never will.
-func (p *Partition) synced(err error) {
+// result is what an append did.
+type result struct {
+	info  storage.AppendInfo
+	epoch int32        // leader epoch that it was made in
+	log   *storage.Log // where it lies
+	acked bool         // it is held already as acks wants it
+}
+
+// append writes batches as the leader of the given epoch, or of any. It is refused with
+// acks -1 when too few replicas are in sync, before anything is written.
+func (p *Partition) append(batches []byte, acks int16, origin storage.Origin, epoch int32) (result, error) {
+	p.lead.RLock()
+	if err := p.checkLeader(epoch); err != nil {
+		p.lead.RUnlock()
+		return result{info: notAppended()}, err
+	}
+	if acks == -1 && len(p.isr) < p.effectiveMinISR() {
+		defer p.lead.RUnlock()
+		return result{info: refusedAppend(p.log, ErrNotEnoughReplicas)}, ErrNotEnoughReplicas
+	}
+	r := result{epoch: p.leaderEpoch, log: p.log}
+	var err error
+	r.info, err = r.log.AppendAsLeader(batches, r.epoch, origin)
 	if err != nil {
+		p.lead.RUnlock()
+		p.afterFailure(r.log)
+		return result{info: refusedAppend(r.log, err)}, err
+	}
+	out := p.appended(r.info)
+	r.acked = p.isAcked(acks, r.info.LastOffset+1)
+	p.lead.RUnlock()
+	out.fire(p)
+	if p.m.flushAcks {
+		r.log.AwaitSync(r.info.LastOffset+1, p.synced)
+	}
+	return r, nil
+}
+
+// afterFailure wakes everybody if a failed append has taken the log out of use: what they wait for will not come.
+func (p *Partition) afterFailure(log *storage.Log) {
+	if err := log.Err(); err != nil {
+		p.failWaits(err)
+	}
+}
+
+// isAcked says whether everything below offset is already held as acks asks. lead must be held.
+func (p *Partition) isAcked(acks int16, offset int64) bool {
+	switch {
+	case acks == 0 || acks == 1 && !p.m.flushAcks:
+		return true
+	case acks == 1:
+		return p.log.FlushedOffset() >= offset
+	}
+	return p.log.HighWatermark() >= offset
+}
+
+// whenSynced is told, on the syncer's goroutine, that a sync has reached the disk or never will.
+func (p *Partition) whenSynced(err error) {
+	if err == nil {
+		p.tryAdvance()
+		return
+	}
+	if !errors.Is(err, storage.ErrClosed) { // a log that was deleted or closed in order is no news
 		p.m.logger.Error("cannot sync a partition's log: its records are not acknowledged",
 			"topic", p.tp.Topic, "partition", p.tp.Partition, "cause", err)
-		p.failWaits(err)
-		return
 	}
-	p.tryAdvance()
-}
-
-// tryAdvance moves the watermark as far as it may go and lets those go who waited for it.
-func (p *Partition) tryAdvance() {
-	p.lead.RLock()
-	var r released
-	if p.role == Leader && p.log != nil {
-		r = p.advance()
-	}
-	p.lead.RUnlock()
-	r.fire(p)
-}
-
-// localEnd is how far this replica vouches for its log: to its end, or to what is
-// synced where acknowledgements rest on the disk. lead must be held.
-func (p *Partition) localEnd() int64 {
-	if p.m.flushAcks {
-		return p.log.FlushedOffset()
-	}
-	return p.log.LogEndOffset()
-}
-
-// released is who may go on because the high watermark has moved to hw.
-type released struct {
-	hw    int64
-	epoch int32
-	acked []*ackWait
-	woken []*fetchWait
-	moved bool
-}
-
-// fire calls them; no lock may be held.
-func (r *released) fire(p *Partition) {
-	if !r.moved {
-		return
-	}
-	for _, w := range r.acked {
-		w.fn(nil)
-	}
-	for _, w := range r.woken {
-		go w.wake()
-	}
-	if f := p.m.onHighWatermark; f != nil {
-		f(p.tp, r.epoch, r.hw)
-	}
-}
-
-// advance raises the high watermark to the minimum over the in-sync replicas, unless
-// they are fewer than min.insync.replicas (KIP-966), and says whom that releases.
-// lead must be held shared.
-func (p *Partition) advance() released {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.isr) < p.effectiveMinISR() {
-		return released{}
-	}
-	hw := p.localEnd()
-	if hw <= p.log.HighWatermark() {
-		return released{}
-	}
-	p.log.SetHighWatermark(hw)
-	return released{
-		hw: hw, epoch: p.leaderEpoch, moved: true,
-		acked: p.acks.popReached(hw, nil), woken: p.wakeFetchesLocked(),
-	}
-}
-
-// wakeFetchesLocked tells the parked fetches how many bytes are new and returns those that are over.
-func (p *Partition) wakeFetchesLocked() []*fetchWait {
-	total := p.appended.Load()
-	delta := max(total-p.seen, 1)
-	p.seen = total
-	if len(p.fetches) == 0 {
-		return nil
-	}
-	var woken []*fetchWait
-	keep := p.fetches[:0]
-	for _, w := range p.fetches {
-		switch {
-		case w.done.Load():
-		case w.add(delta) && w.take():
-			woken = append(woken, w)
-		default:
-			keep = append(keep, w)
-		}
-	}
-	clear(p.fetches[len(keep):])
-	p.fetches = keep
-	return woken
-}
-
-// awaitAck calls fn once offset is committed, or with the reason why it will not be.
-// The returned wait can be cancelled with cancelAck; it is nil when fn has been called.
-func (p *Partition) awaitAck(offset int64, epoch int32, fn func(error)) *ackWait {
-	p.lead.RLock()
-	if p.role != Leader || p.leaderEpoch != epoch || p.log == nil {
-		p.lead.RUnlock()
-		fn(ErrNotLeader)
-		return nil
-	}
-	p.mu.Lock()
-	if p.log.HighWatermark() >= offset {
-		p.mu.Unlock()
-		p.lead.RUnlock()
-		fn(nil)
-		return nil
-	}
-	if err := p.log.Err(); err != nil {
-		p.mu.Unlock()
-		p.lead.RUnlock()
-		fn(err)
-		return nil
-	}
-	w := &ackWait{offset: offset, fn: fn}
-	heap.Push(&p.acks, w)
-	p.mu.Unlock()
-	p.lead.RUnlock()
-	return w
-}
-
-func (p *Partition) cancelAck(w *ackWait) {
-	p.mu.Lock()
-	p.acks.remove(w)
-	p.mu.Unlock()
-}
-
-// awaitData parks w until the watermark moves past hw; false means it has moved already.
-func (p *Partition) awaitData(w *fetchWait, hw int64) bool {
-	p.lead.RLock()
-	defer p.lead.RUnlock()
-	if p.log == nil || p.role == Offline {
-		return false
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.log.HighWatermark() != hw {
-		return false
-	}
-	if len(p.fetches) >= maxIdleFetchWaits {
-		p.sweepFetchesLocked()
-	}
-	p.fetches = append(p.fetches, w)
-	return true
-}
-
-func (p *Partition) sweepFetchesLocked() {
-	keep := p.fetches[:0]
-	for _, w := range p.fetches {
-		if !w.done.Load() {
-			keep = append(keep, w)
-		}
-	}
-	clear(p.fetches[len(keep):])
-	p.fetches = keep
-}
-
-// failWaits answers everybody who waits on the partition: appends with err, fetches by reading again.
-func (p *Partition) failWaits(err error) {
-	p.mu.Lock()
-	acks, fetches := p.acks.popAll(), p.fetches
-	p.fetches = nil
-	p.mu.Unlock()
-	for _, w := range acks {
-		w.fn(err)
-	}
-	for _, w := range fetches {
-		if w.take() {
-			go w.wake()
-		}
-	}
+	p.failWaits(err)
 }

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"container/heap"
+	"errors"
 	"sync"
 	"time"
 
@@ -11,43 +13,72 @@ import (
 // Append is one partition's part of a produce: what to append and what came of it.
 type Append struct {
 	TP      storage.TopicPartition
-	Batches []byte // patched in place; not used after Produce returns
+	TopicID [16]byte // of the topic that is meant; zero: the request names topics
+	Batches []byte   // patched in place; not used after Produce returns
 	Origin  storage.Origin
+	Err     error // set before Produce: the part is left out
 
 	Info        storage.AppendInfo
 	LeaderEpoch int32
-	Err         error
+}
+
+// notAppended is what is told of an append that did not happen.
+func notAppended() storage.AppendInfo {
+	return storage.AppendInfo{FirstOffset: -1, LastOffset: -1, LogAppendTimeMs: -1, LogStartOffset: -1}
+}
+
+// refusedAppend is notAppended with the log's start, which Kafka tells a producer whose records were looked
+// at and refused, so that it can tell a sequence that was forgotten with its records from one that is wrong.
+// It does not tell when the log failed or the bytes were not even worth looking into.
+func refusedAppend(log *storage.Log, err error) storage.AppendInfo {
+	info := notAppended()
+	for _, silent := range []error{storage.ErrRecordTooLarge, storage.ErrRecordListTooLarge, storage.ErrCorruptRecord, storage.ErrStorage, storage.ErrClosed} {
+		if errors.Is(err, silent) {
+			return info
+		}
+	}
+	info.LogStartOffset = log.LogStartOffset()
+	return info
 }
 
 // Produce appends each part and calls done once, when all of them are decided:
-// acks 0 and 1 when they are in the log (on the disk, where acknowledgements rest
+// acks 0 and 1 when they are in the log (acks 1 on the disk, where acknowledgements rest
 // on it), acks -1 when they are committed or timeout has passed. done may run
 // before Produce returns or later on another goroutine; the parts are the caller's again then.
 //
 // Errors are set per part: those of this package and of storage's append.
 func (m *Manager) Produce(parts []Append, acks int16, timeout time.Duration, done func()) {
-	waiting := 0
+	var w *produceWait
 	for i := range parts {
 		a := &parts[i]
+		a.Info = notAppended()
 		if a.Err != nil {
 			continue
 		}
 		p, err := m.Partition(a.TP)
+		if err == nil && a.TopicID != ([16]byte{}) && a.TopicID != p.topicID {
+			err = ErrInconsistentTopicID
+		}
 		if err != nil {
 			a.Err = err
 			continue
 		}
-		a.Info, a.LeaderEpoch, a.Err = p.append(a.Batches, acks, a.Origin)
-		a.Batches = nil
-		if a.Err == nil && !p.acknowledged(acks, a.Info.LastOffset+1) {
-			waiting++
+		var r result
+		r, a.Err = p.append(a.Batches, acks, a.Origin, anyEpoch)
+		a.Info, a.LeaderEpoch, a.Batches = r.info, r.epoch, nil
+		if a.Err != nil || r.acked {
+			continue
 		}
+		if w == nil {
+			w = &produceWait{m: m, parts: parts, acks: acks, done: done}
+			w.open = w.one[:0]
+		}
+		w.open = append(w.open, openPart{p: p, log: r.log, part: i, ackWait: ackWait{offset: r.info.LastOffset + 1, index: notWaiting}})
 	}
-	if waiting == 0 {
+	if w == nil {
 		done()
 		return
 	}
-	w := &produceWait{m: m, parts: parts, left: waiting, acks: acks, done: done}
 	w.start(timeout)
 }
 
@@ -56,53 +87,36 @@ type produceWait struct {
 	m    *Manager
 	acks int16
 	done func()
+	open []openPart // does not grow any more: the partitions point into it
+	one  [1]openPart
 
 	mu       sync.Mutex
-	parts    []Append // mu
-	waits    []*ackWait
-	pending  []bool // by part: not decided yet
-	left     int    // parts not decided yet, and one for start itself
+	parts    []Append
+	left     int // open parts not decided yet, and one for start itself
 	timer    clock.Timer
 	finished bool
 }
 
+// openPart is a part that waits.
+type openPart struct {
+	ackWait
+	p       *Partition
+	log     *storage.Log
+	part    int  // its index in the request
+	decided bool // guarded by mu of the wait
+}
+
+// start hangs the open parts where they are decided, perhaps at once.
 func (w *produceWait) start(timeout time.Duration) {
-	n := len(w.parts)
-	w.waits, w.pending = make([]*ackWait, n), make([]bool, n)
-	type target struct {
-		p      *Partition
-		offset int64
-		epoch  int32
-	}
-	targets := make([]target, n)
-	for i := range w.parts {
-		a := &w.parts[i]
-		if a.Err != nil {
-			continue
-		}
-		p, err := w.m.Partition(a.TP)
-		if err != nil {
-			a.Err = err
-			w.left--
-			continue
-		}
-		w.pending[i] = true
-		targets[i] = target{p, a.Info.LastOffset + 1, a.LeaderEpoch}
-	}
-	w.left++
-	for i, t := range targets {
-		if t.p == nil {
-			continue
-		}
-		var ack *ackWait
+	w.left = len(w.open) + 1
+	for i := range w.open {
+		o := &w.open[i]
+		o.owner, o.slot = w, i
 		if w.acks == 1 {
-			t.p.awaitSync(t.offset, func(err error) { w.decide(i, err) })
+			o.log.AwaitSync(o.offset, o.settle)
 		} else {
-			ack = t.p.awaitAck(t.offset, t.epoch, func(err error) { w.decide(i, err) })
+			o.p.awaitAck(o, w.parts[o.part].LeaderEpoch)
 		}
-		w.mu.Lock()
-		w.waits[i] = ack
-		w.mu.Unlock()
 	}
 	w.mu.Lock()
 	if w.left > 1 {
@@ -112,15 +126,16 @@ func (w *produceWait) start(timeout time.Duration) {
 	w.release()
 }
 
-// decide settles part i.
-func (w *produceWait) decide(i int, err error) {
+// decide settles one open part.
+func (w *produceWait) decide(slot int, err error) {
 	w.mu.Lock()
-	if !w.pending[i] || w.finished {
+	o := &w.open[slot]
+	if w.finished || o.decided {
 		w.mu.Unlock()
 		return
 	}
-	w.pending[i] = false
-	w.parts[i].Err = err
+	o.decided = true
+	w.parts[o.part].Err = err
 	w.mu.Unlock()
 	w.release()
 }
@@ -129,15 +144,13 @@ func (w *produceWait) decide(i int, err error) {
 func (w *produceWait) release() {
 	w.mu.Lock()
 	w.left--
-	last := w.left == 0 && !w.finished
-	if last {
-		w.finished = true
-	}
-	timer := w.timer
-	w.mu.Unlock()
-	if !last {
+	if w.left > 0 || w.finished {
+		w.mu.Unlock()
 		return
 	}
+	w.finished = true
+	timer := w.timer
+	w.mu.Unlock()
 	if timer != nil {
 		timer.Stop()
 	}
@@ -152,113 +165,47 @@ func (w *produceWait) timeOut() {
 		return
 	}
 	w.finished = true
-	type cancelled struct {
-		p *Partition
-		w *ackWait
-	}
-	var cancel []cancelled
-	for i, open := range w.pending {
-		if !open {
-			continue
-		}
-		w.parts[i].Err = ErrRequestTimedOut
-		if p, err := w.m.Partition(w.parts[i].TP); err == nil && w.waits[i] != nil {
-			cancel = append(cancel, cancelled{p, w.waits[i]})
+	for i := range w.open {
+		if o := &w.open[i]; !o.decided {
+			w.parts[o.part].Err = ErrRequestTimedOut
 		}
 	}
 	w.mu.Unlock()
-	for _, c := range cancel {
-		c.p.cancelAck(c.w)
+	for i := range w.open {
+		w.open[i].p.cancelAck(&w.open[i].ackWait)
 	}
 	w.done()
 }
 
-// acknowledged says whether everything below offset already is what acks asks for.
-func (p *Partition) acknowledged(acks int16, offset int64) bool {
-	switch {
-	case acks == 0 || acks == 1 && !p.m.flushAcks:
-		return true
+// awaitAck settles o once its offset is committed, or with the reason why it will not be.
+func (p *Partition) awaitAck(o *openPart, epoch int32) {
+	decided, err := p.parkAck(&o.ackWait, epoch)
+	if decided {
+		o.settle(err)
 	}
-	log := p.Log()
-	if log == nil {
-		return false
-	}
-	if acks == 1 {
-		return log.FlushedOffset() >= offset
-	}
-	return log.HighWatermark() >= offset
 }
 
-// awaitSync calls fn once everything below offset is on the disk.
-func (p *Partition) awaitSync(offset int64, fn func(error)) {
-	log := p.Log()
-	if log == nil {
-		fn(ErrOffline)
-		return
+func (p *Partition) parkAck(w *ackWait, epoch int32) (decided bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.unusable(); err != nil {
+		return true, err
 	}
-	log.AwaitSync(offset, fn)
+	if p.role != Leader || p.leaderEpoch != epoch {
+		return true, ErrNotLeader
+	}
+	if p.log.HighWatermark() < w.offset {
+		heap.Push(&p.acks, w)
+		return false, nil
+	}
+	if len(p.isr) < p.effectiveMinISR() {
+		return true, ErrNotEnoughReplicasAfterAppend
+	}
+	return true, nil
 }
 
-// AppendAsCoordinator appends one batch of a coordinator's records to a partition that this
-// broker leads in leaderEpoch and returns the log end offset after it. It is refused like a
-// produce with acks -1; that it is committed is told by Config.OnHighWatermark.
-func (m *Manager) AppendAsCoordinator(tp storage.TopicPartition, leaderEpoch int32, batch []byte) (int64, error) {
-	p, err := m.Partition(tp)
-	if err != nil {
-		return 0, err
-	}
-	p.lead.RLock()
-	stale := p.leaderEpoch != leaderEpoch
-	p.lead.RUnlock()
-	if stale {
-		return 0, ErrNotLeader
-	}
-	info, epoch, err := p.append(batch, -1, storage.FromCoordinator)
-	if err == nil && epoch != leaderEpoch {
-		err = ErrNotLeader
-	}
-	return info.LastOffset + 1, err
+func (p *Partition) cancelAck(w *ackWait) {
+	p.mu.Lock()
+	p.acks.remove(w)
+	p.mu.Unlock()
 }
-
-// ReadAll hands the log of a partition from its start to its end to fn, piece by piece: whole
-// batches, valid until fn returns. It returns the end and the high watermark.
-func (m *Manager) ReadAll(tp storage.TopicPartition, fn func(batches []byte) error) (end, hw int64, err error) {
-	p, err := m.Partition(tp)
-	if err != nil {
-		return 0, 0, err
-	}
-	log := p.Log()
-	if log == nil {
-		return 0, 0, ErrOffline
-	}
-	end = log.LogEndOffset()
-	var buf []byte
-	for at := log.LogStartOffset(); at < end; {
-		slice, err := log.Read(at, readAllBytes, end, true)
-		if err != nil {
-			return 0, 0, err
-		}
-		if slice == nil || slice.Len == 0 {
-			slice.Release()
-			break
-		}
-		if int64(cap(buf)) < slice.Len {
-			buf = make([]byte, slice.Len)
-		}
-		buf = buf[:slice.Len]
-		_, err = slice.File.ReadAt(buf, slice.Pos)
-		next := slice.NextOffset
-		slice.Release()
-		if err != nil {
-			return 0, 0, err
-		}
-		if err := fn(buf); err != nil {
-			return 0, 0, err
-		}
-		at = next
-	}
-	return end, log.HighWatermark(), nil
-}
-
-// readAllBytes is the size of the pieces that ReadAll reads: a disk's good stride, and little memory.
-const readAllBytes = 1 << 20

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/moldau-stream/moldau/internal/invariant"
 	"github.com/moldau-stream/moldau/internal/wire"
 )
 
@@ -287,10 +288,14 @@ func (c *Conn) waitLocked() {
 }
 
 // serve runs the handler. A panic in it ends this connection and no other: a client's bytes
-// must not be able to stop the node.
+// must not be able to stop the node. A broken invariant does stop it.
 func (c *Conn) serve(r *Request) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		p := recover()
+		if broken, ok := p.(invariant.Broken); ok {
+			panic(broken)
+		}
+		if p != nil {
 			c.srv.cfg.Log.Error("a handler has panicked; its connection is closed", "api", r.Key, "version", r.Version,
 				"connection", c.describe(), "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("cannot serve API %d v%d: the handler panicked: %v", r.Key, r.Version, p)

@@ -197,6 +197,29 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// Records pass through as the client packed them, unless a strict broker looks into each.
+func TestStrictRecordsAreLookedInto(t *testing.T) {
+	now := epochStart.UnixMilli()
+	plain := values(now, "x", "y")
+	plain[22] |= byte(record.Gzip) // says gzip, but is not
+	plain.UpdateCRC()
+	for _, strict := range []bool{false, true} {
+		cfg := smallConfig()
+		cfg.StrictRecords = strict
+		l := testLog(t, vfs.NewMem(), newTestClock(), cfg)
+		if _, err := l.AppendAsLeader(batchOf(record.BuilderOptions{Codec: record.Gzip}, now, "x", "y"), 1, FromClient); err != nil {
+			t.Fatal(err)
+		}
+		_, err := l.AppendAsLeader(bytes.Clone(plain), 1, FromClient)
+		if strict != errors.Is(err, ErrCorruptRecord) || !strict && err != nil {
+			t.Errorf("strict %t: %v", strict, err)
+		}
+		if want := map[bool]int64{false: 4, true: 2}[strict]; l.LogEndOffset() != want {
+			t.Errorf("strict %t: the log ends at %d, not %d", strict, l.LogEndOffset(), want)
+		}
+	}
+}
+
 func TestLogAppendTimeAndRecompression(t *testing.T) {
 	clk := newTestClock()
 	cfg := smallConfig()

@@ -26,7 +26,9 @@ const latest = 1 << 14
 
 // probes cover what a broker listener may advertise. An API without a probe is
 // asked with an empty request: it must still answer, and readably.
-func probes() []probe {
+func probes() []probe { return append(usualProbes(), errorProbes()...) }
+
+func usualProbes() []probe {
 	return []probe{
 		{kmsg.Produce, "one batch", 3, 12, `{"Acks":-1,"TimeoutMillis":5000,"Topics":[{"Topic":"wire-produce","Partitions":[{"Partition":0,"Records":"$BATCH"}]}]}`},
 		{kmsg.Produce, "one batch", 13, latest, `{"Acks":-1,"TimeoutMillis":5000,"Topics":[{"TopicID":$PRODUCEID,"Partitions":[{"Partition":0,"Records":"$BATCH"}]}]}`},
@@ -76,7 +78,7 @@ func probes() []probe {
 		{kmsg.LeaveGroup, "unknown members", 3, latest, `{"Group":"wire-no-group","Members":[{"MemberID":"nobody"},{"MemberID":"","InstanceID":"static"}]}`},
 		{kmsg.LeaveGroup, "unknown members of a known group", 3, latest, `{"Group":"wire-group","Members":[{"MemberID":"nobody"},{"MemberID":"","InstanceID":"static"}]}`},
 		{kmsg.SyncGroup, "unknown member", 0, latest, `{"Group":"wire-no-group","Generation":1,"MemberID":"nobody","ProtocolType":"consumer","Protocol":"range"}`},
-		{kmsg.DescribeGroups, "known and unknown", 0, latest, `{"Groups":["wire-group","wire-no-group"]}`},
+		{kmsg.DescribeGroups, "known and unknown", 0, latest, `{"Groups":["wire-group","wire-never-group"]}`},
 		{kmsg.ListGroups, "by state", 4, latest, `{"StatesFilter":["NoSuchState"]}`},
 		{kmsg.SASLHandshake, "on a plaintext listener", 0, latest, `{"Mechanism":"PLAIN"}`},
 		{kmsg.SASLAuthenticate, "on a plaintext listener", 0, latest, `{"SASLAuthBytes":""}`},
@@ -118,11 +120,11 @@ func probes() []probe {
 		{kmsg.AlterReplicaLogDirs, "unknown", 1, latest, `{"Dirs":[{"Dir":"/no/such/dir","Topics":[{"Topic":"wire-topic","Partitions":[0]}]}]}`},
 		{kmsg.DescribeLogDirs, "one topic", 1, latest, `{"Topics":[{"Topic":"wire-topic","Partitions":[0,1]}]}`},
 		{kmsg.CreatePartitions, "many ways", 0, latest, `{"TimeoutMillis":5000,"ValidateOnly":true,"Topics":[{"Topic":"wire-topic","Count":4},{"Topic":"wire-compact","Count":1},{"Topic":"wire-produce","Count":0},{"Topic":"wire-unknown","Count":3}]}`},
-		{kmsg.DeleteGroups, "unknown", 0, latest, `{"Groups":["wire-no-group"]}`},
+		{kmsg.DeleteGroups, "unknown", 0, latest, `{"Groups":["wire-never-group"]}`},
 		{kmsg.ElectLeaders, "preferred, in place", 0, latest, `{"TimeoutMillis":5000,"Topics":[{"Topic":"wire-topic","Partitions":[0]},{"Topic":"wire-unknown","Partitions":[0]}]}`},
 		{kmsg.AlterPartitionAssignments, "unknown", 0, latest, `{"TimeoutMillis":5000,"AllowReplicationFactorChange":true,"Topics":[{"Topic":"wire-unknown","Partitions":[{"Partition":0,"Replicas":[1]}]}]}`},
 		{kmsg.ListPartitionReassignments, "all", 0, latest, `{"TimeoutMillis":5000,"Topics":null}`},
-		{kmsg.OffsetDelete, "unknown group", 0, latest, `{"Group":"wire-no-group","Topics":[{"Topic":"wire-topic","Partitions":[{"Partition":0}]}]}`},
+		{kmsg.OffsetDelete, "unknown group", 0, latest, `{"Group":"wire-never-group","Topics":[{"Topic":"wire-topic","Partitions":[{"Partition":0}]}]}`},
 		{kmsg.DescribeClientQuotas, "none", 0, latest, `{"Components":[{"EntityType":"client-id","MatchType":"EXACT","Match":"nobody"}],"Strict":true}`},
 		{kmsg.DescribeUserSCRAMCredentials, "unknown", 0, latest, `{"Users":[{"Name":"nobody"}]}`},
 		{kmsg.DescribeQuorum, "metadata and another", 0, latest, `{"Topics":[{"Topic":"__cluster_metadata","Partitions":[{"Partition":0}]}]}`},
@@ -132,8 +134,8 @@ func probes() []probe {
 		{kmsg.UnregisterBroker, "unknown", 0, latest, `{"BrokerID":999}`},
 		{kmsg.DescribeTransactions, "unknown", 0, latest, `{"TransactionalIDs":["wire-txn"]}`},
 		{kmsg.ListTransactions, "none", 0, latest, `{"ProducerIDFilters":[999999],"DurationFilterMillis":-1}`},
-		{kmsg.ConsumerGroupHeartbeat, "unknown member", 0, latest, `{"Group":"wire-no-group","MemberID":"nobody","MemberEpoch":5,"RebalanceTimeoutMillis":-1}`},
-		{kmsg.ConsumerGroupDescribe, "unknown", 0, latest, `{"Groups":["wire-no-group","wire-group"]}`},
+		{kmsg.ConsumerGroupHeartbeat, "unknown member", 0, latest, `{"Group":"wire-never-group","MemberID":"nobody","MemberEpoch":5,"RebalanceTimeoutMillis":-1}`},
+		{kmsg.ConsumerGroupDescribe, "unknown", 0, latest, `{"Groups":["wire-never-group","wire-group"]}`},
 		{kmsg.DescribeTopicPartitions, "known and unknown", 0, latest, `{"Topics":[{"Topic":"wire-topic"},{"Topic":"wire-unknown"}],"ResponsePartitionLimit":100}`},
 		{kmsg.DescribeTopicPartitions, "cut", 0, latest, `{"Topics":[{"Topic":"wire-compact"},{"Topic":"wire-topic"}],"ResponsePartitionLimit":2}`},
 	}

@@ -46,3 +46,27 @@ func TestBatchesAreWhatTheyClaim(t *testing.T) {
 		t.Fatalf("%+v", b)
 	}
 }
+
+func TestASentenceMayStandWhereKafkaIsSilent(t *testing.T) {
+	for _, c := range []struct {
+		got, want string
+		same      bool
+	}{
+		{`{ErrorCode:3 Configs:[{Name:"a"}] ErrorMessage:*}`, `{ErrorCode:3 Configs:[{Name:"a"}] ErrorMessage:null}`, true},
+		{`[{ErrorCode:3 ErrorMessage:* Name:"x"} {ErrorMessage:empty}]`, `[{ErrorCode:3 ErrorMessage:empty Name:"x"} {ErrorMessage:empty}]`, true},
+		{`[{ErrorCode:3 ErrorMessage:* Name:"x"}]`, `[{ErrorCode:3 ErrorMessage:null Name:"y"}]`, false},
+		{`[{ErrorCode:3 Errors:[]} {Name:"x" ErrorMessage:*}]`, `[{ErrorCode:3 Errors:[]} {Name:"x" ErrorMessage:null}]`, false}, // no error, no words
+		{`{ErrorCode:3 ErrorMessage:null}`, `{ErrorCode:3 ErrorMessage:*}`, false},
+		{`{ErrorCode:3 ErrorMessage:null}`, `{ErrorCode:3 ErrorMessage:empty}`, false},
+		{`{ErrorCode:4 ErrorMessage:*}`, `{ErrorCode:3 ErrorMessage:null}`, false},
+		{`{Records:[{ErrorMessage:*}] ErrorCode:87 ErrorMessage:*}`, `{Records:[{ErrorMessage:*}] ErrorCode:87 ErrorMessage:null}`, true},
+		{`{ErrorCode:76 ErrorMessage:*}`, `{ErrorCode:-1 ErrorMessage:null}`, true},
+		{`{ErrorCode:42 ErrorMessage:*}`, errSilence.Error(), true},
+		{`{Topics:[{Name:"x"}]}`, `{Topics:[{ErrorCode:-1 Name:"x"}]}`, false},
+		{errDisconnected.Error(), errSilence.Error(), false},
+	} {
+		if got := same(c.got, c.want); got != c.same {
+			t.Errorf("%s and %s: %t", c.got, c.want, got)
+		}
+	}
+}

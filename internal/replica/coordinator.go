@@ -1,0 +1,71 @@
+package replica
+
+import (
+	"errors"
+
+	"github.com/moldau-stream/moldau/internal/storage"
+)
+
+// AppendAsCoordinator appends one batch of a coordinator's records to a partition that this
+// broker leads in leaderEpoch and returns the log end offset after it. It is refused like a
+// produce with acks -1; that it is committed is told by Config.OnHighWatermark.
+func (m *Manager) AppendAsCoordinator(tp storage.TopicPartition, leaderEpoch int32, batch []byte) (int64, error) {
+	p, err := m.Partition(tp)
+	if err != nil {
+		return -1, err
+	}
+	r, err := p.append(batch, -1, storage.FromCoordinator, leaderEpoch)
+	switch {
+	case errors.Is(err, ErrFencedLeaderEpoch), errors.Is(err, ErrUnknownLeaderEpoch):
+		return -1, ErrNotLeader
+	case err != nil:
+		return -1, err
+	}
+	return r.info.LastOffset + 1, nil
+}
+
+// readAllBytes is the size of the pieces that ReadAll reads: a disk's good stride, and little memory.
+const readAllBytes = 1 << 20
+
+// ReadAll hands the log of a partition from its start to its end to fn, piece by piece: whole
+// batches, valid until fn returns. It returns the end and the high watermark.
+func (m *Manager) ReadAll(tp storage.TopicPartition, fn func(batches []byte) error) (end, hw int64, err error) {
+	p, err := m.Partition(tp)
+	if err != nil {
+		return 0, 0, err
+	}
+	log := p.Log()
+	if log == nil {
+		return 0, 0, ErrOffline
+	}
+	end = log.LogEndOffset()
+	var buf []byte
+	for at := log.LogStartOffset(); at < end; {
+		slice, err := log.Read(at, readAllBytes, end, true)
+		if err != nil {
+			return 0, 0, err
+		}
+		if slice.Len == 0 {
+			break // compaction has left nothing behind at
+		}
+		at = slice.NextOffset
+		if buf, err = readInto(buf, slice); err != nil {
+			return 0, 0, err
+		}
+		if err := fn(buf); err != nil {
+			return 0, 0, err
+		}
+	}
+	return end, log.HighWatermark(), nil
+}
+
+// readInto reads a slice into buf, or a larger one, and releases it.
+func readInto(buf []byte, s *storage.Slice) ([]byte, error) {
+	defer s.Release()
+	if int64(cap(buf)) < s.Len {
+		buf = make([]byte, s.Len)
+	}
+	buf = buf[:s.Len]
+	_, err := s.File.ReadAt(buf, s.Pos)
+	return buf, err
+}
