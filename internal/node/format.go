@@ -48,6 +48,9 @@ func (n *Node) identify() (identity, error) {
 	if len(empty) > 0 && owner == "" && !n.o.AutoFormat {
 		return id, notFormatted(empty)
 	}
+	if err := n.checkMetadataPlace(id.dirs); err != nil {
+		return id, err
+	}
 	if id.clusterID == "" {
 		id.clusterID = meta.FormatUUID(newUUID())
 	}
@@ -62,6 +65,45 @@ func (n *Node) identify() (identity, error) {
 		id.dirs[dir] = u
 	}
 	return id, nil
+}
+
+// checkMetadataPlace refuses to begin an empty metadata log beside one that is there. The metadata directory is the
+// first of log.dirs unless metadata.log.dir says otherwise: another order of the list once made every topic vanish.
+func (n *Node) checkMetadataPlace(formatted map[string][16]byte) error {
+	own := filepath.Clean(n.o.Settings.MetadataDir())
+	for _, dir := range n.dirs() {
+		has, err := n.holdsAny(dir, storage.MetadataLogDir)
+		if err != nil {
+			return err
+		}
+		if has && dir != own {
+			return fmt.Errorf("the metadata log is in %s, but the metadata directory of this configuration is %s: set metadata.log.dir=%s, or put it first in log.dirs", dir, own, dir)
+		}
+	}
+	if _, ok := formatted[own]; !ok {
+		return nil // it will be formatted, or has been refused
+	}
+	if has, err := n.holdsAny(own, storage.MetadataLogDir, quorum.BootstrapName); has || err != nil {
+		return err
+	}
+	if found, err := n.signOfUse(own); found != "" || err != nil {
+		return errors.Join(err, fmt.Errorf("log directory %s holds data (%s) but no metadata log, which was in another directory: set metadata.log.dir to that, or restore log.dirs as it was", own, found))
+	}
+	return nil
+}
+
+// holdsAny says that dir has a file or directory of one of these names.
+func (n *Node) holdsAny(dir string, names ...string) (bool, error) {
+	for _, name := range names {
+		_, err := n.o.FS.Stat(filepath.Join(dir, name))
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false, fmt.Errorf("cannot look into log directory %s: %w", dir, err)
+		}
+	}
+	return false, nil
 }
 
 func notFormatted(dirs []string) error {

@@ -56,8 +56,9 @@ func (m *membership) join(ctx context.Context) error {
 	if err := m.register(ctx); err != nil {
 		return err
 	}
-	m.done.Add(1)
+	m.done.Add(2)
 	go m.beat()
+	go m.place()
 	select {
 	case <-m.unfenced:
 		return nil
