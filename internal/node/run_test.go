@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
 // A signal that comes twice at once, as from timeout or docker, once ended the node without a clean shutdown.
@@ -42,3 +44,14 @@ func TestOneWishToStopMayComeAsTwoSignals(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// A listener without a host was once advertised without one, and no client could follow.
+func TestAListenerWithoutHostIsAdvertisedByTheMachinesName(t *testing.T) {
+	r := start(t, vfs.NewMem(), "listeners=PLAINTEXT://:9092")
+	if l := r.node.advertised(); len(l) != 1 || l[0].Host != machineName() || l[0].Host == "" || l[0].Port != 9092 {
+		t.Fatalf("%+v", l)
+	}
+	if b := r.node.broker.Image().Broker(1); len(b.Listeners) != 1 || b.Listeners[0].Host == "" {
+		t.Fatalf("%+v", b)
+	}
+}
