@@ -30,10 +30,37 @@ func (l CoordinatorLog) Append(p int32, b coord.Batch) (int64, error) {
 		builder.Append(b.TimestampMs, r.Key, r.Value, nil)
 	}
 	end, err := l.Replicas.AppendAsCoordinator(l.tp(p), b.LeaderEpoch, builder.Build())
-	if errors.Is(err, replica.ErrNotLeader) || errors.Is(err, replica.ErrUnknownTopicOrPartition) || errors.Is(err, replica.ErrShuttingDown) {
-		return 0, fmt.Errorf("%w: %w", coord.ErrNotLeader, err)
+	if err != nil {
+		return 0, asCoordinatorError(err)
 	}
-	return end, err
+	return end, nil
+}
+
+// coordinatorErrors says what an error of the layers below means to a coordinator, which groups its
+// clients by what they shall do: look for another coordinator, ask again, or ask for less.
+var coordinatorErrors = []struct{ below, coord error }{
+	{replica.ErrNotLeader, coord.ErrNotLeader},
+	{replica.ErrShuttingDown, coord.ErrNotLeader},
+	{replica.ErrUnknownTopicOrPartition, coord.ErrUnavailable},
+	{replica.ErrNotEnoughReplicas, coord.ErrNotEnoughReplicas},
+	{replica.ErrNotEnoughReplicasAfterAppend, coord.ErrNotEnoughReplicas},
+	{replica.ErrRequestTimedOut, coord.ErrTimedOut},
+	{replica.ErrOffline, coord.ErrStorage},
+	{storage.ErrStorage, coord.ErrStorage},
+	{storage.ErrClosed, coord.ErrStorage},
+	{storage.ErrNoDirectory, coord.ErrStorage},
+	{storage.ErrRecordTooLarge, coord.ErrTooLarge},
+	{storage.ErrRecordListTooLarge, coord.ErrTooLarge},
+}
+
+// asCoordinatorError adds to err what it means to a coordinator.
+func asCoordinatorError(err error) error {
+	for _, m := range coordinatorErrors {
+		if errors.Is(err, m.below) {
+			return fmt.Errorf("%w: %w", m.coord, err)
+		}
+	}
+	return err
 }
 
 // Load reads a partition from its start to its end; see coord.Loader.

@@ -24,6 +24,10 @@
 // the running turn. No lock is held while the machine runs, while a batch is
 // appended, or while a reply is sent.
 //
+// A machine that panics has broken an invariant of its own: its shard is condemned, which
+// answers everything that waits, forgets the machine and loads the partition anew. Other shards,
+// and the goroutine that brought the request, go on.
+//
 // If this package is wrong, offsets that were acknowledged as committed are lost
 // after a failover, or two members of a group own the same partition.
 package coord

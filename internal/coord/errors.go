@@ -13,8 +13,14 @@ var (
 	ErrOverloaded = errors.New("the coordinator has too much unfinished work")
 	// ErrTimedOut: the write was appended but not committed in time. It may still be committed.
 	ErrTimedOut = errors.New("the write was not committed in time")
+	// ErrUnreadable: the machine could not have read what a turn was about to write. Nothing was written.
+	ErrUnreadable = errors.New("the records cannot be read back")
 	// ErrUnavailable: there is no coordinator for this now, here or elsewhere.
 	ErrUnavailable = errors.New("the coordinator is not available")
+
+	// ErrSetAside is a Machine's: it could not read a stored record, and has marked what the record
+	// was about so that nobody is told anything else of it. The load goes on.
+	ErrSetAside = errors.New("the record is set aside")
 
 	// ErrNotLeader is a Writer's: it no longer leads the partition at the batch's epoch.
 	ErrNotLeader = errors.New("the log's leader epoch has moved on")

@@ -23,15 +23,25 @@ func NewGather(n int, done func()) *Gather {
 
 // Done runs fn, which may touch what all parts share, and counts one part as finished.
 func (g *Gather) Done(fn func()) {
-	g.mu.Lock()
-	fn()
-	g.left--
-	last := g.left == 0
-	g.mu.Unlock()
-	if last {
+	if g.count(fn) {
 		g.done()
 	}
 }
+
+// count tells whether this part was the last. A part whose fn panics does not count: it will be refused.
+func (g *Gather) count(fn func()) (last bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	fn()
+	g.left--
+	return g.left == 0
+}
+
+// Latch is passed once. The zero value is open.
+type Latch struct{ passed atomic.Bool }
+
+// Pass tells whether the caller is the first.
+func (l *Latch) Pass() bool { return !l.passed.Swap(true) }
 
 // Counter counts over all shards of a coordinator. The zero value is ready.
 type Counter struct{ n atomic.Int64 }

@@ -1,8 +1,10 @@
 package coord
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -20,16 +22,29 @@ type register struct {
 	fired    []TimerKey
 	parked   []Reply
 	loaded   bool
-	rejectAt int64
+	onFire   func()
+	onUnload func()
 }
 
 func newRegister(int32) *register {
-	return &register{values: map[string]string{}, open: map[int64]map[string]string{}, rejectAt: -1}
+	return &register{values: map[string]string{}, open: map[int64]map[string]string{}}
+}
+
+func (r *register) Verify(rec Record) error {
+	if string(rec.Key) == "poison" {
+		return errors.New("poison")
+	}
+	return nil
 }
 
 func (r *register) Replay(from Source, rec Record) error {
-	if string(rec.Key) == "poison" {
+	switch string(rec.Key) {
+	case "poison":
 		return errors.New("poison")
+	case "panic":
+		panic("cannot bear it")
+	case "odd":
+		return fmt.Errorf("%w: odd", ErrSetAside)
 	}
 	into := r.values
 	if from.ProducerID != NoProducerID {
@@ -55,11 +70,21 @@ func (r *register) EndTxn(id int64, _ int16, commit bool) {
 	delete(r.open, id)
 }
 
-func (r *register) Loaded(*Turn)             { r.loaded = true }
-func (r *register) Fire(_ *Turn, k TimerKey) { r.fired = append(r.fired, k) }
+func (r *register) Loaded(*Turn) { r.loaded = true }
+
+func (r *register) Fire(_ *Turn, k TimerKey) {
+	if r.onFire != nil {
+		r.onFire()
+	}
+	r.fired = append(r.fired, k)
+}
+
 func (r *register) Unloaded(t *Turn) {
 	for _, p := range r.parked {
 		t.Reply(p)
+	}
+	if r.onUnload != nil {
+		r.onUnload()
 	}
 }
 
@@ -291,6 +316,37 @@ func TestAPoisonedPartitionIsNotServed(t *testing.T) {
 	w.elect(0, 1)
 	w.await("failure", func() bool { return w.rt.Counts().Failed == 1 })
 	w.rt.Resign(0, -1)
+}
+
+func TestARecordThatIsSetAsideDoesNotStopTheLoad(t *testing.T) {
+	var lines bytes.Buffer
+	w := newWorld(t, func(c *Config[*register]) { c.Log = slog.New(slog.NewTextHandler(&lines, nil)) })
+	for _, k := range []string{"a", "odd", "b"} {
+		w.log.AppendStored(0, StoredBatch{ProducerID: NoProducerID, Records: []StoredRecord{{Record: Record{Key: []byte(k), Value: []byte("1")}}}})
+	}
+	w.lead(0, 1)
+	w.want(w.get(0, "a"), "=1")
+	w.want(w.get(0, "b"), "=1")
+	if !strings.Contains(lines.String(), "level=ERROR") || !strings.Contains(lines.String(), "shard=register-0 offset=1 cause=") {
+		t.Fatal(lines.String())
+	}
+}
+
+func TestWhatCannotBeReadBackIsNotWritten(t *testing.T) {
+	w := newWorld(t)
+	w.lead(0, 1)
+	w.want(w.put(0, "a", "1"), "ok")
+	o := w.put(0, "poison", "1")
+	if !strings.HasPrefix(o.String(), "failed: "+ErrUnreadable.Error()) {
+		t.Fatal(o)
+	}
+	if end := w.log.End(0); end != 1 {
+		t.Fatalf("log end offset %d", end)
+	}
+	w.want(w.put(0, "b", "1"), "ok")
+	w.rt.Resign(0, -1)
+	w.lead(0, 2)
+	w.want(w.get(0, "b"), "=1")
 }
 
 func TestWritesThatAreNotCommittedInTimeFail(t *testing.T) {

@@ -2,6 +2,9 @@ package coord
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -13,7 +16,7 @@ type shardState uint8
 const (
 	stateLoading shardState = iota
 	stateActive
-	stateFailed // the last load failed; another is coming
+	stateFailed // the last load failed, or the machine has panicked; a load is coming
 	stateClosed
 )
 
@@ -56,6 +59,8 @@ type shard[M Machine] struct {
 	wakeMs     int64
 	wakeArmed  bool
 	unloadDone bool
+	open       []*Turn // turns that are not over; more than one where a turn has others follow it
+	dismissed  bool    // the machine has had its last turn
 }
 
 func newShard[M Machine](r *Runtime[M], p, epoch int32) *shard[M] {
@@ -116,13 +121,25 @@ func (s *shard[M]) enqueueLocked(e event[M]) {
 
 // perform runs one event; the caller owns the machine.
 func (s *shard[M]) perform(e event[M], closed bool) {
+	asked := false // the machine has taken the request: its reply is in a turn, or with the machine
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.condemn(cause)
+			if e.refuse != nil && !asked {
+				s.guard(func() { e.refuse(ErrNotCoordinator) })
+			}
+		}
+	}()
 	switch {
 	case e.run != nil:
 		e.run()
 	case closed:
-		e.refuse(ErrNotCoordinator)
+		s.guard(func() { e.refuse(ErrNotCoordinator) })
 	default:
-		s.turn(func(t *Turn) { e.op(s.machine, t) })
+		s.turn(func(t *Turn) {
+			e.op(s.machine, t)
+			asked = true
+		})
 		s.rearm()
 	}
 }
@@ -158,8 +175,10 @@ func (s *shard[M]) drain(budget int) {
 // turn lets fn fill a Turn and does what it says.
 func (s *shard[M]) turn(fn func(*Turn)) {
 	t := &Turn{NowMs: s.rt.nowMs()}
+	s.open = append(s.open, t)
 	fn(t)
 	s.settle(t)
+	s.open = s.open[:len(s.open)-1]
 }
 
 func (s *shard[M]) settle(t *Turn) {
@@ -174,16 +193,18 @@ func (s *shard[M]) settle(t *Turn) {
 	}
 	s.tell(t.notes)
 	if err != nil {
-		s.rt.cfg.Log.Warn("cannot append to the coordinator's log", "shard", s.rt.describe(s.partition), "records", len(t.records), "cause", err)
-		for _, r := range t.replies {
-			r.Fail(err)
+		level := slog.LevelWarn
+		if errors.Is(err, ErrUnreadable) {
+			level = slog.LevelError // not the world's fault but ours
 		}
+		s.rt.cfg.Log.Log(s.ctx, level, "cannot append to the coordinator's log", "shard", s.rt.describe(s.partition), "records", len(t.records), "cause", err)
+		s.fail(t.takeReplies(), err)
 		for _, f := range t.failed {
 			s.turn(func(t *Turn) { f(t, err) })
 		}
 		return
 	}
-	s.park(t.replies)
+	s.park(t.takeReplies())
 	for _, f := range t.then {
 		s.turn(f)
 	}
@@ -201,6 +222,11 @@ func (s *shard[M]) tell(notes []Note) {
 
 // append writes the turn's records and replays them. Without AllowSplit that is one batch.
 func (s *shard[M]) append(t *Turn) error {
+	for _, r := range t.records {
+		if err := s.machine.Verify(r); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnreadable, err)
+		}
+	}
 	rest := t.records
 	for len(rest) > 0 {
 		n := s.fit(rest)
@@ -252,9 +278,7 @@ func (s *shard[M]) park(replies []Reply) {
 	s.mu.Lock()
 	if s.state == stateClosed {
 		s.mu.Unlock()
-		for _, r := range replies {
-			r.Fail(ErrNotCoordinator)
-		}
+		s.fail(replies, ErrNotCoordinator)
 		return
 	}
 	if s.endOffset > s.highWater {
@@ -267,8 +291,18 @@ func (s *shard[M]) park(replies []Reply) {
 		return
 	}
 	s.mu.Unlock()
+	s.send(replies)
+}
+
+func (s *shard[M]) send(replies []Reply) {
 	for _, r := range replies {
-		r.Send()
+		s.guard(r.Send)
+	}
+}
+
+func (s *shard[M]) fail(replies []Reply, err error) {
+	for _, r := range replies {
+		s.guard(func() { r.Fail(err) })
 	}
 }
 
@@ -282,9 +316,7 @@ func (s *shard[M]) advance(hw int64) {
 	s.highWater = hw
 	ready := s.parked.committed(hw)
 	s.mu.Unlock()
-	for _, r := range ready {
-		r.Send()
-	}
+	s.send(ready)
 }
 
 func (s *shard[M]) armParkLocked() {
@@ -312,9 +344,7 @@ func (s *shard[M]) expireParked() {
 	if len(late) > 0 {
 		s.rt.cfg.Log.Warn("coordinator writes were not committed in time", "shard", s.rt.describe(s.partition), "replies", len(late), "after_ms", s.rt.cfg.CommitTimeoutMs)
 	}
-	for _, r := range late {
-		r.Fail(ErrTimedOut)
-	}
+	s.fail(late, ErrTimedOut)
 }
 
 // rearm sees to it that fireDue is called when the next timer is due.
@@ -369,27 +399,32 @@ func (s *shard[M]) close(cause error) {
 	if s.parkTimer != nil {
 		s.parkTimer.Stop()
 	}
-	if was == stateActive {
+	if was == stateActive || s.running {
 		s.enqueueLocked(event[M]{run: s.unload})
 	} else {
 		s.mu.Unlock()
 		close(s.gone)
 	}
-	for _, r := range parked {
-		r.Fail(cause)
-	}
+	s.fail(parked, cause)
 }
 
 func (s *shard[M]) unload() {
+	defer close(s.gone)
 	s.unloadDone = true
 	if s.wake != nil {
 		s.wake.Stop()
 	}
+	s.dismiss()
+}
+
+// dismiss gives the machine its last turn, once.
+func (s *shard[M]) dismiss() {
+	if s.dismissed {
+		return
+	}
+	s.dismissed = true
 	t := &Turn{NowMs: s.rt.nowMs()}
+	defer func() { s.send(t.takeReplies()) }()
 	s.machine.Unloaded(t)
 	s.tell(t.notes)
-	for _, r := range t.replies {
-		r.Send()
-	}
-	close(s.gone)
 }

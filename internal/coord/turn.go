@@ -12,10 +12,16 @@ type Turn struct {
 	notes   []Note
 	then    []func(*Turn)
 	failed  []func(*Turn, error)
+
+	panicked func(error)
 }
 
 // Reply is a finished answer. Exactly one of its functions is called, once:
 // Send when everything that it rests on is committed, Fail when that will not be.
+//
+// A turn that panics is the exception to know of: the request that began it is then refused if the
+// machine has not returned from it. So a machine adds a request's own reply last, or
+// sees to it that a second answer does no harm and says with OnPanic how to give it.
 type Reply struct {
 	Send func()
 	Fail func(error)
@@ -54,6 +60,13 @@ func (t *Turn) AllowSplit() { t.split = true }
 // Reply sends r once all that the shard has written, this turn's records included, is committed.
 func (t *Turn) Reply(r Reply) { t.replies = append(t.replies, r) }
 
+// takeReplies hands the replies over to whoever sends them now.
+func (t *Turn) takeReplies() []Reply {
+	out := t.replies
+	t.replies = nil
+	return out
+}
+
 // SetTimer sets or moves a timer: Fire is called with key when afterMs have passed.
 // Time-outs run on the monotonic clock, so setting the machine's clock expires nobody.
 func (t *Turn) SetTimer(key TimerKey, afterMs int64) {
@@ -83,11 +96,19 @@ func (t *Turn) Then(fn func(*Turn)) { t.then = append(t.then, fn) }
 // Replies of the turn have then been failed with err.
 func (t *Turn) OnFailure(fn func(*Turn, error)) { t.failed = append(t.failed, fn) }
 
+// OnPanic is called when the turn, or one that follows it, has panicked: for requests whose answer may
+// be neither among the turn's replies nor parked with the machine.
+func (t *Turn) OnPanic(fn func(error)) { t.panicked = fn }
+
 // Machine is a coordinator's state for one shard. All its methods are called one
 // after the other, never at once; it may keep plain maps.
 type Machine interface {
+	// Verify tells whether Replay could read r. It is asked before r is appended, since a
+	// record that is in the log and cannot be read would stop every later coordinator.
+	Verify(r Record) error
 	// Replay applies one stored record: at load, and live right after its append.
-	// The record's bytes are only lent. An error at load fails the load.
+	// The record's bytes are only lent. An error at load fails the load, unless it
+	// is ErrSetAside: then the rest of the partition is served all the same.
 	Replay(from Source, r Record) error
 	// EndTxn applies a transaction marker.
 	EndTxn(producerID int64, producerEpoch int16, commit bool)

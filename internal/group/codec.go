@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"github.com/moldau-stream/moldau/internal/invariant"
 )
 
 // errShort is all that can be wrong with bytes of Kafka's serialisation.
@@ -137,7 +139,19 @@ func (r *reader) finish(what string) error {
 	return nil
 }
 
+// maxStringBytes is what a string may take in a record: lengths have 16 bits, of which one is the
+// sign, and Kafka refuses longer ones in the compact form too.
+const maxStringBytes = 1<<15 - 1
+
+// checkString stops a record whose length would wrap around: whoever made it has checked too little.
+func checkString(s string) {
+	if len(s) > maxStringBytes {
+		invariant.Fail("a string of %d bytes does not fit into a group record, which holds %d", len(s), maxStringBytes)
+	}
+}
+
 func appendString(b []byte, s string) []byte {
+	checkString(s)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(s)))
 	return append(b, s...)
 }
@@ -150,6 +164,7 @@ func appendNullableString(b []byte, s *string) []byte {
 }
 
 func appendCompactString(b []byte, s string) []byte {
+	checkString(s)
 	b = binary.AppendUvarint(b, uint64(len(s))+1)
 	return append(b, s...)
 }

@@ -10,6 +10,7 @@ import (
 const (
 	codeNone                    int16 = 0
 	codeUnknownServerError      int16 = -1
+	codeUnknownTopicOrPartition int16 = 3
 	codeOffsetMetadataTooLarge  int16 = 12
 	codeCoordinatorLoading      int16 = 14
 	codeCoordinatorNotAvailable int16 = 15
@@ -20,6 +21,7 @@ const (
 	codeUnknownMemberID         int16 = 25
 	codeInvalidSessionTimeout   int16 = 26
 	codeRebalanceInProgress     int16 = 27
+	codeInvalidCommitOffsetSize int16 = 28
 	codeNonEmptyGroup           int16 = 68
 	codeGroupIDNotFound         int16 = 69
 	codeMemberIDRequired        int16 = 79
@@ -43,6 +45,14 @@ func codeOf(err error) int16 {
 		return codeCoordinatorNotAvailable
 	}
 	return codeUnknownServerError
+}
+
+// commitCodeOf is codeOf for OffsetCommit, which has a code of its own for offsets that are too much for one batch.
+func commitCodeOf(err error) int16 {
+	if errors.Is(err, coord.ErrTooLarge) {
+		return codeInvalidCommitOffsetSize
+	}
+	return codeOf(err)
 }
 
 // fetchCodeOf is codeOf for OffsetFetch, whose older clients do not understand

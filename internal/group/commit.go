@@ -52,7 +52,11 @@ func (s *Shard) commit(t *coord.Turn, r *commitRequest) {
 		if it.code != codeNone {
 			continue
 		}
-		if s.metadataTooLarge(it.metadata, expireMs) {
+		if len(it.topic) > maxTopicBytes {
+			it.code = codeUnknownTopicOrPartition
+			continue
+		}
+		if s.metadataTooLarge(it.metadata) {
 			it.code = codeOffsetMetadataTooLarge
 			continue
 		}
@@ -66,9 +70,9 @@ func (s *Shard) commit(t *coord.Turn, r *commitRequest) {
 	t.Then(func(*coord.Turn) { s.counts.OffsetCommits.Add(n) })
 }
 
-// metadataTooLarge counts as Java does. A record with an expiry of its own has less room.
-func (s *Shard) metadataTooLarge(metadata string, expireMs int64) bool {
-	return javaLength(metadata) > s.cfg.OffsetMetadataMaxBytes || (expireMs >= 0 && len(metadata) >= 1<<15)
+// metadataTooLarge counts as Java does. Whatever the configuration allows, a record has no room for more.
+func (s *Shard) metadataTooLarge(metadata string) bool {
+	return javaLength(metadata) > s.cfg.OffsetMetadataMaxBytes || len(metadata) > maxStringBytes
 }
 
 // checkCommit decides who may commit: members of the present generation, and anyone

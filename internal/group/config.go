@@ -28,9 +28,11 @@ const (
 	// newMemberJoinTimeoutMs is how long a join of a member that has never been in a generation
 	// may be parked. Its session time-out cannot be used: it has no id to heartbeat with.
 	newMemberJoinTimeoutMs = 5 * 60 * 1000
-	// maxIDBytes bounds group ids, instance ids and protocol names: the records that
-	// hold them count lengths in 16 bits, and a member id adds 37 bytes to an instance id.
-	maxIDBytes = 1<<15 - 1 - 64
+	// maxIDBytes bounds group ids, instance ids, client ids and protocol names: the records that
+	// hold them count lengths in 16 bits, and a member id adds 37 bytes to an instance id or a client id.
+	maxIDBytes = maxStringBytes - 64
+	// maxTopicBytes is what the name of a topic may take.
+	maxTopicBytes = 249
 	// maxGroupsPerShard bounds what clients can make a shard remember by inventing group
 	// ids: at about 500 bytes each, half a gigabyte.
 	maxGroupsPerShard = 1_000_000

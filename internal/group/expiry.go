@@ -30,7 +30,7 @@ func (s *Shard) expireOffsets(t *coord.Turn) {
 
 // expireGroup appends tombstones for a group's expired offsets and tells whether none is left.
 func (s *Shard) expireGroup(t *coord.Turn, g *group) (all bool) {
-	all = true
+	all = !g.aside
 	offsets := s.offsets.byGroup[g.id]
 	for _, topic := range sortedKeys(offsets) {
 		for _, partition := range sortedKeys(offsets[topic]) {
@@ -49,6 +49,9 @@ func (s *Shard) expireGroup(t *coord.Turn, g *group) (all bool) {
 // them left; that of a group that only stores offsets, from the commit. While
 // consumers are at work, only topics that none of them reads can expire.
 func (s *Shard) isExpired(g *group, topic string, o committedOffset, nowMs int64) bool {
+	if g.aside || o.unreadable {
+		return false // since when, nobody can tell
+	}
 	var sinceMs int64
 	switch {
 	case g.protocolType == "":

@@ -31,6 +31,9 @@ func (s *Shard) fetchOne(group, topic string, partition int32, requireStable boo
 	if !ok {
 		return noOffset(partition, codeNone)
 	}
+	if o.unreadable {
+		return noOffset(partition, codeUnknownServerError)
+	}
 	return fetchedOffset{partition: partition, offset: o.offset, leaderEpoch: o.leaderEpoch, metadata: o.metadata}
 }
 

@@ -44,6 +44,7 @@ type group struct {
 	subscribed    map[string]struct{}
 	subscribedSet bool // whether subscribed is known
 	lastSeq       int64
+	aside         bool // its last record could not be read: nothing of it expires before there is another
 
 	// Soft state.
 	supported   map[string]int      // how many members support a protocol; no member names one twice
@@ -286,6 +287,7 @@ func (g *group) value(generation int32, nowMs int64, assign func(*member) []byte
 // soft about them, so this serves the live group as well as an empty one at load.
 func (g *group) adopt(v groupValue) {
 	g.protocolType, g.generation, g.protocolName = v.protocolType, v.generation, v.protocol
+	g.aside = false
 	named := make(map[string]struct{}, len(v.members))
 	for _, mv := range v.members {
 		named[mv.id] = struct{}{}

@@ -3,6 +3,7 @@ package group
 import (
 	"bytes"
 
+	"github.com/moldau-stream/moldau/internal/coord"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -33,14 +34,31 @@ type member struct {
 
 // joinWaiter is a parked JoinGroup request.
 type joinWaiter struct {
-	version int16
-	reply   func(*kmsg.JoinGroupResponse)
+	version  int16
+	reply    func(*kmsg.JoinGroupResponse)
+	answered coord.Latch
+}
+
+// answer replies unless that has been done: a turn that has panicked may leave a waiter with the
+// group and have its request refused as well.
+func (w *joinWaiter) answer(resp *kmsg.JoinGroupResponse) {
+	if w.answered.Pass() {
+		w.reply(resp)
+	}
 }
 
 // syncWaiter is a parked SyncGroup request.
 type syncWaiter struct {
-	version int16
-	reply   func(*kmsg.SyncGroupResponse)
+	version  int16
+	reply    func(*kmsg.SyncGroupResponse)
+	answered coord.Latch
+}
+
+// answer replies unless that has been done, as joinWaiter's.
+func (w *syncWaiter) answer(resp *kmsg.SyncGroupResponse) {
+	if w.answered.Pass() {
+		w.reply(resp)
+	}
 }
 
 // metadata is what the member says of itself for protocol name.

@@ -78,6 +78,7 @@ type committedOffset struct {
 	expireMs     int64 // -1: the broker's retention decides
 	topicID      [16]byte
 	recordOffset int64 // where its record lies: of two, the later one counts
+	unreadable   bool  // there is one, but its record cannot be read: only recordOffset is known
 }
 
 func parseOffset(b []byte) (committedOffset, error) {

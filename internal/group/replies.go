@@ -44,8 +44,8 @@ func syncError(version, code int16) *kmsg.SyncGroupResponse {
 
 func (s *Shard) answerJoin(t *coord.Turn, w *joinWaiter, resp *kmsg.JoinGroupResponse) {
 	t.Reply(coord.Reply{
-		Send: func() { w.reply(resp) },
-		Fail: func(err error) { w.reply(joinError(w.version, "", codeOf(err))) },
+		Send: func() { w.answer(resp) },
+		Fail: func(err error) { w.answer(joinError(w.version, "", codeOf(err))) },
 	})
 }
 
@@ -66,8 +66,8 @@ func (s *Shard) failJoin(t *coord.Turn, g *group, m *member, code int16) {
 
 func (s *Shard) answerSync(t *coord.Turn, w *syncWaiter, resp *kmsg.SyncGroupResponse) {
 	t.Reply(coord.Reply{
-		Send: func() { w.reply(resp) },
-		Fail: func(err error) { w.reply(syncError(w.version, codeOf(err))) },
+		Send: func() { w.answer(resp) },
+		Fail: func(err error) { w.answer(syncError(w.version, codeOf(err))) },
 	})
 }
 

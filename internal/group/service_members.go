@@ -2,6 +2,7 @@ package group
 
 import (
 	"slices"
+	"unicode/utf8"
 
 	"github.com/moldau-stream/moldau/internal/coord"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -35,8 +36,8 @@ func (s *Service) JoinGroup(rc RequestContext, version int16, req *kmsg.JoinGrou
 		group:              req.Group,
 		memberID:           req.MemberID,
 		instanceID:         clonePtr(req.InstanceID),
-		clientID:           rc.ClientID,
-		clientHost:         rc.ClientHost,
+		clientID:           cut(rc.ClientID, maxIDBytes),
+		clientHost:         cut(rc.ClientHost, maxIDBytes),
 		sessionTimeoutMs:   req.SessionTimeoutMillis,
 		rebalanceTimeoutMs: req.RebalanceTimeoutMillis,
 		protocolType:       req.ProtocolType,
@@ -48,9 +49,11 @@ func (s *Service) JoinGroup(rc RequestContext, version int16, req *kmsg.JoinGrou
 		r.rebalanceTimeoutMs = req.SessionTimeoutMillis
 	}
 	r.protocols = protocolsOf(req.Protocols)
-	s.do(req.Group, func(sh *Shard, t *coord.Turn) { sh.join(t, r) }, func(err error) {
-		reply(joinError(version, "", codeOf(err)))
-	})
+	fail := func(err error) { r.waiter.answer(joinError(version, "", codeOf(err))) }
+	s.do(req.Group, func(sh *Shard, t *coord.Turn) {
+		t.OnPanic(fail)
+		sh.join(t, r)
+	}, fail)
 }
 
 // protocolsOf copies what a member supports. Of a name that occurs twice the first counts.
@@ -98,7 +101,11 @@ func (s *Service) SyncGroup(_ RequestContext, version int16, req *kmsg.SyncGroup
 	for _, a := range req.GroupAssignment {
 		r.assignments[a.MemberID] = slices.Clone(a.MemberAssignment)
 	}
-	s.do(req.Group, func(sh *Shard, t *coord.Turn) { sh.sync(t, r) }, func(err error) { refuse(codeOf(err)) })
+	fail := func(err error) { r.waiter.answer(syncError(version, codeOf(err))) }
+	s.do(req.Group, func(sh *Shard, t *coord.Turn) {
+		t.OnPanic(fail)
+		sh.sync(t, r)
+	}, fail)
 }
 
 // Heartbeat keeps a member's session.
@@ -175,10 +182,20 @@ func reasonText(reason *string) string {
 	if reason == nil || *reason == "" {
 		return "not provided"
 	}
-	if len(*reason) > maxReasonBytes {
-		return (*reason)[:maxReasonBytes]
+	return cut(*reason, maxReasonBytes)
+}
+
+// cut shortens s to maxBytes or a little less, so that no character is cut in two.
+func cut(s string, maxBytes int) string {
+	if len(s) <= maxBytes {
+		return s
 	}
-	return *reason
+	for n := maxBytes; n > maxBytes-utf8.UTFMax; n-- {
+		if utf8.RuneStart(s[n]) {
+			return s[:n]
+		}
+	}
+	return s[:maxBytes] // it is no text anyway
 }
 
 func clonePtr(s *string) *string {

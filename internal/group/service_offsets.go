@@ -28,7 +28,7 @@ func (s *Service) OffsetCommit(_ RequestContext, version int16, req *kmsg.Offset
 	fail := func(err error) {
 		for i := range r.items {
 			if r.items[i].code == codeNone {
-				r.items[i].code = codeOf(err)
+				r.items[i].code = commitCodeOf(err)
 			}
 		}
 		answer()

@@ -52,7 +52,31 @@ func TestCodesOfReasons(t *testing.T) {
 		if got := [2]int16{codeOf(err), fetchCodeOf(err)}; got != want {
 			t.Errorf("%v: %v, want %v", err, got, want)
 		}
+		if got := commitCodeOf(err); got != want[0] && !errors.Is(err, coord.ErrTooLarge) {
+			t.Errorf("%v: %v for a commit", err, got)
+		}
 	}
+}
+
+func TestMoreThanOneBatchHolds(t *testing.T) {
+	st := newStage(t, func(o *Options) { o.MaxBatchBytes = 2000 })
+	c := st.client("g")
+	st.stable(c)
+	metadata := strings.Repeat("m", 1000)
+	r := c.commitCall(9, 5, func(r *kmsg.OffsetCommitRequest) {
+		p := r.Topics[0].Partitions[0]
+		p.Metadata = &metadata
+		r.Topics[0].Partitions = []kmsg.OffsetCommitRequestTopicPartition{p, p}
+	}).now()
+	for _, p := range r.Topics[0].Partitions {
+		wantCode(t, "commit", p.ErrorCode, codeInvalidCommitOffsetSize)
+	}
+	wantCode(t, "a smaller commit", c.commit(5), codeNone)
+	c.join() // the leader
+	sync := c.syncWith(map[string]string{c.id: strings.Repeat("a", 3000)})
+	wantCode(t, "sync", sync.now().ErrorCode, codeUnknownServerError)
+	c.join()
+	st.assign(c)
 }
 
 func TestRequestsMayBeReusedAtOnce(t *testing.T) {

@@ -1,6 +1,8 @@
 package group
 
 import (
+	"fmt"
+
 	"github.com/moldau-stream/moldau/internal/coord"
 )
 
@@ -40,11 +42,26 @@ type Counters struct {
 	CompletedRebalances coord.Counter
 }
 
+// Verify is coord.Machine's.
+func (s *Shard) Verify(r coord.Record) error {
+	k, err := parseKey(r.Key)
+	if err != nil || r.Value == nil {
+		return err
+	}
+	switch k.kind {
+	case keyOffset, keyLegacyOffset:
+		_, err = parseOffset(r.Value)
+	case keyGroup:
+		_, err = parseGroup(r.Value)
+	}
+	return err
+}
+
 // Replay is coord.Machine's. Every change of durable state passes through here.
 func (s *Shard) Replay(from coord.Source, r coord.Record) error {
 	k, err := parseKey(r.Key)
 	if err != nil {
-		return err
+		return setAside(err) // whose it is, nobody can tell
 	}
 	switch {
 	case k.kind == keyOffset || k.kind == keyLegacyOffset:
@@ -64,7 +81,9 @@ func (s *Shard) replayOffset(from coord.Source, k recordKey, value []byte) error
 	}
 	o, err := parseOffset(value)
 	if err != nil {
-		return err
+		// The partition has a committed offset, and it is not known: to say "none", or the one
+		// before, would make a consumer skip records or read them all again.
+		o, err = committedOffset{offset: -1, leaderEpoch: -1, expireMs: -1, unreadable: true}, setAside(err)
 	}
 	o.recordOffset = from.Offset
 	if s.groups[k.group] == nil && s.foreign[k.group] == nil {
@@ -76,8 +95,10 @@ func (s *Shard) replayOffset(from coord.Source, k recordKey, value []byte) error
 	} else {
 		s.offsets.putPending(from.ProducerID, k.group, k.topic, k.partition, o)
 	}
-	return nil
+	return err
 }
+
+func setAside(err error) error { return fmt.Errorf("%w: %w", coord.ErrSetAside, err) }
 
 func (s *Shard) replayGroup(id string, value []byte) error {
 	if value == nil {
@@ -86,7 +107,8 @@ func (s *Shard) replayGroup(id string, value []byte) error {
 	}
 	v, err := parseGroup(value)
 	if err != nil {
-		return err
+		s.setGroupAside(id)
+		return setAside(err)
 	}
 	g := s.groups[id]
 	if g == nil {
@@ -95,6 +117,17 @@ func (s *Shard) replayGroup(id string, value []byte) error {
 	}
 	g.adopt(v)
 	return nil
+}
+
+// setGroupAside makes a group empty of which it is not known who its members are: they will
+// find that they have to join again.
+func (s *Shard) setGroupAside(id string) {
+	g := newGroup(id, -1)
+	g.aside = true
+	if was := s.groups[id]; was != nil {
+		g.generation = was.generation
+	}
+	s.groups[id] = g
 }
 
 // EndTxn is coord.Machine's.

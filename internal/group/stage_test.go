@@ -2,6 +2,7 @@ package group
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -36,6 +37,7 @@ func (st *stage) start(tune ...func(*Options)) {
 	o := Options{
 		Config: DefaultConfig(), Writer: st.log, Loader: st.log, Clock: st.clk,
 		Topics: fakeTopics{}, NumPartitions: func() int32 { return 1 },
+		Log:   slog.New(slog.NewTextHandler(complaints{st.t}, &slog.HandlerOptions{Level: slog.LevelError})),
 		NewID: func() string { st.ids++; return fmt.Sprintf("id%d", st.ids) },
 	}
 	for _, f := range tune {
@@ -73,7 +75,38 @@ func (st *stage) pass(d time.Duration) { st.clk.Advance(d) }
 
 // shard gives a look inside.
 func (st *stage) shard(fn func(*Shard)) {
-	st.s.rt.Do(0, func(sh *Shard, _ *coord.Turn) { fn(sh) }, func(err error) { st.t.Fatal(err) })
+	var died any // what a failed test panics with is not the shard's to swallow
+	st.s.rt.Do(0, func(sh *Shard, _ *coord.Turn) {
+		defer func() { died = recover() }()
+		fn(sh)
+	}, func(err error) { st.t.Fatal(err) })
+	if died != nil {
+		panic(died)
+	}
+}
+
+// silent is for tests that provoke errors.
+func silent(o *Options) { o.Log = nil }
+
+// reload waits for the coordinator that comes after a panic.
+func (st *stage) reload() {
+	st.t.Helper()
+	for i := 0; st.s.rt.Counts().Active == 0 || !st.s.rt.Idle(); i++ {
+		if i > 10_000 {
+			st.t.Fatal("the partition is not loaded anew")
+		}
+		st.pass(coord.DefaultLoadRetryMs * time.Millisecond)
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
+// complaints fails a test in which the coordinator has logged an error: it answers all
+// the same when it panics, and a test that only looks at answers could miss it.
+type complaints struct{ t testing.TB }
+
+func (c complaints) Write(line []byte) (int, error) {
+	c.t.Errorf("logged: %s", line)
+	return len(line), nil
 }
 
 func (st *stage) state(group string) string {
@@ -123,6 +156,7 @@ func subscription(topics ...string) []byte {
 type who struct {
 	st        *stage
 	group     string
+	clientID  string
 	id        string
 	instance  *string
 	version   int16
@@ -137,7 +171,7 @@ type who struct {
 
 func (st *stage) client(group string) *who {
 	return &who{
-		st: st, group: group, version: 9, session: 10_000, rebalance: 60_000, ptype: consumerProtocolType,
+		st: st, group: group, clientID: "client", version: 9, session: 10_000, rebalance: 60_000, ptype: consumerProtocolType,
 		protocols: []protocol{{"range", subscription("t0")}, {"roundrobin", subscription("t0")}},
 	}
 }
@@ -193,7 +227,7 @@ func (c *who) joinOnce() *call[kmsg.JoinGroupResponse] {
 		r.Protocols = append(r.Protocols, kmsg.JoinGroupRequestProtocol{Name: p.name, Metadata: p.metadata})
 	}
 	out := &call[kmsg.JoinGroupResponse]{t: c.st.t}
-	c.st.s.JoinGroup(RequestContext{ClientID: "client", ClientHost: "/127.0.0.1"}, c.version, r, func(resp *kmsg.JoinGroupResponse) {
+	c.st.s.JoinGroup(RequestContext{ClientID: c.clientID, ClientHost: "/127.0.0.1"}, c.version, r, func(resp *kmsg.JoinGroupResponse) {
 		out.take(resp)
 		if resp.ErrorCode == codeNone || resp.ErrorCode == codeMemberIDRequired {
 			c.id = resp.MemberID

@@ -19,6 +19,9 @@ const (
 	xerialHeaderBytes = len(xerialMagic) + 8
 	// xerialBlockBytes is the block size of Java's writer.
 	xerialBlockBytes = 32 << 10
+	// maxSnappyRatio is more than a block can unpack to: its best element makes 64 bytes
+	// of 3. A length above is made up, and memory is not given for it.
+	maxSnappyRatio = 64
 )
 
 func compressXerial(dst, src []byte) []byte {
@@ -78,11 +81,13 @@ func decompressSnappyBlock(dst, src []byte, limit int) ([]byte, error) {
 	if n > limit {
 		return dst, fmt.Errorf("%w: a snappy block of %d bytes", ErrTooLarge, n)
 	}
+	if n > maxSnappyRatio*len(src) {
+		return dst, fmt.Errorf("%w: a snappy block of %d bytes says that it unpacks to %d", ErrCorrupt, len(src), n)
+	}
 	at := len(dst)
 	if cap(dst) < at+n {
 		dst = append(make([]byte, 0, max(at+n, 2*cap(dst))), dst...)
 	}
-	// A block that claims more than it holds costs the allocation above and no more: limit bounds it.
 	out, err := snappy.Decode(dst[at:at+n:at+n], src)
 	if err != nil {
 		return dst, fmt.Errorf("%w: %w", ErrCorrupt, err)

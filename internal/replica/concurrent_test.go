@@ -59,6 +59,7 @@ func manyAtOnce(t *testing.T, flush bool) {
 	}
 	watching.Go(s.watchMarks)
 	working.Wait()
+	s.afterTheStorm()
 	s.stop.Store(true)
 	watching.Wait()
 	for until := time.Now().Add(patience); s.answers.Load() != 0; time.Sleep(time.Millisecond) {
@@ -141,6 +142,21 @@ func (s *storm) changeRoles(rng *rand.Rand) {
 		c := meta.NewPartitionChange(meta.UUID{1}, i)
 		c.Leader, c.ISR = me, []int32{me}
 		s.apply(c)
+	}
+}
+
+// afterTheStorm appends with patience: on a busy machine every produce of the storm may have timed out.
+func (s *storm) afterTheStorm() {
+	for i := range int32(stormPartitions) {
+		name := fmt.Sprintf("last-%d", i)
+		parts := []Append{{TP: tp("t", i), Batches: batch(name)}}
+		answered := make(chan struct{})
+		s.m.Produce(parts, -1, patience, s.once(func() { close(answered) }))
+		<-answered
+		if parts[0].Err != nil {
+			s.t.Fatalf("after the storm: %v", parts[0].Err)
+		}
+		s.acked[i].Store(name, true)
 	}
 }
 

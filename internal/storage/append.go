@@ -18,13 +18,12 @@ import (
 // With flush.messages reached it returns only when the records are on the disk.
 func (l *Log) AppendAsLeader(batches []byte, leaderEpoch int32, origin Origin) (AppendInfo, error) {
 	cfg := l.config()
-	nowMs := l.nowMs()
-	c, err := l.checkAppend(batches, origin, cfg, nowMs)
+	c, err := l.checkAppend(batches, origin, cfg, l.nowMs())
 	if err != nil {
 		return AppendInfo{}, err
 	}
 	l.appendMu.Lock()
-	info, err := l.appendAsLeaderLocked(c, leaderEpoch, origin, cfg, nowMs)
+	info, err := l.appendAsLeaderLocked(c, leaderEpoch, origin, cfg)
 	l.appendMu.Unlock()
 	if err != nil || info.Duplicate {
 		return info, err
@@ -32,10 +31,11 @@ func (l *Log) AppendAsLeader(batches []byte, leaderEpoch int32, origin Origin) (
 	return info, l.flushByPolicy(cfg)
 }
 
-func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, cfg *LogConfig, nowMs int64) (AppendInfo, error) {
+func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, cfg *LogConfig) (AppendInfo, error) {
 	if err := l.Err(); err != nil {
 		return AppendInfo{}, err
 	}
+	nowMs := l.nowMs() // read under the lock: what is appended later has no earlier time
 	offset := l.leo.Load()
 	info := AppendInfo{FirstOffset: offset, MaxTimestampMs: c.maxTs, LogAppendTimeMs: -1,
 		LogStartOffset: l.logStart.Load(), NumRecords: c.numRecords, SizeInBytes: len(c.bytes)}
@@ -135,7 +135,7 @@ func (l *Log) write(b []byte, first, end, maxTs int64, cfg *LogConfig) error {
 	}
 	s := l.active()
 	if err := s.loadIndexes(); err != nil {
-		return l.fail(err)
+		return l.failUnlessFull(err)
 	}
 	l.changed.Store(true)
 	pos := s.size
@@ -158,7 +158,8 @@ func (l *Log) write(b []byte, first, end, maxTs int64, cfg *LogConfig) error {
 	l.mu.Unlock()
 	l.marks.appended(s, first, pos)
 	if len(s.offsets)-s.offsetsWritten >= indexFlushEntries {
-		if err := s.writeIndexes(); err != nil {
+		// Without space the entries wait on in memory: the records are in the log already.
+		if err := s.writeIndexes(); err != nil && !isDiskFull(err) {
 			return l.fail(err)
 		}
 	}
@@ -181,6 +182,15 @@ func (l *Log) writeBytes(s *segment, b []byte, pos int64) error {
 		return l.fail(err)
 	}
 	return nil
+}
+
+// failUnlessFull fails the log for an error that left it as it was before, unless it
+// only lacks space: that passes, and the append or the roll can be tried again.
+func (l *Log) failUnlessFull(err error) error {
+	if isDiskFull(err) {
+		return fmt.Errorf("%w: %w", ErrStorage, err)
+	}
+	return l.fail(err)
 }
 
 func isDiskFull(err error) bool {
@@ -226,7 +236,7 @@ func (l *Log) publishLocked(s *segment, b []byte, pos, end int64, cfg *LogConfig
 // an index is full, or an offset would be too far from the base. appendMu is held.
 func (l *Log) maybeRoll(size int, first, end, maxTs int64, cfg *LogConfig) error {
 	s := l.active()
-	if end-1-s.base > math.MaxInt32 {
+	if first > s.base && end-1-s.base > math.MaxInt32 {
 		return l.rollTo(first)
 	}
 	if s.size == 0 {
@@ -292,16 +302,20 @@ func (l *Log) Roll() error {
 	return l.rollTo(l.leo.Load())
 }
 
-// rollTo seals the active segment and begins one at base. appendMu is held.
+// rollTo seals the active segment and begins one at base. Without space for it the
+// log stays as it is and refuses. appendMu is held.
 func (l *Log) rollTo(base int64) error {
 	if err := l.tryRoll(base); err != nil {
-		return l.fail(fmt.Errorf("cannot begin a new segment of %s at offset %d: %w", l.tp, base, err))
+		return l.failUnlessFull(fmt.Errorf("cannot begin a new segment of %s at offset %d: %w", l.tp, base, err))
 	}
 	// The old segment goes to the disk soon, so that little is to be checked after a crash.
 	l.env.syncer.enqueue(l)
 	return nil
 }
 
+// tryRoll makes the new segment as the last step, so that before it nothing needs to
+// be taken back: a snapshot may lie anywhere, and a sealed segment that stays the
+// active one gets its indexes back into memory when it is next written to.
 func (l *Log) tryRoll(base int64) error {
 	if err := l.saveSnapshot(false); err != nil {
 		return err
@@ -311,6 +325,10 @@ func (l *Log) tryRoll(base int64) error {
 	}
 	s, err := createSegment(l, base)
 	if err != nil {
+		if rerr := l.removeSegment(newSegment(l, base)); rerr != nil {
+			// A file left behind would be the active segment of the next start.
+			return l.fail(fmt.Errorf("%w, and what there is of it cannot be removed: %w", err, rerr))
+		}
 		return err
 	}
 	l.mu.Lock()

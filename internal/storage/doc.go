@@ -13,8 +13,14 @@
 //	LOGDIR/TOPIC-N/leader-epoch-checkpoint       where each leader epoch begins
 //	LOGDIR/TOPIC-N/partition.metadata            the topic's id
 //
-// A Log serialises its appends by appendMu, which is held over the write; readers
-// take only mu, for moments. Nothing is mapped into memory: the active segment's
+// A Log serialises its appends by appendMu; readers take only mu, for moments. appendMu
+// is held over I/O, an exception on purpose: appends are one after another in the
+// file as they are in the offsets, and what is given an offset must be written, or
+// known not to be, before the next one gets its own. Who waits for it waits for that
+// alone: a write to the page cache, or the rarer roll, cut, deletion and saving of leader
+// epochs. The syncs that acknowledgements rest on run without it. ckMu of a log
+// directory is held over the writing of its checkpoint files, so that an older one
+// does not replace a newer. It may be taken under appendMu, never the other way. Nothing is mapped into memory: the active segment's
 // indexes lie in memory and are appended to their files, those of closed segments
 // are searched in their files. Descriptors come from a cache with a bound, since a
 // node has more segments than it may have descriptors.

@@ -44,7 +44,7 @@ type Log struct {
 	segments    []*segment // in order of base, never empty; the last is active
 	producers   producers
 	epochs      epochCache
-	truncations int64 // how often the tail was cut, so that a sync that ran meanwhile knows
+	truncations int64 // how often the tail was cut, so that a sync or a read that ran meanwhile knows
 	topicID     [16]byte
 	topicIDFile bool // partition.metadata may not be on the disk
 	dirDirty    bool // the directory's own name may not be

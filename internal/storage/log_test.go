@@ -6,9 +6,11 @@ import (
 	"maps"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/moldau-stream/moldau/internal/clock"
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
@@ -279,5 +281,45 @@ func TestFollowerTakesWhatTheLeaderAssigned(t *testing.T) {
 	}
 	if got := readFrom(t, l, 100); !maps.Equal(got, map[int64]string{1 << 40: "far"}) {
 		t.Fatal(got)
+	}
+}
+
+// toldClock tells when it is looked at.
+type toldClock struct {
+	*clock.Fake
+	looked chan struct{}
+}
+
+func (c toldClock) Now() time.Time {
+	now := c.Fake.Now()
+	select {
+	case c.looked <- struct{}{}:
+	default:
+	}
+	return now
+}
+
+// An append waits for another one to end. The time it stamps is that of its turn, else
+// its records would be older than those before them.
+func TestLogAppendTimeIsThatOfTheAppendsTurn(t *testing.T) {
+	clk := toldClock{newTestClock(), make(chan struct{}, 1)}
+	cfg := DefaultLogConfig()
+	cfg.TimestampType = record.LogAppendTime
+	l := testLog(t, vfs.NewMem(), clk, cfg)
+	l.appendMu.Lock()
+	select { // opening the log has looked too
+	case <-clk.looked:
+	default:
+	}
+	got := make(chan AppendInfo, 1)
+	go func() {
+		info, _ := l.AppendAsLeader(values(1, "x"), 1, FromClient)
+		got <- info
+	}()
+	<-clk.looked // to check the batch; now it waits, or soon will
+	clk.Advance(time.Second)
+	l.appendMu.Unlock()
+	if info, want := <-got, clk.Fake.Now().UnixMilli(); info.LogAppendTimeMs != want {
+		t.Fatalf("stamped %d ms before its turn", want-info.LogAppendTimeMs)
 	}
 }

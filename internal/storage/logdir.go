@@ -131,9 +131,13 @@ func (d *logDir) load() {
 	}
 	close(work)
 	wg.Wait()
+	d.findStale()
 	if d.err == nil && !d.pointsKnown {
 		// From now on a log that the file does not name is known to be new.
 		d.err = WriteOffsetCheckpoint(d.env.fs, path.Join(d.path, recoveryPointFile), d.points)
+	}
+	if d.err == nil {
+		d.err = d.lowerRecoveryPoints()
 	}
 	if d.err != nil {
 		for _, l := range d.loaded {
@@ -195,6 +199,24 @@ func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Lo
 	return l, nil
 }
 
+// findStale looks in the checkpoint files for logs that are gone: those were deleted in
+// the last run, which died before it wrote the files anew.
+func (d *logDir) findStale() {
+	have := map[TopicPartition]struct{}{}
+	for _, l := range d.loaded {
+		have[l.tp] = struct{}{}
+	}
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	for _, offsets := range []map[TopicPartition]int64{d.points, d.starts, d.hws} {
+		for tp := range offsets {
+			if _, ok := have[tp]; !ok {
+				d.stale[tp] = struct{}{}
+			}
+		}
+	}
+}
+
 // noteStale remembers that the checkpoint files may name a log that is gone.
 func (d *logDir) noteStale(tp TopicPartition) {
 	d.ckMu.Lock()
@@ -210,13 +232,12 @@ func (d *logDir) clearStale(tp TopicPartition) error {
 	if !stale {
 		return nil
 	}
-	return errors.Join(d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d), d.forgetStale())
-}
-
-func (d *logDir) forgetStale() error {
+	if err := errors.Join(d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d)); err != nil {
+		return err
+	}
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
-	clear(d.stale)
+	clear(d.stale) // all of them: the files name only logs that are there
 	return nil
 }
 
@@ -243,6 +264,10 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
 	for _, l := range logs {
+		if m.Log(l.tp) != l {
+			delete(points, l.tp) // deleted meanwhile: the point is not that of a successor
+			continue
+		}
 		points[l.tp] = min(points[l.tp], l.FlushedOffset()) // it may have been cut meanwhile
 	}
 	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
@@ -301,14 +326,36 @@ func (d *logDir) lowerRecoveryPoint(l *Log) error {
 	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
 }
 
+// lowerRecoveryPoints does so for the logs that were opened and end below what the
+// file says: what is appended there next is not on the disk because the lost records were.
+func (d *logDir) lowerRecoveryPoints() error {
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	points := maps.Clone(d.points)
+	for _, l := range d.loaded {
+		if point, ok := points[l.tp]; ok {
+			points[l.tp] = min(point, l.FlushedOffset())
+		}
+	}
+	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
+}
+
 // noteStartOffset writes the start offset of one log.
-func (d *logDir) noteStartOffset(l *Log) error {
+func (d *logDir) noteStartOffset(l *Log) error { return d.noteStartOffsets([]*Log{l}) }
+
+// noteStartOffsets writes the start offsets of some logs, at once.
+func (d *logDir) noteStartOffsets(logs []*Log) error {
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
 	starts := maps.Clone(d.starts)
-	delete(starts, l.tp)
-	if start, ok := l.startToNote(); ok {
-		starts[l.tp] = start
+	for _, l := range logs {
+		if d.m.Log(l.tp) != l {
+			continue // deleted meanwhile: the offset is not that of a successor
+		}
+		delete(starts, l.tp)
+		if start, ok := l.startToNote(); ok {
+			starts[l.tp] = start
+		}
 	}
 	return d.writeCheckpoint(logStartFile, &d.starts, starts)
 }

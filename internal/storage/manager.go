@@ -85,6 +85,8 @@ type Manager struct {
 	serial    atomic.Int64  // makes names of deleted directories unique
 	removals  chan struct{} // holds one for each removal under way
 
+	producerIDExpirationMs atomic.Int64
+
 	createMu sync.Mutex // one creation or deletion at a time, held over its I/O
 
 	mu     sync.RWMutex
@@ -106,6 +108,7 @@ func OpenManager(o ManagerOptions) (*Manager, error) {
 	o.fill()
 	m := &Manager{opts: o, files: newFileCache(o.MaxOpenFiles), scheduler: newScheduler(o.Clock), logs: map[TopicPartition]*Log{},
 		removals: make(chan struct{}, maxParallelRemovals)}
+	m.SetProducerIDExpirationMs(o.ProducerIDExpirationMs)
 	if err := m.open(); err != nil {
 		m.scheduler.stop()
 		for _, l := range m.Logs() {
@@ -320,6 +323,10 @@ func (m *Manager) DeleteLog(tp TopicPartition) error {
 	}
 	m.opts.Logger.Info("deleting log", "partition", tp.String(), "dir", gone)
 	m.scheduler.after(time.Duration(l.config().FileDeleteDelayMs)*time.Millisecond, func() { m.removeDir(gone) })
+	// Else a power cut could bring the log back, or lay it beside a successor's.
+	if err := m.opts.FS.SyncDir(d.path); err != nil {
+		return fmt.Errorf("cannot delete the log of %s for good: %w", tp, err)
+	}
 	return nil
 }
 
@@ -406,11 +413,43 @@ func (m *Manager) ApplyRetention() {
 	}
 }
 
+// SetProducerIDExpirationMs changes producer.id.expiration.ms; it counts from the next
+// check for silent producers on.
+func (m *Manager) SetProducerIDExpirationMs(ms int64) { m.producerIDExpirationMs.Store(ms) }
+
 func (m *Manager) expireProducers() {
-	before := m.opts.Clock.Now().UnixMilli() - m.opts.ProducerIDExpirationMs
+	before := m.opts.Clock.Now().UnixMilli() - m.producerIDExpirationMs.Load()
 	for _, l := range m.Logs() {
 		l.ExpireProducers(before)
 	}
+}
+
+// AdvanceLogStartOffsets is Log.AdvanceLogStartOffset for many logs, with one write and
+// sync for each log directory. It returns the errors of those that failed.
+func (m *Manager) AdvanceLogStartOffsets(offsets map[TopicPartition]int64) map[TopicPartition]error {
+	errs := map[TopicPartition]error{}
+	moved := map[*logDir][]*Log{}
+	for tp, offset := range offsets {
+		l := m.Log(tp)
+		if l == nil {
+			errs[tp] = fmt.Errorf("%w: %s", ErrClosed, tp)
+			continue
+		}
+		if err := l.advanceStart(offset); err != nil {
+			errs[tp] = err
+			continue
+		}
+		d := m.dirOf(l)
+		moved[d] = append(moved[d], l)
+	}
+	for d, logs := range moved {
+		if err := d.noteStartOffsets(logs); err != nil {
+			for _, l := range logs {
+				errs[l.tp] = fmt.Errorf("cannot save the log start offset of %s: %w", l.tp, err)
+			}
+		}
+	}
+	return errs
 }
 
 // CheckpointAll writes all offset checkpoints now.

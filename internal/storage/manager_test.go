@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"math"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -436,6 +438,62 @@ func TestLeaderEpochs(t *testing.T) {
 	for _, bad := range []string{"", "0\n", "1\n0\n", "0\n2\n1 0\n", "0\n1\n1\n", "0\n1\nx 0\n", "0\n2\n2 0\n1 5\n", "0\n2\n1 5\n2 3\n"} {
 		if _, err := parseEpochs([]byte(bad)); err == nil {
 			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
+// DeleteRecords of many partitions costs one checkpoint a directory, and is as durable as of one.
+func TestManyStartOffsetsAreNotedAtOnce(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/d", "/e")
+	var writes atomic.Int64
+	var full atomic.Bool
+	f := vfs.NewFault(m, func(op vfs.Op) error {
+		if op.Kind == vfs.OpWrite && strings.Contains(op.Name, logStartFile) {
+			writes.Add(1)
+			if full.Load() && strings.HasPrefix(op.Name, "/e") {
+				return syscall.ENOSPC
+			}
+		}
+		return nil
+	})
+	dirs := func(o *ManagerOptions) { o.Dirs = []string{"/d", "/e"} }
+	mgr := openManager(t, f, newTestClock(), DefaultLogConfig(), dirs)
+	offsets := map[TopicPartition]int64{}
+	for i := range int32(6) {
+		tp := TopicPartition{"t", i}
+		l, err := mgr.CreateLog(tp, testID, DefaultLogConfig(), [16]byte{byte(1 + i%2)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustAppend(t, l, values(1, "a", "b", "c", "d", "e", "f", "g"))
+		if err := l.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		l.SetHighWatermark(7)
+		offsets[tp] = int64(i) + 1
+	}
+	high, unknown := TopicPartition{"t", 0}, TopicPartition{"u", 0}
+	offsets[high], offsets[unknown] = 8, 1
+	full.Store(true)
+	errs := mgr.AdvanceLogStartOffsets(offsets)
+	if len(errs) != 5 || !errors.Is(errs[high], ErrOffsetOutOfRange) || !errors.Is(errs[unknown], ErrClosed) || !errors.Is(errs[TopicPartition{"t", 3}], syscall.ENOSPC) {
+		t.Fatal(errs)
+	}
+	full.Store(false)
+	writes.Store(0)
+	offsets[high] = 1
+	delete(offsets, unknown)
+	if errs := mgr.AdvanceLogStartOffsets(offsets); len(errs) != 0 || writes.Load() != 2 {
+		t.Fatalf("%v with %d writes", errs, writes.Load())
+	}
+	m = m.CrashClone()
+	_ = mgr.Close(false)
+	mgr = openManager(t, m, newTestClock(), DefaultLogConfig(), dirs)
+	defer func() { _ = mgr.Close(false) }()
+	for tp, want := range offsets {
+		if got := mgr.Log(tp).LogStartOffset(); got != want {
+			t.Errorf("%s begins at %d, want %d", tp, got, want)
 		}
 	}
 }

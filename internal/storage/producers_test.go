@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -205,5 +206,29 @@ func TestSnapshotRoundTrip(t *testing.T) {
 		if _, err := parseSnapshot(broken, ps.end); err == nil {
 			t.Fatalf("a flipped bit at %d went unnoticed", at)
 		}
+	}
+}
+
+func TestProducerExpirationChangesAtRunTime(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/d")
+	clk := newTestClock()
+	mgr := openManager(t, m, clk, DefaultLogConfig(), func(o *ManagerOptions) {
+		o.ProducerIDExpirationMs, o.ProducerIDExpirationCheckMs = 3_600_000, 60_000
+	})
+	defer func() { _ = mgr.Close(false) }()
+	l, err := mgr.CreateLog(testTP, testID, DefaultLogConfig(), [16]byte{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, l, from(1, 0, 0, "a"))
+	clk.Advance(10 * time.Minute)
+	if n := len(l.ActiveProducers()); n != 1 {
+		t.Fatalf("%d producers after ten minutes of an hour", n)
+	}
+	mgr.SetProducerIDExpirationMs(5 * 60_000)
+	clk.Advance(time.Minute)
+	if n := len(l.ActiveProducers()); n != 0 {
+		t.Fatalf("%d producers after eleven minutes of five", n)
 	}
 }

@@ -49,6 +49,7 @@ type view struct {
 	size int64
 	end  int64 // offset after the segment
 	last bool
+	cuts int64 // the log's truncations then
 }
 
 // Read finds whole batches from the one that holds offset from on, all of whose
@@ -104,7 +105,7 @@ func (l *Log) viewAt(offset int64) (view, bool) {
 }
 
 func (l *Log) viewLocked(i int) view {
-	v := view{seg: l.segments[i], size: l.segments[i].size, end: l.leo.Load(), last: i == len(l.segments)-1}
+	v := view{seg: l.segments[i], size: l.segments[i].size, end: l.leo.Load(), last: i == len(l.segments)-1, cuts: l.truncations}
 	if !v.last {
 		v.end = l.segments[i+1].base
 	}
@@ -130,7 +131,7 @@ func (l *Log) readSegment(v view, from, maxBytes, upTo int64, minOneBatch bool) 
 	s := &Slice{File: f, FirstOffset: from, NextOffset: from, seg: v.seg}
 	err = l.measure(s, v, maxBytes, upTo, minOneBatch)
 	if s.Len > 0 && err == nil {
-		l.marks.read(v.seg, s.NextOffset, s.Pos+s.Len)
+		l.markRead(v, s.NextOffset, s.Pos+s.Len)
 		return s, nil
 	}
 	beyond := s.Pos >= v.size
@@ -139,6 +140,17 @@ func (l *Log) readSegment(v view, from, maxBytes, upTo int64, minOneBatch bool) 
 		return nil, err
 	}
 	return &Slice{FirstOffset: from, NextOffset: from}, nil
+}
+
+// markRead notes where the reader goes on, unless the log was cut since the view was
+// taken: other batches may lie there now, and a mark from before would outlive the
+// clearing of all marks.
+func (l *Log) markRead(v view, offset, pos int64) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.truncations == v.cuts {
+		l.marks.read(v.seg, offset, pos)
+	}
 }
 
 // measure finds where the slice begins and how long it is.

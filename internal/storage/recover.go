@@ -27,7 +27,7 @@ func (o *opener) recover() (end int64, err error) {
 			return end, err
 		}
 		o.env.logger.Warn("log was closed in order but is damaged, checking all of it", "partition", o.tp.String(), "err", err)
-		o.st.clean, o.st.recoveryPoint = false, 0
+		o.st.clean, o.st.recoveryPoint = false, -1
 	}
 	return o.openUnclean()
 }
@@ -48,15 +48,8 @@ func (o *opener) tellLoss(end int64) {
 }
 
 func (o *opener) openClean() (int64, error) {
-	for _, s := range o.segments[:len(o.segments)-1] {
-		if o.missing[s.base] {
-			if _, _, err := o.checkSegment(s, 0, s.base, false); err != nil {
-				return 0, err
-			}
-			if err := s.seal(); err != nil {
-				return 0, err
-			}
-		}
+	if err := o.rebuildMissing(o.segments[:len(o.segments)-1]); err != nil {
+		return 0, err
 	}
 	s := o.active()
 	if o.missing[s.base] {
@@ -118,6 +111,9 @@ func (s *segment) walkTail(offsets []offsetEntry, times []timeEntry, size int64)
 	pos := int64(0)
 	if n := len(offsets); n > 0 {
 		pos = int64(offsets[n-1].pos)
+		if pos >= size { // nothing would be walked, and the log look empty
+			return t, fmt.Errorf("%w: %s ends at %d, its index tells of a batch at %d", ErrCorruptRecord, s.path(kindLog), size, pos)
+		}
 	}
 	err := s.with(kindLog, func(f vfs.File) error {
 		h := walkHeaders(f, size)
@@ -158,8 +154,7 @@ func (o *opener) openUnclean() (int64, error) {
 	for i := first; i < len(o.segments); i++ {
 		s := o.segments[i]
 		if i > first {
-			// What was never compacted has no gaps: a gap is a part that the disk lost.
-			if s.base < end || s.base > end && known && !o.st.cfg.Compact {
+			if s.base < end || s.base > end && known && o.isLoss(end, point) {
 				return end, o.dropFrom(i, fmt.Errorf("it begins at offset %d, the one before ends at %d", s.base, end))
 			}
 			pos, end = 0, s.base
@@ -184,18 +179,82 @@ func (o *opener) openUnclean() (int64, error) {
 	return end, nil
 }
 
-// rebuildMissing makes index files that segments below the recovery point lack.
+// isLoss says whether a gap between segments that begins at an offset is a part that
+// the disk lost, so that what is behind it must go too. Whether the topic is or was
+// compacted is not known yet for sure, and compaction leaves gaps; but below the
+// recovery point nothing is lost, and what lies above it is too new to be compacted.
+func (o *opener) isLoss(gap, point int64) bool {
+	return gap >= point && !o.st.cfg.Compact
+}
+
+// rebuildMissing makes index files that closed segments lack of which nothing is to be checked.
 func (o *opener) rebuildMissing(segments []*segment) error {
 	for _, s := range segments {
 		if !o.missing[s.base] {
 			continue
 		}
-		if _, _, err := o.checkSegment(s, 0, s.base, false); err != nil {
+		if err := o.indexSegment(s); err != nil {
 			return err
 		}
 		if err := s.seal(); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// indexSegment makes the indexes of a segment whose records are known to be on the
+// disk. A batch that is damaged nevertheless costs nothing but itself: the bytes
+// stay, for who reads that place to be told and for a person to look at.
+func (o *opener) indexSegment(s *segment) error {
+	s.inMemory, s.maxTsKnown, s.dirty, s.nameDirty = true, true, true, true
+	s.beginIndexes()
+	end, told := s.base, false
+	err := s.with(kindLog, func(f vfs.File) error {
+		h := walkHeaders(f, s.size)
+		defer h.close()
+		for pos := int64(0); pos < s.size; {
+			stopped, bad, err := scanBatches(f, pos, s.size, func(b record.Batch, at int64) error {
+				if err := s.follows(b, end); err != nil {
+					return err
+				}
+				s.indexBatch(b, int64(len(b)), at, &o.st.cfg)
+				end = b.NextOffset()
+				return nil
+			})
+			if bad == nil || err != nil {
+				return err
+			}
+			if !told { // of the first; nobody knows how many follow
+				o.env.logger.Error("closed segment is damaged, keeping its bytes", "partition", o.tp.String(), "file", f.Name(), "position", stopped, "why", bad)
+				told = true
+			}
+			_, size, err := h.at(stopped)
+			if errors.Is(err, ErrCorruptRecord) {
+				return nil // no way over it
+			}
+			if err != nil {
+				return err
+			}
+			pos = stopped + size
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.rewriteIndexes()
+}
+
+// beginIndexes empties a segment's indexes, to be made anew from its batches.
+func (s *segment) beginIndexes() {
+	s.offsets, s.times, s.maxTs, s.maxTsOffset, s.bytesSinceIndex = nil, nil, record.NoTimestamp, s.base, 0
+}
+
+// follows says why a batch cannot lie in the segment where offset end or later is expected.
+func (s *segment) follows(b record.Batch, end int64) error {
+	if b.BaseOffset() < end || b.LastOffset() < b.BaseOffset() || b.LastOffset()-s.base > math.MaxInt32 {
+		return fmt.Errorf("%w: offsets [%d, %d] where %d is next", errStop, b.BaseOffset(), b.LastOffset(), end)
 	}
 	return nil
 }
@@ -254,13 +313,13 @@ func (o *opener) startOfCheck(s *segment, point int64) (pos, offset int64, err e
 func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd int64, bad, err error) {
 	s.inMemory, s.maxTsKnown, s.dirty, s.nameDirty = true, true, true, true
 	if pos == 0 {
-		s.offsets, s.times, s.maxTs, s.maxTsOffset, s.bytesSinceIndex = nil, nil, record.NoTimestamp, s.base, 0
+		s.beginIndexes()
 	}
 	var stopped int64
 	err = s.with(kindLog, func(f vfs.File) (err error) {
 		stopped, bad, err = scanBatches(f, pos, s.size, func(b record.Batch, at int64) error {
-			if b.BaseOffset() < end || b.LastOffset() < b.BaseOffset() || b.LastOffset()-s.base > math.MaxInt32 {
-				return fmt.Errorf("%w: offsets [%d, %d] where %d is next", errStop, b.BaseOffset(), b.LastOffset(), end)
+			if err := s.follows(b, end); err != nil {
+				return err
 			}
 			if epochs {
 				o.epochs.assign(b.PartitionLeaderEpoch(), b.BaseOffset())

@@ -25,8 +25,11 @@ func (l *Log) DeleteOldSegments() (int, error) {
 		return 0, nil
 	}
 	if n == len(l.segments) {
-		if err := l.rollTo(l.leo.Load()); err != nil {
+		// On a full disk the active segment stays and the others make room.
+		if err := l.rollTo(l.leo.Load()); err != nil && (l.Err() != nil || n == 1) {
 			return 0, err
+		} else if err != nil {
+			n--
 		}
 	}
 	l.changed.Store(true)

@@ -220,6 +220,24 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 func (l *Log) AdvanceLogStartOffset(offset int64) error {
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
+	if err := l.advanceStartLocked(offset); err != nil {
+		return err
+	}
+	// Also when it did not move: the try before may have failed here.
+	if err := l.env.startMoved(l); err != nil {
+		return fmt.Errorf("cannot save the log start offset of %s: %w", l.tp, err)
+	}
+	return nil
+}
+
+// advanceStart is AdvanceLogStartOffset in memory.
+func (l *Log) advanceStart(offset int64) error {
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	return l.advanceStartLocked(offset)
+}
+
+func (l *Log) advanceStartLocked(offset int64) error {
 	if err := l.Err(); err != nil {
 		return err
 	}
@@ -231,12 +249,9 @@ func (l *Log) AdvanceLogStartOffset(offset int64) error {
 	}
 	l.changed.Store(true)
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.logStart.Store(offset)
 	l.epochs.truncateFromStart(offset)
-	l.mu.Unlock()
-	if err := l.env.startMoved(l); err != nil {
-		return fmt.Errorf("cannot save the log start offset of %s: %w", l.tp, err)
-	}
 	return nil
 }
 

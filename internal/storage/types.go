@@ -99,7 +99,8 @@ var (
 	ErrInvalidTxnState        = errors.New("invalid transaction state")
 	ErrCoordinatorFenced      = errors.New("transaction coordinator fenced")
 	ErrOffsetOutOfRange       = errors.New("offset out of range")
-	// ErrStorage says that the disk failed; the log takes no more appends.
+	// ErrStorage says that the disk failed and the log takes no more appends, or that it
+	// was full: then Log.Err is nil, nothing has changed, and another try may succeed.
 	ErrStorage = errors.New("storage error")
 	// ErrClosed says that the log was closed or deleted.
 	ErrClosed = errors.New("log is closed")
