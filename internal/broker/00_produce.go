@@ -177,6 +177,7 @@ func (p *producing) answer() {
 			p.b.metrics.produced(a.TP.Topic, p.bytes[next], a)
 			if a.Err != nil {
 				failed = a.Err
+				p.b.tell("write", a.TP, a.Err, false)
 			}
 			next++
 		}

@@ -127,7 +127,9 @@ func (f *fetching) answer() {
 	include := f.ctx.answers(f.parts)
 	n := 0
 	for i := range f.parts {
-		f.b.metrics.fetched(&f.parts[i])
+		p := &f.parts[i]
+		f.b.metrics.fetched(p)
+		f.b.tell("read", p.TP, p.Err, true)
 		if include[i] { // all that holds records is
 			n++
 		}

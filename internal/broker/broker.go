@@ -59,6 +59,7 @@ type Broker struct {
 	epoch    atomic.Int64                  // broker epoch of this registration
 	sessions *fetchSessions
 	ids      producerIDs
+	troubles troubles
 }
 
 // New returns a broker that knows no topic yet; SetImage tells it.

@@ -168,7 +168,10 @@ func (b *batch) assignDirectory(br *meta.Broker, dir, topicID meta.UUID, partiti
 	}
 	if p.Directory(br.ID) != dir {
 		r := meta.NewPartitionChange(t.ID, partition)
-		r.Directories = slices.Clone(p.Directories)
+		r.Directories = make([]meta.UUID, len(p.Replicas)) // records from before directories were told have none
+		for j, replica := range p.Replicas {
+			r.Directories[j] = p.Directory(replica)
+		}
 		r.Directories[i] = dir
 		b.add(r)
 	}

@@ -39,16 +39,25 @@ func (n *Node) identify() (identity, error) {
 		if owner != "" && p.ClusterID != id.clusterID {
 			return id, fmt.Errorf("log directory %s belongs to cluster %s, but %s to cluster %s: a node's directories must be of one cluster", dir, p.ClusterID, owner, id.clusterID)
 		}
+		if p.DirectoryID == ([16]byte{}) {
+			return id, fmt.Errorf("cannot use log directory %s: its meta.properties has no directory.id, without which the cluster does not know what is in it: correct the file; where it never had one, add the line directory.id=%s", dir, meta.FormatUUID(newUUID()))
+		}
 		owner, id.clusterID = dir, p.ClusterID
 		id.dirs[dir] = p.DirectoryID
 	}
 	if len(empty) > 0 && owner == "" && !n.o.AutoFormat {
 		return id, notFormatted(empty)
 	}
+	if err := n.checkMetadataPlace(id.dirs); err != nil {
+		return id, err
+	}
 	if id.clusterID == "" {
 		id.clusterID = meta.FormatUUID(newUUID())
 	}
 	for _, dir := range empty {
+		if found, err := n.signOfUse(dir); err != nil || found != "" {
+			return id, errors.Join(err, lostProperties(dir, found))
+		}
 		u, err := n.format(dir, id.clusterID)
 		if err != nil {
 			return id, err
@@ -58,9 +67,76 @@ func (n *Node) identify() (identity, error) {
 	return id, nil
 }
 
+// checkMetadataPlace refuses to begin an empty metadata log beside one that is there. The metadata directory is the
+// first of log.dirs unless metadata.log.dir says otherwise: another order of the list once made every topic vanish.
+func (n *Node) checkMetadataPlace(formatted map[string][16]byte) error {
+	own := filepath.Clean(n.o.Settings.MetadataDir())
+	for _, dir := range n.dirs() {
+		has, err := n.holdsAny(dir, storage.MetadataLogDir)
+		if err != nil {
+			return err
+		}
+		if has && dir != own {
+			return fmt.Errorf("the metadata log is in %s, but the metadata directory of this configuration is %s: set metadata.log.dir=%s, or put it first in log.dirs", dir, own, dir)
+		}
+	}
+	if _, ok := formatted[own]; !ok {
+		return nil // it will be formatted, or has been refused
+	}
+	if has, err := n.holdsAny(own, storage.MetadataLogDir, quorum.BootstrapName); has || err != nil {
+		return err
+	}
+	if found, err := n.signOfUse(own); found != "" || err != nil {
+		return errors.Join(err, fmt.Errorf("log directory %s holds data (%s) but no metadata log, which was in another directory: set metadata.log.dir to that, or restore log.dirs as it was", own, found))
+	}
+	return nil
+}
+
+// holdsAny says that dir has a file or directory of one of these names.
+func (n *Node) holdsAny(dir string, names ...string) (bool, error) {
+	for _, name := range names {
+		_, err := n.o.FS.Stat(filepath.Join(dir, name))
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false, fmt.Errorf("cannot look into log directory %s: %w", dir, err)
+		}
+	}
+	return false, nil
+}
+
 func notFormatted(dirs []string) error {
 	return fmt.Errorf("log directory %s is not formatted: format it once with\n\n    kafka-storage format --cluster-id $(kafka-storage random-uuid) --config server.properties\n\nand start again (for a node that stands alone add --standalone where controller.quorum.bootstrap.servers is set)",
 		strings.Join(dirs, ", "))
+}
+
+// signOfUse is the name of something in dir that only a node that ran there has left, "" if there is nothing: a file
+// that was lost must not make a directory of data look like a new one, since nothing in it would be found again.
+func (n *Node) signOfUse(dir string) (string, error) {
+	entries, err := n.o.FS.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot look into log directory %s: %w", dir, err)
+	}
+	for _, e := range entries {
+		if _, err := storage.ParseTopicPartition(e.Name()); err == nil && e.IsDir() {
+			return e.Name(), nil
+		}
+		if e.Name() == quorum.WALName {
+			return e.Name(), nil
+		}
+	}
+	return "", nil
+}
+
+func lostProperties(dir, found string) error {
+	if found == "" {
+		return nil
+	}
+	return fmt.Errorf("log directory %s holds data (%s) but no meta.properties: it is not formatted anew, since the data would then be lost to the cluster; put the file back from a backup, or move the data away to start with an empty directory", dir, found)
 }
 
 // format makes dir a log directory of this node. meta.properties comes last: with

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -56,8 +57,9 @@ func (m *membership) join(ctx context.Context) error {
 	if err := m.register(ctx); err != nil {
 		return err
 	}
-	m.done.Add(1)
+	m.done.Add(2)
 	go m.beat()
+	go m.place()
 	select {
 	case <-m.unfenced:
 		return nil
@@ -240,10 +242,14 @@ func (m *membership) after(d time.Duration) <-chan struct{} {
 	return c
 }
 
-// advertised are the listeners as clients should use them; a port 0 has become the bound one.
+// advertised are the listeners as clients should use them; a port 0 has become the bound one, and no host, as in
+// PLAINTEXT://:9092, the machine's name, as in Kafka.
 func (n *Node) advertised() []config.Listener {
 	out := n.o.Settings.Advertised()
 	for i := range out {
+		if out[i].Host == "" {
+			out[i].Host = machineName()
+		}
 		if out[i].Port != 0 {
 			continue
 		}
@@ -252,6 +258,15 @@ func (n *Node) advertised() []config.Listener {
 		}
 	}
 	return out
+}
+
+// machineName is what other machines may know this one by.
+func machineName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "localhost"
+	}
+	return name
 }
 
 // securityProtocolID is Kafka's number for a security protocol.

@@ -51,17 +51,18 @@ type Node struct {
 	clusterID   string
 	directories map[string][16]byte // directory id by path
 
-	server   *server.Server
-	logs     *storage.Manager
-	quorum   *quorum.Node
-	replicas *replica.Manager
-	groups   *group.Service
-	broker   *broker.Broker
-	registry *obs.Registry
-	metrics  *broker.Metrics
-	health   *obs.Health
-	admin    *admin.Server
-	member   *membership
+	server     *server.Server
+	logs       *storage.Manager
+	quorum     *quorum.Node
+	replicas   *replica.Manager
+	groups     *group.Service
+	broker     *broker.Broker
+	registry   *obs.Registry
+	metrics    *broker.Metrics
+	health     *obs.Health
+	admin      *admin.Server
+	member     *membership
+	placements *placements
 
 	failOnce sync.Once
 	failed   chan struct{} // closed when the node cannot go on; failure says why
@@ -164,9 +165,11 @@ func (n *Node) bind(h server.Handler) error {
 func (n *Node) buildBroker() {
 	s := n.o.Settings
 	flush := s.Bool(config.MoldauFlushAcks)
+	n.placements = newPlacements()
 	n.replicas = replica.NewManager(replica.Config{
 		NodeID: n.id, Logs: n.logs, Clock: n.o.Clock, Logger: n.o.Logger, FlushAcks: flush,
 		TopicConfig: n.topicConfig, OnHighWatermark: n.onHighWatermark, OnRole: n.onRole, OnDeleted: n.onDeleted,
+		OnPlaced: n.placements.note,
 	})
 	n.groups = n.buildGroups()
 	n.broker = broker.New(broker.Config{

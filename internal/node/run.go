@@ -129,21 +129,31 @@ func (n *Node) await(signals <-chan os.Signal, logger *slog.Logger) int {
 		logger.Error("stopping: the node cannot go on", "cause", n.Err())
 		code = 1
 	}
+	asked := time.Now()
 	done := make(chan error, 1)
 	go func() { done <- n.Stop() }()
-	select {
-	case err := <-done:
-		if err != nil {
-			logger.Error("stopped, but not cleanly", "cause", err)
-			return 1
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				logger.Error("stopped, but not cleanly", "cause", err)
+				return 1
+			}
+			logger.Info("stopped cleanly")
+			return code
+		case <-signals:
+			if code == 0 && time.Since(asked) < sameWish {
+				continue
+			}
+			logger.Warn("stopping at once: the next start will check the logs")
+			return 130
 		}
-		logger.Info("stopped cleanly")
-		return code
-	case <-signals:
-		logger.Warn("stopping at once: the next start will check the logs")
-		return 130
 	}
 }
+
+// sameWish: signals so soon after each other are one wish to stop that came twice, as timeout, docker and shells send it
+// to the process and to its group; nobody loses patience so fast.
+const sameWish = 500 * time.Millisecond
 
 // banner says in a few lines where the node is and how to try it.
 func (n *Node) banner(logger *slog.Logger, took time.Duration) {

@@ -22,7 +22,8 @@ const (
 	logDirName       = "__cluster_metadata-0"
 	checkpointSuffix = ".checkpoint"
 	partSuffix       = ".checkpoint.part"
-	bootstrapName    = "bootstrap.checkpoint"
+	// BootstrapName is what format leaves for the first leader, in the metadata directory.
+	BootstrapName = "bootstrap.checkpoint"
 	// checkpointBatchBytes is where a batch of a checkpoint is ended: small enough for every reader's buffer.
 	checkpointBatchBytes = 1 << 20
 )
@@ -209,7 +210,7 @@ func WriteBootstrap(fsys vfs.FS, dir string, nowMs int64, records []meta.Record)
 			}
 		}
 	}, level, 0, kraftState{}, nowMs, 0)
-	if err := vfs.WriteFileAtomic(fsys, path.Join(dir, bootstrapName), data); err != nil {
+	if err := vfs.WriteFileAtomic(fsys, path.Join(dir, BootstrapName), data); err != nil {
 		return fmt.Errorf("cannot write the bootstrap metadata: %w", err)
 	}
 	return nil
@@ -229,7 +230,7 @@ func WriteVoters(fsys vfs.FS, dir string, nowMs int64, kraftVersion int16, voter
 
 // ReadBootstrap reads bootstrap.checkpoint; without the file it returns no records and no error.
 func ReadBootstrap(fsys vfs.FS, dir string) ([]meta.Record, error) {
-	name := path.Join(dir, bootstrapName)
+	name := path.Join(dir, BootstrapName)
 	data, err := vfs.ReadFile(fsys, name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil

@@ -207,7 +207,7 @@ func TestSubscribersSeeEveryStepInOrder(t *testing.T) {
 func TestManyCallersShareASync(t *testing.T) {
 	var syncs atomic.Int64
 	slow := vfs.NewFault(vfs.NewMem(), func(op vfs.Op) error {
-		if op.Kind == vfs.OpSync && strings.HasSuffix(op.Name, walName) {
+		if op.Kind == vfs.OpSync && strings.HasSuffix(op.Name, WALName) {
 			syncs.Add(1)
 			time.Sleep(time.Millisecond)
 		}
@@ -281,7 +281,7 @@ func TestSnapshotsLetGoOfTheRaftLogAndOfOldSegments(t *testing.T) {
 	if err != nil || len(snaps) == 0 {
 		t.Fatalf("snapshots %v, %v", snaps, err)
 	}
-	if data, _ := vfs.ReadFile(mem, path.Join(testDir, walName)); len(data) > 40_000 {
+	if data, _ := vfs.ReadFile(mem, path.Join(testDir, WALName)); len(data) > 40_000 {
 		t.Errorf("the Raft log has grown to %d bytes", len(data))
 	}
 	if b, err := vfs.Exists(mem, path.Join(testDir, logDirName, "00000000000000000000.log")); err != nil || b {
@@ -528,7 +528,7 @@ func TestADiskThatFailsEndsTheNodeAndNotTheData(t *testing.T) {
 	broken := errors.New("no space left on device")
 	var armed atomic.Bool
 	cfg := testConfig(vfs.NewFault(mem, func(op vfs.Op) error {
-		if armed.Load() && op.Kind == vfs.OpWrite && strings.HasSuffix(op.Name, walName) {
+		if armed.Load() && op.Kind == vfs.OpWrite && strings.HasSuffix(op.Name, WALName) {
 			return broken
 		}
 		return nil
@@ -611,7 +611,7 @@ func TestDamageInTheMiddleOfTheRaftLogIsNotPassedOver(t *testing.T) {
 	createTopic(t, n, "a")
 	createTopic(t, n, "b")
 	closeNode(t, n)
-	name := path.Join(testDir, walName)
+	name := path.Join(testDir, WALName)
 	data, err := vfs.ReadFile(mem, name)
 	if err != nil {
 		t.Fatal(err)

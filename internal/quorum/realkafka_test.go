@@ -127,8 +127,8 @@ func TestWeReadWhatKafkaFormats(t *testing.T) {
 	if err := WriteBootstrap(vfs.OS{}, dir+"/ours", 1_700_000_000_000, theirs); err != nil {
 		t.Fatal(err)
 	}
-	a, err1 := os.ReadFile(dir + "/d/" + bootstrapName)
-	b, err2 := os.ReadFile(dir + "/ours/" + bootstrapName)
+	a, err1 := os.ReadFile(dir + "/d/" + BootstrapName)
+	b, err2 := os.ReadFile(dir + "/ours/" + BootstrapName)
 	if err1 != nil || err2 != nil || len(a) != len(b) {
 		t.Errorf("Kafka writes %d bytes, we %d (%v, %v)", len(a), len(b), err1, err2)
 	}

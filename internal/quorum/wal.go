@@ -25,7 +25,8 @@ import (
 // The first frame begins with a base. A frame is written only after the one before it was synced; so at most the last
 // frame can be torn, and what was torn was never acknowledged. A bad frame with a good one behind it is damage.
 const (
-	walName         = "raft.wal"
+	// WALName is the WAL's file in the metadata directory.
+	WALName         = "raft.wal"
 	walMagic        = 0x4d515731
 	frameHeaderSize = 20
 	// maxFrameBytes bounds what a damaged length can make us allocate. A frame holds what was proposed between two syncs.
@@ -64,7 +65,7 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 // readWAL opens the WAL of a directory. No file is no error: the second result is then false.
 func readWAL(fsys vfs.FS, dir string) (*wal, walState, bool, error) {
-	name := path.Join(dir, walName)
+	name := path.Join(dir, WALName)
 	data, err := vfs.ReadFile(fsys, name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, walState{}, false, nil
@@ -74,7 +75,7 @@ func readWAL(fsys vfs.FS, dir string) (*wal, walState, bool, error) {
 	}
 	st, good, seq, err := parseWAL(data)
 	if err != nil {
-		return nil, walState{}, false, fmt.Errorf("cannot read the Raft log %s: %w", name, err)
+		return nil, walState{}, false, fmt.Errorf("cannot read the Raft log %s: %w: put the file back from a backup; a node that is the only controller can also start without it, from the metadata log beside it, when the file is moved away (the last changes of topics and configs may then be missing)", name, err)
 	}
 	w := &wal{fs: fsys, name: name, size: good, seq: seq}
 	if w.file, err = fsys.OpenFile(name, os.O_RDWR, 0o644); err != nil {
@@ -246,7 +247,7 @@ func writeWAL(fsys vfs.FS, dir string, st walState) (w *wal, touched bool, err e
 	for _, e := range st.entries {
 		body = appendEntry(body, e)
 	}
-	name := path.Join(dir, walName)
+	name := path.Join(dir, WALName)
 	data := frame(1, body)
 	defer func() {
 		if err != nil {

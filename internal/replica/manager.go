@@ -27,6 +27,9 @@ type Config struct {
 	OnRole func(tp storage.TopicPartition, leaderEpoch int32, leads bool)
 	// OnDeleted is told of topics that are gone from the cluster. May be nil.
 	OnDeleted func(topics []*meta.Topic)
+	// OnPlaced is told of a log that lies in another directory than the metadata says: until the controller knows, the
+	// loss of that directory would look like a partition that has yet to be placed, and begin empty. May be nil.
+	OnPlaced func(topicID [16]byte, partition int32, dir [16]byte)
 }
 
 // TopicConfig is what a topic's settings mean to its partitions.
@@ -46,6 +49,7 @@ type Manager struct {
 	onHighWatermark func(storage.TopicPartition, int32, int64)
 	onRole          func(storage.TopicPartition, int32, bool)
 	onDeleted       func([]*meta.Topic)
+	onPlaced        func([16]byte, int32, [16]byte)
 
 	mu         sync.RWMutex
 	partitions map[storage.TopicPartition]*Partition
@@ -60,7 +64,7 @@ type Manager struct {
 func NewManager(c Config) *Manager {
 	return &Manager{
 		nodeID: c.NodeID, logs: c.Logs, clock: c.Clock, logger: c.Logger, flushAcks: c.FlushAcks,
-		topicConfig: c.TopicConfig, onHighWatermark: c.OnHighWatermark, onRole: c.OnRole, onDeleted: c.OnDeleted,
+		topicConfig: c.TopicConfig, onHighWatermark: c.OnHighWatermark, onRole: c.OnRole, onDeleted: c.OnDeleted, onPlaced: c.OnPlaced,
 		partitions: make(map[storage.TopicPartition]*Partition),
 	}
 }

@@ -165,6 +165,9 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 		p.m.logger.Error("cannot open a partition's log: the partition is offline",
 			"topic", p.tp.Topic, "partition", p.tp.Partition, "cause", err)
 	}
+	if err == nil {
+		p.tellPlace(want)
+	}
 	lost.fail(ErrNotLeader)
 	switch {
 	case leads:
@@ -260,5 +263,15 @@ func (p *Partition) end(gone, why error) Role {
 func (m *Manager) tellRole(tp storage.TopicPartition, epoch int32, leads bool) {
 	if m.onRole != nil {
 		m.onRole(tp, epoch, leads)
+	}
+}
+
+// tellPlace tells where the log lies if the metadata says otherwise. Metadata from before directories were told says nothing.
+func (p *Partition) tellPlace(want *meta.Partition) {
+	if p.m.onPlaced == nil || len(want.Directories) == 0 {
+		return
+	}
+	if dir := p.m.logs.DirectoryID(p.Log()); dir != want.Directory(p.m.nodeID) {
+		p.m.onPlaced(p.topicID, p.tp.Partition, dir)
 	}
 }

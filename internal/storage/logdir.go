@@ -176,7 +176,7 @@ func (d *logDir) openExisting(tp TopicPartition) (*Log, error) {
 		point = -1
 	}
 	return openLog(d.env, openState{tp: tp, dir: path.Join(d.path, tp.String()), cfg: d.m.opts.ConfigFor(tp.Topic), clean: d.clean,
-		logStart: d.starts[tp], recoveryPoint: point, highWatermark: d.hws[tp]})
+		logStart: d.starts[tp], recoveryPoint: point, syncedTo: max(point, 0), highWatermark: d.hws[tp]})
 }
 
 // create makes a new log.

@@ -82,7 +82,8 @@ type Manager struct {
 	files     *fileCache
 	scheduler *scheduler
 	dirs      []*logDir
-	serial    atomic.Int64 // makes names of deleted directories unique
+	serial    atomic.Int64  // makes names of deleted directories unique
+	removals  chan struct{} // holds one for each removal under way
 
 	producerIDExpirationMs atomic.Int64
 
@@ -105,7 +106,8 @@ type DirInfo struct {
 // reason in Dirs, unless it is the last.
 func OpenManager(o ManagerOptions) (*Manager, error) {
 	o.fill()
-	m := &Manager{opts: o, files: newFileCache(o.MaxOpenFiles), scheduler: newScheduler(o.Clock), logs: map[TopicPartition]*Log{}}
+	m := &Manager{opts: o, files: newFileCache(o.MaxOpenFiles), scheduler: newScheduler(o.Clock), logs: map[TopicPartition]*Log{},
+		removals: make(chan struct{}, maxParallelRemovals)}
 	m.SetProducerIDExpirationMs(o.ProducerIDExpirationMs)
 	if err := m.open(); err != nil {
 		m.scheduler.stop()
@@ -351,6 +353,9 @@ func (m *Manager) SetAside(tp TopicPartition) error {
 	return nil
 }
 
+// DirectoryID is the id of the log directory that l lies in.
+func (m *Manager) DirectoryID(l *Log) [16]byte { return m.dirOf(l).props.DirectoryID }
+
 func (m *Manager) dirOf(l *Log) *logDir {
 	for _, d := range m.dirs {
 		if d.env == l.env {
@@ -367,7 +372,14 @@ func (m *Manager) uniqueName(tp TopicPartition, suffix string) string {
 	return name[:min(len(name), maxFileNameBytes-len(unique))] + unique
 }
 
+// maxParallelRemovals bounds how many deleted logs leave the disk at once. Each removal blocks a thread of the process:
+// without a bound, some thousand topics that are deleted together take some thousand threads, and the Go runtime ends a
+// process of ten thousand.
+const maxParallelRemovals = 4
+
 func (m *Manager) removeDir(dir string) {
+	m.removals <- struct{}{}
+	defer func() { <-m.removals }()
 	if err := m.opts.FS.RemoveAll(dir); err != nil {
 		m.opts.Logger.Warn("cannot remove a deleted log", "dir", dir, "err", err)
 	}

@@ -70,6 +70,7 @@ type openState struct {
 	clean         bool
 	logStart      int64
 	recoveryPoint int64 // -1 when no checkpoint is left that would name it
+	syncedTo      int64 // what was certainly on the disk; 0 where that is not known
 	highWatermark int64
 }
 
@@ -117,6 +118,7 @@ func (o *opener) open() error {
 	if err != nil {
 		return err
 	}
+	o.tellLoss(end)
 	if o.st.logStart > end {
 		// The records between were lost, or cut on purpose; offsets must not be given twice.
 		o.env.logger.Warn("log ends before its start offset, it begins anew", "partition", o.tp.String(), "end", end, "start", o.st.logStart)

@@ -20,6 +20,9 @@ import (
 func (o *opener) recover() (end int64, err error) {
 	if o.st.clean {
 		end, err = o.openClean()
+		if err == nil && end < o.st.syncedTo {
+			err = fmt.Errorf("%w: it ends at offset %d, and was synced up to %d", ErrCorruptRecord, end, o.st.syncedTo)
+		}
 		if !errors.Is(err, ErrCorruptRecord) {
 			return end, err
 		}
@@ -27,6 +30,21 @@ func (o *opener) recover() (end int64, err error) {
 		o.st.clean, o.st.recoveryPoint = false, -1
 	}
 	return o.openUnclean()
+}
+
+// tellLoss says aloud that records are gone which were once synced: no stop of the process does that, only damage to
+// the files. The log serves what is left; new records take the offsets of the lost ones.
+func (o *opener) tellLoss(end int64) {
+	if end < o.st.syncedTo {
+		o.env.logger.Error("records are lost: the log ends before the offset up to which it was synced; its files were cut or damaged from outside. Check the disk; if there is a backup, stop the node and restore the directory before anything is produced",
+			"partition", o.tp.String(), "dir", o.dir, "logEndOffset", end, "syncedTo", o.st.syncedTo)
+	}
+	for i, s := range o.segments {
+		if i < len(o.segments)-1 && s.size == 0 && !o.st.cfg.Compact {
+			o.env.logger.Error("records are lost: a segment that others follow is empty; its file was cut from outside. Readers skip its offsets", "partition", o.tp.String(),
+				"file", s.path(kindLog), "firstOffset", s.base, "nextOffset", o.segments[i+1].base)
+		}
+	}
 }
 
 func (o *opener) openClean() (int64, error) {
@@ -50,11 +68,35 @@ func (o *opener) walkTail(s *segment) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := s.confirmIndex(offsets); err != nil {
+		return 0, err
+	}
 	s.offsets, s.times, s.inMemory = offsets, times, true
 	s.offsetsWritten, s.timesWritten = len(offsets), len(times)
 	t, err := s.walkTail(offsets, times, s.size)
 	s.maxTs, s.maxTsOffset, s.maxTsKnown = t.maxTs, t.maxTsOffset, true
 	return t.end, err
+}
+
+// confirmIndex looks whether the last entry speaks of a batch that is there. A damaged index would hide the batches
+// behind it, and their offsets would be given again.
+func (s *segment) confirmIndex(offsets []offsetEntry) error {
+	if len(offsets) == 0 {
+		return nil
+	}
+	last := offsets[len(offsets)-1]
+	return s.with(kindLog, func(f vfs.File) error {
+		h := walkHeaders(f, s.size)
+		defer h.close()
+		b, _, err := h.at(int64(last.pos))
+		if err != nil && !errors.Is(err, ErrCorruptRecord) {
+			return err
+		}
+		if err != nil || b.LastOffset() != s.base+int64(last.rel) {
+			return fmt.Errorf("%w: the last entry of %s speaks of offset %d at position %d, where it is not", ErrCorruptRecord, s.path(kindIndex), s.base+int64(last.rel), last.pos)
+		}
+		return nil
+	})
 }
 
 // tail is what the batches after the last index entry tell.
