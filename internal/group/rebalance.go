@@ -100,6 +100,7 @@ func (s *Shard) formGeneration(t *coord.Turn, g *group) {
 	g.learnSubscriptions()
 	g.transition(CompletingRebalance, t.NowMs)
 	clear(g.pendingSync)
+	g.fresh = 0
 	t.Note("group has formed a generation", "group", g.id, "generation", g.generation, "members", len(g.members), "protocol", *g.protocolName, "leader", g.leader)
 	for _, m := range g.sorted() {
 		if w := g.park(m, nil); w != nil {
@@ -165,6 +166,7 @@ func (s *Shard) dropMember(t *coord.Turn, g *group, m *member) {
 func (s *Shard) dropAssignments(t *coord.Turn, g *group, code int16) {
 	for _, m := range g.sorted() {
 		m.assignment = nil
+		g.weigh(m)
 		if m.sync != nil {
 			s.failSync(t, m, code)
 			s.restartSession(t, g, m)
