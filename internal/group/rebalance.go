@@ -130,9 +130,7 @@ func (s *Shard) expireSync(t *coord.Turn, g *group) {
 func (s *Shard) expireSession(t *coord.Turn, g *group, id string) {
 	if _, pending := g.pendingJoin[id]; pending {
 		g.remove(id)
-		if g.state == PreparingRebalance && g.allJoined() {
-			s.completeJoin(t, g)
-		}
+		s.completeAfterExpiry(t, g)
 		return
 	}
 	m := g.members[id]
@@ -145,10 +143,18 @@ func (s *Shard) expireSession(t *coord.Turn, g *group, id string) {
 	case Stable, CompletingRebalance:
 		s.prepareRebalance(t, g, "the session of member "+id+" has expired")
 	case PreparingRebalance:
-		// This also ends a first rebalance all of whose members are gone.
-		if g.allJoined() {
-			s.completeJoin(t, g)
-		}
+		s.completeAfterExpiry(t, g)
+	}
+}
+
+// completeAfterExpiry forms the generation if the one that has expired was the last to be waited for. A first
+// rebalance is cut short only if nobody is left to wait for more members.
+func (s *Shard) completeAfterExpiry(t *coord.Turn, g *group) {
+	if g.initial != nil && len(g.members) > 0 {
+		return
+	}
+	if g.state == PreparingRebalance && g.allJoined() {
+		s.completeJoin(t, g)
 	}
 }
 
