@@ -38,6 +38,10 @@ const (
 	maxGroupsPerShard = 1_000_000
 	// maxPendingMembers bounds the ids that were handed out and not yet used, for each group.
 	maxPendingMembers = 100_000
+	// maxFreshMembers bounds, for each group, members that were in no generation yet and need no second
+	// request to become one: each holds a parked request for up to newMemberJoinTimeoutMs, though its client
+	// may be gone. A larger group comes together in several rebalances.
+	maxFreshMembers = 10_000
 	// expiryRetryMs is how soon expiry is tried again after its records could not be written.
 	expiryRetryMs = 10_000
 )

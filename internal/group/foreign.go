@@ -62,7 +62,7 @@ func (s *Shard) replayForeign(k recordKey, r coord.Record) {
 		if delete(f.keys, key); len(f.keys) == 0 {
 			delete(s.foreign, k.group)
 			if len(s.offsets.byGroup[k.group]) > 0 && s.groups[k.group] == nil {
-				s.groups[k.group] = newGroup(k.group, -1)
+				s.groups[k.group] = s.newGroup(k.group, -1)
 			}
 		}
 		return
@@ -71,6 +71,7 @@ func (s *Shard) replayForeign(k recordKey, r coord.Record) {
 		f = &foreignGroup{kind: familyOf(k.kind), keys: map[string]struct{}{}}
 		s.foreign[k.group] = f
 		if g := s.groups[k.group]; g != nil && g.protocolType == "" && len(g.members) == 0 {
+			g.unweighAll()
 			delete(s.groups, k.group) // it was made up for offsets whose group comes only now
 		}
 	}

@@ -44,13 +44,15 @@ type group struct {
 	subscribed    map[string]struct{}
 	subscribedSet bool // whether subscribed is known
 	lastSeq       int64
-	aside         bool // its last record could not be read: nothing of it expires before there is another
+	held          *int64 // the shard's count of what members take
+	aside         bool   // its last record could not be read: nothing of it expires before there is another
 
 	// Soft state.
 	supported   map[string]int      // how many members support a protocol; no member names one twice
 	awaiting    int                 // members whose join is parked
 	pendingJoin map[string]struct{} // ids handed out, not yet used
 	pendingSync map[string]struct{} // members of this generation that have not asked for their assignment
+	fresh       int                 // members that have been in no generation
 	initial     *initialDelay       // set while the first rebalance waits for more members
 }
 
@@ -62,8 +64,9 @@ type initialDelay struct {
 	memberAdded bool
 }
 
-func newGroup(id string, nowMs int64) *group {
+func (s *Shard) newGroup(id string, nowMs int64) *group {
 	return &group{
+		held:         &s.held,
 		id:           id,
 		stateSinceMs: nowMs,
 		members:      map[string]*member{},
@@ -104,7 +107,12 @@ func (g *group) add(m *member) {
 	if m.join != nil {
 		g.awaiting++
 	}
-	delete(g.pendingJoin, m.id)
+	if m.isNew {
+		g.fresh++
+	}
+	m.weighed = 0
+	g.weigh(m)
+	g.dropPending(m.id)
 }
 
 // remove forgets a member, or an id that was only handed out.
@@ -115,6 +123,10 @@ func (g *group) remove(id string) {
 		if m.join != nil {
 			g.awaiting--
 		}
+		if m.isNew {
+			g.fresh--
+		}
+		g.unweigh(m)
 		if m.instanceID != nil && g.static[*m.instanceID] == id {
 			delete(g.static, *m.instanceID)
 		}
@@ -125,7 +137,7 @@ func (g *group) remove(id string) {
 			g.leader = rest[0].id
 		}
 	}
-	delete(g.pendingJoin, id)
+	g.dropPending(id)
 	delete(g.pendingSync, id)
 }
 
@@ -146,6 +158,7 @@ func (g *group) setProtocols(m *member, protocols []protocol) {
 	g.count(m.protocols, -1)
 	m.protocols = protocols
 	g.count(m.protocols, 1)
+	g.weigh(m)
 }
 
 func (g *group) count(protocols []protocol, by int) {
@@ -300,6 +313,7 @@ func (g *group) adopt(v groupValue) {
 	for _, mv := range v.members {
 		if m := g.members[mv.id]; m != nil {
 			m.assignment = mv.assignment
+			g.weigh(m)
 			continue
 		}
 		m := &member{

@@ -45,6 +45,9 @@ func (s *Shard) join(t *coord.Turn, r *joinRequest) {
 		if m != nil {
 			s.maybeCompleteJoin(t, g)
 		}
+	case !s.hasRoom(g, r):
+		t.Warn("member is not let in since the shard holds as much of members as it may", "group", g.id, "client", r.clientID, "held_bytes", s.held)
+		s.refuseJoin(t, r, r.memberID, codeCoordinatorNotAvailable)
 	case !g.supports(r.protocolType, r.protocols):
 		s.refuseJoin(t, r, r.memberID, codeInconsistentProtocol)
 	case r.memberID == "":
@@ -69,7 +72,7 @@ func (s *Shard) groupToJoin(t *coord.Turn, r *joinRequest) (*group, int16) {
 	if len(s.groups) >= maxGroupsPerShard {
 		return nil, codeCoordinatorNotAvailable
 	}
-	return newGroup(r.group, t.NowMs), codeNone
+	return s.newGroup(r.group, t.NowMs), codeNone
 }
 
 // remember keeps a group that has got its first member. An empty consumer group of the same
@@ -110,11 +113,12 @@ func (s *Shard) joinNew(t *coord.Turn, g *group, r *joinRequest) {
 			s.replaceStatic(t, g, r, old, id)
 			return
 		}
-		s.remember(t, g)
-		s.addMember(t, g, r, id)
-		return
 	}
-	if r.waiter.version < memberIDRequiredVersion {
+	if r.instanceID != nil || r.waiter.version < memberIDRequiredVersion {
+		if g.fresh >= maxFreshMembers {
+			s.refuseJoin(t, r, "", codeCoordinatorNotAvailable)
+			return
+		}
 		s.remember(t, g)
 		s.addMember(t, g, r, id)
 		return
@@ -124,7 +128,7 @@ func (s *Shard) joinNew(t *coord.Turn, g *group, r *joinRequest) {
 		return
 	}
 	s.remember(t, g)
-	g.pendingJoin[id] = struct{}{}
+	g.addPending(id)
 	t.SetTimer(sessionKey(g, id), int64(r.sessionTimeoutMs))
 	s.refuseJoin(t, r, id, codeMemberIDRequired)
 }

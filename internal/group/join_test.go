@@ -216,6 +216,43 @@ func TestAnUnusedIDExpires(t *testing.T) {
 	wantCode(t, "late join", b.joinOnce().now().ErrorCode, codeUnknownMemberID)
 }
 
+// The first rebalance waits for more members, whoever does not come.
+func TestAnUnusedIDThatExpiresDoesNotCutTheFirstRebalanceShort(t *testing.T) {
+	st := newStage(t, func(o *Options) { o.Config.InitialRebalanceDelayMs = 20_000 })
+	unused, a := st.client("g"), st.client("g")
+	unused.session = 6000
+	wantCode(t, "id", unused.joinOnce().now().ErrorCode, codeMemberIDRequired)
+	st.pass(time.Second)
+	ja := a.join()
+	st.pass(6 * time.Second) // the unused id has expired, the delay has not
+	ja.parked()
+	b := st.client("g")
+	jb := b.join()
+	st.pass(time.Minute)
+	if r := ja.now(); r.Generation != 1 || jb.now().Generation != 1 || len(r.Members) != 2 {
+		t.Fatalf("%+v %+v", r, jb.now())
+	}
+}
+
+// When all who have come to the first rebalance are gone, nothing is left to wait for.
+func TestAFirstRebalanceWhoseMembersAreGoneEnds(t *testing.T) {
+	st := newStage(t, func(o *Options) { o.Config.InitialRebalanceDelayMs = 2 * newMemberJoinTimeoutMs })
+	a, b, unused := st.client("g"), st.client("g"), st.client("g")
+	unused.session = newMemberJoinTimeoutMs + 60_000
+	ja := a.join()
+	unused.joinOnce()
+	st.pass(time.Second)
+	jb := b.join()
+	st.pass(newMemberJoinTimeoutMs*time.Millisecond - time.Second)
+	wantCode(t, "join", ja.now().ErrorCode, codeUnknownMemberID)
+	jb.parked()
+	st.pass(time.Second)
+	wantCode(t, "join", jb.now().ErrorCode, codeUnknownMemberID)
+	st.wantState("g", "PreparingRebalance") // an id may still be used
+	st.pass(time.Minute)
+	st.wantState("g", "Empty")
+}
+
 func TestAnUnusedIDCanLeave(t *testing.T) {
 	st := newStage(t)
 	a, b := st.client("g"), st.client("g")

@@ -26,6 +26,8 @@ type member struct {
 	protocols          []protocol // in the member's order of preference
 	assignment         []byte     // durable
 
+	weighed int64 // what the shard counts it as
+
 	// Soft state.
 	join  *joinWaiter // its JoinGroup is parked
 	sync  *syncWaiter // its SyncGroup is parked

@@ -239,8 +239,9 @@ func (c *crowd) failover(t *rapid.T) {
 // look checks what must hold at any moment.
 func (c *crowd) look() {
 	c.st.shard(func(sh *Shard) {
+		var held int64
 		for id, g := range sh.groups {
-			awaiting := 0
+			awaiting, fresh := 0, 0
 			for mid, m := range g.members {
 				if m.id != mid {
 					c.Fatalf("group %s: member %s is kept as %s", id, m.id, mid)
@@ -248,12 +249,22 @@ func (c *crowd) look() {
 				if m.join != nil {
 					awaiting++
 				}
+				if m.isNew {
+					fresh++
+				}
+				held += m.weight()
 				if m.instanceID != nil && g.static[*m.instanceID] != mid {
 					c.Fatalf("group %s: static member %s is known as %s", id, mid, g.static[*m.instanceID])
 				}
 				if (m.join != nil && g.state != PreparingRebalance) || (m.sync != nil && g.state != CompletingRebalance) {
 					c.Fatalf("group %s is %s, yet member %s is parked", id, g.state, mid)
 				}
+			}
+			for id := range g.pendingJoin {
+				held += int64(pendingOverheadBytes + len(id))
+			}
+			if fresh != g.fresh {
+				c.Fatalf("group %s: %d new members are counted as %d", id, fresh, g.fresh)
 			}
 			if awaiting != g.awaiting {
 				c.Fatalf("group %s: %d parked joins are counted as %d", id, awaiting, g.awaiting)
@@ -264,6 +275,9 @@ func (c *crowd) look() {
 			if g.state == Empty && len(g.members) > 0 {
 				c.Fatalf("group %s is empty with %d members", id, len(g.members))
 			}
+		}
+		if held != sh.held {
+			c.Fatalf("members take %d bytes and are counted as %d", held, sh.held)
 		}
 	})
 }

@@ -100,6 +100,7 @@ func (s *Shard) formGeneration(t *coord.Turn, g *group) {
 	g.learnSubscriptions()
 	g.transition(CompletingRebalance, t.NowMs)
 	clear(g.pendingSync)
+	g.fresh = 0
 	t.Note("group has formed a generation", "group", g.id, "generation", g.generation, "members", len(g.members), "protocol", *g.protocolName, "leader", g.leader)
 	for _, m := range g.sorted() {
 		if w := g.park(m, nil); w != nil {
@@ -129,9 +130,7 @@ func (s *Shard) expireSync(t *coord.Turn, g *group) {
 func (s *Shard) expireSession(t *coord.Turn, g *group, id string) {
 	if _, pending := g.pendingJoin[id]; pending {
 		g.remove(id)
-		if g.state == PreparingRebalance && g.allJoined() {
-			s.completeJoin(t, g)
-		}
+		s.completeAfterExpiry(t, g)
 		return
 	}
 	m := g.members[id]
@@ -144,10 +143,18 @@ func (s *Shard) expireSession(t *coord.Turn, g *group, id string) {
 	case Stable, CompletingRebalance:
 		s.prepareRebalance(t, g, "the session of member "+id+" has expired")
 	case PreparingRebalance:
-		// This also ends a first rebalance all of whose members are gone.
-		if g.allJoined() {
-			s.completeJoin(t, g)
-		}
+		s.completeAfterExpiry(t, g)
+	}
+}
+
+// completeAfterExpiry forms the generation if the one that has expired was the last to be waited for. A first
+// rebalance is cut short only if nobody is left to wait for more members.
+func (s *Shard) completeAfterExpiry(t *coord.Turn, g *group) {
+	if g.initial != nil && len(g.members) > 0 {
+		return
+	}
+	if g.state == PreparingRebalance && g.allJoined() {
+		s.completeJoin(t, g)
 	}
 }
 
@@ -165,6 +172,7 @@ func (s *Shard) dropMember(t *coord.Turn, g *group, m *member) {
 func (s *Shard) dropAssignments(t *coord.Turn, g *group, code int16) {
 	for _, m := range g.sorted() {
 		m.assignment = nil
+		g.weigh(m)
 		if m.sync != nil {
 			s.failSync(t, m, code)
 			s.restartSession(t, g, m)

@@ -54,14 +54,21 @@ func New(o Options) *Service {
 	if o.Config.RetentionCheckIntervalMs <= 0 {
 		o.Config.RetentionCheckIntervalMs = DefaultConfig().RetentionCheckIntervalMs // 0 would be a loop without end
 	}
+	if o.MaxBatchBytes <= 0 {
+		o.MaxBatchBytes = coord.DefaultMaxBatchBytes
+	}
 	s := &Service{o: o, counts: &Counters{}}
 	s.rt = coord.New(coord.Config[*Shard]{
-		Name:            Topic,
-		Writer:          o.Writer,
-		Loader:          o.Loader,
-		Clock:           o.Clock,
-		Log:             o.Log,
-		NewMachine:      func(int32) *Shard { return NewShard(&s.o.Config, s.counts) },
+		Name:   Topic,
+		Writer: o.Writer,
+		Loader: o.Loader,
+		Clock:  o.Clock,
+		Log:    o.Log,
+		NewMachine: func(int32) *Shard {
+			sh := NewShard(&s.o.Config, s.counts)
+			sh.maxHeld = maxHeldFor(s.o.MaxBatchBytes)
+			return sh
+		},
 		CommitTimeoutMs: o.CommitTimeoutMs,
 		MaxBatchBytes:   o.MaxBatchBytes,
 	})

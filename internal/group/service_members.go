@@ -32,6 +32,10 @@ func (s *Service) JoinGroup(rc RequestContext, version int16, req *kmsg.JoinGrou
 		refuse(codeInconsistentProtocol)
 		return
 	}
+	if !metadataFits(req, s.o.MaxBatchBytes) {
+		refuse(codeOf(coord.ErrTooLarge))
+		return
+	}
 	r := &joinRequest{
 		group:              req.Group,
 		memberID:           req.MemberID,
@@ -75,6 +79,12 @@ func namesFit(req *kmsg.JoinGroupRequest) bool {
 		return false
 	}
 	return !slices.ContainsFunc(req.Protocols, func(p kmsg.JoinGroupRequestProtocol) bool { return len(p.Name) > maxIDBytes })
+}
+
+// metadataFits tells whether what the member says of itself can be recorded in a batch, were it
+// the only one. If not, the generation would fail once the leader has assigned, time after time.
+func metadataFits(req *kmsg.JoinGroupRequest, maxBatchBytes int) bool {
+	return !slices.ContainsFunc(req.Protocols, func(p kmsg.JoinGroupRequestProtocol) bool { return len(p.Metadata) > maxBatchBytes })
 }
 
 // SyncGroup answers when the generation's assignment is recorded.

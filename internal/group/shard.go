@@ -21,6 +21,8 @@ type Shard struct {
 	groups  map[string]*group
 	foreign map[string]*foreignGroup
 	offsets *offsetStore
+	held    int64 // bytes that members and handed-out ids take
+	maxHeld int64
 }
 
 // NewShard returns an empty one.
@@ -31,6 +33,7 @@ func NewShard(cfg *Config, counts *Counters) *Shard {
 		groups:  map[string]*group{},
 		foreign: map[string]*foreignGroup{},
 		offsets: newOffsetStore(),
+		maxHeld: maxMemberBytesPerShard,
 	}
 }
 
@@ -88,7 +91,7 @@ func (s *Shard) replayOffset(from coord.Source, k recordKey, value []byte) error
 	o.recordOffset = from.Offset
 	if s.groups[k.group] == nil && s.foreign[k.group] == nil {
 		// A group that only stores offsets is an empty group without a protocol type.
-		s.groups[k.group] = newGroup(k.group, o.commitMs)
+		s.groups[k.group] = s.newGroup(k.group, o.commitMs)
 	}
 	if from.ProducerID == coord.NoProducerID {
 		s.offsets.put(k.group, k.topic, k.partition, o)
@@ -102,6 +105,9 @@ func setAside(err error) error { return fmt.Errorf("%w: %w", coord.ErrSetAside, 
 
 func (s *Shard) replayGroup(id string, value []byte) error {
 	if value == nil {
+		if g := s.groups[id]; g != nil {
+			g.unweighAll()
+		}
 		delete(s.groups, id)
 		return nil
 	}
@@ -112,7 +118,7 @@ func (s *Shard) replayGroup(id string, value []byte) error {
 	}
 	g := s.groups[id]
 	if g == nil {
-		g = newGroup(id, v.stateSinceMs)
+		g = s.newGroup(id, v.stateSinceMs)
 		s.groups[id] = g
 	}
 	g.adopt(v)
@@ -122,9 +128,10 @@ func (s *Shard) replayGroup(id string, value []byte) error {
 // setGroupAside makes a group empty of which it is not known who its members are: they will
 // find that they have to join again.
 func (s *Shard) setGroupAside(id string) {
-	g := newGroup(id, -1)
+	g := s.newGroup(id, -1)
 	g.aside = true
 	if was := s.groups[id]; was != nil {
+		was.unweighAll()
 		g.generation = was.generation
 	}
 	s.groups[id] = g

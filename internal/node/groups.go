@@ -31,6 +31,7 @@ func (n *Node) buildGroups() *group.Service {
 		NumPartitions:   n.offsetsPartitions,
 		NewID:           newUUIDText,
 		CommitTimeoutMs: s.Long(config.OffsetsCommitTimeoutMs),
+		MaxBatchBytes:   s.Int(config.MessageMaxBytes),
 	})
 }
 

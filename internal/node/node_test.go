@@ -248,6 +248,27 @@ func TestTopicsAreForgottenWithTheirOffsets(t *testing.T) {
 	}
 }
 
+// A group's records are held to what the broker takes in one batch.
+func TestCommitsAreBoundedByMessageMaxBytes(t *testing.T) {
+	r := start(t, vfs.NewMem(), "message.max.bytes=2000")
+	r.create("t", 3)
+	admin := kadm.NewClient(r.client())
+	commit := func(metadata string) error {
+		offsets := kadm.Offsets{}
+		for p := range int32(3) {
+			offsets.Add(kadm.Offset{Topic: "t", Partition: p, At: 1, Metadata: metadata})
+		}
+		resp, err := admin.CommitOffsets(context.Background(), "g", offsets)
+		return errors.Join(err, resp.Error())
+	}
+	if err := commit(strings.Repeat("m", 1000)); !errors.Is(err, kerr.InvalidCommitOffsetSize) {
+		t.Fatal(err)
+	}
+	if err := commit("short"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestStartSaysWhatIsWrong(t *testing.T) {
 	r := start(t, vfs.NewMem())
 	r.create("t", 1)

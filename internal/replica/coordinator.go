@@ -2,7 +2,10 @@ package replica
 
 import (
 	"errors"
+	"fmt"
+	"math"
 
+	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/storage"
 )
 
@@ -46,6 +49,9 @@ func (m *Manager) ReadAll(tp storage.TopicPartition, fn func(batches []byte) err
 			return 0, 0, err
 		}
 		if slice.Len == 0 {
+			if err := nothingLeft(log, at, end); err != nil {
+				return 0, 0, err
+			}
 			break // compaction has left nothing behind at
 		}
 		at = slice.NextOffset
@@ -57,6 +63,27 @@ func (m *Manager) ReadAll(tp storage.TopicPartition, fn func(batches []byte) err
 		}
 	}
 	return end, log.HighWatermark(), nil
+}
+
+// nothingLeft is an error unless the log, which gives nothing from offset at on, holds nothing up to
+// end either: a log that was cut back meanwhile has not been read whole.
+func nothingLeft(log *storage.Log, at, end int64) error {
+	if now := log.LogEndOffset(); now < end {
+		return fmt.Errorf("cannot read %s to its end: it was cut back from offset %d to %d meanwhile", log.TopicPartition(), end, now)
+	}
+	next, err := log.Read(at, 1, math.MaxInt64, true)
+	if err != nil || next.Len == 0 {
+		return err
+	}
+	b, err := readInto(nil, next)
+	if err != nil {
+		return err
+	}
+	first, _, err := record.Next(b)
+	if err == nil && first.BaseOffset() < end {
+		err = fmt.Errorf("cannot read %s to its end: the batch at offset %d reaches beyond the end at %d", log.TopicPartition(), first.BaseOffset(), end)
+	}
+	return err
 }
 
 // readInto reads a slice into buf, or a larger one, and releases it.
