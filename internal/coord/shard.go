@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/clock"
+	"github.com/moldau-stream/moldau/internal/invariant"
 )
 
 type shardState uint8
@@ -123,7 +124,11 @@ func (s *shard[M]) enqueueLocked(e event[M]) {
 func (s *shard[M]) perform(e event[M], closed bool) {
 	asked := false // the machine has taken the request: its reply is in a turn, or with the machine
 	defer func() {
-		if cause := recover(); cause != nil {
+		cause := recover()
+		if broken, ok := cause.(invariant.Broken); ok {
+			panic(broken) // locks of the log may be held: the process ends
+		}
+		if cause != nil {
 			s.condemn(cause)
 			if e.refuse != nil && !asked {
 				s.guard(func() { e.refuse(ErrNotCoordinator) })

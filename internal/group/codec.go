@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-
-	"github.com/moldau-stream/moldau/internal/invariant"
 )
 
 // errShort is all that can be wrong with bytes of Kafka's serialisation.
@@ -146,7 +144,7 @@ const maxStringBytes = 1<<15 - 1
 // checkString stops a record whose length would wrap around: whoever made it has checked too little.
 func checkString(s string) {
 	if len(s) > maxStringBytes {
-		invariant.Fail("a string of %d bytes does not fit into a group record, which holds %d", len(s), maxStringBytes)
+		panic(fmt.Errorf("a string of %d bytes does not fit into a group record, which holds %d", len(s), maxStringBytes)) // condemns the shard, not the node
 	}
 }
 
