@@ -505,8 +505,8 @@ func TestManyAtOnce(t *testing.T) {
 	wg.Wait()
 	close(stop)
 	background.Wait()
+	w.await("active", w.active) // what was queued has been appended
 	w.log.CommitAll(0)
-	w.await("active", w.active)
 	acked := 0
 	for i := range outs {
 		for j, o := range outs[i] {
