@@ -41,6 +41,7 @@ func tools() map[string]tool {
 		"e2e-latency":         {runE2ELatency, "measure the time from sending to receiving"},
 		"verifiable-producer": {runVerifiableProducer, "send numbers and print what became of each as JSON"},
 		"verifiable-consumer": {runVerifiableConsumer, "read in a group and print what happens as JSON"},
+		"reassign-partitions": {runReassign, "move replicas between brokers and directories"},
 		"storage":             {runStorage, "format and inspect log directories"},
 		"server-start":        {runServerStart, "start a node from a properties file"},
 		"server-stop":         {runServerStop, "stop the nodes on this machine"},

@@ -181,7 +181,7 @@ func (t *e2eTest) openBoth() error {
 	if err != nil {
 		return err
 	}
-	consumer := props.Clone().Merge(client.Properties{"enable.auto.commit": "false", "auto.offset.reset": "latest", "fetch.max.wait.ms": "0"})
+	consumer := props.Clone().Merge(client.Properties{"enable.auto.commit": "false", "auto.offset.reset": "latest"})
 	t.consumer, err = client.Open(client.Consumer, consumer, t.hint, func(s *client.Settings) ([]kgo.Opt, error) {
 		opts, err := s.ConsumerOptions()
 		return append(opts, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{t.topic: ends})), err
