@@ -273,6 +273,9 @@ func (t *reassignTool) propose(s *clusterState, topics []string, ids []int32) ([
 
 func badReplication(factor, brokers int) error {
 	const invalidReplicationFactor = 38
+	if brokers == 0 {
+		return badPlan("All brokers are currently fenced, or have all their log directories cordoned.")
+	}
 	return &client.KafkaError{Code: invalidReplicationFactor, Message: fmt.Sprintf("The target replication factor of %d cannot be reached because only %d broker(s) are registered.", factor, brokers)}
 }
 
@@ -300,7 +303,9 @@ func (t *reassignTool) verify() error {
 		return err
 	}
 	if done && movesDone && !t.p.has("preserve-throttles") {
-		t.println("")
+		if len(movesOf(plan)) == 0 {
+			t.println("")
+		}
 		return t.clearThrottles(s.ids(), planTopics(plan))
 	}
 	return nil
