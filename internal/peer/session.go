@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 
+	"github.com/moldau-stream/moldau/internal/wire"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -19,8 +20,6 @@ const (
 	softwareName       = "moldau"
 	// readBufferBytes takes small answers in one read.
 	readBufferBytes = 64 << 10
-	// privateKeys is where the API keys begin that only our nodes know; they are not told in ApiVersions.
-	privateKeys = 10_000
 )
 
 // session is one connection that stands.
@@ -116,7 +115,7 @@ func (s *session) handshake() error {
 
 // choose sets the newest version that both sides know.
 func (s *session) choose(req kmsg.Request) error {
-	if req.Key() >= privateKeys {
+	if req.Key() >= wire.PrivateKeys { // not told in ApiVersions
 		req.SetVersion(req.MaxVersion())
 		return nil
 	}
