@@ -259,8 +259,16 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Address of /metrics, health checks and profiles, written host:port; empty turns it off.",
 	},
 	{
+		Name: "moldau.disk.reserve.bytes", Type: Long, Default: "-1", Check: atLeast{-1}, Origin: Own, Importance: Medium,
+		Doc: "Refuse records while a log directory's volume has no more free than this, so that retention, group commits and a clean stop still work; -1 takes 1 % of the volume, between 64 MiB and 1 GiB and at most 5 %; 0 refuses nothing.",
+	},
+	{
 		Name: "moldau.flush.acks", Type: Boolean, Default: "false", Origin: Own, Importance: High,
 		Doc: "Acknowledge a produce only when its records are synced to disk; one sync serves all who wait.",
+	},
+	{
+		Name: "moldau.log.dir.check.interval.ms", Type: Long, Default: "30000", Check: atLeast{-1}, Origin: Own, Importance: Low,
+		Doc: "How often each log directory is tried out, so that one that vanished or cannot be written is noticed without traffic; -1 never.",
 	},
 	{
 		Name: "moldau.log.format", Type: String, Default: "text", Check: oneOf{"text", "json"}, Origin: Own, Importance: Low,
@@ -271,8 +279,16 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Least severe level that the node logs: debug, info, warn or error.",
 	},
 	{
+		Name: "moldau.scrub.bytes.per.second", Type: Long, Default: "4194304", Check: atLeast{0}, Origin: Own, Importance: Low,
+		Doc: "How much of the closed segments of each log directory is read each second in search of damaged records; 0 turns the search off.",
+	},
+	{
 		Name: "moldau.strict.records", Type: Boolean, Default: "false", Origin: Own, Importance: Low,
 		Doc: "Unpack every record that a client sends and check it, as Kafka does, at several times the cost of an append.",
+	},
+	{
+		Name: "moldau.verify.reads", Type: Boolean, Default: "true", Origin: Own, Importance: Low,
+		Doc: "Check the checksums of records that an earlier run has written, once, before they are first sent to somebody.",
 	},
 	{
 		Name: "node.id", Type: Int, Required: true, Check: atLeast{0}, Importance: High,

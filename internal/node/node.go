@@ -39,6 +39,9 @@ type Options struct {
 	Clock   clock.Clock
 	Logger  *slog.Logger
 	Version string
+	// BootID names the boot of the kernel, "" where it is not known: the files of another boot may have lost what was
+	// not synced.
+	BootID string
 }
 
 // shutdownGrace bounds how long a stopping node waits for requests under way.
@@ -50,6 +53,7 @@ type Node struct {
 	id          int32
 	clusterID   string
 	directories map[string][16]byte // directory id by path
+	failedDirs  failedDirs
 
 	server     *server.Server
 	logs       *storage.Manager
@@ -183,6 +187,10 @@ func (n *Node) buildBroker() {
 func (n *Node) join(ctx context.Context) error {
 	n.quorum.Subscribe(n.publish)
 	n.member = newMembership(n)
+	n.failedDirs.whenMore(func() {
+		n.replicas.LogsFailed()
+		n.member.hasten()
+	})
 	return n.member.join(ctx)
 }
 

@@ -17,6 +17,9 @@ import (
 // are written at once. A refusal is an *InvalidRecordError and changes nothing.
 // With flush.messages reached it returns only when the records are on the disk.
 func (l *Log) AppendAsLeader(batches []byte, leaderEpoch int32, origin Origin) (AppendInfo, error) {
+	if err := l.ensure(); err != nil {
+		return AppendInfo{}, err
+	}
 	cfg := l.config()
 	c, err := l.checkAppend(batches, origin, cfg, l.nowMs())
 	if err != nil {
@@ -62,6 +65,11 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 		offset = b.NextOffset()
 	}
 	info.LastOffset = offset - 1
+	if origin == FromClient {
+		if err := l.env.space.take(len(c.bytes)); err != nil {
+			return AppendInfo{}, err
+		}
+	}
 	if err := l.write(c.bytes, info.FirstOffset, offset, info.MaxTimestampMs, cfg); err != nil {
 		return AppendInfo{}, err
 	}
@@ -72,6 +80,9 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 // short at the end, as a leader may send, is left out, and so is what comes from a
 // newer epoch than the one that was fetched in.
 func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, error) {
+	if err := l.ensure(); err != nil {
+		return AppendInfo{}, err
+	}
 	cfg := l.config()
 	l.appendMu.Lock()
 	info, err := l.appendAsFollowerLocked(batches, leaderEpoch, cfg)
@@ -121,6 +132,9 @@ func (l *Log) appendAsFollowerLocked(batches []byte, leaderEpoch int32, cfg *Log
 		return info, nil
 	}
 	info.LastOffset = end - 1
+	if err := l.env.space.take(info.SizeInBytes); err != nil {
+		return AppendInfo{}, err
+	}
 	if err := l.write(batches[:info.SizeInBytes], info.FirstOffset, end, info.MaxTimestampMs, cfg); err != nil {
 		return AppendInfo{}, err
 	}
@@ -291,6 +305,9 @@ func (s *segment) readFirstTimestamp() (ts int64, err error) {
 
 // Roll begins a new segment, unless the active one is empty.
 func (l *Log) Roll() error {
+	if err := l.ensure(); err != nil {
+		return err
+	}
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
 	if err := l.Err(); err != nil {
