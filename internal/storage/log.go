@@ -26,6 +26,8 @@ type env struct {
 	pointLowered func(*Log) error
 	// startMoved makes a log's start offset durable.
 	startMoved func(*Log) error
+	// verifyTxns: records of a transaction are taken only with a guard; see StartVerification.
+	verifyTxns *atomic.Bool // nil: they are not
 }
 
 // Log is one partition's log. It is safe for concurrent use; appends are serialised inside.
@@ -67,6 +69,10 @@ type Log struct {
 	timerSet atomic.Bool  // a flush by flush.ms is due
 
 	marks marks
+
+	// Transactions whose first records are on the way, by producer; owned by the holder of appendMu.
+	verifying map[int64]*verification
+	lastGuard VerificationGuard
 
 	// Scratch of an append, owned by the holder of appendMu.
 	aborted []AbortedTxn
@@ -161,6 +167,7 @@ func (l *Log) ActiveProducers() []ProducerState {
 func (l *Log) ExpireProducers(beforeMs int64) int {
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
+	l.expireVerifications(beforeMs)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.producers.expire(beforeMs)

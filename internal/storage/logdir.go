@@ -36,7 +36,7 @@ type logDir struct {
 
 func newLogDir(m *Manager, p string) *logDir {
 	d := &logDir{m: m, path: p, stale: map[TopicPartition]struct{}{}}
-	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
+	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after, verifyTxns: &m.verifyTxns,
 		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset}
 	return d
 }
