@@ -106,8 +106,12 @@ func (l *Log) FlushedOffset() int64 { return l.synced.Load() }
 // HighWatermark is the offset up to which records are committed.
 func (l *Log) HighWatermark() int64 { return l.hw.Load() }
 
-// LastStableOffset is the high watermark, or the start of the first undecided transaction below it.
-func (l *Log) LastStableOffset() int64 { return min(l.hw.Load(), l.unstable.Load()) }
+// LastStableOffset is the high watermark, or the start of the first undecided transaction below it; never
+// less than the log's start, behind which records of a transaction may have been deleted.
+func (l *Log) LastStableOffset() int64 {
+	stable := max(l.logStart.Load(), l.unstable.Load())
+	return min(l.hw.Load(), stable)
+}
 
 // SetHighWatermark sets the high watermark, brought into the log's range.
 func (l *Log) SetHighWatermark(hw int64) {
