@@ -951,47 +951,47 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Largest batch of metrics that a client may push.",
 	},
 	{
-		Name: "transaction.abort.timed.out.transaction.cleanup.interval.ms", Type: Int, Default: "10000", Check: atLeast{1}, Importance: Low, NoEffect: noTransactions,
+		Name: "transaction.abort.timed.out.transaction.cleanup.interval.ms", Type: Int, Default: "10000", Check: atLeast{1}, Importance: Low,
 		Doc: "Time between two searches for transactions that have run out of time.",
 	},
 	{
-		Name: "transaction.max.timeout.ms", Type: Int, Default: "900000", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.max.timeout.ms", Type: Int, Default: "900000", Check: atLeast{1}, Importance: High,
 		Doc: "Longest transaction timeout that a producer may ask for.",
 	},
 	{
-		Name: "transaction.partition.verification.enable", Type: Boolean, Default: "true", Importance: Low, Mode: ClusterWide, NoEffect: noTransactions,
+		Name: "transaction.partition.verification.enable", Type: Boolean, Default: "true", Importance: Low, Mode: ClusterWide,
 		Doc: "Check that a partition belongs to the transaction before it takes its records.",
 	},
 	{
-		Name: "transaction.remove.expired.transaction.cleanup.interval.ms", Type: Int, Default: "3600000", Check: atLeast{1}, Importance: Low, NoEffect: noTransactions,
+		Name: "transaction.remove.expired.transaction.cleanup.interval.ms", Type: Int, Default: "3600000", Check: atLeast{1}, Importance: Low,
 		Doc: "Time between two searches for transactional ids that have expired.",
 	},
 	{
-		Name: "transaction.state.log.load.buffer.size", Type: Int, Default: "5242880", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.load.buffer.size", Type: Int, Default: "5242880", Check: atLeast{1}, Importance: High, NoEffect: readsInPieces,
 		Doc: "Bytes read at a time when transaction state is loaded.",
 	},
 	{
-		Name: "transaction.state.log.min.isr", Type: Int, Default: "2", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.min.isr", Type: Int, Default: "2", Check: atLeast{1}, Importance: High,
 		Doc: "min.insync.replicas of the transaction state topic.",
 	},
 	{
-		Name: "transaction.state.log.num.partitions", Type: Int, Default: "50", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.num.partitions", Type: Int, Default: "50", Check: atLeast{1}, Importance: High,
 		Doc: "Partitions of the transaction state topic; fixed at its creation.",
 	},
 	{
-		Name: "transaction.state.log.replication.factor", Type: Short, Default: "3", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.replication.factor", Type: Short, Default: "3", Check: atLeast{1}, Importance: High,
 		Doc: "Replicas of the transaction state topic.",
 	},
 	{
-		Name: "transaction.state.log.segment.bytes", Type: Int, Default: "104857600", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.segment.bytes", Type: Int, Default: "104857600", Check: atLeast{1}, Importance: High,
 		Doc: "Segment size of the transaction state topic.",
 	},
 	{
-		Name: "transaction.two.phase.commit.enable", Type: Boolean, Default: "false", Importance: Low, NoEffect: noTransactions,
+		Name: "transaction.two.phase.commit.enable", Type: Boolean, Default: "false", Importance: Low, NoEffect: noTwoPhaseCommit,
 		Doc: "Allow transactions that an outside coordinator commits in two phases.",
 	},
 	{
-		Name: "transactional.id.expiration.ms", Type: Int, Default: "604800000", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transactional.id.expiration.ms", Type: Int, Default: "604800000", Check: atLeast{1}, Importance: High,
 		Doc: "Time without use after which a transactional id is forgotten.",
 	},
 	{

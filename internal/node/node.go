@@ -23,6 +23,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/moldau-stream/moldau/internal/txn"
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
@@ -60,6 +61,7 @@ type Node struct {
 	quorum     *quorum.Node
 	replicas   *replica.Manager
 	groups     *group.Service
+	txns       *txn.Service
 	broker     *broker.Broker
 	registry   *obs.Registry
 	metrics    *broker.Metrics
@@ -176,9 +178,10 @@ func (n *Node) buildBroker() {
 		OnPlaced: n.placements.note,
 	})
 	n.groups = n.buildGroups()
+	n.txns = n.buildTxns()
 	n.broker = broker.New(broker.Config{
 		NodeID: n.id, ClusterID: n.clusterID, Settings: s, Clock: n.o.Clock, Logger: n.o.Logger,
-		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Controller: controllerLink{n},
+		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Txns: n.txns, Controller: controllerLink{n},
 		Authorizer: security.AllowAll{}, Metrics: n.metrics,
 	})
 }
@@ -200,6 +203,7 @@ func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	settings := n.settings(img)
 	n.server.SetLimits(limits(settings))
 	n.logs.SetProducerIDExpirationMs(settings.Long(config.ProducerIDExpirationMs))
+	n.logs.SetTransactionVerification(settings.Bool(config.TransactionPartitionVerificationEnable))
 	n.warnOfCompaction(img, delta)
 	n.broker.SetSettings(settings)
 	n.broker.SetImage(img)
@@ -247,6 +251,7 @@ func (n *Node) Stop() error {
 		n.member.stop()
 		n.health.SetState(obs.StateShuttingDown)
 		n.replicas.Stop()
+		n.txns.Close()
 		n.groups.Close()
 		errs := []error{n.server.Shutdown(ctx)}
 		if n.admin != nil {
@@ -270,6 +275,9 @@ func (n *Node) abandon() {
 	}
 	if n.admin != nil {
 		_ = n.admin.Close(ctx)
+	}
+	if n.txns != nil {
+		n.txns.Close()
 	}
 	if n.groups != nil {
 		n.groups.Close()

@@ -43,7 +43,7 @@ func newLogDir(m *Manager, p string) *logDir {
 	d := &logDir{m: m, path: p, stale: map[TopicPartition]struct{}{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
 		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, urgent: d.recovery.hurry,
-		failed: d.fail, suspect: d.suspect, verify: m.opts.VerifyReads, flushTimes: m.opts.FlushTimes}
+		failed: d.fail, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes}
 	d.env.space = newSpace(m.opts.FS, m.opts.Clock, p, m.opts.ReserveBytes, m.opts.Logger)
 	return d
 }

@@ -104,6 +104,7 @@ type Manager struct {
 	removals  chan struct{} // holds one for each removal under way
 
 	producerIDExpirationMs atomic.Int64
+	verifyTxns             atomic.Bool // transaction.partition.verification.enable
 
 	createMu sync.Mutex // one creation or deletion at a time, held over its I/O
 
@@ -451,6 +452,9 @@ func (m *Manager) ApplyRetention() {
 // SetProducerIDExpirationMs changes producer.id.expiration.ms; it counts from the next
 // check for silent producers on.
 func (m *Manager) SetProducerIDExpirationMs(ms int64) { m.producerIDExpirationMs.Store(ms) }
+
+// SetTransactionVerification changes transaction.partition.verification.enable.
+func (m *Manager) SetTransactionVerification(on bool) { m.verifyTxns.Store(on) }
 
 func (m *Manager) expireProducers() {
 	before := m.opts.Clock.Now().UnixMilli() - m.producerIDExpirationMs.Load()
