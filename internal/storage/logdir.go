@@ -75,10 +75,7 @@ func (d *logDir) prepare() error {
 	d.points, d.pointsKnown = d.readCheckpoint(recoveryPointFile)
 	d.starts, _ = d.readCheckpoint(logStartFile)
 	d.hws, _ = d.readCheckpoint(highWatermarkFile)
-	if err := d.takeCleanMarker(); err != nil {
-		return err
-	}
-	return d.takeBoot()
+	return nil
 }
 
 // readCheckpoint reads one of the offset files. A damaged one is as good as none:
@@ -115,6 +112,10 @@ func (d *logDir) takeCleanMarker() (err error) {
 // load lists the logs of the directory. None is opened: those that were left in order wait until somebody needs them,
 // the others for the recovery.
 func (d *logDir) load() {
+	if err := errors.Join(d.takeCleanMarker(), d.takeBoot()); err != nil {
+		d.setErr(err)
+		return
+	}
 	entries, err := d.env.fs.ReadDir(d.path)
 	if err != nil {
 		d.setErr(fmt.Errorf("cannot list log directory %s: %w", d.path, err))
@@ -185,10 +186,8 @@ func (d *logDir) found(tp TopicPartition) *Log {
 	if !ok && !d.pointsKnown {
 		point = -1
 	}
-	l := newDormantLog(d.env, openState{tp: tp, dir: path.Join(d.path, tp.String()), cfg: d.m.opts.ConfigFor(tp.Topic), clean: d.clean,
-		logStart: d.starts[tp], recoveryPoint: point, syncedTo: max(point, 0), highWatermark: d.hws[tp],
-		topicID: d.topicIDs[tp], endKnown: ok && d.clean, sameBoot: d.sameBoot})
-	return l
+	return newDormantLog(d.env, tp, d.path+"/"+tp.String(), d.m.opts.ConfigFor(tp.Topic), d.topicIDs[tp], dormant{logStart: d.starts[tp],
+		recoveryPoint: point, highWatermark: d.hws[tp], clean: d.clean, sameBoot: d.sameBoot, endKnown: ok && d.clean})
 }
 
 // create makes a new log.

@@ -74,10 +74,7 @@ type openState struct {
 	syncedTo      int64 // what was certainly on the disk; 0 where that is not known
 	highWatermark int64
 
-	topicID      [16]byte // as far as it is known
 	adoptTopicID [16]byte // for a directory that names no topic
-	// endKnown says that the log was left in order and ends at syncedTo.
-	endKnown bool
 	// sameBoot says that the kernel has not stopped since the log was last written: all that was written is in the
 	// files, and only the last write may be torn.
 	sameBoot     bool
