@@ -27,6 +27,8 @@ type env struct {
 	pointLowered func(l *Log, to int64) error
 	// startMoved makes a log's start offset durable.
 	startMoved func(*Log) error
+	// touch notes that a log changes for the first time since it was left in order.
+	touch func(*Log) error
 	// urgent asks for a log to be recovered before the others.
 	urgent func(*Log)
 	// failed is told that a write or sync in the directory has failed for good; may be nil.

@@ -46,7 +46,7 @@ func OpenLog(o LogOptions) (*Log, error) {
 	e := &env{fs: o.FS, clock: o.Clock, logger: o.Logger, files: newFileCache(o.MaxOpenFiles), syncer: newSyncer(),
 		after:        func(d time.Duration, fn func()) { o.Clock.AfterFunc(d, fn) },
 		pointLowered: func(*Log, int64) error { return nil }, startMoved: func(*Log) error { return nil },
-		urgent: func(*Log) {}, suspect: func() {}}
+		touch: func(*Log) error { return nil }, urgent: func(*Log) {}, suspect: func() {}}
 	if err := e.fs.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot create %s: %w", o.Dir, err)
 	}
