@@ -40,7 +40,8 @@ type env struct {
 	stopping atomic.Bool
 	// lastConfig is shared by the logs of one topic, which are opened one after another.
 	lastConfig atomic.Pointer[LogConfig]
-	verify     bool // the bytes of segments that were found are checked before they are first given out
+	verify     bool         // the bytes of segments that were found are checked before they are first given out
+	damaged    atomic.Int64 // places found damaged
 	flushTimes func(time.Duration)
 }
 

@@ -31,8 +31,9 @@ type logDir struct {
 	recovery      recovery
 	touched       map[TopicPartition]struct{} // of topicIDs, those that were changed since; gone after load
 	touchedMu     sync.Mutex
-	touchedLog    vfs.File    // guarded by touchedMu; nil when every log is to be checked after a kill
-	touchedEnd    int64       // guarded by touchedMu
+	touchedLog    vfs.File // guarded by touchedMu; nil when every log is to be checked after a kill
+	touchedEnd    int64    // guarded by touchedMu
+	scrubber      scrubber
 	suspected     atomic.Bool // a probe is due soon
 	loaded        []*Log      // between load and distribute
 

@@ -451,6 +451,11 @@ func (m *Manager) startTasks() {
 	m.scheduler.every(ms(o.HighWatermarkCheckpointIntervalMs), func() { m.eachDir(m.checkpointHighWatermarks) })
 	m.scheduler.every(ms(o.ProducerIDExpirationCheckMs), m.expireProducers)
 	m.scheduler.every(ms(o.DirCheckIntervalMs), m.probeDirs)
+	if o.ScrubBytesPerSecond > 0 {
+		for _, d := range m.dirs {
+			m.scheduler.every(scrubEvery, func() { d.scrub(o.ScrubBytesPerSecond) })
+		}
+	}
 }
 
 // eachDir runs a checkpoint in all directories; failures are told and tried again next time.

@@ -264,6 +264,7 @@ func (o *opener) addSegment(e fs.DirEntry, have map[string]fs.DirEntry) error {
 	}
 	s := newSegment(o.Log, base)
 	s.size = info.Size()
+	s.verified.found(s.size)
 	s.abortedLoaded = have[stem+txnIndexSuffix] == nil
 	for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
 		if have[stem+suffix] == nil {

@@ -378,6 +378,7 @@ func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd i
 		return 0, nil, err
 	}
 	s.size = stopped
+	s.verified.cut(stopped)
 	return end, bad, s.rewriteIndexes()
 }
 

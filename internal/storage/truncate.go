@@ -167,6 +167,7 @@ func (l *Log) cutFiles(s *segment, pos, end int64) error {
 			return err
 		}
 	}
+	s.verified.cut(pos)
 	// Else a power cut could bring back what was cut, below records of a newer epoch.
 	if err := s.with(kindLog, vfs.File.Sync); err != nil {
 		return err
