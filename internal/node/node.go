@@ -114,8 +114,8 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	if err := n.openDisks(); err != nil {
 		return n, err
 	}
-	if err := n.startQuorum(); err != nil {
-		return n, fmt.Errorf("cannot open the metadata log in %s: %w", o.Settings.MetadataDir(), err)
+	if err := n.startDisks(); err != nil {
+		return n, err
 	}
 	n.buildBroker()
 	handler.set(n.broker)
