@@ -59,6 +59,7 @@ func (r *run) dumpLog(p *parsed) error {
 		return err
 	}
 	files := strings.Split(p.value("files"), ",")
+
 	for len(files) > 1 && files[len(files)-1] == "" {
 		files = files[:len(files)-1] // as Java splits
 	}
@@ -81,6 +82,7 @@ type dumper struct {
 	sanityOnly, verifyOnly        bool
 	maxMessageSize, maxBytes      int64
 	parser                        messageParser
+	settle                        func() error  // looks at the options' values, which Kafka does when it needs them
 	control                       *storedFamily // control records
 
 	// What was found wrong, by the absolute path of the file; it is told at the end.
@@ -102,12 +104,15 @@ func newDumper(r *run, p *parsed) (*dumper, error) {
 	d.deep = d.printData || p.has("deep-iteration")
 	d.skipMetadata = p.has("skip-record-metadata")
 	d.sanityOnly, d.verifyOnly = p.has("index-sanity-check"), p.has("verify-index-only")
-	d.maxMessageSize, _ = p.number("max-message-size")
-	d.maxBytes, _ = p.number("max-bytes")
-	if d.parser, err = newMessageParser(p, families); err == nil {
-		err = p.err
+	d.settle = func() error {
+		d.maxMessageSize, _ = p.number("max-message-size")
+		d.maxBytes, _ = p.number("max-bytes")
+		if d.parser, err = newMessageParser(p, families); err != nil {
+			return err
+		}
+		return p.err
 	}
-	return d, err
+	return d, nil
 }
 
 // javaPath is a path as java.io.File keeps it: without doubled and trailing slashes.
@@ -143,8 +148,14 @@ func (d *dumper) file(name string) error {
 	}
 	switch suffix {
 	case ".log", ".checkpoint":
+		if err := d.settle(); err != nil {
+			return err
+		}
 		return d.logFile(name, base)
 	case ".index":
+		if err := d.settle(); err != nil {
+			return err
+		}
 		return d.indexFile(name, base)
 	case ".timeindex":
 		return d.timeIndexFile(name, base)

@@ -35,7 +35,7 @@ func (d *dumper) logFile(name, base string) error {
 	default:
 		offset, epoch, ok := snapshotName(base)
 		if !ok {
-			return errors.New("No value present")
+			return fmt.Errorf("%s is not the name of a snapshot, which is OFFSET-EPOCH.checkpoint", base)
 		}
 		d.printf("Snapshot end offset: %d, epoch: %d\n", offset, epoch)
 	}

@@ -52,7 +52,7 @@ type decoder func([]byte) (string, error)
 
 func newDecoder(class string) (decoder, error) {
 	switch strings.TrimPrefix(class, "org.apache.kafka.tools.api.") {
-	case "StringDecoder", "kafka.serializer.StringDecoder":
+	case "StringDecoder":
 		return func(b []byte) (string, error) { return javaString(b), nil }, nil
 	case "DefaultDecoder":
 		// Java prints the identity of the array, which says nothing; hexadecimal digits say what is in it.
@@ -60,14 +60,14 @@ func newDecoder(class string) (decoder, error) {
 	case "IntegerDecoder":
 		return func(b []byte) (string, error) {
 			if len(b) < 4 {
-				return "", errUnderflow
+				return "", fmt.Errorf("%d bytes are no integer of 4", len(b))
 			}
 			return strconv.FormatInt(int64(int32(binary.BigEndian.Uint32(b))), 10), nil
 		}, nil
 	case "LongDecoder":
 		return func(b []byte) (string, error) {
 			if len(b) < 8 {
-				return "", errUnderflow
+				return "", fmt.Errorf("%d bytes are no integer of 8", len(b))
 			}
 			return strconv.FormatInt(int64(binary.BigEndian.Uint64(b)), 10), nil
 		}, nil

@@ -255,38 +255,45 @@ func (d *dumper) producerSnapshotFile(name string) error {
 	if err != nil {
 		return err
 	}
-	be := binary.BigEndian
-	if len(b) < 2 {
-		return errUnderflow
-	}
-	if v := int16(be.Uint16(b)); v != producerSnapshotVersion {
-		d.errorf("Snapshot contained an unknown file version %d\n", v)
+	entries, err := producerEntries(b)
+	if err != nil {
+		d.errorln(err.Error())
 		return nil
 	}
-	if len(b) < producerSnapshotHeaderBytes {
-		return errUnderflow
-	}
-	crc := crcOf(b[6:])
-	if stored := be.Uint32(b[2:]); stored != crc {
-		d.errorf("Snapshot is corrupt (CRC is no longer valid). Stored crc: %d. Computed crc: %d\n", stored, crc)
-		return nil
-	}
-	n := int64(int32(be.Uint32(b[6:])))
-	b = b[producerSnapshotHeaderBytes:]
-	if n < 0 {
-		return errors.New("non-nullable field producerEntries was serialized as null")
-	}
-	if n > int64(len(b)) {
-		return fmt.Errorf("Tried to allocate a collection of size %d, but there are only %d bytes remaining.", n, len(b))
-	}
-	for ; n > 0; n-- {
-		if len(b) < producerEntryBytes {
-			return errUnderflow
-		}
-		d.producerEntry(b[:producerEntryBytes])
-		b = b[producerEntryBytes:]
+	for ; len(entries) > 0; entries = entries[producerEntryBytes:] {
+		d.producerEntry(entries[:producerEntryBytes])
 	}
 	return nil
+}
+
+// producerEntries is the entries of a snapshot, which is checked as Kafka does: first
+// that it can be read, then its checksum.
+func producerEntries(b []byte) ([]byte, error) {
+	be := binary.BigEndian
+	schema := func(cause error) error { return fmt.Errorf("Snapshot failed schema validation: %w", cause) }
+	if len(b) < 2 {
+		return nil, schema(errUnderflow)
+	}
+	if v := int16(be.Uint16(b)); v != producerSnapshotVersion {
+		return nil, schema(fmt.Errorf("Snapshot contained an unknown file version %d", v))
+	}
+	if len(b) < producerSnapshotHeaderBytes {
+		return nil, schema(errUnderflow)
+	}
+	n := int64(int32(be.Uint32(b[6:])))
+	entries := b[producerSnapshotHeaderBytes:]
+	switch {
+	case n < 0:
+		return nil, schema(errors.New("non-nullable field producerEntries was serialized as null"))
+	case n > int64(len(entries)):
+		return nil, schema(fmt.Errorf("Tried to allocate a collection of size %d, but there are only %d bytes remaining.", n, len(entries)))
+	case n*producerEntryBytes > int64(len(entries)):
+		return nil, schema(errUnderflow)
+	}
+	if stored, crc := be.Uint32(b[2:]), crcOf(b[6:]); stored != crc {
+		return nil, fmt.Errorf("Snapshot is corrupt (CRC is no longer valid). Stored crc: %d. Computed crc: %d", stored, crc)
+	}
+	return entries[:n*producerEntryBytes], nil
 }
 
 func (d *dumper) producerEntry(e []byte) {

@@ -41,6 +41,7 @@ type storedType struct {
 	elem     *storedType   // of an array
 	fields   []storedField // of a struct
 	flexible bool          // of a struct: tagged fields follow
+	tagged   bool          // it is the type of a tagged field
 }
 
 // storedRecord is one kind of stored record.
@@ -181,6 +182,7 @@ func (p *storedParser) field() (f storedField, err error) {
 	if f.typ, err = p.typ(); err != nil || !f.tagged {
 		return f, err
 	}
+	f.typ.tagged = true
 	if !p.take(" = ") {
 		return f, fmt.Errorf("tagged field %s has no default", f.name)
 	}
@@ -385,13 +387,22 @@ func (r *storedReader) value(name string, t *storedType) []byte {
 	case "array":
 		return r.array(name, t)
 	}
-	if t.nullable && int8(r.fixed(1)[0]) < 0 {
+	if t.nullable && r.nullStructure(t) {
 		return []byte("null")
 	}
 	if r.flat {
 		r.fail("Can't read this version of %s", name)
 	}
 	return r.structure(nil, t)
+}
+
+// nullStructure says whether a structure that may be null is: a tagged one has an unsigned
+// varint before it, others a signed byte.
+func (r *storedReader) nullStructure(t *storedType) bool {
+	if t.tagged {
+		return r.uvarint() <= 0
+	}
+	return int8(r.fixed(1)[0]) < 0
 }
 
 func (r *storedReader) isNull(name string, t *storedType, n int) bool {
