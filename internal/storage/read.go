@@ -56,6 +56,9 @@ type view struct {
 // offsets are below upTo: as many as fit into maxBytes, or, with minOneBatch, the
 // first one however large it is. Len is 0 when there is nothing to read.
 func (l *Log) Read(from int64, maxBytes int, upTo int64, minOneBatch bool) (*Slice, error) {
+	if err := l.ensure(); err != nil {
+		return nil, err
+	}
 	for {
 		s, err := l.tryRead(from, int64(maxBytes), upTo, minOneBatch)
 		if errors.Is(err, errGone) && !l.closed.Load() {
@@ -170,10 +173,35 @@ func (l *Log) measure(s *Slice, v view, maxBytes, upTo int64, minOneBatch bool) 
 			return err
 		}
 	}
-	if end > s.Pos {
-		s.Len, s.NextOffset = end-s.Pos, next
+	if end <= s.Pos {
+		return nil
 	}
+	good, err := l.verify(v, s.File, s.Pos, end)
+	if err != nil {
+		return err
+	}
+	if good < end {
+		end = good
+		if next, err = l.offsetAfter(s.File, s.Pos, end); err != nil {
+			return err
+		}
+	}
+	s.Len, s.NextOffset = end-s.Pos, next
 	return nil
+}
+
+// offsetAfter is the offset after the batches from pos to end.
+func (l *Log) offsetAfter(f vfs.File, pos, end int64) (next int64, err error) {
+	h := walkHeaders(f, end)
+	defer h.close()
+	for pos < end {
+		b, size, err := h.at(pos)
+		if err != nil {
+			return 0, err
+		}
+		next, pos = b.NextOffset(), pos+size
+	}
+	return next, nil
 }
 
 // locate is the position of the first batch that ends at or after offset, or the segment's size.
@@ -239,6 +267,9 @@ func (l *Log) fit(v view, f vfs.File, pos, end, maxBytes int64, minOneBatch bool
 
 // OffsetForTimestamp finds the first record whose timestamp is at least ts.
 func (l *Log) OffsetForTimestamp(ts int64) (TimestampOffset, bool, error) {
+	if err := l.ensure(); err != nil {
+		return TimestampOffset{}, false, err
+	}
 	for _, v := range l.views() {
 		largest, _, err := v.seg.maxTimestamp()
 		if err == nil && largest >= ts {
@@ -257,6 +288,9 @@ func (l *Log) OffsetForTimestamp(ts int64) (TimestampOffset, bool, error) {
 
 // MaxTimestampOffset finds the first record with the largest timestamp of the log.
 func (l *Log) MaxTimestampOffset() (found TimestampOffset, ok bool, err error) {
+	if err := l.ensure(); err != nil {
+		return found, false, err
+	}
 	for {
 		found, ok, err = l.tryMaxTimestamp()
 		if errors.Is(err, errGone) && !l.closed.Load() {
@@ -342,6 +376,9 @@ func findInBatch(f vfs.File, pos, size, ts, from int64) (found TimestampOffset, 
 
 // AbortedTxns lists the aborted transactions with records in [from, to).
 func (l *Log) AbortedTxns(from, to int64) ([]AbortedTxn, error) {
+	if err := l.ensure(); err != nil {
+		return nil, err
+	}
 	var out []AbortedTxn
 	for _, v := range l.views() {
 		if v.end <= from {

@@ -92,6 +92,8 @@ type segment struct {
 	nameDirty     bool // its name may not be
 	closedUnsaved bool // it was closed, its indexes may not be
 	abortedDirty  bool
+
+	verified verified
 }
 
 func newSegment(l *Log, base int64) *segment {
@@ -107,6 +109,9 @@ func newSegment(l *Log, base int64) *segment {
 	}
 	return s
 }
+
+// segmentNameDigits is the length of a segment's name.
+const segmentNameDigits = 20
 
 func segmentName(base int64) string { return fmt.Sprintf("%020d", base) }
 
