@@ -94,7 +94,9 @@ func (t *reassignTool) check() (string, error) {
 	if err := t.helpOrVersion(p, nil, "This tool helps to move topic partitions between replicas."); err != nil {
 		return "", err
 	}
-	bad := func(format string, args ...any) (string, error) { return "", t.usage(p.set, nil, fmt.Sprintf(format, args...)) }
+	bad := func(format string, args ...any) (string, error) {
+		return "", t.usage(p.set, nil, fmt.Sprintf(format, args...))
+	}
 	if countGiven(p, "generate", "execute", "verify", "cancel", "list") != 1 {
 		return bad("Command must include exactly one action: --generate, --execute, --verify, --cancel, --list")
 	}
