@@ -213,11 +213,11 @@ func (g *groupsTool) listOfType(typ string, known []string) error {
 		width = max(width, len(rg.Group))
 	}
 	if g.p.has("state") {
-		g.printf("%-*s %-15s\n", width, "GROUP", "STATE")
+		g.printf("%-*s %s\n", width, "GROUP", "STATE")
 	}
 	for _, rg := range all {
 		if g.p.has("state") {
-			g.printf("%-*s %-15s\n", width, rg.Group, rg.GroupState)
+			g.printf("%-*s %s\n", width, rg.Group, rg.GroupState)
 			continue
 		}
 		g.println(rg.Group)
