@@ -7,3 +7,9 @@ GO ?= go
 build:
 	$(GO) build -o bin/moldau ./cmd/moldau
 	@for t in $$(bin/moldau tool-names); do ln -sf moldau bin/$$t; ln -sf moldau bin/$$t.sh; done
+
+# make cli-diff: the same command lines through Apache Kafka's tools and ours, on
+# both brokers. MOLDAU_REALKAFKA names the script that starts Apache Kafka.
+.PHONY: cli-diff
+cli-diff: build
+	cd tests && $(GO) test -tags realkafka -count=1 -timeout 30m -run TestCLIDiff -v ./cli
