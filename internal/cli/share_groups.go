@@ -96,7 +96,7 @@ func (g *shareTool) check() error {
 	case p.has("describe") && len(p.all("state")) > 0:
 		return bad("Option [describe] does not take a value for [state]")
 	case p.has("delete") && !selected:
-		return bad("Option [delete] takes the options all-groups, group, or")
+		return bad("Option [delete] takes the options [group] or [all-groups]")
 	case p.has("delete-offsets") && !(p.has("group") && p.has("topic")):
 		return bad("Option [delete-offsets] takes the following options: group, topic")
 	case p.has("reset-offsets"):

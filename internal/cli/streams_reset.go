@@ -244,11 +244,22 @@ func (t *streamsReset) inputOffsets(topics []string, want map[topicPartition]int
 	}
 	inner := t.groupsTool
 	inner.p = &sub
+	var remarks []string
+	inner.remarkClamp = func(_ topicPartition, want, limit int64, tooHigh bool) {
+		beyond := "lower than earliest"
+		if tooHigh {
+			beyond = "higher than latest"
+		}
+		remarks = append(remarks, fmt.Sprintf("New offset (%d) is %s offset. Value will be set to %d", want, beyond, limit))
+	}
 	offsets, err := inner.newOffsets(t.id, []string{t.id})
 	if err != nil {
 		return err
 	}
 	t.printf("Following input topics offsets will be reset to (for consumer group %s)\n", t.id)
+	for _, line := range remarks {
+		t.println(line)
+	}
 	for _, tp := range sortedPartitions(offsets) {
 		t.printf("Topic: %s Partition: %d Offset: %d\n", tp.topic, tp.partition, offsets[tp])
 		want[tp] = offsets[tp]
