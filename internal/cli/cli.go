@@ -100,6 +100,8 @@ func runTool(env *Env, name string, args []string) int {
 		code = runHelp(r)
 	case "version":
 		r.println(env.Version)
+	case "log":
+		code = runLog(r, args)
 	case "tool-names":
 		// For the build, which links the binary under each.
 		r.println(strings.Join(ToolNames(), "\n"))
@@ -131,7 +133,7 @@ func dispatch(args []string) (name string, rest []string, found bool) {
 	}
 	first := args[1]
 	switch first {
-	case "server", "help", "version", "tool-names":
+	case "server", "help", "version", "log", "tool-names":
 		return first, args[2:], true
 	case "-h", "-help", "--help":
 		return "help", args[2:], true
@@ -174,6 +176,7 @@ func runHelp(r *run) int {
 	r.println("  moldau                             start a node on localhost:9092, data in ./moldau-data")
 	r.println("  moldau server FILE [--override k=v] start a node from a Kafka properties file")
 	r.println("  moldau server --check-config FILE  say what a properties file means, start nothing")
+	r.println("  moldau log check DIR               verify a log directory that no node is running on")
 	r.println("  moldau TOOL ...                    run one of Kafka's tools:")
 	r.println("")
 	all := tools()
