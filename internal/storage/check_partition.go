@@ -126,7 +126,11 @@ func (p *partitionCheck) topicID() {
 		return // a log of an older Kafka, or one that was not synced yet
 	}
 	id, err := parsePartitionMetadata(data)
-	if err != nil {
+	switch {
+	case err != nil && !p.clean:
+		p.note(name, "it was not written to its end when the power went (%v); a node notes the topic's id anew", err)
+		return
+	case err != nil:
 		p.damage(name, -1, "it does not say which topic this is: %v", err)
 		return
 	}
@@ -177,12 +181,18 @@ func (p *partitionCheck) compareEpochs() {
 	}
 	cache := epochCache{entries: p.epochs}
 	point := p.points[p.tp]
-	for _, e := range p.found {
-		if !p.clean && e.start >= point {
-			break // recovery reads these in the batches
+	start := p.starts[p.tp] // what lies below it nobody asks for
+	for i, e := range p.found {
+		until := p.end
+		if i+1 < len(p.found) {
+			until = p.found[i+1].start
 		}
-		if got, ok := cache.epochFor(e.start); !ok || got != e.epoch {
-			p.derived(!p.clean, name, -1, p.rewriteEpochs, "the record at offset %d is of leader epoch %d, and by this file of %d", e.start, e.epoch, got)
+		at := max(e.start, start)
+		if at >= until || !p.clean && at >= point { // recovery reads the latter in the batches
+			continue
+		}
+		if got, ok := cache.epochFor(at); !ok || got != e.epoch {
+			p.derived(!p.clean, name, -1, p.rewriteEpochs, "the record at offset %d is of leader epoch %d, and by this file of %d", at, e.epoch, got)
 			return
 		}
 	}
@@ -195,7 +205,11 @@ func (p *partitionCheck) compareCheckpoints() {
 		p.damage(at(recoveryPointFile), -1, "%s was on the disk up to offset %d, and ends at %d: records are lost", p.tp, point, p.end)
 	}
 	if start := p.starts[p.tp]; start > p.end && !p.broken {
-		p.damage(at(logStartFile), -1, "%s starts at offset %d by this file, and ends at %d", p.tp, start, p.end)
+		if p.clean {
+			p.damage(at(logStartFile), -1, "%s starts at offset %d by this file, and ends at %d", p.tp, start, p.end)
+		} else {
+			p.note(at(logStartFile), "%s starts at offset %d by this file, and ends at %d: what was deleted had not been synced, and the log begins anew there", p.tp, start, p.end)
+		}
 	}
 	if hw := p.hws[p.tp]; hw > p.end && !p.broken {
 		if p.clean {
@@ -229,18 +243,18 @@ func (p *partitionCheck) compareSnapshot(offset, upTo int64) {
 	}
 	snap, err := parseSnapshot(data, offset)
 	if err != nil {
-		p.derived(p.unsynced(offset-1), name, -1, repair, "%v", err)
+		p.derived(!p.clean, name, -1, repair, "%v", err)
 		return
 	}
 	for _, id := range sortedIDs(snap.byID) {
 		if last := snap.byID[id]; last.n > 0 && last.batches[last.n-1].lastOffset >= offset {
-			p.derived(p.unsynced(offset-1), name, -1, repair, "producer %d has its last batch at offset %d, above the snapshot's own", id, last.batches[last.n-1].lastOffset)
+			p.derived(!p.clean, name, -1, repair, "producer %d has its last batch at offset %d, above the snapshot's own", id, last.batches[last.n-1].lastOffset)
 			return
 		}
 	}
 	if exact {
 		if why := p.contradiction(&snap); why != "" {
-			p.derived(p.unsynced(offset-1), name, -1, repair, "%s", why)
+			p.derived(!p.clean, name, -1, repair, "%s", why)
 			return
 		}
 		if p.wholePs {

@@ -150,7 +150,7 @@ func (l *Log) publishCut(s *segment, i int, pos, end int64) {
 	}
 	l.leo.Store(end)
 	l.synced.Store(min(l.synced.Load(), end))
-	l.hw.Store(min(l.hw.Load(), end))
+	l.moveHighWatermark(min(l.hw.Load(), end))
 	l.logStart.Store(min(l.logStart.Load(), end))
 	l.epochs.truncateFromEnd(end)
 	l.marks.clear()
@@ -237,7 +237,7 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 	l.epochs.clear()
 	l.marks.clear()
 	l.logStart.Store(offset)
-	l.hw.Store(offset)
+	l.moveHighWatermark(offset)
 	l.leo.Store(offset)
 	l.synced.Store(offset)
 	return nil
