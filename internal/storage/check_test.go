@@ -73,7 +73,7 @@ func checkedDir(t *testing.T) *vfs.Mem {
 	return m
 }
 
-func mustRead(t *testing.T, m vfs.FS, name string) []byte {
+func mustRead(t tb, m vfs.FS, name string) []byte {
 	t.Helper()
 	b, err := vfs.ReadFile(m, name)
 	if err != nil {
@@ -109,7 +109,7 @@ func cut(n int) func([]byte) []byte    { return func(b []byte) []byte { return b
 func say(s string) func([]byte) []byte { return func([]byte) []byte { return []byte(s) } }
 
 // logsOf is all records of a directory, which a repair must not change.
-func logsOf(t *testing.T, m vfs.FS) map[string]string {
+func logsOf(t tb, m vfs.FS) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	for _, name := range strings.Fields(files(t, m, "/d/t-0")) {
