@@ -9,7 +9,7 @@ import (
 )
 
 // TruncateTo cuts the log's end: the batch that holds offset and all after it go.
-// The log may so end before offset. It does nothing when the log ends there or earlier.
+// The log may so end before offset. Leader epochs that begin at its end or behind go too, also where no record does.
 func (l *Log) TruncateTo(offset int64) error {
 	l.appendMu.Lock()
 	err := l.truncateLocked(offset)
@@ -23,6 +23,11 @@ func (l *Log) truncateLocked(offset int64) error {
 		return err
 	}
 	if offset >= l.leo.Load() {
+		// A leader that was deposed before it had appended anything has noted an epoch that begins at its end:
+		// as a follower it must not go on telling it, or it would be sent here again and again.
+		l.mu.Lock()
+		l.epochs.truncateFromEnd(l.leo.Load())
+		l.mu.Unlock()
 		return nil
 	}
 	l.changed.Store(true)
