@@ -222,6 +222,10 @@ func TestAFetchSession(t *testing.T) {
 	}
 	replica := fetchRequest(fetchFrom("t", 0, 0))
 	replica.ReplicaID = 2
+	if got := tell(c.call(12, replica)); got != "t/0=NOT_LEADER_FOR_PARTITION hw -1" { // no replica of the partition
+		t.Fatal(got)
+	}
+	r.rules.deny(fmt.Sprintf("%v %v *", security.OperationClusterAction, security.ResourceCluster))
 	if got := tell(c.call(12, replica)); got != "CLUSTER_AUTHORIZATION_FAILED" {
 		t.Fatal(got)
 	}

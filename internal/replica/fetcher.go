@@ -441,7 +441,7 @@ func (f *fetcher) newFetch() *kmsg.FetchRequest {
 	c := f.m.conf()
 	req := kmsg.NewPtrFetchRequest()
 	req.Version = req.MaxVersion()
-	req.ReplicaID, req.ReplicaState.ID, req.ReplicaState.Epoch = f.m.nodeID, f.m.nodeID, f.m.brokerEpoch()
+	req.ReplicaID, req.ReplicaState.ID, req.ReplicaState.Epoch = f.m.nodeID, f.m.nodeID, f.m.epochNow()
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(c.FetchWaitMax/time.Millisecond), c.FetchMinBytes, c.FetchResponseMaxBytes
 	if f.main != nil {
 		req.MaxWaitMillis = min(req.MaxWaitMillis, int32(lanePoll/time.Millisecond))

@@ -92,7 +92,7 @@ func (p *Partition) proposal() (ask kmsg.AlterPartitionRequestTopicPartition, ch
 		if f := p.followerOf(id); f != nil {
 			member.BrokerEpoch = f.brokerEpoch
 		} else if id == p.m.nodeID {
-			member.BrokerEpoch = p.m.brokerEpoch()
+			member.BrokerEpoch = p.m.epochNow()
 		}
 		ask.NewEpochISR = append(ask.NewEpochISR, member)
 	}

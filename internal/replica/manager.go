@@ -25,7 +25,8 @@ type Config struct {
 	Dial func(broker int32, address string) Peer
 	// Controller takes changes of the in-sync replicas; nil where there are no other brokers.
 	Controller Controller
-	// BrokerEpoch is that of this broker's registration, -1 before the first. May be nil.
+	// BrokerEpoch is that of this broker's registration, -1 before the first: until an image knows of it, the broker
+	// takes no role. nil where the metadata names no brokers.
 	BrokerEpoch func() int64
 	// Settings of replication; zero means DefaultSettings.
 	Settings Settings
@@ -98,9 +99,6 @@ func NewManager(c Config) *Manager {
 		spawn:      func(fn func()) { go fn() },
 		awaitSync:  func(log *storage.Log, offset int64, fn func(error)) { log.AwaitSync(offset, fn) },
 	}
-	if m.brokerEpoch == nil {
-		m.brokerEpoch = func() int64 { return -1 }
-	}
 	if c.Settings == (Settings{}) {
 		c.Settings = DefaultSettings()
 	}
@@ -122,6 +120,14 @@ func (m *Manager) SetSettings(s Settings) {
 
 // RackAware says whether consumers are to be sent to replicas of their rack.
 func (m *Manager) RackAware() bool { return m.conf().RackAware }
+
+// epochNow is the broker epoch for those who ask by it.
+func (m *Manager) epochNow() int64 {
+	if m.brokerEpoch == nil {
+		return -1
+	}
+	return m.brokerEpoch()
+}
 
 func (m *Manager) conf() *Settings { return m.settings.Load() }
 

@@ -12,6 +12,9 @@ import (
 // lies on the disk with the image.
 func (m *Manager) ApplyMetadata(img *meta.Image, delta *meta.Delta) {
 	m.image.Store(img)
+	if !m.caughtUp && !m.isRegistered(img) {
+		return
+	}
 	defer m.fetchers.kick()
 	if !m.caughtUp {
 		m.caughtUp = true
@@ -33,6 +36,17 @@ func (m *Manager) ApplyMetadata(img *meta.Image, delta *meta.Delta) {
 			m.applyConfigs(img)
 		}
 	}
+}
+
+// isRegistered says that img knows of this start of the broker. Before it does, it may say that the broker leads what
+// it led before it died, in the same epoch: with records lost since, its followers would cut their logs to its own. The
+// step that registers the broker has put it out of sync where it may have lost something.
+func (m *Manager) isRegistered(img *meta.Image) bool {
+	if m.brokerEpoch == nil {
+		return true
+	}
+	b, epoch := img.Broker(m.nodeID), m.brokerEpoch()
+	return b != nil && epoch >= 0 && b.Epoch == epoch
 }
 
 // applyAll compares every partition with the image.
