@@ -12,6 +12,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/replica"
+	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/storage"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"

@@ -165,6 +165,10 @@ func (p *Partition) readAsRole(spec *FetchSpec, f *FetchPart, maxBytes int64, fi
 		f.fail(err)
 		return out
 	}
+	if err := p.log.Wake(); err != nil {
+		f.fail(err)
+		return out
+	}
 	err := p.checkPlace(f)
 	if err == nil && f.Diverging == nil && spec.FromReplica && !f.noted {
 		out, err = p.noteFetch(spec, f)

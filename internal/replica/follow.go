@@ -29,7 +29,7 @@ func (p *Partition) checkFollower(epoch int32) error {
 	if p.role != Follower || p.leaderEpoch != epoch {
 		return ErrFencedLeaderEpoch
 	}
-	return nil
+	return p.log.Wake()
 }
 
 // position tells where to fetch on in epoch. Where acknowledgements rest on the disk the leader counts what a fetch claims
@@ -106,7 +106,7 @@ func (p *Partition) truncate(epoch int32, theirs storage.EpochEndOffset) error {
 			to = ours.EndOffset
 		}
 	}
-	return p.cutLocked(min(to, p.log.LogEndOffset()), "its log has left the leader's")
+	return p.cutLocked(to, "its log has left the leader's")
 }
 
 // cutLocked cuts the log back. lead must be held alone.

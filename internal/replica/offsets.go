@@ -31,6 +31,9 @@ func (m *Manager) ListOffset(tp storage.TopicPartition, timestamp int64, iso Iso
 	if err := p.checkLeader(currentEpoch); err != nil {
 		return none, err
 	}
+	if err := p.log.Wake(); err != nil {
+		return none, err
+	}
 	switch timestamp {
 	case LatestTimestamp:
 		if p.lagging(iso) {
@@ -67,7 +70,8 @@ func (p *Partition) findTimestamp(timestamp int64) (storage.TimestampOffset, boo
 
 // lagging says that a new leader does not know yet how much of its log is committed (KIP-207).
 func (p *Partition) lagging(iso Isolation) bool {
-	return iso != ReadLogEnd && p.log.HighWatermark() < p.epochStart
+	// The log of a start may prove shorter than its checkpoints said.
+	return iso != ReadLogEnd && p.log.HighWatermark() < min(p.epochStart, p.log.LogEndOffset())
 }
 
 // readableEnd is the first offset that a reader may not see. lead must be held.
@@ -99,6 +103,9 @@ func (m *Manager) EndOffsetForEpoch(tp storage.TopicPartition, currentEpoch, epo
 	p.lead.RLock()
 	defer p.lead.RUnlock()
 	if err := p.checkLeader(currentEpoch); err != nil {
+		return undefined, err
+	}
+	if err := p.log.Wake(); err != nil {
 		return undefined, err
 	}
 	return p.log.EndOffsetForEpoch(epoch), nil
