@@ -97,7 +97,7 @@ var (
 type change struct {
 	deadline time.Time
 	// step looks at the quorum and says what to propose, if anything yet; done means that there is nothing left to do.
-	step func(l *loop) (cc *raftpb.ConfChangeV2, done bool, err error)
+	step    func(l *loop) (cc *raftpb.ConfChangeV2, done bool, err error)
 	waiting bool // for an entry to be committed
 	reply   func(error)
 }
