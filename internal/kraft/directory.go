@@ -56,6 +56,13 @@ func (d *Directory) Learn(node int32, host string, port uint16) {
 	d.known[node] = net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
+// learnIfUnknown notes where a controller says that it is, until the log says it.
+func (d *Directory) learnIfUnknown(node int32, host string, port uint16) {
+	if d.Address(node) == "" {
+		d.Learn(node, host, port)
+	}
+}
+
 // Address is where a controller is, "" when that is not known.
 func (d *Directory) Address(node int32) string {
 	d.mu.Lock()

@@ -25,11 +25,11 @@ type Leadership interface {
 type Link struct {
 	d     *Directory
 	who   Leadership
-	local *quorum.Node // nil on a node that is no controller
+	local *Handler // of the controller of this process; nil on a node that is none
 }
 
-// NewLink returns a link; local is the controller of this process, or nil.
-func NewLink(d *Directory, who Leadership, local *quorum.Node) *Link { return &Link{d, who, local} }
+// NewLink returns a link; local is the handler of this process' controller, or nil.
+func NewLink(d *Directory, who Leadership, local *Handler) *Link { return &Link{d, who, local} }
 
 // errNotController is what a controller that does not lead answers.
 var errNotController = errors.New("the controller that was asked does not lead")
@@ -40,7 +40,7 @@ func (l *Link) Call(ctx context.Context, purpose string, req kmsg.Request) (kmsg
 	return l.retry(ctx, func() (kmsg.Response, error) {
 		if l.leads() {
 			req.SetVersion(req.MaxVersion()) // as a connection would
-			return l.local.Call(ctx, quorum.RequestContext{Principal: "User:broker", Local: true}, req)
+			return l.local.here(ctx, quorum.RequestContext{Principal: "User:broker", Local: true}, req)
 		}
 		resp, err := l.remote(ctx, purpose, req)
 		if err == nil && codeOf(resp) == kerr.NotController.Code {
@@ -54,7 +54,7 @@ func (l *Link) Call(ctx context.Context, purpose string, req kmsg.Request) (kmsg
 func (l *Link) Forward(ctx context.Context, p security.Principal, clientHost []byte, req kmsg.Request) (kmsg.Response, error) {
 	return l.retry(ctx, func() (kmsg.Response, error) {
 		if l.leads() {
-			return l.local.Call(ctx, quorum.RequestContext{Principal: p.String()}, req)
+			return l.local.here(ctx, quorum.RequestContext{Principal: p.String()}, req)
 		}
 		env, err := seal(p, clientHost, req)
 		if err != nil {
@@ -72,7 +72,7 @@ func (l *Link) leads() bool {
 	if l.local == nil {
 		return false
 	}
-	id, _ := l.local.Leader()
+	id, _ := l.local.o.Quorum.Leader()
 	return id == l.d.o.NodeID
 }
 
@@ -159,4 +159,21 @@ func codeOf(resp kmsg.Response) int16 {
 		return r.ErrorCode
 	}
 	return 0
+}
+
+// here carries a request out in this process, which leads.
+func (h *Handler) here(ctx context.Context, rc quorum.RequestContext, req kmsg.Request) (kmsg.Response, error) {
+	var resp kmsg.Response
+	switch r := req.(type) {
+	case *kmsg.DescribeQuorumRequest:
+		resp = h.quorumState(r)
+	case *kmsg.AddRaftVoterRequest, *kmsg.RemoveRaftVoterRequest, *kmsg.UpdateRaftVoterRequest:
+		resp = h.changeVoters(req)
+	default:
+		return h.o.Quorum.Call(ctx, rc, req)
+	}
+	if notController(resp) {
+		return nil, errNotController
+	}
+	return resp, nil
 }

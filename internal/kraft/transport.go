@@ -18,15 +18,16 @@ const raftTimeout = 30 * time.Second
 type Transport struct {
 	d           *Directory
 	directoryID [16]byte
+	host        string // of this node's controller listener
+	port        uint16
 
 	mu    sync.Mutex
-	node  *quorum.Node // nil until Bind
-	peers map[int32]bool
+	node *quorum.Node // nil until Bind
 }
 
 // NewTransport returns a transport that drops what it is given until Bind.
-func NewTransport(d *Directory, directoryID [16]byte) *Transport {
-	return &Transport{d: d, directoryID: directoryID, peers: map[int32]bool{}}
+func NewTransport(d *Directory, directoryID [16]byte, host string, port uint16) *Transport {
+	return &Transport{d: d, directoryID: directoryID, host: host, port: port}
 }
 
 // Bind says which node to report failures to.
@@ -63,7 +64,20 @@ func (t *Transport) Send(to int32, m quorum.Message) {
 }
 
 func (t *Transport) request() *wire.RaftRequest {
-	return &wire.RaftRequest{ClusterID: t.d.o.ClusterID, From: t.d.o.NodeID, DirectoryID: t.directoryID}
+	return &wire.RaftRequest{ClusterID: t.d.o.ClusterID, From: t.d.o.NodeID, DirectoryID: t.directoryID, Host: t.host, Port: t.port}
+}
+
+// Join asks every controller that is known to let this one follow; the one that leads does.
+func (t *Transport) Join() {
+	for _, a := range t.d.Addresses() {
+		req := t.request()
+		req.Join = true
+		t.d.conn("join", a, raftTimeout, nil).Do(req, func(_ kmsg.Response, err error) {
+			if err != nil {
+				t.d.o.Logger.Debug("cannot ask a controller to be let in", "address", a, "cause", err)
+			}
+		})
+	}
 }
 
 func (t *Transport) failed(to int32, m quorum.Message) {
@@ -107,6 +121,7 @@ func (h *Handler) raft(req *wire.RaftRequest) *wire.RaftResponse {
 		resp.ErrorCode = kerr.InconsistentClusterID.Code
 		return resp
 	}
+	h.o.Directory.learnIfUnknown(req.From, req.Host, req.Port)
 	for _, m := range req.Messages {
 		if err := h.o.Quorum.Step(m); err != nil {
 			h.o.Logger.Debug("a message of another controller was not taken", "from", req.From, "cause", err)
