@@ -92,6 +92,8 @@ type segment struct {
 	nameDirty     bool // its name may not be
 	closedUnsaved bool // it was closed, its indexes may not be
 	abortedDirty  bool
+
+	verified verified
 }
 
 func newSegment(l *Log, base int64) *segment {
