@@ -72,6 +72,7 @@ func (o *observer) meter(at *atomic.Pointer[obs.RequestMeter], name string) *obs
 // WriteMetrics writes the figures that are read at the moment of the scrape.
 func (n *Node) WriteMetrics(w *obs.Writer) {
 	n.writeReplicas(w)
+	n.writeReplication(w)
 	n.writeCluster(w)
 	n.writeLogs(w)
 	n.writeGroups(w)

@@ -182,13 +182,8 @@ func (n *Node) bind(h server.Handler) error {
 // buildBroker joins replica manager, group coordinator and handlers.
 func (n *Node) buildBroker() {
 	s := n.o.Settings
-	flush := s.Bool(config.MoldauFlushAcks)
 	n.placements = newPlacements()
-	n.replicas = replica.NewManager(replica.Config{
-		NodeID: n.id, Logs: n.logs, Clock: n.o.Clock, Logger: n.o.Logger, FlushAcks: flush,
-		TopicConfig: n.topicConfig, OnHighWatermark: n.onHighWatermark, OnRole: n.onRole, OnDeleted: n.onDeleted,
-		OnPlaced: n.placements.note,
-	})
+	n.replicas = replica.NewManager(n.replicaConfig())
 	n.groups = n.buildGroups()
 	n.txns = n.buildTxns()
 	n.broker = broker.New(broker.Config{
@@ -200,8 +195,8 @@ func (n *Node) buildBroker() {
 
 // join follows the metadata log and registers the broker; it returns when the broker is unfenced.
 func (n *Node) join(ctx context.Context) error {
+	n.member = newMembership(n) // before the first image: a broker takes no role before the metadata knows of its registration
 	n.metadata.Subscribe(n.publish)
-	n.member = newMembership(n)
 	n.failedDirs.whenMore(func() {
 		n.replicas.LogsFailed()
 		n.member.hasten()
@@ -212,8 +207,9 @@ func (n *Node) join(ctx context.Context) error {
 // publish applies an image to this broker and then shows it to requests.
 func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	n.learn(img, delta)
-	n.replicas.ApplyMetadata(img, delta)
 	settings := n.settings(img)
+	n.replicas.SetSettings(replicationSettings(settings))
+	n.replicas.ApplyMetadata(img, delta)
 	n.server.SetLimits(limits(settings))
 	n.logs.SetProducerIDExpirationMs(settings.Long(config.ProducerIDExpirationMs))
 	n.logs.SetTransactionVerification(settings.Bool(config.TransactionPartitionVerificationEnable))
@@ -284,7 +280,7 @@ func (n *Node) Stop() error {
 
 // stopBroker takes leave of the cluster and ends what serves clients.
 func (n *Node) stopBroker(ctx context.Context) error {
-	if !closed(n.failed) { // a controller that has failed consents to nothing
+	if !closed(n.failed) && n.o.Settings.Bool(config.ControlledShutdownEnable) { // a controller that has failed consents to nothing
 		n.member.leave(ctx)
 	}
 	n.member.stop()
@@ -307,6 +303,9 @@ func (n *Node) abandon() {
 	}
 	if n.admin != nil {
 		_ = n.admin.Close(ctx)
+	}
+	if n.replicas != nil {
+		n.replicas.Stop()
 	}
 	if n.txns != nil {
 		n.txns.Close()

@@ -366,10 +366,11 @@ func (m *Manager) tellRole(tp storage.TopicPartition, epoch int32, leads bool) {
 
 // tellPlace tells where the log lies if the metadata says otherwise. Metadata from before directories were told says nothing.
 func (p *Partition) tellPlace(want *meta.Partition) {
-	if p.m.onPlaced == nil || len(want.Directories) == 0 {
+	log := p.Log() // nil when the broker is stopping
+	if p.m.onPlaced == nil || len(want.Directories) == 0 || log == nil {
 		return
 	}
-	if dir := p.m.logs.DirectoryID(p.Log()); dir != want.Directory(p.m.nodeID) {
+	if dir := p.m.logs.DirectoryID(log); dir != want.Directory(p.m.nodeID) {
 		p.m.onPlaced(p.topicID, p.tp.Partition, dir)
 	}
 }

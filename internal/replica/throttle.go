@@ -24,9 +24,9 @@ type ThrottledReplicas struct {
 }
 
 // ParseThrottledReplicas reads such a value, which the table of settings has checked.
-func ParseThrottledReplicas(list []string) ThrottledReplicas {
+func ParseThrottledReplicas(value string) ThrottledReplicas {
 	t := ThrottledReplicas{}
-	for _, item := range list {
+	for item := range strings.SplitSeq(value, ",") {
 		item = strings.TrimSpace(item)
 		if item == "*" {
 			t.All = true
