@@ -31,6 +31,7 @@ type logDir struct {
 	ckMu                sync.Mutex
 	pointsKnown         bool                        // there was a recovery-point file: a log it does not name is new
 	points, starts, hws map[TopicPartition]int64    // what the files say
+	cleaned             map[TopicPartition]int64    // what the cleaner's says
 	stale               map[TopicPartition]struct{} // deleted logs that the files may still name
 }
 
@@ -68,6 +69,7 @@ func (d *logDir) prepare() error {
 	d.points, d.pointsKnown = d.readCheckpoint(recoveryPointFile)
 	d.starts, _ = d.readCheckpoint(logStartFile)
 	d.hws, _ = d.readCheckpoint(highWatermarkFile)
+	d.cleaned = d.readCleaned()
 	return d.takeCleanMarker()
 }
 
@@ -175,8 +177,9 @@ func (d *logDir) openExisting(tp TopicPartition) (*Log, error) {
 	if !ok && !d.pointsKnown {
 		point = -1
 	}
+	cleanedTo, compacted := d.cleaned[tp]
 	return openLog(d.env, openState{tp: tp, dir: path.Join(d.path, tp.String()), cfg: d.m.opts.ConfigFor(tp.Topic), clean: d.clean,
-		logStart: d.starts[tp], recoveryPoint: point, syncedTo: max(point, 0), highWatermark: d.hws[tp]})
+		logStart: d.starts[tp], recoveryPoint: point, syncedTo: max(point, 0), highWatermark: d.hws[tp], compacted: compacted, cleanedTo: cleanedTo})
 }
 
 // create makes a new log.
@@ -208,7 +211,7 @@ func (d *logDir) findStale() {
 	}
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
-	for _, offsets := range []map[TopicPartition]int64{d.points, d.starts, d.hws} {
+	for _, offsets := range []map[TopicPartition]int64{d.points, d.starts, d.hws, d.cleaned} {
 		for tp := range offsets {
 			if _, ok := have[tp]; !ok {
 				d.stale[tp] = struct{}{}
@@ -232,7 +235,7 @@ func (d *logDir) clearStale(tp TopicPartition) error {
 	if !stale {
 		return nil
 	}
-	if err := errors.Join(d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d)); err != nil {
+	if err := errors.Join(d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d), d.m.checkpointCleaned(d)); err != nil {
 		return err
 	}
 	d.ckMu.Lock()
@@ -268,7 +271,8 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 			delete(points, l.tp) // deleted meanwhile: the point is not that of a successor
 			continue
 		}
-		points[l.tp] = min(points[l.tp], l.FlushedOffset()) // it may have been cut meanwhile
+		// It may have been cut meanwhile, or another may have noted a later point.
+		points[l.tp] = min(max(points[l.tp], d.points[l.tp]), l.FlushedOffset())
 	}
 	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
 }
@@ -316,6 +320,9 @@ func (l *Log) writeForCheckpoint(point int64) (*segment, error) {
 
 // lowerRecoveryPoint writes the recovery point of a log that was cut below what the file says.
 func (d *logDir) lowerRecoveryPoint(l *Log) error {
+	if err := d.lowerCleaned(l); err != nil {
+		return err
+	}
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
 	if point, ok := d.points[l.tp]; !ok || point <= l.FlushedOffset() {
@@ -430,7 +437,7 @@ func (d *logDir) close(clean bool) error {
 	if !clean {
 		return errors.Join(errs...)
 	}
-	errs = append(errs, d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d))
+	errs = append(errs, d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d), d.m.checkpointCleaned(d))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

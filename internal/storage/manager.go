@@ -51,6 +51,8 @@ type ManagerOptions struct {
 	ProducerIDExpirationMs            int64 // producer.id.expiration.ms
 	ProducerIDExpirationCheckMs       int64 // producer.id.expiration.check.interval.ms
 
+	Cleaner CleanerConfig // the zero value is DefaultCleanerConfig
+
 	// BrokerEpoch is written into the clean-shutdown marker; nil writes none.
 	BrokerEpoch func() int64
 }
@@ -81,6 +83,7 @@ type Manager struct {
 	opts      ManagerOptions
 	files     *fileCache
 	scheduler *scheduler
+	cleaner   *cleaner
 	dirs      []*logDir
 	serial    atomic.Int64  // makes names of deleted directories unique
 	removals  chan struct{} // holds one for each removal under way
@@ -108,6 +111,7 @@ func OpenManager(o ManagerOptions) (*Manager, error) {
 	o.fill()
 	m := &Manager{opts: o, files: newFileCache(o.MaxOpenFiles), scheduler: newScheduler(o.Clock), logs: map[TopicPartition]*Log{},
 		removals: make(chan struct{}, maxParallelRemovals)}
+	m.cleaner = newCleaner(m, o.Cleaner)
 	m.SetProducerIDExpirationMs(o.ProducerIDExpirationMs)
 	if err := m.open(); err != nil {
 		m.scheduler.stop()
@@ -316,6 +320,7 @@ func (m *Manager) DeleteLog(tp TopicPartition) error {
 	m.mu.Lock()
 	delete(m.logs, tp)
 	m.mu.Unlock()
+	m.cleaner.forget(l)
 	d.noteStale(tp)
 	gone := path.Join(d.path, m.uniqueName(tp, deleteDirSuffix))
 	if err := m.opts.FS.Rename(l.dir, gone); err != nil {
@@ -344,6 +349,7 @@ func (m *Manager) SetAside(tp TopicPartition) error {
 	m.mu.Lock()
 	delete(m.logs, tp)
 	m.mu.Unlock()
+	m.cleaner.forget(l)
 	d.noteStale(tp)
 	aside := path.Join(d.path, m.uniqueName(tp, strayDirSuffix))
 	if err := errors.Join(err, m.opts.FS.Rename(l.dir, aside), m.opts.FS.SyncDir(d.path)); err != nil {
@@ -393,6 +399,7 @@ func (m *Manager) startTasks() {
 	m.scheduler.every(ms(o.StartOffsetCheckpointIntervalMs), func() { m.eachDir(m.checkpointStartOffsets) })
 	m.scheduler.every(ms(o.HighWatermarkCheckpointIntervalMs), func() { m.eachDir(m.checkpointHighWatermarks) })
 	m.scheduler.every(ms(o.ProducerIDExpirationCheckMs), m.expireProducers)
+	m.cleaner.start()
 }
 
 // eachDir runs a checkpoint in all directories; failures are told and tried again next time.
@@ -456,7 +463,7 @@ func (m *Manager) AdvanceLogStartOffsets(offsets map[TopicPartition]int64) map[T
 func (m *Manager) CheckpointAll() error {
 	var errs []error
 	for _, d := range m.usableDirs() {
-		errs = append(errs, m.checkpointRecoveryPoints(d), m.checkpointStartOffsets(d), m.checkpointHighWatermarks(d))
+		errs = append(errs, m.checkpointRecoveryPoints(d), m.checkpointStartOffsets(d), m.checkpointHighWatermarks(d), m.checkpointCleaned(d))
 	}
 	return errors.Join(errs...)
 }
@@ -473,6 +480,7 @@ func (m *Manager) Close(clean bool) error {
 	}
 	m.closed = true
 	m.mu.Unlock()
+	m.cleaner.stop()
 	m.scheduler.stop()
 	var errs []error
 	for _, d := range m.dirs {

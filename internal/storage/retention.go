@@ -12,6 +12,8 @@ import (
 // oldest segments first, without a gap, nothing at or above the high watermark.
 // It returns how many segments went.
 func (l *Log) DeleteOldSegments() (int, error) {
+	l.replaceMu.Lock()
+	defer l.replaceMu.Unlock()
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
 	if err := l.Err(); err != nil {

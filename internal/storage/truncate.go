@@ -11,9 +11,11 @@ import (
 // TruncateTo cuts the log's end: the batch that holds offset and all after it go.
 // The log may so end before offset. It does nothing when the log ends there or earlier.
 func (l *Log) TruncateTo(offset int64) error {
+	l.replaceMu.Lock()
 	l.appendMu.Lock()
 	err := l.truncateLocked(offset)
 	l.appendMu.Unlock()
+	l.replaceMu.Unlock()
 	l.wakeWaiters()
 	return err
 }
@@ -93,21 +95,31 @@ func (l *Log) cutTail(offset int64) error {
 	return l.cutFiles(v.seg, pos, end)
 }
 
-// cutPosition is where to cut so that whole batches stay, and where the log will end.
+// cutPosition is where to cut so that whole batches stay, and where the log will end: after the last of them, also when
+// compaction has left a gap there, since the next start would find nothing else.
 func (l *Log) cutPosition(v view, offset int64) (pos, end int64, err error) {
+	end = v.seg.base
 	err = v.seg.with(kindLog, func(f vfs.File) error {
-		if pos, err = l.locate(v, f, offset); err != nil || pos >= v.size {
+		if pos, err = l.locate(v, f, offset); err != nil || pos == 0 {
+			return err
+		}
+		e, _, err := v.seg.floor(func(e offsetEntry) bool { return int64(e.pos) < pos })
+		if err != nil {
 			return err
 		}
 		h := walkHeaders(f, v.size)
 		defer h.close()
-		b, _, err := h.at(pos)
-		if err == nil {
-			offset = min(offset, b.BaseOffset())
+		for at := int64(e.pos); at < pos; {
+			b, size, err := h.at(at)
+			if err != nil {
+				return err
+			}
+			end = b.NextOffset()
+			at += size
 		}
-		return err
+		return nil
 	})
-	return pos, offset, err
+	return pos, end, err
 }
 
 // publishCut makes s, the segment before number i, the last one and the log end at end.
@@ -163,6 +175,7 @@ func (l *Log) cutFiles(s *segment, pos, end int64) error {
 
 // TruncateFullyAndStartAt throws all records away; the log goes on at offset.
 func (l *Log) TruncateFullyAndStartAt(offset int64) error {
+	l.replaceMu.Lock()
 	l.appendMu.Lock()
 	err := l.Err()
 	if err == nil {
@@ -175,6 +188,7 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 		}
 	}
 	l.appendMu.Unlock()
+	l.replaceMu.Unlock()
 	l.wakeWaiters()
 	return err
 }
@@ -263,6 +277,7 @@ func (l *Log) writeTopicID(id [16]byte) error {
 // Close ends the log. With clean everything is on the disk afterwards and the next
 // start has nothing to check; without, it is as if the process had died.
 func (l *Log) Close(clean bool) error {
+	l.replaceMu.Lock()
 	l.appendMu.Lock()
 	var err error
 	if clean && !l.closed.Load() {
@@ -275,6 +290,7 @@ func (l *Log) Close(clean bool) error {
 		s.forget()
 	}
 	l.appendMu.Unlock()
+	l.replaceMu.Unlock()
 	l.wakeWaiters()
 	if err != nil {
 		return fmt.Errorf("cannot close the log of %s in order: %w", l.tp, err)
