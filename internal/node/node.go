@@ -116,6 +116,7 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	if err := n.join(ctx); err != nil {
 		return n, err
 	}
+	n.logs.StartCleaner()
 	if err := n.server.Serve(); err != nil {
 		return n, err
 	}
@@ -192,7 +193,7 @@ func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	settings := n.settings(img)
 	n.server.SetLimits(limits(settings))
 	n.logs.SetProducerIDExpirationMs(settings.Long(config.ProducerIDExpirationMs))
-	n.warnOfCompaction(img, delta)
+	n.logs.SetCleanerConfig(cleanerConfig(settings))
 	n.broker.SetSettings(settings)
 	n.broker.SetImage(img)
 }

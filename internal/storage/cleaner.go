@@ -37,6 +37,7 @@ type cleaner struct {
 
 	mu          sync.Mutex
 	cfg         CleanerConfig
+	started     bool
 	running     map[int]bool   // threads that are at work or wait for their backoff
 	busy        map[*Log]bool  // each log is cleaned by one thread at a time
 	uncleanable map[*Log]error // until the next start
@@ -60,7 +61,7 @@ func newCleaner(m *Manager, cfg CleanerConfig) *cleaner {
 func (c *cleaner) nowMs() int64 { return clock.Millis(c.m.opts.Clock.Now()) }
 
 // SetCleanerConfig changes what the log cleaner heeds; it counts from the next log on, the speed at once.
-// Whether there is a cleaner is decided at the start.
+// Whether there is a cleaner is decided when the manager opens.
 func (m *Manager) SetCleanerConfig(cfg CleanerConfig) {
 	c := m.cleaner
 	c.mu.Lock()
@@ -74,11 +75,20 @@ func (m *Manager) SetCleanerConfig(cfg CleanerConfig) {
 	c.start()
 }
 
+// StartCleaner lets the log cleaner begin. It is called when the logs have the configuration of their topics: one that was
+// opened under the node's defaults may look like a compacted one and not be.
+func (m *Manager) StartCleaner() {
+	m.cleaner.mu.Lock()
+	m.cleaner.started = true
+	m.cleaner.mu.Unlock()
+	m.cleaner.start()
+}
+
 // start begins the threads that are wanted and not there.
 func (c *cleaner) start() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.cfg.Enable {
+	if !c.cfg.Enable || !c.started {
 		return
 	}
 	for id := range c.cfg.Threads {

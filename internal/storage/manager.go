@@ -399,7 +399,6 @@ func (m *Manager) startTasks() {
 	m.scheduler.every(ms(o.StartOffsetCheckpointIntervalMs), func() { m.eachDir(m.checkpointStartOffsets) })
 	m.scheduler.every(ms(o.HighWatermarkCheckpointIntervalMs), func() { m.eachDir(m.checkpointHighWatermarks) })
 	m.scheduler.every(ms(o.ProducerIDExpirationCheckMs), m.expireProducers)
-	m.cleaner.start()
 }
 
 // eachDir runs a checkpoint in all directories; failures are told and tried again next time.
