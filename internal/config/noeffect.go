@@ -21,7 +21,7 @@ const (
 	noShareGroups      = "share groups are not served yet"
 	noStreamsGroups    = "streams groups are not served yet"
 	noConsumerProtocol = "the consumer group protocol is not served yet: groups use the classic one"
-	noTransactions     = "transactions are not served yet"
+	noTwoPhaseCommit   = "the requests with which clients ask for it are not final in Kafka, and neither it nor Moldau takes them"
 	noReplication      = "replication between brokers is not served yet: the cluster has one node"
 	noQuotas           = "quotas are not served yet"
 	noDirectoryMoves   = "replicas cannot be moved between log directories yet"

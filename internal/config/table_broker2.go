@@ -259,8 +259,16 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Address of /metrics, health checks and profiles, written host:port; empty turns it off.",
 	},
 	{
+		Name: "moldau.disk.reserve.bytes", Type: Long, Default: "-1", Check: atLeast{-1}, Origin: Own, Importance: Medium,
+		Doc: "Refuse records while a log directory's volume has no more free than this, so that retention, group commits and a clean stop still work; -1 takes 1 % of the volume, between 64 MiB and 1 GiB and at most 5 %; 0 refuses nothing.",
+	},
+	{
 		Name: "moldau.flush.acks", Type: Boolean, Default: "false", Origin: Own, Importance: High,
 		Doc: "Acknowledge a produce only when its records are synced to disk; one sync serves all who wait.",
+	},
+	{
+		Name: "moldau.log.dir.check.interval.ms", Type: Long, Default: "30000", Check: atLeast{-1}, Origin: Own, Importance: Low,
+		Doc: "How often each log directory is tried out, so that one that vanished or cannot be written is noticed without traffic; -1 never.",
 	},
 	{
 		Name: "moldau.log.format", Type: String, Default: "text", Check: oneOf{"text", "json"}, Origin: Own, Importance: Low,
@@ -271,8 +279,16 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Least severe level that the node logs: debug, info, warn or error.",
 	},
 	{
+		Name: "moldau.scrub.bytes.per.second", Type: Long, Default: "4194304", Check: atLeast{0}, Origin: Own, Importance: Low,
+		Doc: "How much of the closed segments of each log directory is read each second in search of damaged records; 0 turns the search off.",
+	},
+	{
 		Name: "moldau.strict.records", Type: Boolean, Default: "false", Origin: Own, Importance: Low,
 		Doc: "Unpack every record that a client sends and check it, as Kafka does, at several times the cost of an append.",
+	},
+	{
+		Name: "moldau.verify.reads", Type: Boolean, Default: "true", Origin: Own, Importance: Low,
+		Doc: "Check the checksums of records that an earlier run has written, once, before they are first sent to somebody.",
 	},
 	{
 		Name: "node.id", Type: Int, Required: true, Check: atLeast{0}, Importance: High,
@@ -935,47 +951,47 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Largest batch of metrics that a client may push.",
 	},
 	{
-		Name: "transaction.abort.timed.out.transaction.cleanup.interval.ms", Type: Int, Default: "10000", Check: atLeast{1}, Importance: Low, NoEffect: noTransactions,
+		Name: "transaction.abort.timed.out.transaction.cleanup.interval.ms", Type: Int, Default: "10000", Check: atLeast{1}, Importance: Low,
 		Doc: "Time between two searches for transactions that have run out of time.",
 	},
 	{
-		Name: "transaction.max.timeout.ms", Type: Int, Default: "900000", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.max.timeout.ms", Type: Int, Default: "900000", Check: atLeast{1}, Importance: High,
 		Doc: "Longest transaction timeout that a producer may ask for.",
 	},
 	{
-		Name: "transaction.partition.verification.enable", Type: Boolean, Default: "true", Importance: Low, Mode: ClusterWide, NoEffect: noTransactions,
+		Name: "transaction.partition.verification.enable", Type: Boolean, Default: "true", Importance: Low, Mode: ClusterWide,
 		Doc: "Check that a partition belongs to the transaction before it takes its records.",
 	},
 	{
-		Name: "transaction.remove.expired.transaction.cleanup.interval.ms", Type: Int, Default: "3600000", Check: atLeast{1}, Importance: Low, NoEffect: noTransactions,
+		Name: "transaction.remove.expired.transaction.cleanup.interval.ms", Type: Int, Default: "3600000", Check: atLeast{1}, Importance: Low,
 		Doc: "Time between two searches for transactional ids that have expired.",
 	},
 	{
-		Name: "transaction.state.log.load.buffer.size", Type: Int, Default: "5242880", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.load.buffer.size", Type: Int, Default: "5242880", Check: atLeast{1}, Importance: High, NoEffect: readsInPieces,
 		Doc: "Bytes read at a time when transaction state is loaded.",
 	},
 	{
-		Name: "transaction.state.log.min.isr", Type: Int, Default: "2", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.min.isr", Type: Int, Default: "2", Check: atLeast{1}, Importance: High,
 		Doc: "min.insync.replicas of the transaction state topic.",
 	},
 	{
-		Name: "transaction.state.log.num.partitions", Type: Int, Default: "50", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.num.partitions", Type: Int, Default: "50", Check: atLeast{1}, Importance: High,
 		Doc: "Partitions of the transaction state topic; fixed at its creation.",
 	},
 	{
-		Name: "transaction.state.log.replication.factor", Type: Short, Default: "3", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.replication.factor", Type: Short, Default: "3", Check: atLeast{1}, Importance: High,
 		Doc: "Replicas of the transaction state topic.",
 	},
 	{
-		Name: "transaction.state.log.segment.bytes", Type: Int, Default: "104857600", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.segment.bytes", Type: Int, Default: "104857600", Check: atLeast{1}, Importance: High,
 		Doc: "Segment size of the transaction state topic.",
 	},
 	{
-		Name: "transaction.two.phase.commit.enable", Type: Boolean, Default: "false", Importance: Low, NoEffect: noTransactions,
+		Name: "transaction.two.phase.commit.enable", Type: Boolean, Default: "false", Importance: Low, NoEffect: noTwoPhaseCommit,
 		Doc: "Allow transactions that an outside coordinator commits in two phases.",
 	},
 	{
-		Name: "transactional.id.expiration.ms", Type: Int, Default: "604800000", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transactional.id.expiration.ms", Type: Int, Default: "604800000", Check: atLeast{1}, Importance: High,
 		Doc: "Time without use after which a transactional id is forgotten.",
 	},
 	{

@@ -83,11 +83,14 @@ func (n *Node) controllerConfig() controller.Config {
 }
 
 // fail is called when the metadata log cannot go on: the node must stop, since it would serve what is not true any more.
-func (n *Node) fail(err error) {
-	n.o.Logger.Error("the metadata log has failed: the node stops", "cause", err)
+func (n *Node) fail(err error) { n.failFor("the metadata log has failed", err) }
+
+// failFor ends the node, which says what has happened.
+func (n *Node) failFor(what string, err error) {
+	n.o.Logger.Error(what+": the node stops", "cause", err)
 	n.failOnce.Do(func() {
 		n.failure = err
-		n.health.Fail("the metadata log has failed: " + err.Error())
+		n.health.Fail(what + ": " + err.Error())
 		close(n.failed)
 	})
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/moldau-stream/moldau/internal/txn"
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
@@ -39,6 +40,9 @@ type Options struct {
 	Clock   clock.Clock
 	Logger  *slog.Logger
 	Version string
+	// BootID names the boot of the kernel, "" where it is not known: the files of another boot may have lost what was
+	// not synced.
+	BootID string
 }
 
 // shutdownGrace bounds how long a stopping node waits for requests under way.
@@ -50,12 +54,14 @@ type Node struct {
 	id          int32
 	clusterID   string
 	directories map[string][16]byte // directory id by path
+	failedDirs  failedDirs
 
 	server     *server.Server
 	logs       *storage.Manager
 	quorum     *quorum.Node
 	replicas   *replica.Manager
 	groups     *group.Service
+	txns       *txn.Service
 	broker     *broker.Broker
 	registry   *obs.Registry
 	metrics    *broker.Metrics
@@ -173,9 +179,10 @@ func (n *Node) buildBroker() {
 		OnPlaced: n.placements.note,
 	})
 	n.groups = n.buildGroups()
+	n.txns = n.buildTxns()
 	n.broker = broker.New(broker.Config{
 		NodeID: n.id, ClusterID: n.clusterID, Settings: s, Clock: n.o.Clock, Logger: n.o.Logger,
-		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Controller: controllerLink{n},
+		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Txns: n.txns, Controller: controllerLink{n},
 		Authorizer: security.AllowAll{}, Metrics: n.metrics,
 	})
 }
@@ -184,6 +191,10 @@ func (n *Node) buildBroker() {
 func (n *Node) join(ctx context.Context) error {
 	n.quorum.Subscribe(n.publish)
 	n.member = newMembership(n)
+	n.failedDirs.whenMore(func() {
+		n.replicas.LogsFailed()
+		n.member.hasten()
+	})
 	return n.member.join(ctx)
 }
 
@@ -194,6 +205,7 @@ func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	n.server.SetLimits(limits(settings))
 	n.logs.SetProducerIDExpirationMs(settings.Long(config.ProducerIDExpirationMs))
 	n.logs.SetCleanerConfig(cleanerConfig(settings))
+	n.logs.SetTransactionVerification(settings.Bool(config.TransactionPartitionVerificationEnable))
 	n.broker.SetSettings(settings)
 	n.broker.SetImage(img)
 }
@@ -240,6 +252,7 @@ func (n *Node) Stop() error {
 		n.member.stop()
 		n.health.SetState(obs.StateShuttingDown)
 		n.replicas.Stop()
+		n.txns.Close()
 		n.groups.Close()
 		errs := []error{n.server.Shutdown(ctx)}
 		if n.admin != nil {
@@ -263,6 +276,9 @@ func (n *Node) abandon() {
 	}
 	if n.admin != nil {
 		_ = n.admin.Close(ctx)
+	}
+	if n.txns != nil {
+		n.txns.Close()
 	}
 	if n.groups != nil {
 		n.groups.Close()

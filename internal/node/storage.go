@@ -31,6 +31,14 @@ func (n *Node) openDisks() error {
 		ProducerIDExpirationCheckMs:       s.Long(config.ProducerIDExpirationCheckIntervalMs),
 		Cleaner:                           cleanerConfig(s),
 		BrokerEpoch:                       n.brokerEpoch,
+		BackgroundRecovery:                true,
+		BootID:                            n.o.BootID,
+		ReserveBytes:                      s.Long(config.MoldauDiskReserveBytes),
+		DirCheckIntervalMs:                s.Long(config.MoldauLogDirCheckIntervalMs),
+		VerifyReads:                       s.Bool(config.MoldauVerifyReads),
+		ScrubBytesPerSecond:               s.Long(config.MoldauScrubBytesPerSecond),
+		OnDirFailed:                       n.dirFailed,
+		FlushTimes:                        n.logFlushes(),
 	})
 	return err
 }

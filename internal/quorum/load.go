@@ -22,6 +22,9 @@ type disk struct {
 	replay  *meta.Replay
 	kraft   kraftState
 	applied position
+	conf    *raftpb.ConfState // the members as of applied
+	// baseConf is the members as of the beginning of the WAL.
+	baseConf *raftpb.ConfState
 	// snapshot is the newest one, nil when there is none.
 	snapshot *SnapshotID
 	hard     hardState
@@ -182,17 +185,16 @@ func (d *disk) loadWAL(cfg *Config) (walState, error) {
 		return st, err
 	}
 	d.wal = w
-	voters := make([]uint64, len(cfg.Voters))
-	for i, v := range cfg.Voters {
-		voters[i] = raftID(v)
-	}
+	voters := firstMembers(cfg, &d.kraft)
 	if found {
+		if err := agree(cfg, &d.kraft, &st); err != nil {
+			return st, err
+		}
 		err := d.match(&st)
 		if err == nil {
-			st.base.voters = voters // configured, as long as they do not stand in the log
 			return st, nil
 		}
-		if len(cfg.Voters) > 1 {
+		if len(voters) != 1 || len(st.base.voters) > 1 {
 			return st, err
 		}
 		cfg.Logger.Warn("the metadata log went on without this node's Raft log; as the only voter it follows the metadata log", "reason", err)
@@ -211,8 +213,12 @@ func (d *disk) match(st *walState) error {
 	at := st.base.endOffset
 	var last record.Batch
 	for _, e := range st.entries {
-		if len(e.GetData()) > 0 && e.GetType() == raftpb.EntryNormal {
-			b, err := batchOf(e)
+		data, err := batchIn(e)
+		if err != nil {
+			return err
+		}
+		if len(data) > 0 {
+			b, err := batchOf(e, data)
 			if err != nil {
 				return err
 			}
@@ -249,8 +255,8 @@ func (d *disk) match(st *walState) error {
 }
 
 // batchOf is the batch in an entry.
-func batchOf(e *raftpb.Entry) (record.Batch, error) {
-	b, rest, err := record.Next(e.GetData())
+func batchOf(e *raftpb.Entry, data []byte) (record.Batch, error) {
+	b, rest, err := record.Next(data)
 	if err == nil && len(rest) > 0 {
 		err = errors.New("bytes follow the batch")
 	}
@@ -294,8 +300,21 @@ func (d *disk) adopt(cfg *Config, old walState, voters []uint64) (walState, erro
 // startStorage hands the WAL's contents to Raft.
 func (d *disk) startStorage(st walState) error {
 	d.mem = raft.NewMemoryStorage()
+	// Raft wants the members of now, as of the last applied entry.
+	d.baseConf = &raftpb.ConfState{Voters: st.base.voters, Learners: st.base.learners}
+	d.conf = d.baseConf
+	for _, e := range st.entries {
+		if e.GetIndex() > d.applied.index || e.GetType() == raftpb.EntryNormal {
+			continue
+		}
+		cc, err := changeIn(e)
+		if err != nil {
+			return err
+		}
+		d.conf = confAfter(d.conf, cc)
+	}
 	err := d.mem.ApplySnapshot(&raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{
-		ConfState: &raftpb.ConfState{Voters: st.base.voters}, Index: new(st.base.index), Term: new(st.base.term),
+		ConfState: d.conf, Index: new(st.base.index), Term: new(st.base.term),
 	}})
 	if err == nil {
 		err = d.mem.Append(st.entries)

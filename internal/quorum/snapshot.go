@@ -24,7 +24,7 @@ func (l *loop) maybeSnapshot() {
 	if !due || l.snapshotRunning || l.disk.replay.InTransaction() || l.disk.applied.index == 0 {
 		return
 	}
-	at, img, k := l.disk.applied, l.disk.replay.Image(), l.disk.kraft
+	at, img, k, conf := l.disk.applied, l.disk.replay.Image(), l.disk.kraft, l.disk.conf
 	if l.disk.snapshot != nil && l.disk.snapshot.EndOffset >= at.endOffset {
 		return
 	}
@@ -36,7 +36,7 @@ func (l *loop) maybeSnapshot() {
 		id := SnapshotID{at.endOffset, at.epoch}
 		err := l.writeSnapshot(id, img, k, now, at.timestampMs)
 		// A closed node needs no more: the snapshot is there, and the next start makes use of it.
-		_ = l.n.put(op{fn: func(l *loop) { l.snapshotWritten(id, at, err) }})
+		_ = l.n.put(op{fn: func(l *loop) { l.snapshotWritten(id, at, conf, err) }})
 	}(l.snapshotDone)
 }
 
@@ -53,12 +53,12 @@ func (l *loop) writeSnapshot(id SnapshotID, img *meta.Image, k kraftState, now t
 }
 
 // snapshotWritten lets go of what the snapshot stands for: entries of the WAL, then old snapshots and the log before them.
-func (l *loop) snapshotWritten(id SnapshotID, at position, err error) {
+func (l *loop) snapshotWritten(id SnapshotID, at position, conf *raftpb.ConfState, err error) {
 	l.snapshotRunning = false
 	if err == nil {
 		l.disk.snapshot = &id
 		l.cfg.Logger.Info("metadata snapshot written", "endOffset", id.EndOffset, "epoch", id.Epoch)
-		err = l.compactWAL(at)
+		err = l.compactWAL(at, conf)
 	}
 	if err == nil {
 		err = l.clean()
@@ -69,7 +69,7 @@ func (l *loop) snapshotWritten(id SnapshotID, at position, err error) {
 }
 
 // compactWAL begins the WAL anew behind a position that a snapshot holds.
-func (l *loop) compactWAL(at position) error {
+func (l *loop) compactWAL(at position, conf *raftpb.ConfState) error {
 	d := l.disk
 	first, err := d.mem.FirstIndex()
 	if err != nil || at.index < first {
@@ -79,14 +79,10 @@ func (l *loop) compactWAL(at position) error {
 	if err != nil {
 		return fmt.Errorf("cannot compact the Raft log: %w", err)
 	}
-	st := walState{base: base{index: at.index, term: at.term, endOffset: at.endOffset}, hard: l.hard}
+	st := walState{base: base{at.index, at.term, at.endOffset, conf.GetVoters(), conf.GetLearners()}, hard: l.hard}
 	st.hard.commit = max(st.hard.commit, at.index)
-	_, cs, err := d.mem.InitialState()
-	if err == nil {
-		st.base.voters = cs.GetVoters()
-		if last > at.index {
-			st.entries, err = d.mem.Entries(at.index+1, last+1, 1<<62)
-		}
+	if last > at.index {
+		st.entries, err = d.mem.Entries(at.index+1, last+1, 1<<62)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot compact the Raft log: %w", err)
@@ -94,7 +90,7 @@ func (l *loop) compactWAL(at position) error {
 	if err := l.replaceWAL(st); err != nil {
 		return err
 	}
-	if _, err := d.mem.CreateSnapshot(at.index, cs, nil); err != nil && !errors.Is(err, raft.ErrSnapOutOfDate) {
+	if _, err := d.mem.CreateSnapshot(at.index, conf, nil); err != nil && !errors.Is(err, raft.ErrSnapOutOfDate) {
 		return fmt.Errorf("cannot compact the Raft log: %w", err)
 	}
 	if err := d.mem.Compact(at.index); err != nil {
@@ -113,6 +109,7 @@ func (l *loop) replaceWAL(st walState) error {
 	}
 	old := l.disk.wal
 	l.disk.wal, l.disk.baseEnd = w, st.base.endOffset
+	l.disk.baseConf = &raftpb.ConfState{Voters: st.base.voters, Learners: st.base.learners}
 	if err := old.close(); err != nil {
 		l.cfg.Logger.Warn("the old Raft log could not be closed", "error", err)
 	}
@@ -204,6 +201,7 @@ func (s *raftStorage) Snapshot() (*raftpb.Snapshot, error) {
 	head := binary.BigEndian.AppendUint64(nil, uint64(d.snapshot.EndOffset))
 	head = binary.BigEndian.AppendUint32(head, uint32(d.snapshot.Epoch))
 	snap.Data = append(head, data...)
+	snap.Metadata.ConfState = d.baseConf
 	return snap, nil
 }
 
@@ -228,7 +226,8 @@ func (l *loop) install(snap *raftpb.Snapshot) error {
 		return fail(err)
 	}
 	at := position{snap.GetMetadata().GetIndex(), snap.GetMetadata().GetTerm(), id.EndOffset, id.Epoch, img.TimestampMs()}
-	st := walState{base: base{at.index, at.term, at.endOffset, snap.GetMetadata().GetConfState().GetVoters()}, hard: l.hard}
+	conf := snap.GetMetadata().GetConfState()
+	st := walState{base: base{at.index, at.term, at.endOffset, conf.GetVoters(), conf.GetLearners()}, hard: l.hard}
 	st.hard.commit = max(st.hard.commit, at.index)
 	if err := l.replaceWAL(st); err != nil {
 		return fail(err)
@@ -238,9 +237,11 @@ func (l *loop) install(snap *raftpb.Snapshot) error {
 		return fail(err)
 	}
 	before := d.replay.Image()
-	d.replay, d.kraft, d.applied, d.snapshot = meta.NewReplay(img), k, at, &id
+	d.replay, d.kraft, d.applied, d.snapshot, d.conf = meta.NewReplay(img), k, at, &id, conf
 	l.state.Advance(img)
 	l.sinceSnapshotBytes, l.lastSnapshot = 0, l.now()
 	d.log.SetHighWatermark(id.EndOffset)
+	l.n.committed.advance(id.EndOffset)
+	l.publishMembers()
 	return l.publish(img, meta.Diff(before, img), nil)
 }

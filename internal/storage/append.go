@@ -17,13 +17,21 @@ import (
 // are written at once. A refusal is an *InvalidRecordError and changes nothing.
 // With flush.messages reached it returns only when the records are on the disk.
 func (l *Log) AppendAsLeader(batches []byte, leaderEpoch int32, origin Origin) (AppendInfo, error) {
+	return l.AppendWith(batches, leaderEpoch, origin, AppendOptions{})
+}
+
+// AppendWith is AppendAsLeader with what is known of the transaction.
+func (l *Log) AppendWith(batches []byte, leaderEpoch int32, origin Origin, opts AppendOptions) (AppendInfo, error) {
+	if err := l.ensure(); err != nil {
+		return AppendInfo{}, err
+	}
 	cfg := l.config()
 	c, err := l.checkAppend(batches, origin, cfg, l.nowMs())
 	if err != nil {
 		return AppendInfo{}, err
 	}
 	l.appendMu.Lock()
-	info, err := l.appendAsLeaderLocked(c, leaderEpoch, origin, cfg)
+	info, err := l.appendAsLeaderLocked(c, leaderEpoch, origin, cfg, opts)
 	l.appendMu.Unlock()
 	if err != nil || info.Duplicate {
 		return info, err
@@ -31,7 +39,7 @@ func (l *Log) AppendAsLeader(batches []byte, leaderEpoch int32, origin Origin) (
 	return info, l.flushByPolicy(cfg)
 }
 
-func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, cfg *LogConfig) (AppendInfo, error) {
+func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, cfg *LogConfig, opts AppendOptions) (AppendInfo, error) {
 	if err := l.Err(); err != nil {
 		return AppendInfo{}, err
 	}
@@ -43,6 +51,9 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 		var b record.Batch
 		b, rest, _ = record.Next(rest) // was checked
 		dup, isDup, err := l.producers.check(b, origin, offset == 0)
+		if !isDup {
+			err = l.checkTransaction(b, origin, opts, err)
+		}
 		if err != nil {
 			return AppendInfo{}, err
 		}
@@ -62,6 +73,11 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 		offset = b.NextOffset()
 	}
 	info.LastOffset = offset - 1
+	if origin == FromClient {
+		if err := l.env.space.take(len(c.bytes)); err != nil {
+			return AppendInfo{}, err
+		}
+	}
 	if err := l.write(c.bytes, info.FirstOffset, offset, info.MaxTimestampMs, cfg); err != nil {
 		return AppendInfo{}, err
 	}
@@ -72,6 +88,9 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 // short at the end, as a leader may send, is left out, and so is what comes from a
 // newer epoch than the one that was fetched in.
 func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, error) {
+	if err := l.ensure(); err != nil {
+		return AppendInfo{}, err
+	}
 	cfg := l.config()
 	l.appendMu.Lock()
 	info, err := l.appendAsFollowerLocked(batches, leaderEpoch, cfg)
@@ -121,6 +140,9 @@ func (l *Log) appendAsFollowerLocked(batches []byte, leaderEpoch int32, cfg *Log
 		return info, nil
 	}
 	info.LastOffset = end - 1
+	if err := l.env.space.take(info.SizeInBytes); err != nil {
+		return AppendInfo{}, err
+	}
 	if err := l.write(batches[:info.SizeInBytes], info.FirstOffset, end, info.MaxTimestampMs, cfg); err != nil {
 		return AppendInfo{}, err
 	}
@@ -206,6 +228,7 @@ func (l *Log) applyLocked(b []byte) {
 		if epoch := batch.PartitionLeaderEpoch(); epoch >= 0 {
 			l.epochs.assign(epoch, batch.BaseOffset())
 		}
+		l.settleVerification(batch)
 		done, aborted, err := l.producers.apply(batch)
 		if err != nil {
 			invariant.Fail("a batch that was checked cannot be applied: %v", err)
@@ -291,6 +314,9 @@ func (s *segment) readFirstTimestamp(size int64) (ts int64, err error) {
 
 // Roll begins a new segment, unless the active one is empty.
 func (l *Log) Roll() error {
+	if err := l.ensure(); err != nil {
+		return err
+	}
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
 	if err := l.Err(); err != nil {

@@ -76,15 +76,15 @@ func (d *logDir) noteCleaned(l *Log, offset, cuts int64) error {
 	return d.writeCheckpoint(cleanerFile, &d.cleaned, cleaned)
 }
 
-// lowerCleaned heeds that a log was cut: what is appended there next is not clean.
-func (d *logDir) lowerCleaned(l *Log) error {
+// lowerCleaned heeds that a log is cut: what is appended there next is not clean.
+func (d *logDir) lowerCleaned(l *Log, end int64) error {
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
-	if to, ok := d.cleaned[l.tp]; !ok || to <= l.LogEndOffset() {
+	if to, ok := d.cleaned[l.tp]; !ok || to <= end {
 		return nil
 	}
 	cleaned := maps.Clone(d.cleaned)
-	cleaned[l.tp] = l.LogEndOffset()
+	cleaned[l.tp] = end
 	return d.writeCheckpoint(cleanerFile, &d.cleaned, cleaned)
 }
 

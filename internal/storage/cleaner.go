@@ -35,6 +35,8 @@ type cleaner struct {
 	stopped  chan struct{} // closed when the manager stops
 	stopOnce sync.Once
 
+	pickMu sync.Mutex // one thread looks for work at a time; held over a look at each log
+
 	mu          sync.Mutex
 	cfg         CleanerConfig
 	started     bool
@@ -169,20 +171,24 @@ func (c *cleaner) cleanLog(id int, d dirtyLog) (cleaned bool) {
 		c.lastStats[id] = p.stats
 		c.mu.Unlock()
 		return true
-	case errors.Is(err, errCleaningAborted), errors.Is(err, errGone), errors.Is(err, ErrClosed), l.Err() != nil:
-		return false
 	case isDiskFull(err):
 		c.m.opts.Logger.Warn("cannot clean a log: the disk is full. It will be tried again", "partition", l.tp.String(), "err", err)
-		return false
+	case isLasting(l, err):
+		c.condemn(l, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.condemnLocked(l, err)
 	return false
 }
 
-func (c *cleaner) condemnLocked(l *Log, err error) {
+// isLasting says whether an error would be met again: it is not the log's end, a change under the cleaner, or want of
+// something that may be there later.
+func isLasting(l *Log, err error) bool {
+	return !errors.Is(err, errCleaningAborted) && !errors.Is(err, errGone) && !passes(err) && l.Err() == nil
+}
+
+func (c *cleaner) condemn(l *Log, err error) {
+	c.mu.Lock()
 	c.uncleanable[l] = err
+	c.mu.Unlock()
 	c.m.opts.Logger.Error("cannot clean a log, which will not be tried again before the next start: it only grows", "partition", l.tp.String(), "dir", l.dir, "err", err)
 }
 

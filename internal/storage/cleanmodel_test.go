@@ -162,6 +162,9 @@ func (h *history) verify(l *Log, untouched int64, nowMs, deleteRetentionMs int64
 			break
 		}
 		if b.pid >= 0 && !b.control {
+			delete(lastSeq, b.pid)
+		}
+		if b.pid >= 0 && !b.control && b.last >= start { // what is deleted may be forgotten
 			lastSeq[b.pid] = b.seq + int32(len(b.records)) - 1
 		}
 		f := h.fateOf(i)

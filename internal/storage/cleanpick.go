@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"errors"
 	"math"
 	"slices"
 )
@@ -128,37 +127,70 @@ func (v view) firstTimestamp() (int64, error) {
 }
 
 // filthiest takes the log that needs it most into cleaning, if one needs it.
-func (c *cleaner) filthiest() (d dirtyLog, ok bool) {
+func (c *cleaner) filthiest() (best dirtyLog, ok bool) {
+	c.pickMu.Lock()
+	defer c.pickMu.Unlock()
 	nowMs := c.nowMs()
 	maxRatio, maxDelayMs := 0.0, int64(0)
+	for _, l := range c.m.Logs() {
+		if !l.config().Compact || l.Err() != nil || !c.isFree(l) || !l.mayBeDirty() {
+			continue
+		}
+		d, err := c.look(l, nowMs)
+		if err != nil {
+			continue
+		}
+		maxRatio, maxDelayMs = max(maxRatio, d.ratio()), max(maxDelayMs, d.delayMs)
+		if d.isDue() && (!ok || d.ratio() > best.ratio()) {
+			best, ok = d, true
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, l := range c.m.Logs() {
-		if !l.config().Compact || l.Err() != nil || c.busy[l] || c.uncleanable[l] != nil {
-			continue
-		}
-		dir := c.m.dirOf(l)
-		to, known := dir.cleanedTo(l.tp)
-		x, err := l.inspect(to, known, nowMs)
-		if err != nil {
-			if !errors.Is(err, errGone) && !errors.Is(err, ErrClosed) {
-				c.condemnLocked(l, err)
-			}
-			continue
-		}
-		if x.wrong {
-			c.correct(dir, x, to)
-		}
-		maxRatio, maxDelayMs = max(maxRatio, x.ratio()), max(maxDelayMs, x.delayMs)
-		if x.isDue() && (!ok || x.ratio() > d.ratio()) {
-			d, ok = x, true
-		}
-	}
 	c.lastRunMs, c.maxDirtyRatio, c.maxDelayMs = nowMs, maxRatio, maxDelayMs
 	if ok {
-		c.busy[d.l] = true
+		c.busy[best.l] = true
 	}
-	return d, ok
+	return best, ok
+}
+
+func (c *cleaner) isFree(l *Log) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.busy[l] && c.uncleanable[l] == nil
+}
+
+// look inspects one log, whose checkpoint it puts right.
+func (c *cleaner) look(l *Log, nowMs int64) (dirtyLog, error) {
+	dir := c.m.dirOf(l)
+	to, known := dir.cleanedTo(l.tp)
+	d, err := l.inspect(to, known, nowMs)
+	if err != nil {
+		if isLasting(l, err) {
+			c.condemn(l, err)
+		}
+		return d, err
+	}
+	if d.wrong {
+		c.correct(dir, d, to)
+	}
+	return d, nil
+}
+
+// mayBeDirty says whether a log is worth a look. One that has not been opened yet is opened only when it has closed segments,
+// which is looked up once: what nobody uses does not grow.
+func (l *Log) mayBeDirty() bool {
+	if l.isOpen() {
+		return true
+	}
+	if l.lazy.small.Load() || l.lazy.state.Load() == logUnrecovered { // the time of the latter will come
+		return false
+	}
+	if _, segments := sizeOnDisk(l.env.fs, l.dir); segments < 2 {
+		l.lazy.small.Store(true)
+		return false
+	}
+	return l.ensure() == nil
 }
 
 // correct replaces a checkpoint's offset that lies outside of the log: the log was cut or lost records. All

@@ -52,6 +52,23 @@ type ManagerOptions struct {
 	ProducerIDExpirationCheckMs       int64 // producer.id.expiration.check.interval.ms
 
 	Cleaner CleanerConfig // the zero value is DefaultCleanerConfig
+	// BackgroundRecovery lets OpenManager return while logs are still being checked: those answer ErrNotReady until
+	// they are. Without it, OpenManager waits for the last.
+	BackgroundRecovery bool
+	// BootID names the boot of the kernel; "" when it is not known.
+	BootID string
+	// ReserveBytes is what clients' records leave free on a volume: AutoReserve, or 0 for nothing.
+	ReserveBytes int64
+	// DirCheckIntervalMs is how often each directory is probed without a reason; below 0 never.
+	DirCheckIntervalMs int64
+	// VerifyReads checks the records of segments that were found, before they are first given out.
+	VerifyReads bool
+	// ScrubBytesPerSecond is how much of the closed segments is read in search of damage; 0 for nothing.
+	ScrubBytesPerSecond int64
+	// OnDirFailed is told, from a goroutine of its own, of a directory that has gone out of use and of how many are left; may be nil.
+	OnDirFailed func(d DirInfo, left int)
+	// FlushTimes is told how long each sync of a log took; may be nil.
+	FlushTimes func(time.Duration)
 
 	// BrokerEpoch is written into the clean-shutdown marker; nil writes none.
 	BrokerEpoch func() int64
@@ -70,7 +87,7 @@ func (o *ManagerOptions) fill() {
 	}
 	for p, ms := range map[*int64]int64{
 		&o.RetentionCheckIntervalMs: 300_000, &o.RecoveryPointCheckpointIntervalMs: 60_000, &o.StartOffsetCheckpointIntervalMs: 60_000,
-		&o.HighWatermarkCheckpointIntervalMs: 5_000, &o.ProducerIDExpirationMs: 86_400_000, &o.ProducerIDExpirationCheckMs: 600_000,
+		&o.HighWatermarkCheckpointIntervalMs: 5_000, &o.ProducerIDExpirationMs: 86_400_000, &o.ProducerIDExpirationCheckMs: 600_000, &o.DirCheckIntervalMs: 30_000,
 	} {
 		if *p == 0 {
 			*p = ms
@@ -89,6 +106,7 @@ type Manager struct {
 	removals  chan struct{} // holds one for each removal under way
 
 	producerIDExpirationMs atomic.Int64
+	verifyTxns             atomic.Bool // transaction.partition.verification.enable
 
 	createMu sync.Mutex // one creation or deletion at a time, held over its I/O
 
@@ -121,6 +139,12 @@ func OpenManager(o ManagerOptions) (*Manager, error) {
 		m.unlock()
 		return nil, err
 	}
+	for _, d := range m.dirs {
+		d.startRecovery(m.logsIn(d))
+	}
+	if !o.BackgroundRecovery {
+		m.AwaitRecovery()
+	}
 	m.startTasks()
 	return m, nil
 }
@@ -137,7 +161,7 @@ func (m *Manager) open() error {
 			if !errors.As(err, &ioErr) || errors.Is(err, vfs.ErrLocked) || errors.Is(err, fs.ErrNotExist) {
 				return err // somebody's mistake, not a broken disk
 			}
-			d.err = err
+			d.setErr(err)
 		}
 	}
 	for i, d := range m.dirs {
@@ -149,19 +173,19 @@ func (m *Manager) open() error {
 	}
 	var wg sync.WaitGroup
 	for _, d := range m.dirs {
-		if d.err == nil {
+		if d.err() == nil {
 			wg.Go(d.load)
 		}
 	}
 	wg.Wait()
 	var first error
 	for _, d := range m.dirs {
-		if d.err == nil {
+		if d.err() == nil {
 			continue
 		}
-		m.opts.Logger.Error("log directory is out of use", "dir", d.path, "err", d.err)
+		m.opts.Logger.Error("log directory is out of use", "dir", d.path, "err", d.err())
 		if first == nil {
-			first = d.err
+			first = d.err()
 		}
 	}
 	if len(m.usableDirs()) == 0 {
@@ -191,7 +215,7 @@ func (m *Manager) distribute() error {
 
 func (m *Manager) usableDirs() (usable []*logDir) {
 	for _, d := range m.dirs {
-		if d.err == nil {
+		if d.err() == nil {
 			usable = append(usable, d)
 		}
 	}
@@ -202,7 +226,7 @@ func (m *Manager) usableDirs() (usable []*logDir) {
 func (m *Manager) Dirs() []DirInfo {
 	out := make([]DirInfo, len(m.dirs))
 	for i, d := range m.dirs {
-		out[i] = DirInfo{Path: d.path, ID: d.props.DirectoryID, Err: d.err}
+		out[i] = DirInfo{Path: d.path, ID: d.props.DirectoryID, Err: d.err()}
 	}
 	return out
 }
@@ -399,6 +423,7 @@ func (m *Manager) startTasks() {
 	m.scheduler.every(ms(o.StartOffsetCheckpointIntervalMs), func() { m.eachDir(m.checkpointStartOffsets) })
 	m.scheduler.every(ms(o.HighWatermarkCheckpointIntervalMs), func() { m.eachDir(m.checkpointHighWatermarks) })
 	m.scheduler.every(ms(o.ProducerIDExpirationCheckMs), m.expireProducers)
+	m.scheduler.every(ms(o.DirCheckIntervalMs), m.probeDirs)
 }
 
 // eachDir runs a checkpoint in all directories; failures are told and tried again next time.
@@ -410,10 +435,20 @@ func (m *Manager) eachDir(fn func(*logDir) error) {
 	}
 }
 
+// probeDirs looks after directories that no traffic would miss.
+func (m *Manager) probeDirs() {
+	for _, d := range m.usableDirs() {
+		d.probe()
+	}
+}
+
 // ApplyRetention deletes old segments in all logs.
 func (m *Manager) ApplyRetention() {
 	for _, l := range m.Logs() {
-		if _, err := l.DeleteOldSegments(); err != nil && !errors.Is(err, ErrClosed) {
+		if !l.isOpen() && !l.mayHaveOld() || m.isClosed() {
+			continue
+		}
+		if _, err := l.DeleteOldSegments(); err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrNotReady) {
 			m.opts.Logger.Warn("cannot apply retention", "partition", l.tp.String(), "err", err)
 		}
 	}
@@ -422,6 +457,9 @@ func (m *Manager) ApplyRetention() {
 // SetProducerIDExpirationMs changes producer.id.expiration.ms; it counts from the next
 // check for silent producers on.
 func (m *Manager) SetProducerIDExpirationMs(ms int64) { m.producerIDExpirationMs.Store(ms) }
+
+// SetTransactionVerification changes transaction.partition.verification.enable.
+func (m *Manager) SetTransactionVerification(on bool) { m.verifyTxns.Store(on) }
 
 func (m *Manager) expireProducers() {
 	before := m.opts.Clock.Now().UnixMilli() - m.producerIDExpirationMs.Load()
@@ -480,11 +518,15 @@ func (m *Manager) Close(clean bool) error {
 	m.closed = true
 	m.mu.Unlock()
 	m.cleaner.stop()
+	for _, d := range m.dirs {
+		d.env.stopping.Store(true)
+		d.recovery.stop()
+	}
 	m.scheduler.stop()
 	var errs []error
 	for _, d := range m.dirs {
 		if d.env != nil {
-			errs = append(errs, d.close(clean && d.err == nil))
+			errs = append(errs, d.close(clean && d.err() == nil))
 		}
 	}
 	m.unlock()

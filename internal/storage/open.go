@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/clock"
@@ -42,10 +43,10 @@ func OpenLog(o LogOptions) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	nothing := func(*Log) error { return nil }
 	e := &env{fs: o.FS, clock: o.Clock, logger: o.Logger, files: newFileCache(o.MaxOpenFiles), syncer: newSyncer(),
 		after:        func(d time.Duration, fn func()) { o.Clock.AfterFunc(d, fn) },
-		pointLowered: nothing, startMoved: nothing}
+		pointLowered: func(*Log, int64) error { return nil }, startMoved: func(*Log) error { return nil },
+		urgent: func(*Log) {}, suspect: func() {}}
 	if err := e.fs.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot create %s: %w", o.Dir, err)
 	}
@@ -74,6 +75,16 @@ type openState struct {
 	highWatermark int64
 	compacted     bool  // the cleaner has been at work on it, and leaves gaps
 	cleanedTo     int64 // up to here
+
+	topicID      [16]byte // as far as it is known
+	adoptTopicID [16]byte // for a directory that names no topic
+	// endKnown says that the log was left in order and ends at syncedTo.
+	endKnown bool
+	// sameBoot says that the kernel has not stopped since the log was last written: all that was written is in the
+	// files, and only the last write may be torn.
+	sameBoot     bool
+	distrust     bool          // something was found damaged: every byte is checked
+	segmentsLeft *atomic.Int64 // counts down while segments are checked; may be nil
 }
 
 // opener opens one log.
@@ -85,17 +96,43 @@ type opener struct {
 }
 
 func openLog(e *env, st openState) (*Log, error) {
-	l := &Log{tp: st.tp, dir: st.dir, env: e, dirDirty: !st.clean}
-	l.changed.Store(!st.clean)
-	l.cfg.Store(&st.cfg)
-	o := &opener{Log: l, st: st, missing: map[int64]bool{}, trusted: math.MaxInt64}
-	if err := o.open(); err != nil {
-		for _, s := range l.segments {
-			s.forget()
-		}
-		return nil, fmt.Errorf("cannot open the log of %s in %s: %w", st.tp, st.dir, err)
+	l := newLog(e, st.tp, st.dir, st.cfg)
+	if err := l.load(st); err != nil {
+		l.unload()
+		return nil, err
 	}
 	return l, nil
+}
+
+func newLog(e *env, tp TopicPartition, dir string, cfg LogConfig) *Log {
+	l := &Log{tp: tp, dir: dir, env: e}
+	l.cfg.Store(e.share(cfg))
+	return l
+}
+
+// load looks at the log's files, and checks what must be checked.
+func (l *Log) load(st openState) error {
+	l.dirDirty = !st.clean
+	l.changed.Store(!st.clean)
+	st.cfg = l.Config() // it may have changed since the log was found
+	o := &opener{Log: l, st: st, missing: map[int64]bool{}, trusted: math.MaxInt64}
+	if err := o.open(); err != nil {
+		return fmt.Errorf("cannot open the log of %s in %s: %w", st.tp, st.dir, err)
+	}
+	return nil
+}
+
+// unload forgets what a load that failed has found.
+func (l *Log) unload() {
+	for _, s := range l.segments {
+		s.forget()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.segments, l.producers, l.epochs = nil, producers{}, epochCache{}
+	for _, at := range []*atomic.Int64{&l.logStart, &l.hw, &l.leo, &l.synced} {
+		at.Store(0)
+	}
 }
 
 func (o *opener) open() error {
@@ -110,6 +147,12 @@ func (o *opener) open() error {
 		return err
 	}
 	o.topicIDFile = named && !o.st.clean
+	if !named && o.st.adoptTopicID != ([16]byte{}) {
+		if err := o.writeTopicID(o.st.adoptTopicID); err != nil {
+			return fmt.Errorf("cannot note the topic id: %w", err)
+		}
+		o.topicID, o.topicIDFile = o.st.adoptTopicID, true
+	}
 	if err := o.findSegments(); err != nil {
 		return err
 	}
@@ -144,7 +187,13 @@ func (o *opener) open() error {
 		return err
 	}
 	o.hw.Store(start)
-	o.SetHighWatermark(o.st.highWatermark)
+	o.mu.Lock()
+	o.setHighWatermarkLocked(o.st.highWatermark)
+	o.mu.Unlock()
+	if synced := o.synced.Load(); synced < o.st.syncedTo {
+		// What is appended there next is not on the disk because the lost records were.
+		return o.env.pointLowered(o.Log, synced)
+	}
 	return nil
 }
 
@@ -338,7 +387,7 @@ func (o *opener) loadEpochs() error {
 	if o.epochs.entries, err = parseEpochs(data); err != nil {
 		// Each batch says its epoch: checking the whole log finds them again.
 		o.env.logger.Warn("ignoring a damaged leader-epoch checkpoint and checking the whole log", "file", name, "err", err)
-		o.st.clean, o.st.recoveryPoint = false, -1
+		o.st.clean, o.st.recoveryPoint, o.st.distrust = false, -1, true
 		o.epochs.dirty = true
 	}
 	return nil

@@ -56,6 +56,9 @@ type view struct {
 // offsets are below upTo: as many as fit into maxBytes, or, with minOneBatch, the
 // first one however large it is. Len is 0 when there is nothing to read.
 func (l *Log) Read(from int64, maxBytes int, upTo int64, minOneBatch bool) (*Slice, error) {
+	if err := l.ensure(); err != nil {
+		return nil, err
+	}
 	for {
 		s, err := l.tryRead(from, int64(maxBytes), upTo, minOneBatch)
 		if errors.Is(err, errGone) && !l.closed.Load() {
@@ -239,6 +242,9 @@ func (l *Log) fit(v view, f vfs.File, pos, end, maxBytes int64, minOneBatch bool
 
 // OffsetForTimestamp finds the first record whose timestamp is at least ts.
 func (l *Log) OffsetForTimestamp(ts int64) (found TimestampOffset, ok bool, err error) {
+	if err := l.ensure(); err != nil {
+		return TimestampOffset{}, false, err
+	}
 	for {
 		found, ok, err = l.tryOffsetForTimestamp(ts)
 		if errors.Is(err, errGone) && !l.closed.Load() {
@@ -269,6 +275,9 @@ func (l *Log) tryOffsetForTimestamp(ts int64) (TimestampOffset, bool, error) {
 
 // MaxTimestampOffset finds the first record with the largest timestamp of the log.
 func (l *Log) MaxTimestampOffset() (found TimestampOffset, ok bool, err error) {
+	if err := l.ensure(); err != nil {
+		return found, false, err
+	}
 	for {
 		found, ok, err = l.tryMaxTimestamp()
 		if errors.Is(err, errGone) && !l.closed.Load() {
@@ -394,6 +403,9 @@ func findInBatch(f vfs.File, pos, size, ts, from int64) (found TimestampOffset, 
 
 // AbortedTxns lists the aborted transactions with records in [from, to).
 func (l *Log) AbortedTxns(from, to int64) ([]AbortedTxn, error) {
+	if err := l.ensure(); err != nil {
+		return nil, err
+	}
 	for {
 		txns, err := l.tryAbortedTxns(from, to)
 		if errors.Is(err, errGone) && !l.closed.Load() {

@@ -12,6 +12,9 @@ import (
 // oldest segments first, without a gap, nothing at or above the high watermark.
 // It returns how many segments went.
 func (l *Log) DeleteOldSegments() (int, error) {
+	if err := l.ensure(); err != nil {
+		return 0, err
+	}
 	l.replaceMu.Lock()
 	defer l.replaceMu.Unlock()
 	l.appendMu.Lock()

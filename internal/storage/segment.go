@@ -112,6 +112,9 @@ func newSegment(l *Log, base int64) *segment {
 	return s
 }
 
+// segmentNameDigits is the length of a segment's name.
+const segmentNameDigits = 20
+
 func segmentName(base int64) string { return fmt.Sprintf("%020d", base) }
 
 func (s *segment) path(k fileKind) string {
