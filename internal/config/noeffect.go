@@ -26,7 +26,6 @@ const (
 	staysUp            = "a node with a failed log directory tells the controller until it is heard, and serves what is left"
 	electsAtOnce       = "an unclean election, where it is allowed, does not wait for a round"
 	noQuotas           = "quotas are not served yet"
-	noCompaction       = "log compaction is not served yet: all records of a compacted topic are kept"
 	noDirectoryMoves   = "replicas cannot be moved between log directories yet"
 	noTelemetry        = "client telemetry is not served yet"
 )

@@ -131,6 +131,7 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	if err := n.join(ctx); err != nil {
 		return n, err
 	}
+	n.logs.StartCleaner()
 	if err := n.server.Serve(); err != nil {
 		return n, err
 	}
@@ -212,8 +213,8 @@ func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	n.replicas.ApplyMetadata(img, delta)
 	n.server.SetLimits(limits(settings))
 	n.logs.SetProducerIDExpirationMs(settings.Long(config.ProducerIDExpirationMs))
+	n.logs.SetCleanerConfig(cleanerConfig(settings))
 	n.logs.SetTransactionVerification(settings.Bool(config.TransactionPartitionVerificationEnable))
-	n.warnOfCompaction(img, delta)
 	n.broker.SetSettings(settings)
 	n.broker.SetImage(img)
 }

@@ -29,6 +29,7 @@ func (n *Node) openDisks() error {
 		HighWatermarkCheckpointIntervalMs: s.Long(config.ReplicaHighWatermarkCheckpointIntervalMs),
 		ProducerIDExpirationMs:            s.Long(config.ProducerIDExpirationMs),
 		ProducerIDExpirationCheckMs:       s.Long(config.ProducerIDExpirationCheckIntervalMs),
+		Cleaner:                           cleanerConfig(s),
 		BrokerEpoch:                       n.brokerEpoch,
 		BackgroundRecovery:                true,
 		BootID:                            n.o.BootID,

@@ -29,14 +29,17 @@ type lazy struct {
 	st        *dormant // guarded by openMu; nil once the log is open
 	epoch     int32    // guarded by openMu: the leader epoch that has begun while nobody looked, -1 for none
 	abandoned atomic.Bool
-	ready     []func() // guarded by openMu: to be called when the log has been recovered, well or not
+	small     atomic.Bool // it has one segment, so that there is nothing to clean
+	ready     []func()    // guarded by openMu: to be called when the log has been recovered, well or not
 }
 
 // dormant is what the log directory's small files say of a log.
 type dormant struct {
 	logStart, recoveryPoint, highWatermark int64
 	clean, sameBoot                        bool
-	endKnown                               bool     // the log was left in order, at recoveryPoint
+	endKnown                               bool // the log was left in order, at recoveryPoint
+	compacted                              bool // the cleaner has been in it
+	cleanedTo                              int64
 	adoptTopicID                           [16]byte // for a directory that names no topic
 }
 
@@ -44,7 +47,7 @@ type dormant struct {
 func (l *Log) stateLocked(segments *atomic.Int64) openState {
 	d := l.lazy.st
 	return openState{tp: l.tp, dir: l.dir, clean: d.clean, logStart: d.logStart, recoveryPoint: d.recoveryPoint, syncedTo: max(d.recoveryPoint, 0),
-		highWatermark: d.highWatermark, adoptTopicID: d.adoptTopicID, sameBoot: d.sameBoot, segmentsLeft: segments}
+		highWatermark: d.highWatermark, adoptTopicID: d.adoptTopicID, sameBoot: d.sameBoot, compacted: d.compacted, cleanedTo: d.cleanedTo, segmentsLeft: segments}
 }
 
 // newDormantLog is the log of a directory without a look at its files.

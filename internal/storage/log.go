@@ -65,6 +65,9 @@ type Log struct {
 
 	lazy lazy
 
+	// replaceMu is held over whatever removes, cuts or replaces segments other than the last, and over its I/O; taken before
+	// appendMu. So the cleaner's renames hold no append up.
+	replaceMu sync.Mutex
 	// appendMu serialises everything that changes the log, and is held over its I/O.
 	appendMu sync.Mutex
 	// mu guards what is in memory, for moments. What it guards is changed only by who
