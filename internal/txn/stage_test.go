@@ -112,7 +112,8 @@ type part struct {
 	outcome  map[string]bool  // by transaction: committed?
 	markers  map[int64]int    // taken, by producer
 	coordAt  map[int64]int32
-	refusing int16 // code for every marker
+	twice    []string // transactions that went on after their end
+	refusing int16    // code for every marker
 }
 
 func (st *stage) part(tp TopicPartition) *part {
@@ -169,7 +170,11 @@ func (p *part) mark(m Marker) int16 {
 	p.coordAt[m.ProducerID], p.epoch[m.ProducerID] = m.CoordinatorEpoch, m.ProducerEpoch
 	p.markers[m.ProducerID]++
 	if open {
-		p.outcome[p.open[m.ProducerID]] = m.Commit
+		name := p.open[m.ProducerID]
+		if _, before := p.outcome[name]; before {
+			p.twice = append(p.twice, name)
+		}
+		p.outcome[name] = m.Commit
 		delete(p.open, m.ProducerID)
 	}
 	return 0
