@@ -7,47 +7,47 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Addresses on which the node listens, each written NAME://host:port; an empty host is all addresses.",
 	},
 	{
-		Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Pause of the log cleaner when nothing is worth cleaning.",
 	},
 	{
-		Name: "log.cleaner.dedupe.buffer.size", Type: Long, Default: "134217728", Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.dedupe.buffer.size", Type: Long, Default: "134217728", Importance: Medium, Mode: ClusterWide,
 		Doc: "Memory for the key maps of all cleaner threads together.",
 	},
 	{
-		Name: "log.cleaner.delete.retention.ms", Type: Long, Default: "86400000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.delete.retention.ms", Type: Long, Default: "86400000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Time that a tombstone stays in a compacted topic after its cleaning.",
 	},
 	{
-		Name: "log.cleaner.enable", Type: Boolean, Default: "true", Importance: Medium, NoEffect: noCompaction,
+		Name: "log.cleaner.enable", Type: Boolean, Default: "true", Importance: Medium,
 		Doc: "Run the log cleaner.",
 	},
 	{
-		Name: "log.cleaner.io.buffer.load.factor", Type: Double, Default: "0.9", Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.io.buffer.load.factor", Type: Double, Default: "0.9", Importance: Medium, Mode: ClusterWide,
 		Doc: "How full the cleaner's key map may get before a pass ends.",
 	},
 	{
-		Name: "log.cleaner.io.buffer.size", Type: Int, Default: "524288", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.io.buffer.size", Type: Int, Default: "524288", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Memory for reading and writing of all cleaner threads together.",
 	},
 	{
-		Name: "log.cleaner.io.max.bytes.per.second", Type: Double, Default: "1.7976931348623157E308", Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.io.max.bytes.per.second", Type: Double, Default: "1.7976931348623157E308", Importance: Medium, Mode: ClusterWide,
 		Doc: "Most bytes that the cleaner reads and writes in a second.",
 	},
 	{
-		Name: "log.cleaner.max.compaction.lag.ms", Type: Long, Default: "9223372036854775807", Check: atLeast{1}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.max.compaction.lag.ms", Type: Long, Default: "9223372036854775807", Check: atLeast{1}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Time after which a record must have become open to compaction.",
 	},
 	{
-		Name: "log.cleaner.min.cleanable.ratio", Type: Double, Default: "0.5", Check: between{0, 1}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.min.cleanable.ratio", Type: Double, Default: "0.5", Check: between{0, 1}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Share of a log that must be uncleaned before it is worth cleaning.",
 	},
 	{
-		Name: "log.cleaner.min.compaction.lag.ms", Type: Long, Default: "0", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.min.compaction.lag.ms", Type: Long, Default: "0", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Time that a record stays safe from compaction.",
 	},
 	{
-		Name: "log.cleaner.threads", Type: Int, Default: "1", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.threads", Type: Int, Default: "1", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Logs that are cleaned at the same time.",
 	},
 	{
@@ -259,8 +259,16 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Address of /metrics, health checks and profiles, written host:port; empty turns it off.",
 	},
 	{
+		Name: "moldau.disk.reserve.bytes", Type: Long, Default: "-1", Check: atLeast{-1}, Origin: Own, Importance: Medium,
+		Doc: "Refuse records while a log directory's volume has no more free than this, so that retention, group commits and a clean stop still work; -1 takes 1 % of the volume, between 64 MiB and 1 GiB and at most 5 %; 0 refuses nothing.",
+	},
+	{
 		Name: "moldau.flush.acks", Type: Boolean, Default: "false", Origin: Own, Importance: High,
 		Doc: "Acknowledge a produce only when its records are synced to disk; one sync serves all who wait.",
+	},
+	{
+		Name: "moldau.log.dir.check.interval.ms", Type: Long, Default: "30000", Check: atLeast{-1}, Origin: Own, Importance: Low,
+		Doc: "How often each log directory is tried out, so that one that vanished or cannot be written is noticed without traffic; -1 never.",
 	},
 	{
 		Name: "moldau.log.format", Type: String, Default: "text", Check: oneOf{"text", "json"}, Origin: Own, Importance: Low,
@@ -271,8 +279,16 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Least severe level that the node logs: debug, info, warn or error.",
 	},
 	{
+		Name: "moldau.scrub.bytes.per.second", Type: Long, Default: "4194304", Check: atLeast{0}, Origin: Own, Importance: Low,
+		Doc: "How much of the closed segments of each log directory is read each second in search of damaged records; 0 turns the search off.",
+	},
+	{
 		Name: "moldau.strict.records", Type: Boolean, Default: "false", Origin: Own, Importance: Low,
 		Doc: "Unpack every record that a client sends and check it, as Kafka does, at several times the cost of an append.",
+	},
+	{
+		Name: "moldau.verify.reads", Type: Boolean, Default: "true", Origin: Own, Importance: Low,
+		Doc: "Check the checksums of records that an earlier run has written, once, before they are first sent to somebody.",
 	},
 	{
 		Name: "node.id", Type: Int, Required: true, Check: atLeast{0}, Importance: High,

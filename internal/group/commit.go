@@ -14,7 +14,7 @@ type commitRequest struct {
 	memberID    string
 	instanceID  *string
 	generation  int32
-	retentionMs int64 // -1: the broker's
+	retentionMs int64           // -1: the broker's
 	producer    *coord.Producer // in whose transaction; nil outside of one
 	items       []commitItem
 }

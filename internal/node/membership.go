@@ -29,6 +29,7 @@ type membership struct {
 	epoch    int64
 	leaving  bool
 	mayGo    chan struct{} // closed when the controller says that the broker may shut down
+	hurry    chan struct{} // holds one when the next heartbeat has something to tell
 	unfenced chan struct{} // closed at the first heartbeat that finds the broker unfenced
 }
 
@@ -44,8 +45,8 @@ var self = security.Principal{Type: security.UserType, Name: "broker"}
 
 func newMembership(n *Node) *membership {
 	return &membership{
-		n: n, incarnation: newUUID(), interval: n.o.Settings.Duration(config.BrokerHeartbeatIntervalMs),
-		stopped: make(chan struct{}), mayGo: make(chan struct{}), unfenced: make(chan struct{}), epoch: -1,
+		n: n, incarnation: n.incarnation, interval: n.o.Settings.Duration(config.BrokerHeartbeatIntervalMs),
+		stopped: make(chan struct{}), mayGo: make(chan struct{}), hurry: make(chan struct{}, 1), unfenced: make(chan struct{}), epoch: -1,
 	}
 }
 
@@ -141,8 +142,17 @@ func (m *membership) beat() {
 		select {
 		case <-m.stopped:
 			return
+		case <-m.hurry:
 		case <-m.after(pause):
 		}
+	}
+}
+
+// hasten sends a heartbeat soon.
+func (m *membership) hasten() {
+	select {
+	case m.hurry <- struct{}{}:
+	default:
 	}
 }
 
@@ -154,6 +164,7 @@ func (m *membership) heartbeat() time.Duration {
 	m.mu.Lock()
 	req.BrokerID, req.BrokerEpoch, req.WantShutdown = m.n.id, m.epoch, m.leaving
 	m.mu.Unlock()
+	req.OfflineLogDirs = m.n.failedDirs.list()
 	req.CurrentMetadataOffset = m.n.broker.Image().Offset()
 	resp, err := m.call(ctx, req)
 	if err != nil {
@@ -233,7 +244,7 @@ func (m *membership) stop() {
 }
 
 func (m *membership) call(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	return controllerLink{m.n}.Call(ctx, self, req)
+	return m.n.cluster.link.Call(ctx, "heartbeat", req)
 }
 
 func (m *membership) after(d time.Duration) <-chan struct{} {

@@ -57,7 +57,8 @@ type Manager struct {
 
 	image atomic.Pointer[meta.Image] // the one that is, or is being, applied; nil before the first
 
-	caughtUp bool // an image has been applied; only ApplyMetadata's goroutine looks
+	applyMu  sync.Mutex // held while partitions take their roles: by an image, or because a log has been recovered
+	caughtUp bool       // an image has been applied; only ApplyMetadata's goroutine looks
 }
 
 // NewManager returns a manager without partitions; ApplyMetadata gives it some.

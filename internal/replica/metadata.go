@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/moldau-stream/moldau/internal/meta"
@@ -11,6 +12,8 @@ import (
 // each new image in order, on one goroutine. The first call compares everything that
 // lies on the disk with the image.
 func (m *Manager) ApplyMetadata(img *meta.Image, delta *meta.Delta) {
+	m.applyMu.Lock()
+	defer m.applyMu.Unlock()
 	m.image.Store(img)
 	if !m.caughtUp {
 		m.caughtUp = true
@@ -50,8 +53,10 @@ func (m *Manager) setStraysAside(img *meta.Image) {
 	for _, l := range m.logs.Logs() {
 		tp := l.TopicPartition()
 		p := img.Partition(tp.Topic, tp.Partition)
-		if p != nil && slices.Contains(p.Replicas, m.nodeID) && img.Topic(tp.Topic).ID == l.TopicID() {
-			continue
+		if p != nil && slices.Contains(p.Replicas, m.nodeID) {
+			if id := l.TopicID(); id == img.Topic(tp.Topic).ID || id == ([16]byte{}) { // a power cut can leave a log without
+				continue
+			}
 		}
 		m.logger.Warn("a log belongs to no partition of this broker: it is set aside as stray", "topic", tp.Topic, "partition", tp.Partition)
 		if err := m.logs.SetAside(tp); err != nil {
@@ -148,8 +153,7 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 	leads, epoch := err == nil && want.Leader == p.m.nodeID, want.LeaderEpoch
 	start := p.epochStart
 	if leads && (was != Leader || newTerm) {
-		start = p.log.LogEndOffset()
-		p.log.AssignEpochStart(epoch, start) // it waits for the log's own lock, so not with mu
+		start = p.log.BeginEpoch(epoch) // it waits for the log's own lock, so not with mu
 	}
 	p.mu.Lock()
 	p.epochStart = start
@@ -161,7 +165,7 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 	p.mu.Unlock()
 	p.lead.Unlock()
 
-	if err != nil {
+	if err != nil && !errors.Is(err, storage.ErrNotReady) {
 		p.m.logger.Error("cannot open a partition's log: the partition is offline",
 			"topic", p.tp.Topic, "partition", p.tp.Partition, "cause", err)
 	}
@@ -171,7 +175,9 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 	lost.fail(ErrNotLeader)
 	switch {
 	case leads:
-		p.tryAdvance()
+		if log := p.Log(); log != nil && !log.Dormant() { // in one that sleeps, everything is committed
+			p.tryAdvance()
+		}
 		if was != Leader || newTerm {
 			p.holdWhatIsThere()
 			p.m.tellRole(p.tp, epoch, true)
@@ -181,10 +187,35 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 	}
 }
 
+// recovered gives a partition whose log has been checked the role that it has waited for.
+func (m *Manager) recovered(p *Partition) {
+	m.applyMu.Lock()
+	defer m.applyMu.Unlock()
+	img := m.image.Load()
+	m.mu.RLock()
+	current := m.partitions[p.tp] == p && !m.stopped
+	m.mu.RUnlock()
+	want := img.Partition(p.tp.Topic, p.tp.Partition)
+	if !current || want == nil || img.Topic(p.tp.Topic).ID != p.topicID || !slices.Contains(want.Replicas, m.nodeID) {
+		return
+	}
+	p.become(want, m.topicConfig(img, p.tp.Topic))
+}
+
+// LogsFailed wakes those who wait for partitions whose logs have gone out of use: a log directory has failed.
+func (m *Manager) LogsFailed() {
+	m.Each(func(p *Partition) bool {
+		if log := p.Log(); log != nil && errors.Is(log.Err(), storage.ErrStorage) {
+			p.failWaits(log.Err())
+		}
+		return true
+	})
+}
+
 // holdWhatIsThere has a new leader sync what it has found in its log, where acknowledgements rest on
 // the disk: the watermark can pass it then.
 func (p *Partition) holdWhatIsThere() {
-	if log := p.Log(); p.m.flushAcks && log != nil {
+	if log := p.Log(); p.m.flushAcks && log != nil && !log.Dormant() {
 		log.AwaitSync(log.LogEndOffset(), p.synced)
 	}
 }
@@ -204,6 +235,10 @@ func (p *Partition) open(cfg storage.LogConfig, dir [16]byte) error {
 		return err
 	}
 	log.SetConfig(cfg) // one that was found has those of the start
+	p.recovering = log.WhenReady(func() { p.m.recovered(p) })
+	if p.recovering {
+		return storage.ErrNotReady
+	}
 	p.mu.Lock()
 	p.log = log
 	p.mu.Unlock()

@@ -67,7 +67,8 @@ func (p *Partition) findTimestamp(timestamp int64) (storage.TimestampOffset, boo
 
 // lagging says that a new leader does not know yet how much of its log is committed (KIP-207).
 func (p *Partition) lagging(iso Isolation) bool {
-	return iso != ReadLogEnd && p.log.HighWatermark() < p.epochStart
+	// The log of a start may prove shorter than its checkpoints said.
+	return iso != ReadLogEnd && p.log.HighWatermark() < min(p.epochStart, p.log.LogEndOffset())
 }
 
 // readableEnd is the first offset that a reader may not see. lead must be held.

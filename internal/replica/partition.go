@@ -38,6 +38,7 @@ type Partition struct {
 	gone           error // why nobody is served any more; nil while the partition lives
 	role           Role
 	log            *storage.Log // nil while it cannot be opened
+	recovering     bool         // that is because it is still being checked
 	leaderID       int32
 	leaderEpoch    int32
 	partitionEpoch int32
@@ -109,6 +110,9 @@ func (p *Partition) unusable() error {
 	if p.log == nil {
 		if p.leaderEpoch == anyEpoch {
 			return ErrNotLeader // its first image is being applied
+		}
+		if p.recovering {
+			return storage.ErrNotReady
 		}
 		return ErrOffline
 	}

@@ -22,6 +22,9 @@ func (l *Log) AppendAsLeader(batches []byte, leaderEpoch int32, origin Origin) (
 
 // AppendWith is AppendAsLeader with what is known of the transaction.
 func (l *Log) AppendWith(batches []byte, leaderEpoch int32, origin Origin, opts AppendOptions) (AppendInfo, error) {
+	if err := l.ensure(); err != nil {
+		return AppendInfo{}, err
+	}
 	cfg := l.config()
 	c, err := l.checkAppend(batches, origin, cfg, l.nowMs())
 	if err != nil {
@@ -70,6 +73,11 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 		offset = b.NextOffset()
 	}
 	info.LastOffset = offset - 1
+	if origin == FromClient {
+		if err := l.env.space.take(len(c.bytes)); err != nil {
+			return AppendInfo{}, err
+		}
+	}
 	if err := l.write(c.bytes, info.FirstOffset, offset, info.MaxTimestampMs, cfg); err != nil {
 		return AppendInfo{}, err
 	}
@@ -80,6 +88,9 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 // short at the end, as a leader may send, is left out, and so is what comes from a
 // newer epoch than the one that was fetched in.
 func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, error) {
+	if err := l.ensure(); err != nil {
+		return AppendInfo{}, err
+	}
 	cfg := l.config()
 	l.appendMu.Lock()
 	info, err := l.appendAsFollowerLocked(batches, leaderEpoch, cfg)
@@ -129,6 +140,9 @@ func (l *Log) appendAsFollowerLocked(batches []byte, leaderEpoch int32, cfg *Log
 		return info, nil
 	}
 	info.LastOffset = end - 1
+	if err := l.env.space.take(info.SizeInBytes); err != nil {
+		return AppendInfo{}, err
+	}
 	if err := l.write(batches[:info.SizeInBytes], info.FirstOffset, end, info.MaxTimestampMs, cfg); err != nil {
 		return AppendInfo{}, err
 	}
@@ -145,7 +159,9 @@ func (l *Log) write(b []byte, first, end, maxTs int64, cfg *LogConfig) error {
 	if err := s.loadIndexes(); err != nil {
 		return l.failUnlessFull(err)
 	}
-	l.changed.Store(true)
+	if err := l.touch(); err != nil {
+		return err
+	}
 	pos := s.size
 	if err := l.writeBytes(s, b, pos); err != nil {
 		return err
@@ -255,7 +271,7 @@ func (l *Log) maybeRoll(size int, first, end, maxTs int64, cfg *LogConfig) error
 	if full || s.indexFull(cfg) {
 		return l.rollTo(l.leo.Load())
 	}
-	if cfg.SegmentMs < math.MaxInt64 {
+	if cfg.maxSegmentMs() < math.MaxInt64 {
 		old, err := l.tooOld(s, maxTs, cfg)
 		if err != nil {
 			return err
@@ -270,7 +286,7 @@ func (l *Log) maybeRoll(size int, first, end, maxTs int64, cfg *LogConfig) error
 // tooOld compares the first record's timestamp with the one that comes; without timestamps, the clock's.
 func (l *Log) tooOld(s *segment, maxTs int64, cfg *LogConfig) (bool, error) {
 	if !s.firstTsKnown {
-		ts, err := s.readFirstTimestamp()
+		ts, err := s.readFirstTimestamp(s.size)
 		if err != nil {
 			return false, l.fail(err)
 		}
@@ -282,12 +298,12 @@ func (l *Log) tooOld(s *segment, maxTs int64, cfg *LogConfig) (bool, error) {
 	if s.firstTs >= 0 {
 		waited = maxTs - s.firstTs
 	}
-	return waited > cfg.SegmentMs-s.rollJitterMs, nil
+	return waited > cfg.maxSegmentMs()-s.rollJitterMs, nil
 }
 
-func (s *segment) readFirstTimestamp() (ts int64, err error) {
+func (s *segment) readFirstTimestamp(size int64) (ts int64, err error) {
 	err = s.with(kindLog, func(f vfs.File) error {
-		h := walkHeaders(f, s.size)
+		h := walkHeaders(f, size)
 		defer h.close()
 		b, _, err := h.at(0)
 		if err == nil {
@@ -300,6 +316,9 @@ func (s *segment) readFirstTimestamp() (ts int64, err error) {
 
 // Roll begins a new segment, unless the active one is empty.
 func (l *Log) Roll() error {
+	if err := l.ensure(); err != nil {
+		return err
+	}
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
 	if err := l.Err(); err != nil {
