@@ -64,6 +64,7 @@ type Node struct {
 	replicas   *replica.Manager
 	groups     *group.Service
 	txns       *txn.Service
+	peers      *brokerPeers
 	broker     *broker.Broker
 	registry   *obs.Registry
 	metrics    *broker.Metrics
@@ -186,10 +187,11 @@ func (n *Node) buildBroker() {
 	n.placements = newPlacements()
 	n.replicas = replica.NewManager(n.replicaConfig())
 	n.groups = n.buildGroups()
+	n.peers = newBrokerPeers(n)
 	n.txns = n.buildTxns()
 	n.broker = broker.New(broker.Config{
 		NodeID: n.id, ClusterID: n.clusterID, Settings: s, Clock: n.o.Clock, Logger: n.o.Logger,
-		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Txns: n.txns, Controller: controllerLink{n},
+		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Txns: n.txns, Peers: n.peers, Controller: controllerLink{n},
 		Authorizer: security.AllowAll{}, Metrics: n.metrics,
 	})
 }
@@ -288,6 +290,7 @@ func (n *Node) stopBroker(ctx context.Context) error {
 	n.health.SetState(obs.StateShuttingDown)
 	n.replicas.Stop()
 	n.txns.Close()
+	n.peers.close()
 	n.groups.Close()
 	return n.server.Shutdown(ctx)
 }
@@ -310,6 +313,7 @@ func (n *Node) abandon() {
 	}
 	if n.txns != nil {
 		n.txns.Close()
+		n.peers.close()
 	}
 	if n.groups != nil {
 		n.groups.Close()
