@@ -74,7 +74,6 @@ type openState struct {
 	syncedTo      int64 // what was certainly on the disk; 0 where that is not known
 	highWatermark int64
 
-	adoptTopicID [16]byte // for a directory that names no topic
 	// sameBoot says that the kernel has not stopped since the log was last written: all that was written is in the
 	// files, and only the last write may be torn.
 	sameBoot     bool
@@ -142,12 +141,6 @@ func (o *opener) open() error {
 		return err
 	}
 	o.topicIDFile = named && !o.st.clean
-	if !named && o.st.adoptTopicID != ([16]byte{}) {
-		if err := o.writeTopicID(o.st.adoptTopicID); err != nil {
-			return fmt.Errorf("cannot note the topic id: %w", err)
-		}
-		o.topicID, o.topicIDFile = o.st.adoptTopicID, true
-	}
 	if err := o.findSegments(); err != nil {
 		return err
 	}
