@@ -8,11 +8,11 @@ var brokerKeys = slices.Concat(brokerKeysToL[:], brokerKeysFromL[:])
 // The first half of the table; the second is in table_broker2.go.
 var brokerKeysToL = [...]Key{
 	{
-		Name: "add.partitions.to.txn.retry.backoff.max.ms", Type: Int, Default: "100", Check: atLeast{0}, Importance: High, NoEffect: noTransactions,
+		Name: "add.partitions.to.txn.retry.backoff.max.ms", Type: Int, Default: "100", Check: atLeast{0}, Importance: High,
 		Doc: "Longest pause between the broker's own attempts to add a partition to a transaction.",
 	},
 	{
-		Name: "add.partitions.to.txn.retry.backoff.ms", Type: Int, Default: "20", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "add.partitions.to.txn.retry.backoff.ms", Type: Int, Default: "20", Check: atLeast{1}, Importance: High,
 		Doc: "First pause between the broker's own attempts to add a partition to a transaction.",
 	},
 	{

@@ -153,7 +153,7 @@ type result struct {
 
 // append writes batches as the leader of the given epoch, or of any. It is refused with
 // acks -1 when too few replicas are in sync, before anything is written.
-func (p *Partition) append(batches []byte, acks int16, origin storage.Origin, epoch int32) (result, error) {
+func (p *Partition) append(batches []byte, acks int16, origin storage.Origin, epoch int32, txn storage.AppendOptions) (result, error) {
 	p.lead.RLock()
 	if err := p.checkLeader(epoch); err != nil {
 		p.lead.RUnlock()
@@ -165,7 +165,7 @@ func (p *Partition) append(batches []byte, acks int16, origin storage.Origin, ep
 	}
 	r := result{epoch: p.leaderEpoch, log: p.log}
 	var err error
-	r.info, err = r.log.AppendAsLeader(batches, r.epoch, origin)
+	r.info, err = r.log.AppendWith(batches, r.epoch, origin, txn)
 	if err != nil {
 		p.lead.RUnlock()
 		p.afterFailure(r.log)

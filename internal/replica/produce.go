@@ -16,6 +16,7 @@ type Append struct {
 	TopicID [16]byte // of the topic that is meant; zero: the request names topics
 	Batches []byte   // patched in place; not used after Produce returns
 	Origin  storage.Origin
+	Txn     storage.AppendOptions
 	Err     error // set before Produce: the part is left out
 
 	Info        storage.AppendInfo
@@ -64,7 +65,7 @@ func (m *Manager) Produce(parts []Append, acks int16, timeout time.Duration, don
 			continue
 		}
 		var r result
-		r, a.Err = p.append(a.Batches, acks, a.Origin, anyEpoch)
+		r, a.Err = p.append(a.Batches, acks, a.Origin, anyEpoch, a.Txn)
 		a.Info, a.LeaderEpoch, a.Batches = r.info, r.epoch, nil
 		if a.Err != nil || r.acked {
 			continue

@@ -17,6 +17,11 @@ import (
 // are written at once. A refusal is an *InvalidRecordError and changes nothing.
 // With flush.messages reached it returns only when the records are on the disk.
 func (l *Log) AppendAsLeader(batches []byte, leaderEpoch int32, origin Origin) (AppendInfo, error) {
+	return l.AppendWith(batches, leaderEpoch, origin, AppendOptions{})
+}
+
+// AppendWith is AppendAsLeader with what is known of the transaction.
+func (l *Log) AppendWith(batches []byte, leaderEpoch int32, origin Origin, opts AppendOptions) (AppendInfo, error) {
 	if err := l.ensure(); err != nil {
 		return AppendInfo{}, err
 	}
@@ -26,7 +31,7 @@ func (l *Log) AppendAsLeader(batches []byte, leaderEpoch int32, origin Origin) (
 		return AppendInfo{}, err
 	}
 	l.appendMu.Lock()
-	info, err := l.appendAsLeaderLocked(c, leaderEpoch, origin, cfg)
+	info, err := l.appendAsLeaderLocked(c, leaderEpoch, origin, cfg, opts)
 	l.appendMu.Unlock()
 	if err != nil || info.Duplicate {
 		return info, err
@@ -34,7 +39,7 @@ func (l *Log) AppendAsLeader(batches []byte, leaderEpoch int32, origin Origin) (
 	return info, l.flushByPolicy(cfg)
 }
 
-func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, cfg *LogConfig) (AppendInfo, error) {
+func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, cfg *LogConfig, opts AppendOptions) (AppendInfo, error) {
 	if err := l.Err(); err != nil {
 		return AppendInfo{}, err
 	}
@@ -46,6 +51,9 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 		var b record.Batch
 		b, rest, _ = record.Next(rest) // was checked
 		dup, isDup, err := l.producers.check(b, origin, offset == 0)
+		if !isDup {
+			err = l.checkTransaction(b, origin, opts, err)
+		}
 		if err != nil {
 			return AppendInfo{}, err
 		}
@@ -222,6 +230,7 @@ func (l *Log) applyLocked(b []byte) {
 		if epoch := batch.PartitionLeaderEpoch(); epoch >= 0 {
 			l.epochs.assign(epoch, batch.BaseOffset())
 		}
+		l.settleVerification(batch)
 		done, aborted, err := l.producers.apply(batch)
 		if err != nil {
 			invariant.Fail("a batch that was checked cannot be applied: %v", err)
@@ -262,7 +271,7 @@ func (l *Log) maybeRoll(size int, first, end, maxTs int64, cfg *LogConfig) error
 	if full || s.indexFull(cfg) {
 		return l.rollTo(l.leo.Load())
 	}
-	if cfg.SegmentMs < math.MaxInt64 {
+	if cfg.maxSegmentMs() < math.MaxInt64 {
 		old, err := l.tooOld(s, maxTs, cfg)
 		if err != nil {
 			return err
@@ -277,7 +286,7 @@ func (l *Log) maybeRoll(size int, first, end, maxTs int64, cfg *LogConfig) error
 // tooOld compares the first record's timestamp with the one that comes; without timestamps, the clock's.
 func (l *Log) tooOld(s *segment, maxTs int64, cfg *LogConfig) (bool, error) {
 	if !s.firstTsKnown {
-		ts, err := s.readFirstTimestamp()
+		ts, err := s.readFirstTimestamp(s.size)
 		if err != nil {
 			return false, l.fail(err)
 		}
@@ -289,12 +298,12 @@ func (l *Log) tooOld(s *segment, maxTs int64, cfg *LogConfig) (bool, error) {
 	if s.firstTs >= 0 {
 		waited = maxTs - s.firstTs
 	}
-	return waited > cfg.SegmentMs-s.rollJitterMs, nil
+	return waited > cfg.maxSegmentMs()-s.rollJitterMs, nil
 }
 
-func (s *segment) readFirstTimestamp() (ts int64, err error) {
+func (s *segment) readFirstTimestamp(size int64) (ts int64, err error) {
 	err = s.with(kindLog, func(f vfs.File) error {
-		h := walkHeaders(f, s.size)
+		h := walkHeaders(f, size)
 		defer h.close()
 		b, _, err := h.at(0)
 		if err == nil {

@@ -25,6 +25,7 @@ type lazy struct {
 	state atomic.Int32
 	// abandoned says that the log will not be needed any more: an opening that is under way ends.
 	abandoned atomic.Bool
+	small     atomic.Bool // it has one segment, so that there is nothing to clean
 
 	// openMu is held while the log opens, which may take long. It is taken before any other lock of the log.
 	openMu sync.Mutex
@@ -40,13 +41,15 @@ type dormant struct {
 	logStart, recoveryPoint, highWatermark int64
 	clean, sameBoot                        bool
 	endKnown                               bool // the log was left in order, at recoveryPoint
+	compacted                              bool // the cleaner has been in it
+	cleanedTo                              int64
 }
 
 // stateLocked is what is to be known to open the log.
 func (l *Log) stateLocked(segments *atomic.Int64) openState {
 	d := l.lazy.st
 	return openState{tp: l.tp, dir: l.dir, clean: d.clean, logStart: d.logStart, recoveryPoint: d.recoveryPoint, syncedTo: max(d.recoveryPoint, 0),
-		highWatermark: d.highWatermark, sameBoot: d.sameBoot, segmentsLeft: segments}
+		highWatermark: d.highWatermark, sameBoot: d.sameBoot, compacted: d.compacted, cleanedTo: d.cleanedTo, segmentsLeft: segments}
 }
 
 // newDormantLog is the log of a directory without a look at its files.

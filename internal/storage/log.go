@@ -43,6 +43,8 @@ type env struct {
 	verify     bool         // the bytes of segments that were found are checked before they are first given out
 	damaged    atomic.Int64 // places found damaged
 	flushTimes func(time.Duration)
+	// verifyTxns: records of a transaction are taken only with a guard; see StartVerification.
+	verifyTxns *atomic.Bool // nil: they are not
 }
 
 // share returns cfg where other logs can hold the same one.
@@ -63,6 +65,9 @@ type Log struct {
 
 	lazy lazy
 
+	// replaceMu is held over whatever removes, cuts or replaces segments other than the last, and over its I/O; taken before
+	// appendMu. So the cleaner's renames hold no append up.
+	replaceMu sync.Mutex
 	// appendMu serialises everything that changes the log, and is held over its I/O.
 	appendMu sync.Mutex
 	// mu guards what is in memory, for moments. What it guards is changed only by who
@@ -96,6 +101,10 @@ type Log struct {
 	timerSet atomic.Bool  // a flush by flush.ms is due
 
 	marks marks
+
+	// Transactions whose first records are on the way, by producer; owned by the holder of appendMu.
+	verifying map[int64]*verification
+	lastGuard VerificationGuard
 
 	// Scratch of an append, owned by the holder of appendMu.
 	aborted []AbortedTxn
@@ -144,10 +153,12 @@ func (l *Log) HighWatermark() int64 {
 	return l.hw.Load()
 }
 
-// LastStableOffset is the high watermark, or the start of the first undecided transaction below it.
+// LastStableOffset is the high watermark, or the start of the first undecided transaction below it; never
+// less than the log's start, behind which records of a transaction may have been deleted.
 func (l *Log) LastStableOffset() int64 {
 	_ = l.ensure()
-	return min(l.hw.Load(), l.unstable.Load())
+	stable := max(l.logStart.Load(), l.unstable.Load())
+	return min(l.hw.Load(), stable)
 }
 
 // SetHighWatermark sets the high watermark, brought into the log's range.
@@ -225,6 +236,7 @@ func (l *Log) ExpireProducers(beforeMs int64) int {
 	}
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
+	l.expireVerifications(beforeMs)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.producers.expire(beforeMs)

@@ -51,6 +51,7 @@ type ManagerOptions struct {
 	ProducerIDExpirationMs            int64 // producer.id.expiration.ms
 	ProducerIDExpirationCheckMs       int64 // producer.id.expiration.check.interval.ms
 
+	Cleaner CleanerConfig // the zero value is DefaultCleanerConfig
 	// BackgroundRecovery lets OpenManager return while logs are still being checked: those answer ErrNotReady until
 	// they are. Without it, OpenManager waits for the last.
 	BackgroundRecovery bool
@@ -99,11 +100,13 @@ type Manager struct {
 	opts      ManagerOptions
 	files     *fileCache
 	scheduler *scheduler
+	cleaner   *cleaner
 	dirs      []*logDir
 	serial    atomic.Int64  // makes names of deleted directories unique
 	removals  chan struct{} // holds one for each removal under way
 
 	producerIDExpirationMs atomic.Int64
+	verifyTxns             atomic.Bool // transaction.partition.verification.enable
 
 	createMu sync.Mutex // one creation or deletion at a time, held over its I/O
 
@@ -135,6 +138,7 @@ func PrepareManager(o ManagerOptions) (*Manager, error) {
 	o.fill()
 	m := &Manager{opts: o, files: newFileCache(o.MaxOpenFiles), scheduler: newScheduler(o.Clock), logs: map[TopicPartition]*Log{},
 		removals: make(chan struct{}, maxParallelRemovals)}
+	m.cleaner = newCleaner(m, o.Cleaner)
 	m.SetProducerIDExpirationMs(o.ProducerIDExpirationMs)
 	if err := m.prepare(); err != nil {
 		m.undo()
@@ -373,6 +377,7 @@ func (m *Manager) DeleteLog(tp TopicPartition) error {
 	m.mu.Lock()
 	delete(m.logs, tp)
 	m.mu.Unlock()
+	m.cleaner.forget(l)
 	d.noteStale(tp)
 	gone := path.Join(d.path, m.uniqueName(tp, deleteDirSuffix))
 	if err := m.opts.FS.Rename(l.dir, gone); err != nil {
@@ -401,6 +406,7 @@ func (m *Manager) SetAside(tp TopicPartition) error {
 	m.mu.Lock()
 	delete(m.logs, tp)
 	m.mu.Unlock()
+	m.cleaner.forget(l)
 	d.noteStale(tp)
 	aside := path.Join(d.path, m.uniqueName(tp, strayDirSuffix))
 	if err := errors.Join(err, m.opts.FS.Rename(l.dir, aside), m.opts.FS.SyncDir(d.path)); err != nil {
@@ -490,6 +496,9 @@ func (m *Manager) ApplyRetention() {
 // check for silent producers on.
 func (m *Manager) SetProducerIDExpirationMs(ms int64) { m.producerIDExpirationMs.Store(ms) }
 
+// SetTransactionVerification changes transaction.partition.verification.enable.
+func (m *Manager) SetTransactionVerification(on bool) { m.verifyTxns.Store(on) }
+
 func (m *Manager) expireProducers() {
 	before := m.opts.Clock.Now().UnixMilli() - m.producerIDExpirationMs.Load()
 	for _, l := range m.Logs() {
@@ -529,7 +538,7 @@ func (m *Manager) AdvanceLogStartOffsets(offsets map[TopicPartition]int64) map[T
 func (m *Manager) CheckpointAll() error {
 	var errs []error
 	for _, d := range m.usableDirs() {
-		errs = append(errs, m.checkpointRecoveryPoints(d), m.checkpointStartOffsets(d), m.checkpointHighWatermarks(d))
+		errs = append(errs, m.checkpointRecoveryPoints(d), m.checkpointStartOffsets(d), m.checkpointHighWatermarks(d), m.checkpointCleaned(d))
 	}
 	return errors.Join(errs...)
 }
@@ -552,6 +561,7 @@ func (m *Manager) Close(clean bool) error {
 		m.unlock()
 		return nil
 	}
+	m.cleaner.stop()
 	for _, d := range m.dirs {
 		d.env.stopping.Store(true)
 		d.recovery.stop()

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/moldau-stream/moldau/bench/host"
+	"github.com/moldau-stream/moldau/bench/load"
+	"github.com/moldau-stream/moldau/bench/roofline"
+)
+
+// kind is what is measured.
+type kind string
+
+const (
+	kindRoofline kind = "roofline"
+	kindMoldau   kind = "moldau"
+	kindKafka    kind = "kafka"
+)
+
+// subject is one competitor.
+type subject struct {
+	name   string // in tables
+	kind   kind
+	binary string // of Moldau
+}
+
+// env is a run: what it may use and what it has started.
+type env struct {
+	opts    options
+	dir     string
+	kafka   *host.Kafka
+	brokers map[string]*host.Broker
+	kept    map[string]any
+	topics  int
+}
+
+// benchProps is what every broker gets, so that runs do not fill the disk; the rest are defaults.
+func benchProps() map[string]string {
+	return map[string]string{"log.segment.delete.delay.ms": "1000"}
+}
+
+func newEnv(o options) (*env, error) {
+	dir, err := os.MkdirTemp(o.work, "moldau-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a work directory: %w", err)
+	}
+	return &env{opts: o, dir: dir, brokers: map[string]*host.Broker{}, kept: map[string]any{}}, nil
+}
+
+func (e *env) close() {
+	for _, b := range e.brokers {
+		for _, line := range b.Trouble() {
+			fmt.Fprintf(os.Stderr, "  in a broker's log: %s\n", line)
+		}
+		b.Remove()
+	}
+	os.RemoveAll(e.dir)
+}
+
+// spec says how a subject is started.
+func (e *env) spec(s subject, props map[string]string) host.Spec {
+	all := benchProps()
+	for k, v := range props {
+		all[k] = v
+	}
+	spec := host.Spec{Parent: e.dir, CPU: e.opts.brokerCPU, Props: all}
+	if s.kind == kindKafka {
+		spec.Kafka, spec.Heap = e.kafka, e.opts.heap
+	} else {
+		spec.Moldau = s.binary
+	}
+	return spec
+}
+
+// broker is the running broker of a subject in a variant; it is started on first use.
+func (e *env) broker(s subject, variant string, props map[string]string) (*host.Broker, error) {
+	key := s.name + "/" + variant
+	if b := e.brokers[key]; b != nil {
+		if b.Process.Ended() {
+			return nil, fmt.Errorf("%s has ended: %s", s.name, b.Process.Tail())
+		}
+		return b, nil
+	}
+	b, err := host.StartBroker(e.spec(s, props))
+	if b != nil {
+		e.brokers[key] = b
+	}
+	return b, err
+}
+
+// drop stops a broker that is no longer wanted.
+func (e *env) drop(s subject, variant string) {
+	key := s.name + "/" + variant
+	if b := e.brokers[key]; b != nil {
+		b.Remove()
+		delete(e.brokers, key)
+	}
+}
+
+// loop starts a roofline process.
+func (e *env) loop(o roofline.Options) (addr string, pid int, end func(), err error) {
+	dir, err := os.MkdirTemp(e.dir, "roofline-")
+	if err != nil {
+		return "", 0, nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", 0, nil, err
+	}
+	cmd := host.Command(e.opts.brokerCPU, self, "loop", string(o.Mode), dir, strconv.Itoa(o.Files), strconv.Itoa(o.Bytes))
+	p, addr, stop, err := host.StartPrinting(cmd, filepath.Join(dir, "log"))
+	if err != nil {
+		return "", 0, nil, err
+	}
+	return addr, p.PID(), func() { stop(); os.RemoveAll(dir) }, nil
+}
+
+// keep makes something once for the run.
+func keep[T any](e *env, key string, make func() (T, error)) (T, error) {
+	if v, ok := e.kept[key]; ok {
+		return v.(T), nil
+	}
+	v, err := make()
+	if err == nil {
+		e.kept[key] = v
+	}
+	return v, err
+}
+
+// topic makes a topic with a name of its own.
+func (e *env) topic(b *host.Broker, partitions int32, configs map[string]string) (name string, id [16]byte, remove func(), err error) {
+	c, err := load.NewClient(b.Addr)
+	if err != nil {
+		return "", id, nil, err
+	}
+	defer c.Close()
+	e.topics++
+	name = fmt.Sprintf("bench-%d", e.topics)
+	id, err = c.CreateTopic(name, partitions, configs)
+	return name, id, func() {
+		if c, err := load.NewClient(b.Addr); err == nil {
+			c.DeleteTopic(name, id)
+			c.Close()
+		}
+	}, err
+}
+
+// maxDirtyBytes is how much unwritten data a measured round may begin with.
+const maxDirtyBytes = 256 << 20
+
+// settle waits until what earlier rounds have left is written or gone.
+func settle() {
+	for end := time.Now().Add(20 * time.Second); host.DirtyBytes() > maxDirtyBytes && time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond)
+	}
+}

@@ -1,0 +1,161 @@
+// Command bench measures Moldau: against the least that the machine must do, and against
+// Apache Kafka. See README.md.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moldau-stream/moldau/bench/host"
+	"github.com/moldau-stream/moldau/bench/roofline"
+)
+
+// kafkaVersion is the Apache Kafka that we compare with.
+const kafkaVersion = "4.3.1"
+
+type options struct {
+	quick                bool
+	only                 string
+	rounds               int
+	length               time.Duration
+	moldau               string
+	kafka                string
+	heap                 string
+	profile              string
+	out, work            string
+	brokerCPU, driverCPU int
+	list                 bool
+	args                 []string
+}
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "pin":
+			return host.Pin(args[1:])
+		case "loop":
+			return loop(args[1:])
+		case "compare":
+			return withOptions(args[1:], compare)
+		case "soak":
+			return withOptions(args[1:], soak)
+		case "report":
+			return withOptions(args[1:], rewrite)
+		}
+	}
+	return withOptions(args, measure)
+}
+
+func loop(args []string) error {
+	if len(args) != 4 {
+		return errors.New("loop wants a mode, a directory, a number of files and of bytes")
+	}
+	files, err1 := strconv.Atoi(args[2])
+	bytes, err2 := strconv.Atoi(args[3])
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	return roofline.Serve(roofline.Options{Mode: roofline.Mode(args[0]), Dir: args[1], Files: files, Bytes: bytes})
+}
+
+// onDriverCPU marks the process that has been bound to the driver's CPU.
+const onDriverCPU = "MOLDAU_BENCH_PINNED"
+
+func withOptions(args []string, do func(options) error) error {
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	var o options
+	f.BoolVar(&o.quick, "quick", false, "measure the main scenarios in two minutes, without Apache Kafka unless -kafka=on")
+	f.StringVar(&o.only, "only", "", "scenarios to measure, separated by commas; a name stands for all that begin with it")
+	f.IntVar(&o.rounds, "rounds", 0, "rounds that count (default 5, quick 3)")
+	f.DurationVar(&o.length, "length", 0, "load of a round (default 3s, quick 1s)")
+	f.StringVar(&o.moldau, "moldau", "", "the binary to measure (default: built from the tree)")
+	f.StringVar(&o.kafka, "kafka", "auto", "measure Apache Kafka beside: auto, on, off")
+	f.StringVar(&o.heap, "kafka-heap", "2g", "heap of Apache Kafka")
+	f.StringVar(&o.profile, "profile", os.Getenv("PROFILE"), "cpu: write a CPU profile of each scenario")
+	f.StringVar(&o.out, "out", "../docs", "directory of benchmarks.md and what belongs to it")
+	f.StringVar(&o.work, "work", "", "directory for data (default: the system's for temporary files)")
+	f.IntVar(&o.brokerCPU, "broker-cpu", 0, "CPU of the broker, -1: any")
+	f.IntVar(&o.driverCPU, "driver-cpu", 1, "CPU of the driver, -1: any")
+	f.BoolVar(&o.list, "list", false, "list the scenarios")
+	f.DurationVar(&soakLength, "duration", time.Hour, "soak: how long")
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	o.args = f.Args()
+	if o.profile != "" && o.profile != "cpu" {
+		return fmt.Errorf("cannot take a profile of %q: only of cpu", o.profile)
+	}
+	if o.rounds == 0 {
+		o.rounds = 5
+		if o.quick {
+			o.rounds = 3
+		}
+	}
+	if o.length == 0 {
+		o.length = 3 * time.Second
+		if o.quick {
+			o.length = time.Second
+		}
+	}
+	if o.driverCPU >= 0 && os.Getenv(onDriverCPU) == "" {
+		return rebind(o.driverCPU)
+	}
+	return do(o)
+}
+
+// rebind runs this command again on the driver's CPU.
+func rebind(cpu int) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	os.Setenv(onDriverCPU, "1")
+	return host.Pin(append([]string{strconv.Itoa(cpu), self}, os.Args[1:]...))
+}
+
+// build makes the binary of the tree that this command lies in.
+func build(dir string) (string, error) {
+	to := filepath.Join(dir, "moldau")
+	cmd := exec.Command("go", "build", "-o", to, "./cmd/moldau")
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cannot build moldau: %w: %s", err, out)
+	}
+	return to, nil
+}
+
+// wanted are the scenarios that the options name.
+func wanted(o options) ([]*scenario, error) {
+	var out []*scenario
+	for _, s := range allScenarios() {
+		take := o.only == "" && (!o.quick || s.quick)
+		for _, name := range strings.Split(o.only, ",") {
+			take = take || name != "" && strings.HasPrefix(s.name, name)
+		}
+		if take {
+			out = append(out, s)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("there is no scenario %q; -list names them", o.only)
+	}
+	return out, nil
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moldau-stream/moldau/bench/host"
+)
+
+func allScenarios() []*scenario { return loadScenarios() }
+
+// touchBytes of memory are touched before anything is measured.
+const touchBytes = 4 << 30
+
+// result is what a scenario has given, as it is kept in the file of results.
+type result struct {
+	Scenario string
+	When     time.Time
+	Machine  host.Machine
+	Versions map[string]string // by subject
+	Command  string
+	Length   string
+	Subjects []subjectResult
+}
+
+type subjectResult struct {
+	Name   string
+	Rounds []metrics
+	Error  string `json:",omitempty"`
+}
+
+func (r *result) subject(name string) *subjectResult {
+	i := slices.IndexFunc(r.Subjects, func(s subjectResult) bool { return s.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &r.Subjects[i]
+}
+
+// of is the figures of one metric, by round.
+func (s *subjectResult) of(metric string) []float64 {
+	var out []float64
+	if s == nil {
+		return nil
+	}
+	for _, m := range s.Rounds {
+		if v, ok := m[metric]; ok {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// measure is the bench command itself.
+func measure(o options) error {
+	list, err := wanted(o)
+	if err != nil {
+		return err
+	}
+	if o.list {
+		for _, s := range allScenarios() {
+			fmt.Printf("%-22s %s\n", s.name, s.title)
+		}
+		return nil
+	}
+	e, err := newEnv(o)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	if o.moldau == "" {
+		if o.moldau, err = build(e.dir); err != nil {
+			return err
+		}
+	}
+	o.moldau, _ = filepath.Abs(o.moldau)
+	subjects := []subject{{"roofline", kindRoofline, ""}, {"moldau", kindMoldau, o.moldau}}
+	if o.kafka == "on" || o.kafka == "auto" && !o.quick {
+		if e.kafka, err = host.FindKafka(kafkaVersion); err == nil {
+			subjects = append(subjects, subject{"kafka", kindKafka, ""})
+		} else if o.kafka == "on" {
+			return err
+		} else {
+			fmt.Println("without Apache Kafka:", err)
+		}
+	}
+	host.Touch(touchBytes)
+	var failed error
+	for _, s := range list {
+		r := e.scenario(s, subjects)
+		printResult(s, r)
+		if err := e.save(r); err != nil {
+			return err
+		}
+		for _, x := range r.Subjects {
+			if x.Error != "" {
+				failed = errors.Join(failed, fmt.Errorf("%s: %s: %s", s.name, x.Name, x.Error))
+			}
+		}
+	}
+	return errors.Join(failed, rewrite(o))
+}
+
+// scenario measures the subjects in turn, so that what else the machine does meets all of them.
+func (e *env) scenario(s *scenario, subjects []subject) *result {
+	fmt.Printf("\n%s: %s\n  %s\n", s.name, s.title, s.how)
+	r := &result{Scenario: s.name, When: time.Now().UTC().Truncate(time.Second), Machine: host.ThisMachine(e.dir), Versions: e.versions(subjects), Length: e.opts.length.String(), Command: e.command(s)}
+	var in []subject
+	for _, x := range subjects {
+		if slices.Contains(s.subjects, x.kind) {
+			in = append(in, x)
+			r.Subjects = append(r.Subjects, subjectResult{Name: x.name})
+		}
+	}
+	rounds := e.opts.rounds
+	if s.rounds > 0 {
+		rounds = min(rounds, s.rounds)
+	}
+	for i := range in {
+		if err := e.warmUp(s, in[i]); err != nil {
+			r.Subjects[i].Error = err.Error()
+		}
+	}
+	for range rounds {
+		for i := range in {
+			if r.Subjects[i].Error != "" {
+				continue
+			}
+			m, err := s.run(e, in[i], round{scenario: s, length: e.opts.length})
+			if err != nil {
+				r.Subjects[i].Error = err.Error()
+				continue
+			}
+			r.Subjects[i].Rounds = append(r.Subjects[i].Rounds, m)
+		}
+	}
+	if e.opts.profile != "" {
+		e.profiles(s, in)
+	}
+	return r
+}
+
+// warmUp drives a subject before it is measured: a JVM until it has compiled what it runs.
+func (e *env) warmUp(s *scenario, x subject) error {
+	if s.warm == 0 {
+		return nil
+	}
+	length := 2 * time.Second
+	if x.kind == kindKafka {
+		length = s.warm
+	}
+	if e.opts.quick {
+		length = min(length, 20*time.Second)
+	}
+	for end := time.Now().Add(length); ; {
+		if _, err := s.run(e, x, round{scenario: s, length: min(length, 5*time.Second), warming: true}); err != nil {
+			return err
+		}
+		if !time.Now().Before(end) || x.kind == kindRoofline {
+			return nil
+		}
+	}
+}
+
+func (e *env) profiles(s *scenario, in []subject) {
+	for _, x := range in {
+		if x.kind != kindMoldau {
+			continue
+		}
+		file := filepath.Join(e.opts.out, "..", "bench", "profiles", s.name+"."+x.name+".pprof")
+		if _, err := s.run(e, x, round{scenario: s, length: max(e.opts.length, 4*time.Second), profile: file}); err != nil {
+			fmt.Println("  no profile:", err)
+		} else {
+			fmt.Println("  profile:", file)
+		}
+	}
+}
+
+// printResult shows a scenario's figures.
+func printResult(s *scenario, r *result) {
+	for i := range r.Subjects {
+		x := &r.Subjects[i]
+		if x.Error != "" {
+			fmt.Printf("  %-10s %s\n", x.Name, x.Error)
+		}
+		if len(x.Rounds) == 0 {
+			continue
+		}
+		var parts []string
+		for _, c := range append(slices.Clone(s.columns), otherCPU) {
+			if v := x.of(c); len(v) > 0 {
+				parts = append(parts, fmt.Sprintf("%s %s", figure(median(v)), c))
+			}
+		}
+		v := x.of(s.measure)
+		fmt.Printf("  %-10s %s (%s-%s)  %s\n", x.Name, figure(median(v)), figure(slices.Min(v)), figure(slices.Max(v)), strings.Join(parts, ", "))
+	}
+	for _, v := range verdicts(s, r) {
+		fmt.Printf("  %s\n", v.text)
+	}
+}
