@@ -71,8 +71,11 @@ func (o *observer) meter(at *atomic.Pointer[obs.RequestMeter], name string) *obs
 
 // WriteMetrics writes the figures that are read at the moment of the scrape.
 func (n *Node) WriteMetrics(w *obs.Writer) {
-	n.writeReplicas(w)
 	n.writeCluster(w)
+	if n.broker == nil {
+		return
+	}
+	n.writeReplicas(w)
 	n.writeLogs(w)
 	n.writeGroups(w)
 	w.Family(obs.ConnectionCount, "Open connections.", obs.KindGauge).Int(int64(n.server.Connections()))
@@ -100,7 +103,7 @@ func (n *Node) writeReplicas(w *obs.Writer) {
 
 // writeCluster writes what the metadata image knows.
 func (n *Node) writeCluster(w *obs.Writer) {
-	img := n.broker.Image()
+	img := n.metadata.Image()
 	id, epoch := n.cluster.leader.Leader()
 	active := int64(0)
 	if id == n.id {
