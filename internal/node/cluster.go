@@ -83,7 +83,7 @@ func (n *Node) bindController() error {
 		return err
 	}
 	if err := srv.Listen(); err != nil {
-		if n.alone() && !s.IsSet(config.Listeners) {
+		if n.alone() && s.Place(config.ControllerListenerNames) == (config.Place{}) { // nobody asked for one
 			n.o.Logger.Warn("the controller listener is not served: this node needs it for nobody; free its address to reach the controller itself", "cause", err)
 			return nil
 		}

@@ -132,7 +132,9 @@ func (c *crew) until(what string, cond func() bool) {
 
 func (c *crew) client(opts ...kgo.Opt) *kgo.Client {
 	c.t.Helper()
-	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return c.net.Host("client").Dial(ctx, address) }
+	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
+		return c.net.Host("client").Dial(ctx, address)
+	}
 	var seeds []string
 	for id := range c.opts {
 		if id < 100 {

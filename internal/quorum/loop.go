@@ -46,7 +46,7 @@ type loop struct {
 	heard   map[uint64]time.Time // when a member was heard of last
 	caught  map[uint64]time.Time // when it had everything last
 	changes []*change            // of the members, waiting for their turn
-	down    map[int32]bool // nodes whose process is gone, until they are heard of
+	down    map[int32]bool       // nodes whose process is gone, until they are heard of
 	// standAt is when this node stands for election because the leader is gone; zero: it does not.
 	standAt time.Time
 	resign  []chan struct{} // closed when this node leads no more

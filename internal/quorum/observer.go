@@ -42,7 +42,7 @@ type Observer struct {
 	caughtUp chan struct{} // closed when the copy has what a controller had when it was first asked
 	goal     int64         // that offset; -1 until it is known
 	cancel   context.CancelFunc
-	done   sync.WaitGroup
+	done     sync.WaitGroup
 
 	// The follower's goroutine owns these.
 	sinceSnapshotBytes int64
