@@ -24,7 +24,6 @@ const (
 	noTwoPhaseCommit   = "the requests with which clients ask for it are not final in Kafka, and neither it nor Moldau takes them"
 	noReplication      = "replication between brokers is not served yet: the cluster has one node"
 	noQuotas           = "quotas are not served yet"
-	noCompaction       = "log compaction is not served yet: all records of a compacted topic are kept"
 	noDirectoryMoves   = "replicas cannot be moved between log directories yet"
 	noTelemetry        = "client telemetry is not served yet"
 )

@@ -7,47 +7,47 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Addresses on which the node listens, each written NAME://host:port; an empty host is all addresses.",
 	},
 	{
-		Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Pause of the log cleaner when nothing is worth cleaning.",
 	},
 	{
-		Name: "log.cleaner.dedupe.buffer.size", Type: Long, Default: "134217728", Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.dedupe.buffer.size", Type: Long, Default: "134217728", Importance: Medium, Mode: ClusterWide,
 		Doc: "Memory for the key maps of all cleaner threads together.",
 	},
 	{
-		Name: "log.cleaner.delete.retention.ms", Type: Long, Default: "86400000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.delete.retention.ms", Type: Long, Default: "86400000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Time that a tombstone stays in a compacted topic after its cleaning.",
 	},
 	{
-		Name: "log.cleaner.enable", Type: Boolean, Default: "true", Importance: Medium, NoEffect: noCompaction,
+		Name: "log.cleaner.enable", Type: Boolean, Default: "true", Importance: Medium,
 		Doc: "Run the log cleaner.",
 	},
 	{
-		Name: "log.cleaner.io.buffer.load.factor", Type: Double, Default: "0.9", Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.io.buffer.load.factor", Type: Double, Default: "0.9", Importance: Medium, Mode: ClusterWide,
 		Doc: "How full the cleaner's key map may get before a pass ends.",
 	},
 	{
-		Name: "log.cleaner.io.buffer.size", Type: Int, Default: "524288", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.io.buffer.size", Type: Int, Default: "524288", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Memory for reading and writing of all cleaner threads together.",
 	},
 	{
-		Name: "log.cleaner.io.max.bytes.per.second", Type: Double, Default: "1.7976931348623157E308", Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.io.max.bytes.per.second", Type: Double, Default: "1.7976931348623157E308", Importance: Medium, Mode: ClusterWide,
 		Doc: "Most bytes that the cleaner reads and writes in a second.",
 	},
 	{
-		Name: "log.cleaner.max.compaction.lag.ms", Type: Long, Default: "9223372036854775807", Check: atLeast{1}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.max.compaction.lag.ms", Type: Long, Default: "9223372036854775807", Check: atLeast{1}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Time after which a record must have become open to compaction.",
 	},
 	{
-		Name: "log.cleaner.min.cleanable.ratio", Type: Double, Default: "0.5", Check: between{0, 1}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.min.cleanable.ratio", Type: Double, Default: "0.5", Check: between{0, 1}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Share of a log that must be uncleaned before it is worth cleaning.",
 	},
 	{
-		Name: "log.cleaner.min.compaction.lag.ms", Type: Long, Default: "0", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.min.compaction.lag.ms", Type: Long, Default: "0", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Time that a record stays safe from compaction.",
 	},
 	{
-		Name: "log.cleaner.threads", Type: Int, Default: "1", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.threads", Type: Int, Default: "1", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Logs that are cleaned at the same time.",
 	},
 	{

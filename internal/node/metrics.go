@@ -78,6 +78,7 @@ func (n *Node) WriteMetrics(w *obs.Writer) {
 	n.writeReplicas(w)
 	n.writeLogs(w)
 	n.writeGroups(w)
+	n.writeCleaner(w)
 	w.Family(obs.ConnectionCount, "Open connections.", obs.KindGauge).Int(int64(n.server.Connections()))
 	sessions, partitions := n.broker.FetchSessions()
 	w.Family(obs.FetchSessions, "Fetch sessions.", obs.KindGauge).Int(int64(sessions))

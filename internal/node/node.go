@@ -120,8 +120,8 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	if err := n.openDisks(); err != nil {
 		return n, err
 	}
-	if err := n.openMetadata(); err != nil {
-		return n, fmt.Errorf("cannot open the metadata log in %s: %w", o.Settings.MetadataDir(), err)
+	if err := n.startDisks(); err != nil {
+		return n, err
 	}
 	if !o.Settings.IsBroker() {
 		n.metadata.Subscribe(n.learn)
@@ -134,6 +134,7 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	if err := n.join(ctx); err != nil {
 		return n, err
 	}
+	n.logs.StartCleaner()
 	if err := n.server.Serve(); err != nil {
 		return n, err
 	}
@@ -226,8 +227,8 @@ func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	settings := n.settings(img)
 	n.server.SetLimits(limits(settings))
 	n.logs.SetProducerIDExpirationMs(settings.Long(config.ProducerIDExpirationMs))
+	n.logs.SetCleanerConfig(cleanerConfig(settings))
 	n.logs.SetTransactionVerification(settings.Bool(config.TransactionPartitionVerificationEnable))
-	n.warnOfCompaction(img, delta)
 	n.broker.SetSettings(settings)
 	n.broker.SetImage(img)
 	if n.member != nil && delta != nil {

@@ -39,6 +39,8 @@ func logConfig(t config.TopicConfig) storage.LogConfig {
 	c.IndexBytes, c.IndexIntervalBytes = int(t.SegmentIndexBytes), int(t.IndexIntervalBytes)
 	c.RetentionMs, c.RetentionBytes, c.FileDeleteDelayMs = t.RetentionMs, t.RetentionBytes, t.FileDeleteDelayMs
 	c.Delete, c.Compact = t.Delete, t.Compact
+	c.DeleteRetentionMs, c.MinCompactionLagMs, c.MaxCompactionLagMs = t.DeleteRetentionMs, t.MinCompactionLagMs, t.MaxCompactionLagMs
+	c.MinCleanableDirtyRatio = t.MinCleanableDirtyRatio
 	c.MaxMessageBytes, c.FlushMessages, c.FlushMs = int(t.MaxMessageBytes), t.FlushMessages, t.FlushMs
 	c.TimestampBeforeMaxMs, c.TimestampAfterMaxMs = t.MessageTimestampBeforeMaxMs, t.MessageTimestampAfterMaxMs
 	if t.MessageTimestampType == "LogAppendTime" {
