@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/admin"
@@ -71,6 +72,7 @@ type Node struct {
 	health     *obs.Health
 	admin      *admin.Server
 	member     *membership
+	beating    atomic.Pointer[membership] // member, once it sends heartbeats
 	placements *placements
 
 	incarnation [16]byte // of this process
@@ -124,6 +126,7 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	}
 	if !o.Settings.IsBroker() {
 		n.metadata.Subscribe(n.learn)
+		n.registry.Register(n)
 		n.health.SetState(obs.StateRunning)
 		return n, nil
 	}
@@ -198,7 +201,15 @@ func (n *Node) buildBroker() {
 
 // join follows the metadata log and registers the broker; it returns when the broker is unfenced.
 func (n *Node) join(ctx context.Context) error {
-	n.member = newMembership(n) // before the first image: a broker takes no role before the metadata knows of its registration
+	patience := n.o.Settings.Duration(config.InitialBrokerRegistrationTimeoutMs)
+	known, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := n.metadata.CaughtUp(known); err != nil {
+		return fmt.Errorf("cannot read the cluster's metadata within %s: %w", patience, err)
+	}
+	// before the first image: a broker takes no role before the metadata knows of its registration
+	n.member = newMembership(n)
+	n.beating.Store(n.member)
 	n.metadata.Subscribe(n.publish)
 	n.failedDirs.whenMore(func() {
 		n.replicas.LogsFailed()
@@ -219,6 +230,9 @@ func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	n.logs.SetTransactionVerification(settings.Bool(config.TransactionPartitionVerificationEnable))
 	n.broker.SetSettings(settings)
 	n.broker.SetImage(img)
+	if n.member != nil && delta != nil {
+		n.member.tellOfOthers(img, delta)
+	}
 }
 
 // limits are the bounds on connections, which may change while the node runs.
@@ -275,6 +289,7 @@ func (n *Node) Stop() error {
 		if n.admin != nil {
 			errs = append(errs, n.admin.Close(ctx))
 		}
+		n.resign(ctx)
 		errs = append(errs, n.closeMetadata(ctx), n.logs.Close(true))
 		n.stopErr = errors.Join(errs...)
 	})
@@ -317,6 +332,9 @@ func (n *Node) abandon() {
 	}
 	if n.groups != nil {
 		n.groups.Close()
+	}
+	if n.cluster != nil && n.cluster.directory != nil {
+		n.cluster.directory.Close() // nobody is asked for anything any more
 	}
 	_ = n.closeMetadata(ctx)
 	if n.logs != nil {
