@@ -332,7 +332,7 @@ func (s *fetchSession) note(k fetchKey, f *replica.FetchPart) bool {
 		return true // forgotten meanwhile
 	}
 	p := e.Value.(*cachedPartition)
-	tell := f.Err != nil || f.Slice != nil || f.Diverging != nil
+	tell := f.Err != nil || f.Slice != nil || f.Diverging != nil || f.ReadElsewhere() >= 0
 	tell = tell || f.HighWatermark != p.highWatermark || f.LogStartOffset != p.logStartOffset
 	p.highWatermark, p.logStartOffset = f.HighWatermark, f.LogStartOffset
 	if f.Err != nil {

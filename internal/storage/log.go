@@ -27,6 +27,8 @@ type env struct {
 	pointLowered func(l *Log, to int64) error
 	// startMoved makes a log's start offset durable.
 	startMoved func(*Log) error
+	// touch notes that a log changes for the first time since it was left in order.
+	touch func(*Log) error
 	// urgent asks for a log to be recovered before the others.
 	urgent func(*Log)
 	// failed is told that a write or sync in the directory has failed for good; may be nil.
@@ -38,7 +40,8 @@ type env struct {
 	stopping atomic.Bool
 	// lastConfig is shared by the logs of one topic, which are opened one after another.
 	lastConfig atomic.Pointer[LogConfig]
-	verify     bool // the bytes of segments that were found are checked before they are first given out
+	verify     bool         // the bytes of segments that were found are checked before they are first given out
+	damaged    atomic.Int64 // places found damaged
 	flushTimes func(time.Duration)
 	// verifyTxns: records of a transaction are taken only with a guard; see StartVerification.
 	verifyTxns *atomic.Bool // nil: they are not
@@ -62,6 +65,9 @@ type Log struct {
 
 	lazy lazy
 
+	// replaceMu is held over whatever removes, cuts or replaces segments other than the last, and over its I/O; taken before
+	// appendMu. So the cleaner's renames hold no append up.
+	replaceMu sync.Mutex
 	// appendMu serialises everything that changes the log, and is held over its I/O.
 	appendMu sync.Mutex
 	// mu guards what is in memory, for moments. What it guards is changed only by who
@@ -307,6 +313,9 @@ func (l *Log) SetTopicID(id [16]byte) error {
 	}
 	if have == ([16]byte{}) && l.adoptTopicID(id) {
 		return nil
+	}
+	if err := l.ensure(); err != nil {
+		return err
 	}
 	return l.noteTopicID(id)
 }

@@ -29,6 +29,11 @@ type logDir struct {
 	topicIDs      map[TopicPartition][16]byte // as the last orderly stop has listed them; gone after load
 	sameBoot      bool                        // the kernel has not stopped since the last run
 	recovery      recovery
+	touched       map[TopicPartition]struct{} // of topicIDs, those that were changed since; gone after load
+	touchedMu     sync.Mutex
+	touchedLog    vfs.File // guarded by touchedMu; nil when every log is to be checked after a kill
+	touchedEnd    int64    // guarded by touchedMu
+	scrubber      scrubber
 	suspected     atomic.Bool // a probe is due soon
 	loaded        []*Log      // between load and distribute
 
@@ -36,13 +41,14 @@ type logDir struct {
 	ckMu                sync.Mutex
 	pointsKnown         bool                        // there was a recovery-point file: a log it does not name is new
 	points, starts, hws map[TopicPartition]int64    // what the files say
+	cleaned             map[TopicPartition]int64    // what the cleaner's says
 	stale               map[TopicPartition]struct{} // deleted logs that the files may still name
 }
 
 func newLogDir(m *Manager, p string) *logDir {
 	d := &logDir{m: m, path: p, stale: map[TopicPartition]struct{}{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
-		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, urgent: d.recovery.hurry,
+		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
 		failed: d.fail, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes}
 	d.env.space = newSpace(m.opts.FS, m.opts.Clock, p, m.opts.ReserveBytes, m.opts.Logger)
 	return d
@@ -75,10 +81,8 @@ func (d *logDir) prepare() error {
 	d.points, d.pointsKnown = d.readCheckpoint(recoveryPointFile)
 	d.starts, _ = d.readCheckpoint(logStartFile)
 	d.hws, _ = d.readCheckpoint(highWatermarkFile)
-	if err := d.takeCleanMarker(); err != nil {
-		return err
-	}
-	return d.takeBoot()
+	d.cleaned = d.readCleaned()
+	return nil
 }
 
 // readCheckpoint reads one of the offset files. A damaged one is as good as none:
@@ -112,9 +116,45 @@ func (d *logDir) takeCleanMarker() (err error) {
 	return nil
 }
 
+// takeState looks how the last run has ended.
+func (d *logDir) takeState() error {
+	if err := d.takeCleanMarker(); err != nil {
+		return err
+	}
+	err := d.takeBoot()
+	if d.clean {
+		err = errors.Join(err, d.beginTouched())
+	}
+	if isDiskFull(err) {
+		d.env.logger.Warn("the disk is full: after a kill, every log will be checked", "dir", d.path, "err", err)
+		err = nil
+	}
+	if err != nil || d.clean {
+		return err
+	}
+	if ids, touched, ok := d.readTouched(); ok && d.sameBoot {
+		d.topicIDs, d.touched = ids, touched
+	}
+	return nil
+}
+
+// isInOrder says whether a log is as an orderly stop has left it.
+func (d *logDir) isInOrder(tp TopicPartition) bool {
+	if d.clean {
+		return true
+	}
+	_, listed := d.topicIDs[tp]
+	_, touched := d.touched[tp]
+	return listed && !touched
+}
+
 // load lists the logs of the directory. None is opened: those that were left in order wait until somebody needs them,
 // the others for the recovery.
 func (d *logDir) load() {
+	if err := d.takeState(); err != nil {
+		d.setErr(err)
+		return
+	}
 	entries, err := d.env.fs.ReadDir(d.path)
 	if err != nil {
 		d.setErr(fmt.Errorf("cannot list log directory %s: %w", d.path, err))
@@ -132,7 +172,7 @@ func (d *logDir) load() {
 		tp.Topic = topic
 		d.loaded = append(d.loaded, d.found(tp))
 	}
-	d.topicIDs = nil
+	d.topicIDs, d.touched = nil, nil
 	d.findStale()
 	if len(d.loaded) > 0 && !d.clean {
 		return // the recovery writes what is known when it is done
@@ -185,15 +225,19 @@ func (d *logDir) found(tp TopicPartition) *Log {
 	if !ok && !d.pointsKnown {
 		point = -1
 	}
-	l := newDormantLog(d.env, openState{tp: tp, dir: path.Join(d.path, tp.String()), cfg: d.m.opts.ConfigFor(tp.Topic), clean: d.clean,
-		logStart: d.starts[tp], recoveryPoint: point, syncedTo: max(point, 0), highWatermark: d.hws[tp],
-		topicID: d.topicIDs[tp], endKnown: ok && d.clean, sameBoot: d.sameBoot})
-	return l
+	clean := d.isInOrder(tp)
+	cleanedTo, compacted := d.cleaned[tp]
+	return newDormantLog(d.env, tp, d.path+"/"+tp.String(), d.m.opts.ConfigFor(tp.Topic), d.topicIDs[tp], dormant{logStart: d.starts[tp],
+		recoveryPoint: point, highWatermark: d.hws[tp], clean: clean, sameBoot: d.sameBoot, endKnown: ok && clean,
+		compacted: compacted, cleanedTo: cleanedTo})
 }
 
 // create makes a new log.
 func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Log, error) {
 	if err := d.clearStale(tp); err != nil {
+		return nil, err
+	}
+	if err := d.touch(&Log{tp: tp}); err != nil {
 		return nil, err
 	}
 	dir := path.Join(d.path, tp.String())
@@ -220,7 +264,7 @@ func (d *logDir) findStale() {
 	}
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
-	for _, offsets := range []map[TopicPartition]int64{d.points, d.starts, d.hws} {
+	for _, offsets := range []map[TopicPartition]int64{d.points, d.starts, d.hws, d.cleaned} {
 		for tp := range offsets {
 			if _, ok := have[tp]; !ok {
 				d.stale[tp] = struct{}{}
@@ -244,7 +288,7 @@ func (d *logDir) clearStale(tp TopicPartition) error {
 	if !stale {
 		return nil
 	}
-	if err := errors.Join(d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d)); err != nil {
+	if err := errors.Join(d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d), d.m.checkpointCleaned(d)); err != nil {
 		return err
 	}
 	d.ckMu.Lock()
@@ -290,7 +334,8 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 			continue
 		}
 		if l.isOpen() && !l.hasFailed() {
-			points[l.tp] = min(points[l.tp], l.synced.Load()) // it may have been cut meanwhile
+			// It may have been cut meanwhile, or the cleaner may have noted a later point.
+			points[l.tp] = min(max(points[l.tp], d.points[l.tp]), l.synced.Load())
 		}
 	}
 	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
@@ -345,8 +390,11 @@ func (d *logDir) mayNotePoints() bool {
 	return d.pointsKnown
 }
 
-// lowerRecoveryPoint brings what the file says of a log down to an offset.
+// lowerRecoveryPoint brings what the files say of a log down to an offset: what is on the disk, and what is clean.
 func (d *logDir) lowerRecoveryPoint(l *Log, to int64) error {
+	if err := d.lowerCleaned(l, to); err != nil {
+		return err
+	}
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
 	if point, ok := d.points[l.tp]; !ok || point <= to {
@@ -474,13 +522,12 @@ func (d *logDir) close(clean bool) error {
 	close(work)
 	wg.Wait()
 	d.env.syncer.close()
-	if left, _ := d.recovery.remaining(); left > 0 {
-		clean = false // they are to be checked by the next start
-	}
+	d.closeTouched()
+	clean = clean && !slices.ContainsFunc(d.m.logsIn(d), (*Log).isUnchecked)
 	if !clean {
 		return errors.Join(errs...)
 	}
-	errs = append(errs, d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d))
+	errs = append(errs, d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d), d.m.checkpointCleaned(d))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

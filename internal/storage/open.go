@@ -46,7 +46,7 @@ func OpenLog(o LogOptions) (*Log, error) {
 	e := &env{fs: o.FS, clock: o.Clock, logger: o.Logger, files: newFileCache(o.MaxOpenFiles), syncer: newSyncer(),
 		after:        func(d time.Duration, fn func()) { o.Clock.AfterFunc(d, fn) },
 		pointLowered: func(*Log, int64) error { return nil }, startMoved: func(*Log) error { return nil },
-		urgent: func(*Log) {}, suspect: func() {}}
+		touch: func(*Log) error { return nil }, urgent: func(*Log) {}, suspect: func() {}}
 	if err := e.fs.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot create %s: %w", o.Dir, err)
 	}
@@ -73,11 +73,9 @@ type openState struct {
 	recoveryPoint int64 // -1 when no checkpoint is left that would name it
 	syncedTo      int64 // what was certainly on the disk; 0 where that is not known
 	highWatermark int64
+	compacted     bool  // the cleaner has been at work on it, and leaves gaps
+	cleanedTo     int64 // up to here
 
-	topicID      [16]byte // as far as it is known
-	adoptTopicID [16]byte // for a directory that names no topic
-	// endKnown says that the log was left in order and ends at syncedTo.
-	endKnown bool
 	// sameBoot says that the kernel has not stopped since the log was last written: all that was written is in the
 	// files, and only the last write may be torn.
 	sameBoot     bool
@@ -145,12 +143,6 @@ func (o *opener) open() error {
 		return err
 	}
 	o.topicIDFile = named && !o.st.clean
-	if !named && o.st.adoptTopicID != ([16]byte{}) {
-		if err := o.writeTopicID(o.st.adoptTopicID); err != nil {
-			return fmt.Errorf("cannot note the topic id: %w", err)
-		}
-		o.topicID, o.topicIDFile = o.st.adoptTopicID, true
-	}
 	if err := o.findSegments(); err != nil {
 		return err
 	}
@@ -268,6 +260,7 @@ func (o *opener) addSegment(e fs.DirEntry, have map[string]fs.DirEntry) error {
 	}
 	s := newSegment(o.Log, base)
 	s.size = info.Size()
+	s.verified.found(s.size)
 	s.abortedLoaded = have[stem+txnIndexSuffix] == nil
 	for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
 		if have[stem+suffix] == nil {
@@ -298,23 +291,44 @@ func (o *opener) finishSwaps() error {
 			swaps = append(swaps, strings.TrimSuffix(name, swapSuffix))
 		}
 	}
+	if len(swaps) == 0 {
+		return nil
+	}
 	for _, name := range swaps {
 		if path.Ext(name) == logSuffix {
-			if err := o.removeCovered(name); err != nil {
+			if err := o.removeCovered(name, swaps); err != nil {
 				return err
 			}
 		}
 	}
-	for _, name := range swaps {
-		if err := o.env.fs.Rename(name+swapSuffix, name); err != nil {
+	// The log files' names come last: as long as one is .swap, this is done again after another stop.
+	for _, logs := range []bool{false, true} {
+		for _, name := range swaps {
+			if (path.Ext(name) == logSuffix) != logs {
+				continue
+			}
+			if err := o.finishSwap(name, swaps); err != nil {
+				return err
+			}
+		}
+		if err := o.env.fs.SyncDir(o.dir); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// removeCovered removes the segments that a .swap file replaces: those that begin within its offsets.
-func (o *opener) removeCovered(name string) error {
+// finishSwap gives a .swap file its own name, unless it is one of a replacement that was not begun.
+func (o *opener) finishSwap(name string, swaps []string) error {
+	if !slices.Contains(swaps, strings.TrimSuffix(name, path.Ext(name))+logSuffix) {
+		return o.env.fs.Remove(name + swapSuffix)
+	}
+	return o.env.fs.Rename(name+swapSuffix, name)
+}
+
+// removeCovered removes the segments that a .swap file replaces: those that begin within its offsets. A transaction
+// index whose .swap is gone is the new one already.
+func (o *opener) removeCovered(name string, swaps []string) error {
 	f, err := o.env.fs.OpenFile(name+swapSuffix, os.O_RDONLY, 0)
 	if err != nil {
 		return err
@@ -342,7 +356,11 @@ func (o *opener) removeCovered(name string) error {
 		if err != nil || base < from || base >= end || ext != logSuffix && ext != indexSuffix && ext != timeIndexSuffix && ext != txnIndexSuffix {
 			continue
 		}
-		if err := o.env.fs.Remove(path.Join(o.dir, e.Name())); err != nil {
+		full := path.Join(o.dir, e.Name())
+		if base == from && ext == txnIndexSuffix && !slices.Contains(swaps, full) {
+			continue
+		}
+		if err := o.env.fs.Remove(full); err != nil {
 			return err
 		}
 	}

@@ -29,7 +29,27 @@ func (o *opener) recover() (end int64, err error) {
 		o.env.logger.Warn("log was closed in order but is damaged, checking all of it", "partition", o.tp.String(), "err", err)
 		o.st.clean, o.st.recoveryPoint, o.st.distrust = false, -1, true
 	}
+	if o.st.sameBoot && !o.st.distrust && o.st.recoveryPoint >= 0 {
+		if end, ok := o.nothingNew(); ok {
+			return end, nil
+		}
+	}
 	return o.openUnclean()
+}
+
+// nothingNew looks whether a log that has outlived its process ends just where everything is on the disk, as those
+// do that nobody has written to for a while.
+func (o *opener) nothingNew() (int64, bool) {
+	s := o.active()
+	if len(o.missing) == 0 {
+		if end, err := o.openClean(); err == nil && end == o.st.recoveryPoint {
+			o.trusted = end
+			return end, true
+		}
+	}
+	s.inMemory, s.offsets, s.times, s.maxTsKnown, s.maxTs, s.maxTsOffset = false, nil, nil, false, record.NoTimestamp, s.base
+	s.offsetsWritten, s.timesWritten = 0, 0
+	return 0, false
 }
 
 // tellLoss says aloud that records are gone which were once synced: no stop of the process does that, only damage to
@@ -40,7 +60,7 @@ func (o *opener) tellLoss(end int64) {
 			"partition", o.tp.String(), "dir", o.dir, "logEndOffset", end, "syncedTo", o.st.syncedTo)
 	}
 	for i, s := range o.segments {
-		if i < len(o.segments)-1 && s.size == 0 && !o.st.cfg.Compact {
+		if i < len(o.segments)-1 && s.size == 0 && !o.st.compacted {
 			o.env.logger.Error("records are lost: a segment that others follow is empty; its file was cut from outside. Readers skip its offsets", "partition", o.tp.String(),
 				"file", s.path(kindLog), "firstOffset", s.base, "nextOffset", o.segments[i+1].base)
 		}
@@ -186,11 +206,11 @@ func (o *opener) openUnclean() (int64, error) {
 }
 
 // isLoss says whether a gap between segments that begins at an offset is a part that
-// the disk lost, so that what is behind it must go too. Whether the topic is or was
-// compacted is not known yet for sure, and compaction leaves gaps; but below the
-// recovery point nothing is lost, and what lies above it is too new to be compacted.
+// the disk lost, so that what is behind it must go too. Compaction leaves gaps, but only
+// below the recovery point: the cleaner sees to that before it begins. Kafka's does
+// not; what it has cleaned its checkpoint tells.
 func (o *opener) isLoss(gap, point int64) bool {
-	return gap >= point && !o.st.cfg.Compact
+	return gap >= max(point, o.st.cleanedTo)
 }
 
 // rebuildMissing makes index files that closed segments lack of which nothing is to be checked.
@@ -358,6 +378,7 @@ func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd i
 		return 0, nil, err
 	}
 	s.size = stopped
+	s.verified.cut(stopped)
 	return end, bad, s.rewriteIndexes()
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"sort"
+	"sync/atomic"
 
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/vfs"
@@ -92,6 +93,10 @@ type segment struct {
 	nameDirty     bool // its name may not be
 	closedUnsaved bool // it was closed, its indexes may not be
 	abortedDirty  bool
+
+	verified verified
+	// cleaned says that the files still bear the names under which the cleaner writes them.
+	cleaned atomic.Bool
 }
 
 func newSegment(l *Log, base int64) *segment {
@@ -114,7 +119,11 @@ const segmentNameDigits = 20
 func segmentName(base int64) string { return fmt.Sprintf("%020d", base) }
 
 func (s *segment) path(k fileKind) string {
-	return path.Join(s.log.dir, segmentName(s.base)+k.suffix())
+	name := path.Join(s.log.dir, segmentName(s.base)+k.suffix())
+	if s.cleaned.Load() {
+		name += cleanedSuffix
+	}
+	return name
 }
 
 func (s *segment) open(k fileKind) (vfs.File, error) {

@@ -10,14 +10,16 @@ import (
 )
 
 // TruncateTo cuts the log's end: the batch that holds offset and all after it go.
-// The log may so end before offset. It does nothing when the log ends there or earlier.
+// The log may so end before offset. Leader epochs that begin at its end or behind go too, also where no record does.
 func (l *Log) TruncateTo(offset int64) error {
 	if err := l.ensure(); err != nil {
 		return err
 	}
+	l.replaceMu.Lock()
 	l.appendMu.Lock()
 	err := l.truncateLocked(offset)
 	l.appendMu.Unlock()
+	l.replaceMu.Unlock()
 	l.wakeWaiters()
 	return err
 }
@@ -27,9 +29,16 @@ func (l *Log) truncateLocked(offset int64) error {
 		return err
 	}
 	if offset >= l.leo.Load() {
+		// A leader that was deposed before it had appended anything has noted an epoch that begins at its end:
+		// as a follower it must not go on telling it, or it would be sent here again and again.
+		l.mu.Lock()
+		l.epochs.truncateFromEnd(l.leo.Load())
+		l.mu.Unlock()
 		return nil
 	}
-	l.changed.Store(true)
+	if err := l.touch(); err != nil {
+		return err
+	}
 	err := l.cutAt(offset)
 	if err == nil {
 		err = l.afterCut()
@@ -54,6 +63,10 @@ func (l *Log) afterCut() error {
 	l.setHighWatermarkLocked(l.hw.Load())
 	l.mu.Unlock()
 	if err := l.saveEpochs(); err != nil {
+		return err
+	}
+	// Once more: between the first time and the cut a checkpoint may have noted what was true then.
+	if err := l.env.pointLowered(l, end); err != nil {
 		return err
 	}
 	return l.env.startMoved(l)
@@ -114,21 +127,31 @@ func (l *Log) cutTail(offset int64) error {
 	return l.cutFiles(v.seg, pos, end)
 }
 
-// cutPosition is where to cut so that whole batches stay, and where the log will end.
+// cutPosition is where to cut so that whole batches stay, and where the log will end: after the last of them, also when
+// compaction has left a gap there, since the next start would find nothing else.
 func (l *Log) cutPosition(v view, offset int64) (pos, end int64, err error) {
+	end = v.seg.base
 	err = v.seg.with(kindLog, func(f vfs.File) error {
-		if pos, err = l.locate(v, f, offset); err != nil || pos >= v.size {
+		if pos, err = l.locate(v, f, offset); err != nil || pos == 0 {
+			return err
+		}
+		e, _, err := v.seg.floor(func(e offsetEntry) bool { return int64(e.pos) < pos })
+		if err != nil {
 			return err
 		}
 		h := walkHeaders(f, v.size)
 		defer h.close()
-		b, _, err := h.at(pos)
-		if err == nil {
-			offset = min(offset, b.BaseOffset())
+		for at := int64(e.pos); at < pos; {
+			b, size, err := h.at(at)
+			if err != nil {
+				return err
+			}
+			end = b.NextOffset()
+			at += size
 		}
-		return err
+		return nil
 	})
-	return pos, offset, err
+	return pos, end, err
 }
 
 // publishCut makes s, the segment before number i, the last one and the log end at end.
@@ -165,6 +188,7 @@ func (l *Log) cutFiles(s *segment, pos, end int64) error {
 			return err
 		}
 	}
+	s.verified.cut(pos)
 	// Else a power cut could bring back what was cut, below records of a newer epoch.
 	if err := s.with(kindLog, vfs.File.Sync); err != nil {
 		return err
@@ -187,10 +211,13 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 	if err := l.ensure(); err != nil {
 		return err
 	}
+	l.replaceMu.Lock()
 	l.appendMu.Lock()
 	err := l.Err()
 	if err == nil {
-		l.changed.Store(true)
+		err = l.touch()
+	}
+	if err == nil {
 		if err = l.replaceBySegmentAt(offset); err == nil {
 			err = l.afterCut()
 		}
@@ -201,6 +228,7 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 		}
 	}
 	l.appendMu.Unlock()
+	l.replaceMu.Unlock()
 	l.wakeWaiters()
 	return err
 }
@@ -282,7 +310,9 @@ func (l *Log) advanceStartLocked(offset int64) error {
 	if offset <= l.logStart.Load() {
 		return nil
 	}
-	l.changed.Store(true)
+	if err := l.touch(); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.logStart.Store(offset)
@@ -301,6 +331,7 @@ func (l *Log) Close(clean bool) error {
 	if !l.isOpen() {
 		l.abandonLazy()
 	}
+	l.replaceMu.Lock()
 	l.appendMu.Lock()
 	var err error
 	if clean && !l.closed.Load() {
@@ -313,6 +344,7 @@ func (l *Log) Close(clean bool) error {
 		s.forget()
 	}
 	l.appendMu.Unlock()
+	l.replaceMu.Unlock()
 	l.wakeWaiters()
 	if err != nil {
 		return fmt.Errorf("cannot close the log of %s in order: %w", l.tp, err)
