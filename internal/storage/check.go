@@ -65,8 +65,8 @@ type CheckSummary struct {
 	Damages, Repaired, Notes                      int64
 }
 
-// checker is one run of CheckDir.
-type checker struct {
+// dirChecker is one run of CheckDir.
+type dirChecker struct {
 	CheckOptions
 	clean               bool // the directory was left in order
 	points, starts, hws map[TopicPartition]int64
@@ -88,7 +88,7 @@ type topicIDSeen struct {
 // CheckDir looks at everything in a log directory that no node is running on. What is wrong is
 // told to Found; the error is why the check could not be made.
 func CheckDir(o CheckOptions) (CheckSummary, error) {
-	c := &checker{CheckOptions: o, ids: map[string]topicIDSeen{}}
+	c := &dirChecker{CheckOptions: o, ids: map[string]topicIDSeen{}}
 	if _, err := o.FS.Stat(o.Dir); err != nil {
 		return c.summary, fmt.Errorf("cannot check %s: %w", o.Dir, err)
 	}
@@ -114,7 +114,7 @@ func CheckDir(o CheckOptions) (CheckSummary, error) {
 }
 
 // checkAll checks partitions, as many at once as there are processors.
-func (c *checker) checkAll(tps []TopicPartition) error {
+func (c *dirChecker) checkAll(tps []TopicPartition) error {
 	work := make(chan TopicPartition)
 	var wg sync.WaitGroup
 	var errs []error
@@ -137,7 +137,7 @@ func (c *checker) checkAll(tps []TopicPartition) error {
 	return errors.Join(errs...)
 }
 
-func (c *checker) report(f Finding) {
+func (c *dirChecker) report(f Finding) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -152,17 +152,17 @@ func (c *checker) report(f Finding) {
 	c.Found(f)
 }
 
-func (c *checker) damage(file string, position int64, format string, args ...any) {
+func (c *dirChecker) damage(file string, position int64, format string, args ...any) {
 	c.report(Finding{Damage: true, File: file, Position: position, Problem: fmt.Sprintf(format, args...)})
 }
 
-func (c *checker) note(file, format string, args ...any) {
+func (c *dirChecker) note(file, format string, args ...any) {
 	c.report(Finding{File: file, Position: -1, Problem: fmt.Sprintf(format, args...)})
 }
 
 // derived tells of damage to something that can be made anew, and does so if that was asked for. expected
 // says that a stop may have left it so: then a node that starts makes it anew anyway.
-func (c *checker) derived(expected bool, file string, position int64, repair func() error, format string, args ...any) {
+func (c *dirChecker) derived(expected bool, file string, position int64, repair func() error, format string, args ...any) {
 	f := Finding{Damage: !expected, Derived: true, File: file, Position: position, Problem: fmt.Sprintf(format, args...)}
 	if expected && !c.Repair {
 		f.Problem += "; the directory was not closed in order, and a node that starts makes this anew"
@@ -177,7 +177,7 @@ func (c *checker) derived(expected bool, file string, position int64, repair fun
 	c.report(f)
 }
 
-func (c *checker) advance(n int64) {
+func (c *dirChecker) advance(n int64) {
 	done := c.done.Add(n)
 	if c.Progress != nil {
 		c.mu.Lock()
@@ -200,7 +200,7 @@ const cleanerOffsetFile = "cleaner-offset-checkpoint"
 const maxSmallFileBytes = 512 << 20
 
 // readSmall reads a small file whole; ok is false when it is not there or was reported.
-func (c *checker) readSmall(name string) (data []byte, ok bool) {
+func (c *dirChecker) readSmall(name string) (data []byte, ok bool) {
 	info, err := c.FS.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false
@@ -219,7 +219,7 @@ func (c *checker) readSmall(name string) (data []byte, ok bool) {
 }
 
 // rootFiles looks at the files of the log directory itself.
-func (c *checker) rootFiles(entries []fs.DirEntry) {
+func (c *dirChecker) rootFiles(entries []fs.DirEntry) {
 	meta := path.Join(c.Dir, metaPropertiesFile)
 	if data, ok := c.readSmall(meta); ok {
 		if _, err := parseMetaProperties(data); err != nil {
@@ -244,7 +244,7 @@ func (c *checker) rootFiles(entries []fs.DirEntry) {
 	}
 }
 
-func (c *checker) checkpoint(name string) map[TopicPartition]int64 {
+func (c *dirChecker) checkpoint(name string) map[TopicPartition]int64 {
 	full := path.Join(c.Dir, name)
 	data, ok := c.readSmall(full)
 	if !ok {
@@ -258,7 +258,7 @@ func (c *checker) checkpoint(name string) map[TopicPartition]int64 {
 }
 
 // partitions are the directories that are to be checked; what else is there is told.
-func (c *checker) partitions(entries []fs.DirEntry) []TopicPartition {
+func (c *dirChecker) partitions(entries []fs.DirEntry) []TopicPartition {
 	var tps []TopicPartition
 	for _, e := range entries {
 		name, full := e.Name(), path.Join(c.Dir, e.Name())
@@ -290,7 +290,7 @@ func (c *checker) partitions(entries []fs.DirEntry) []TopicPartition {
 	return tps
 }
 
-func (c *checker) bytesOf(dir string) (n int64) {
+func (c *dirChecker) bytesOf(dir string) (n int64) {
 	entries, err := c.FS.ReadDir(dir)
 	if err != nil {
 		return 0 // it is told when the partition is checked
@@ -304,7 +304,7 @@ func (c *checker) bytesOf(dir string) (n int64) {
 }
 
 // staleEntries tells of checkpoints that name logs which are not there.
-func (c *checker) staleEntries(tps []TopicPartition) {
+func (c *dirChecker) staleEntries(tps []TopicPartition) {
 	if c.Topic != nil {
 		return
 	}
@@ -323,7 +323,7 @@ func (c *checker) staleEntries(tps []TopicPartition) {
 }
 
 // sameTopicID holds the ids that partitions of a topic name against each other.
-func (c *checker) sameTopicID(topic string, id [16]byte, file string) {
+func (c *dirChecker) sameTopicID(topic string, id [16]byte, file string) {
 	c.mu.Lock()
 	seen, ok := c.ids[topic]
 	if !ok {

@@ -15,7 +15,7 @@ import (
 
 // partitionCheck goes through one partition, segment by segment.
 type partitionCheck struct {
-	*checker
+	*dirChecker
 	tp   TopicPartition
 	dir  string
 	have map[string]fs.FileInfo
@@ -35,8 +35,8 @@ type partitionCheck struct {
 	aborted   []AbortedTxn // of the segment that is being read
 }
 
-func (c *checker) partition(tp TopicPartition) error {
-	p := &partitionCheck{checker: c, tp: tp, dir: path.Join(c.Dir, tp.String()), have: map[string]fs.FileInfo{}, lastEpoch: -1}
+func (c *dirChecker) partition(tp TopicPartition) error {
+	p := &partitionCheck{dirChecker: c, tp: tp, dir: path.Join(c.Dir, tp.String()), have: map[string]fs.FileInfo{}, lastEpoch: -1}
 	entries, err := c.FS.ReadDir(p.dir)
 	if err != nil {
 		return fmt.Errorf("cannot list %s: %w", p.dir, err)
