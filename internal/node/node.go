@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/admin"
@@ -64,12 +65,14 @@ type Node struct {
 	replicas   *replica.Manager
 	groups     *group.Service
 	txns       *txn.Service
+	peers      *brokerPeers
 	broker     *broker.Broker
 	registry   *obs.Registry
 	metrics    *broker.Metrics
 	health     *obs.Health
 	admin      *admin.Server
 	member     *membership
+	beating    atomic.Pointer[membership] // member, once it sends heartbeats
 	placements *placements
 
 	incarnation [16]byte // of this process
@@ -123,6 +126,7 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	}
 	if !o.Settings.IsBroker() {
 		n.metadata.Subscribe(n.learn)
+		n.registry.Register(n)
 		n.health.SetState(obs.StateRunning)
 		return n, nil
 	}
@@ -186,17 +190,26 @@ func (n *Node) buildBroker() {
 	n.placements = newPlacements()
 	n.replicas = replica.NewManager(n.replicaConfig())
 	n.groups = n.buildGroups()
+	n.peers = newBrokerPeers(n)
 	n.txns = n.buildTxns()
 	n.broker = broker.New(broker.Config{
 		NodeID: n.id, ClusterID: n.clusterID, Settings: s, Clock: n.o.Clock, Logger: n.o.Logger,
-		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Txns: n.txns, Controller: controllerLink{n},
+		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Txns: n.txns, Peers: n.peers, Controller: controllerLink{n},
 		Authorizer: security.AllowAll{}, Metrics: n.metrics,
 	})
 }
 
 // join follows the metadata log and registers the broker; it returns when the broker is unfenced.
 func (n *Node) join(ctx context.Context) error {
-	n.member = newMembership(n) // before the first image: a broker takes no role before the metadata knows of its registration
+	patience := n.o.Settings.Duration(config.InitialBrokerRegistrationTimeoutMs)
+	known, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := n.metadata.CaughtUp(known); err != nil {
+		return fmt.Errorf("cannot read the cluster's metadata within %s: %w", patience, err)
+	}
+	// before the first image: a broker takes no role before the metadata knows of its registration
+	n.member = newMembership(n)
+	n.beating.Store(n.member)
 	n.metadata.Subscribe(n.publish)
 	n.failedDirs.whenMore(func() {
 		n.replicas.LogsFailed()
@@ -217,6 +230,9 @@ func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	n.logs.SetTransactionVerification(settings.Bool(config.TransactionPartitionVerificationEnable))
 	n.broker.SetSettings(settings)
 	n.broker.SetImage(img)
+	if n.member != nil && delta != nil {
+		n.member.tellOfOthers(img, delta)
+	}
 }
 
 // limits are the bounds on connections, which may change while the node runs.
@@ -273,6 +289,7 @@ func (n *Node) Stop() error {
 		if n.admin != nil {
 			errs = append(errs, n.admin.Close(ctx))
 		}
+		n.resign(ctx)
 		errs = append(errs, n.closeMetadata(ctx), n.logs.Close(true))
 		n.stopErr = errors.Join(errs...)
 	})
@@ -288,6 +305,7 @@ func (n *Node) stopBroker(ctx context.Context) error {
 	n.health.SetState(obs.StateShuttingDown)
 	n.replicas.Stop()
 	n.txns.Close()
+	n.peers.close()
 	n.groups.Close()
 	return n.server.Shutdown(ctx)
 }
@@ -310,9 +328,13 @@ func (n *Node) abandon() {
 	}
 	if n.txns != nil {
 		n.txns.Close()
+		n.peers.close()
 	}
 	if n.groups != nil {
 		n.groups.Close()
+	}
+	if n.cluster != nil && n.cluster.directory != nil {
+		n.cluster.directory.Close() // nobody is asked for anything any more
 	}
 	_ = n.closeMetadata(ctx)
 	if n.logs != nil {

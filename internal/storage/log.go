@@ -308,6 +308,9 @@ func (l *Log) SetTopicID(id [16]byte) error {
 	if have == ([16]byte{}) && l.adoptTopicID(id) {
 		return nil
 	}
+	if err := l.ensure(); err != nil {
+		return err
+	}
 	return l.noteTopicID(id)
 }
 
