@@ -39,16 +39,20 @@ type measured struct {
 	admin string // of ours, for allocations and profiles
 }
 
+// profileMargin is how much longer than its profile a load lasts.
+const profileMargin = 200 * time.Millisecond
+
 // loadRound drives for so long and measures.
 func (e *env) loadRound(m measured, d *load.Driver, length time.Duration, maxBytes int64, profile string) (metrics, error) {
 	out := metrics{}
 	if profile != "" && m.admin != "" {
+		if maxBytes > 0 {
+			length = time.Second // longer, and it would show a disk that cannot follow
+		}
 		done := make(chan error, 1)
 		go func() { done <- takeProfile(m.admin, profile, length) }()
-		for range 2 { // a profile takes whole seconds; twice the load covers it
-			if _, err := d.Run(length, 0); err != nil {
-				return nil, err
-			}
+		if _, err := d.Run(length+profileMargin, maxBytes); err != nil {
+			return nil, err
 		}
 		return out, <-done
 	}

@@ -13,9 +13,6 @@ import (
 
 func allScenarios() []*scenario { return loadScenarios() }
 
-// touchBytes of memory are touched before anything is measured.
-const touchBytes = 4 << 30
-
 // result is what a scenario has given, as it is kept in the file of results.
 type result struct {
 	Scenario string
@@ -88,7 +85,6 @@ func measure(o options) error {
 			fmt.Println("without Apache Kafka:", err)
 		}
 	}
-	host.Touch(touchBytes)
 	var failed error
 	for _, s := range list {
 		r := e.scenario(s, subjects)

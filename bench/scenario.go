@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/moldau-stream/moldau/bench/host"
 	"github.com/moldau-stream/moldau/bench/load"
 	"github.com/moldau-stream/moldau/bench/roofline"
 	"github.com/moldau-stream/moldau/internal/record"
@@ -102,6 +103,11 @@ func (p produceShape) run(e *env, s subject, r round) (metrics, error) {
 		return nil, err
 	}
 	settle()
+	if p.maxBytes > 0 {
+		if err := host.Touch(int(p.maxBytes)); err != nil {
+			return nil, err
+		}
+	}
 	return e.loadRound(m, d, r.length, p.maxBytes, r.profile)
 }
 
