@@ -40,8 +40,8 @@ type sentRecord struct {
 type history struct {
 	batches []sent
 	anew    int64 // the log has begun anew at this offset
-	// expired producers may be known or not.
-	expired map[int64]bool
+	// expired says of producers below which offset what they have sent may be forgotten.
+	expired map[int64]int64
 }
 
 func (h *history) end() int64 {
@@ -59,9 +59,9 @@ func (h *history) cut(end int64) {
 }
 
 func (h *history) clone() *history {
-	c := &history{batches: slices.Clone(h.batches), anew: h.anew, expired: map[int64]bool{}}
-	for id := range h.expired {
-		c.expired[id] = true
+	c := &history{batches: slices.Clone(h.batches), anew: h.anew, expired: map[int64]int64{}}
+	for id, end := range h.expired {
+		c.expired[id] = end
 	}
 	return c
 }
@@ -164,7 +164,7 @@ func (h *history) verify(l *Log, untouched int64, nowMs, deleteRetentionMs int64
 		if b.pid >= 0 && !b.control {
 			delete(lastSeq, b.pid)
 		}
-		if b.pid >= 0 && !b.control && b.last >= start { // what is deleted may be forgotten
+		if b.pid >= 0 && !b.control && b.last >= max(start, h.expired[b.pid]) { // what is deleted may be forgotten too
 			lastSeq[b.pid] = b.seq + int32(len(b.records)) - 1
 		}
 		f := h.fateOf(i)
@@ -216,7 +216,7 @@ func (h *history) verify(l *Log, untouched int64, nowMs, deleteRetentionMs int64
 		known[p.ProducerID] = p.LastSequence
 	}
 	for pid, seq := range lastSeq {
-		if got, ok := known[pid]; !h.expired[pid] && (!ok || got != seq) {
+		if got, ok := known[pid]; !ok || got != seq {
 			return fmt.Errorf("the last sequence of producer %d is %d, the log knows %d (%v)", pid, seq, got, ok)
 		}
 	}
@@ -290,6 +290,7 @@ func (x *compactor) open(t tb) {
 	x.l.SetConfig(x.cfg)
 	x.hw = min(x.hw, x.l.LogEndOffset())
 	x.l.SetHighWatermark(x.hw)
+	x.hw = x.l.HighWatermark()
 }
 
 func (x *compactor) append(t tb, c chooser) {
@@ -301,7 +302,6 @@ func (x *compactor) append(t tb, c chooser) {
 		s.pid = int64(c.upTo(2, "pid"))
 		s.seq = x.h.nextSeq(s.pid)
 		s.transactional = x.h.isOpen(s.pid) || c.upTo(1, "transactional") == 1
-		delete(x.h.expired, s.pid)
 		o.HasProducer, o.ProducerID, o.BaseSequence, o.Transactional = true, s.pid, s.seq, s.transactional
 	}
 	b := record.NewBuilder(o)
@@ -392,7 +392,7 @@ func TestCompactedLogAgainstItsHistory(t *testing.T) {
 		cfg := compactConfig()
 		cfg.SegmentBytes = 600
 		mem := vfs.NewMem()
-		x := &compactor{fsys: mem, clk: newTestClock(), cfg: cfg, h: &history{expired: map[int64]bool{}}, epoch: 1}
+		x := &compactor{fsys: mem, clk: newTestClock(), cfg: cfg, h: &history{expired: map[int64]int64{}}, epoch: 1}
 		format(t, mem, "/d")
 		x.open(t)
 		reopen := func(t *rapid.T, to *vfs.Mem) {
@@ -429,7 +429,7 @@ func TestCompactedLogAgainstItsHistory(t *testing.T) {
 				}
 				for pid := range int64(3) {
 					if !known[pid] {
-						x.h.expired[pid] = true
+						x.h.expired[pid] = x.h.end()
 					}
 				}
 			},
@@ -520,7 +520,7 @@ func dieWhileCleaning(t *testing.T, seed uint64) (cuts int) {
 	var mu sync.Mutex // guards moments and n; the syncer works in the background
 	var moments []moment
 	n := uint64(0)
-	x := &compactor{clk: newTestClock(), cfg: cfg, h: &history{expired: map[int64]bool{}}, epoch: 1}
+	x := &compactor{clk: newTestClock(), cfg: cfg, h: &history{expired: map[int64]int64{}}, epoch: 1}
 	x.fsys = vfs.NewFault(base, func(op vfs.Op) error {
 		if !op.Kind.Mutates() {
 			return nil
@@ -632,7 +632,7 @@ func TestAFullDiskEndsACleaning(t *testing.T) {
 			}
 			return nil
 		})
-		x := &compactor{fsys: fault, clk: newTestClock(), cfg: compactConfig(), h: &history{expired: map[int64]bool{}}, epoch: 1}
+		x := &compactor{fsys: fault, clk: newTestClock(), cfg: compactConfig(), h: &history{expired: map[int64]int64{}}, epoch: 1}
 		x.open(t)
 		c := seededChooser{rand.New(rand.NewPCG(4, 9))}
 		for range 12 {

@@ -30,7 +30,7 @@ type lazy struct {
 	epoch     int32      // guarded by openMu: the leader epoch that has begun while nobody looked, -1 for none
 	abandoned atomic.Bool
 	small     atomic.Bool // it has one segment, so that there is nothing to clean
-	ready     []func() // guarded by openMu: to be called when the log has been recovered, well or not
+	ready     []func()    // guarded by openMu: to be called when the log has been recovered, well or not
 }
 
 // newDormantLog is the log of a directory without a look at its files.
