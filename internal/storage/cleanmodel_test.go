@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -261,7 +262,8 @@ func (c seededChooser) upTo(n int, _ string) int { return c.r.IntN(n + 1) }
 // compactor does everything to a compacted log that can happen to one, beside its history.
 type compactor struct {
 	fsys vfs.FS
-	clk  *clock.Fake
+	dir  string // the log directory, "" for /d
+	clk  clock.Clock
 	cfg  LogConfig
 	m    *Manager
 	l    *Log
@@ -280,6 +282,10 @@ func (x *compactor) open(t tb) {
 		o.Cleaner = DefaultCleanerConfig()
 		o.Cleaner.DedupeBufferBytes = 24 * keySlotBytes // some passes do not come to the end
 		o.Cleaner.IOBufferBytes = 1
+		if x.dir != "" {
+			o.Dirs = []string{x.dir}
+			o.Cleaner.DedupeBufferBytes = 1 << 20 // all in one pass
+		}
 		// What a log looks like must not depend on knowing at the start that it is compacted.
 		o.ConfigFor = func(string) LogConfig { return smallConfig() }
 	})
@@ -392,7 +398,8 @@ func TestCompactedLogAgainstItsHistory(t *testing.T) {
 		cfg := compactConfig()
 		cfg.SegmentBytes = 600
 		mem := vfs.NewMem()
-		x := &compactor{fsys: mem, clk: newTestClock(), cfg: cfg, h: &history{expired: map[int64]int64{}}, epoch: 1}
+		clk := newTestClock()
+		x := &compactor{fsys: mem, clk: clk, cfg: cfg, h: &history{expired: map[int64]int64{}}, epoch: 1}
 		format(t, mem, "/d")
 		x.open(t)
 		reopen := func(t *rapid.T, to *vfs.Mem) {
@@ -412,7 +419,7 @@ func TestCompactedLogAgainstItsHistory(t *testing.T) {
 				}
 			},
 			"time": func(t *rapid.T) {
-				x.clk.Advance(time.Duration(rapid.IntRange(0, 90_000).Draw(t, "ms")) * time.Millisecond)
+				clk.Advance(time.Duration(rapid.IntRange(0, 90_000).Draw(t, "ms")) * time.Millisecond)
 			},
 			"flush": func(t *rapid.T) {
 				if err := x.l.Flush(); err != nil {
@@ -520,7 +527,8 @@ func dieWhileCleaning(t *testing.T, seed uint64) (cuts int) {
 	var mu sync.Mutex // guards moments and n; the syncer works in the background
 	var moments []moment
 	n := uint64(0)
-	x := &compactor{clk: newTestClock(), cfg: cfg, h: &history{expired: map[int64]int64{}}, epoch: 1}
+	clk := newTestClock()
+	x := &compactor{clk: clk, cfg: cfg, h: &history{expired: map[int64]int64{}}, epoch: 1}
 	x.fsys = vfs.NewFault(base, func(op vfs.Op) error {
 		if !op.Kind.Mutates() {
 			return nil
@@ -566,7 +574,7 @@ func dieWhileCleaning(t *testing.T, seed uint64) (cuts int) {
 				t.Fatal(err)
 			}
 		})
-		x.clk.Advance(40 * time.Second)
+		clk.Advance(40 * time.Second)
 		x.clean(t)
 		x.clean(t)
 		if err := x.verify(); err != nil {
@@ -618,16 +626,16 @@ func dieWhileCleaning(t *testing.T, seed uint64) (cuts int) {
 
 // A full disk ends a cleaning without a trace, and another goes through.
 func TestAFullDiskEndsACleaning(t *testing.T) {
-	for nth := 1; ; nth++ {
+	for nth := int64(1); ; nth++ {
 		base := vfs.NewMem()
 		format(t, base, "/d")
-		full := false
-		seen := 0
+		var full atomic.Bool
+		var seen atomic.Int64
 		fault := vfs.NewFault(base, func(op vfs.Op) error {
-			if !full || op.Kind != vfs.OpWrite && op.Kind != vfs.OpCreate {
+			if !full.Load() || op.Kind != vfs.OpWrite && op.Kind != vfs.OpCreate {
 				return nil
 			}
-			if seen++; seen == nth {
+			if seen.Add(1) == nth {
 				return fmt.Errorf("no room: %w", syscall.ENOSPC)
 			}
 			return nil
@@ -658,9 +666,9 @@ func TestAFullDiskEndsACleaning(t *testing.T) {
 			t.Fatal(err)
 		}
 		x.cleaned = d.upper
-		full = true
+		full.Store(true)
 		cleaned := x.m.cleaner.cleanLog(0, d)
-		full = false
+		full.Store(false)
 		if err := x.verify(); err != nil {
 			t.Fatalf("write %d: %v", nth, err)
 		}
@@ -675,7 +683,7 @@ func TestAFullDiskEndsACleaning(t *testing.T) {
 			t.Fatalf("write %d: %v", nth, err)
 		}
 		_ = x.m.Close(false)
-		if cleaned && seen < nth {
+		if cleaned && seen.Load() < nth {
 			if nth < 5 {
 				t.Fatalf("only %d writes", nth)
 			}
