@@ -86,8 +86,13 @@ func TestFindCoordinatorMakesItsTopic(t *testing.T) {
 	if got := tell(c.call(4, find)); got != "g=ok h=GROUP_AUTHORIZATION_FAILED" || r.asked() != "CreateTopics "+offsetsTopic {
 		t.Fatal(got)
 	}
-	find.CoordinatorType = 1
-	if got := tell(c.call(4, find)); got != "g=UNSUPPORTED_VERSION h=UNSUPPORTED_VERSION" {
+	find.CoordinatorType = transactionCoordinator
+	r.rules.deny("DESCRIBE TRANSACTIONAL_ID *")
+	if got := tell(c.call(4, find)); got != "g=TRANSACTIONAL_ID_AUTHORIZATION_FAILED h=TRANSACTIONAL_ID_AUTHORIZATION_FAILED" || r.asked() != "" {
+		t.Fatal(got)
+	}
+	r.rules.deny("DESCRIBE TRANSACTIONAL_ID h")
+	if got := tell(c.call(4, find)); got != "g=ok h=TRANSACTIONAL_ID_AUTHORIZATION_FAILED" || r.asked() != "CreateTopics "+transactionsTopic {
 		t.Fatal(got)
 	}
 	find.CoordinatorType = 9
@@ -144,18 +149,6 @@ func TestProduceWithoutAcks(t *testing.T) {
 	c.send(9, bad)
 	if _, err := c.receive(bad); !errors.Is(err, io.EOF) {
 		t.Fatalf("the connection goes on: %v", err)
-	}
-}
-
-// A transactional producer with the right to its id is still told that no transaction is open.
-func TestTransactionalRecordsOutsideOfATransaction(t *testing.T) {
-	r := newRig(t)
-	r.create("t", 1)
-	id := "x"
-	req := produceRequest(-1, produceTo("t", 0, batchOf(record.BuilderOptions{HasProducer: true, Transactional: true}, "x")))
-	req.TransactionID = &id
-	if got := tell(r.dial().call(9, req)); got != "t/0=INVALID_TXN_STATE" {
-		t.Fatal(got)
 	}
 }
 

@@ -25,6 +25,7 @@ func tools() map[string]tool {
 		"configs":             {runConfigs, "show and change configs of topics, brokers, groups, users, ..."},
 		"get-offsets":         {runGetOffsets, "print offsets of partitions"},
 		"delete-records":      {runDeleteRecords, "cut the head of partitions"},
+		"dump-log":            {runDumpLog, "print the files of a log"},
 		"log-dirs":            {runLogDirs, "show the sizes of replicas on disk"},
 		"broker-api-versions": {runAPIVersions, "show the APIs and versions of each broker"},
 		"cluster":             {runCluster, "show the cluster id and its nodes, unregister brokers"},

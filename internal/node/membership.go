@@ -45,7 +45,7 @@ var self = security.Principal{Type: security.UserType, Name: "broker"}
 
 func newMembership(n *Node) *membership {
 	return &membership{
-		n: n, incarnation: newUUID(), interval: n.o.Settings.Duration(config.BrokerHeartbeatIntervalMs),
+		n: n, incarnation: n.incarnation, interval: n.o.Settings.Duration(config.BrokerHeartbeatIntervalMs),
 		stopped: make(chan struct{}), mayGo: make(chan struct{}), hurry: make(chan struct{}, 1), unfenced: make(chan struct{}), epoch: -1,
 	}
 }
@@ -244,7 +244,7 @@ func (m *membership) stop() {
 }
 
 func (m *membership) call(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	return controllerLink{m.n}.Call(ctx, self, req)
+	return m.n.cluster.link.Call(ctx, "heartbeat", req)
 }
 
 func (m *membership) after(d time.Duration) <-chan struct{} {

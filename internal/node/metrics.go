@@ -102,7 +102,7 @@ func (n *Node) writeReplicas(w *obs.Writer) {
 // writeCluster writes what the metadata image knows.
 func (n *Node) writeCluster(w *obs.Writer) {
 	img := n.broker.Image()
-	id, epoch := n.quorum.Leader()
+	id, epoch := n.cluster.leader.Leader()
 	active := int64(0)
 	if id == n.id {
 		active = 1
@@ -141,12 +141,12 @@ func (n *Node) writeCluster(w *obs.Writer) {
 		{obs.GlobalPartitionCount, "Partitions of the cluster.", int64(img.NumPartitions())},
 		{obs.OfflinePartitionsCount, "Partitions without a leader.", offline},
 		{obs.LastAppliedRecordOffset, "Offset of the metadata record that was applied last.", img.Offset()},
-		{obs.LastCommittedRecordOffset, "Offset of the metadata record that was committed last.", n.quorum.LogEndOffset() - 1},
+		{obs.LastCommittedRecordOffset, "Offset of the metadata record that was committed last.", n.metadata.LogEndOffset() - 1},
 		{obs.Brokers, "Brokers that serve.", int64(len(brokers)) - fenced},
 		{obs.RaftCurrentLeader, "Node id of the metadata quorum's leader.", int64(id)},
 		{obs.RaftCurrentEpoch, "Epoch of the metadata quorum.", int64(epoch)},
-		{obs.RaftHighWatermark, "High watermark of the metadata log.", n.quorum.LogEndOffset()},
-		{obs.RaftLogEndOffset, "End of the metadata log.", n.quorum.LogEndOffset()},
+		{obs.RaftHighWatermark, "High watermark of the metadata log.", n.metadata.LogEndOffset()},
+		{obs.RaftLogEndOffset, "End of the metadata log.", n.metadata.LogEndOffset()},
 	} {
 		w.Family(g.name, g.help, obs.KindGauge).Int(g.value)
 	}

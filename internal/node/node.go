@@ -58,7 +58,9 @@ type Node struct {
 
 	server     *server.Server
 	logs       *storage.Manager
-	quorum     *quorum.Node
+	quorum     *quorum.Node // nil on a node that is no controller
+	metadata   metadataLog
+	cluster    *cluster
 	replicas   *replica.Manager
 	groups     *group.Service
 	txns       *txn.Service
@@ -69,6 +71,8 @@ type Node struct {
 	admin      *admin.Server
 	member     *membership
 	placements *placements
+
+	incarnation [16]byte // of this process
 
 	failOnce sync.Once
 	failed   chan struct{} // closed when the node cannot go on; failure says why
@@ -85,16 +89,13 @@ type Node struct {
 // quorum, whose log says what this broker holds; then the broker registers, and
 // only when it is unfenced are connections taken.
 func Start(ctx context.Context, o Options) (n *Node, err error) {
-	n = &Node{o: o, id: o.Settings.NodeNumber(), failed: make(chan struct{})}
+	n = &Node{o: o, id: o.Settings.NodeNumber(), failed: make(chan struct{}), incarnation: newUUID()}
 	defer func() {
 		if err != nil {
 			n.abandon()
 			n = nil
 		}
 	}()
-	if err := checkServed(o.Settings); err != nil {
-		return n, err
-	}
 	labels, err := o.Settings.StaticLabels()
 	if err != nil {
 		return n, err
@@ -107,6 +108,9 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	if err := n.bind(handler); err != nil {
 		return n, err
 	}
+	if err := n.bindController(); err != nil {
+		return n, err
+	}
 	if err := n.startAdmin(); err != nil {
 		return n, err
 	}
@@ -114,8 +118,13 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	if err := n.openDisks(); err != nil {
 		return n, err
 	}
-	if err := n.startQuorum(); err != nil {
-		return n, fmt.Errorf("cannot open the metadata log in %s: %w", o.Settings.MetadataDir(), err)
+	if err := n.startDisks(); err != nil {
+		return n, err
+	}
+	if !o.Settings.IsBroker() {
+		n.metadata.Subscribe(n.learn)
+		n.health.SetState(obs.StateRunning)
+		return n, nil
 	}
 	n.buildBroker()
 	handler.set(n.broker)
@@ -139,6 +148,9 @@ func (h *lateHandler) set(b *broker.Broker) { h.Handler = b }
 // bind takes the listeners' addresses.
 func (n *Node) bind(h server.Handler) error {
 	s := n.o.Settings
+	if !s.IsBroker() {
+		return nil
+	}
 	cfg := server.Config{
 		Network: n.o.Network, Clock: n.o.Clock, Log: n.o.Logger, Observer: newObserver(n.registry),
 		SocketRequestMaxBytes:    s.Int(config.SocketRequestMaxBytes),
@@ -189,7 +201,7 @@ func (n *Node) buildBroker() {
 
 // join follows the metadata log and registers the broker; it returns when the broker is unfenced.
 func (n *Node) join(ctx context.Context) error {
-	n.quorum.Subscribe(n.publish)
+	n.metadata.Subscribe(n.publish)
 	n.member = newMembership(n)
 	n.failedDirs.whenMore(func() {
 		n.replicas.LogsFailed()
@@ -200,6 +212,7 @@ func (n *Node) join(ctx context.Context) error {
 
 // publish applies an image to this broker and then shows it to requests.
 func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
+	n.learn(img, delta)
 	n.replicas.ApplyMetadata(img, delta)
 	settings := n.settings(img)
 	n.server.SetLimits(limits(settings))
@@ -225,7 +238,17 @@ func (n *Node) Failed() <-chan struct{} { return n.failed }
 func (n *Node) Err() error { return n.failure }
 
 // Addr is the address that a listener is bound to.
-func (n *Node) Addr(listener string) net.Addr { return n.server.Addr(listener) }
+func (n *Node) Addr(listener string) net.Addr {
+	if n.server != nil {
+		if a := n.server.Addr(listener); a != nil {
+			return a
+		}
+	}
+	if n.cluster != nil && n.cluster.server != nil {
+		return n.cluster.server.Addr(listener)
+	}
+	return nil
+}
 
 // ClusterID names the cluster.
 func (n *Node) ClusterID() string { return n.clusterID }
@@ -246,22 +269,31 @@ func (n *Node) Stop() error {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 		defer cancel()
 		n.health.SetState(obs.StatePendingShutdown)
-		if !closed(n.failed) { // a controller that has failed consents to nothing
-			n.member.leave(ctx)
+		var errs []error
+		if n.o.Settings.IsBroker() {
+			errs = append(errs, n.stopBroker(ctx))
 		}
-		n.member.stop()
 		n.health.SetState(obs.StateShuttingDown)
-		n.replicas.Stop()
-		n.txns.Close()
-		n.groups.Close()
-		errs := []error{n.server.Shutdown(ctx)}
 		if n.admin != nil {
 			errs = append(errs, n.admin.Close(ctx))
 		}
-		errs = append(errs, n.quorum.Close(), n.logs.Close(true))
+		errs = append(errs, n.closeMetadata(ctx), n.logs.Close(true))
 		n.stopErr = errors.Join(errs...)
 	})
 	return n.stopErr
+}
+
+// stopBroker takes leave of the cluster and ends what serves clients.
+func (n *Node) stopBroker(ctx context.Context) error {
+	if !closed(n.failed) { // a controller that has failed consents to nothing
+		n.member.leave(ctx)
+	}
+	n.member.stop()
+	n.health.SetState(obs.StateShuttingDown)
+	n.replicas.Stop()
+	n.txns.Close()
+	n.groups.Close()
+	return n.server.Shutdown(ctx)
 }
 
 // abandon undoes a start that has failed half-way.
@@ -283,9 +315,7 @@ func (n *Node) abandon() {
 	if n.groups != nil {
 		n.groups.Close()
 	}
-	if n.quorum != nil {
-		_ = n.quorum.Close()
-	}
+	_ = n.closeMetadata(ctx)
 	if n.logs != nil {
 		_ = n.logs.Close(true)
 	}

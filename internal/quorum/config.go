@@ -70,13 +70,10 @@ func (c *Config) withDefaults() error {
 	switch {
 	case c.FS == nil || c.Clock == nil || c.Dir == "":
 		return errors.New("cannot start the quorum: file system, clock and directory must be given")
-	case c.Controller.Random == nil:
+	case c.Controller.Random == nil && !c.Join:
 		return errors.New("cannot start the quorum: a source of chance must be given")
 	case c.NodeID < 0:
 		return fmt.Errorf("cannot start the quorum: node id %d is negative", c.NodeID)
-	}
-	if c.Join && c.DirectoryID == (meta.UUID{}) {
-		return errors.New("cannot start the quorum: a node that joins needs the id of its directory")
 	}
 	if len(c.Voters) == 0 && !c.Join {
 		c.Voters = []int32{c.NodeID}
@@ -85,7 +82,7 @@ func (c *Config) withDefaults() error {
 	if !c.Join && !slices.Contains(c.Voters, c.NodeID) {
 		return fmt.Errorf("cannot start the quorum: node %d is not among the voters %v", c.NodeID, c.Voters)
 	}
-	if (len(c.Voters) > 1 || c.Join) && c.Transport == nil {
+	if len(c.Voters) > 1 && c.Transport == nil {
 		return errors.New("cannot start the quorum: several voters need a transport")
 	}
 	if c.Logger == nil {

@@ -31,6 +31,15 @@ func (n *Node) ReportDown(node int32) {
 	}})
 }
 
+// BrokerDisconnected says that the connection by which a broker sent its heartbeats is gone.
+func (n *Node) BrokerDisconnected(id int32) {
+	_ = n.put(op{fn: func(l *loop) {
+		if l.active {
+			l.state.Disconnected(l.now(), id)
+		}
+	}})
+}
+
 // maybeStand stands for election when this node's turn has come and nobody else leads.
 func (l *loop) maybeStand(now time.Time) {
 	if l.standAt.IsZero() || now.Before(l.standAt) {

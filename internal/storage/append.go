@@ -159,7 +159,9 @@ func (l *Log) write(b []byte, first, end, maxTs int64, cfg *LogConfig) error {
 	if err := s.loadIndexes(); err != nil {
 		return l.failUnlessFull(err)
 	}
-	l.changed.Store(true)
+	if err := l.touch(); err != nil {
+		return err
+	}
 	pos := s.size
 	if err := l.writeBytes(s, b, pos); err != nil {
 		return err

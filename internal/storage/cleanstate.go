@@ -66,10 +66,19 @@ func (d *logDir) readCleanState(marker []byte) map[TopicPartition][16]byte {
 	if err != nil {
 		return nil
 	}
+	stamp, err := d.cleanStamp(marker)
+	if err != nil || !bytes.HasPrefix(data, []byte(cleanStateMagic+"\n"+stamp+" ")) {
+		return nil
+	}
+	return parseCleanList(data)
+}
+
+// parseCleanList reads the file; nil if it is damaged.
+func parseCleanList(data []byte) map[TopicPartition][16]byte {
 	magic, rest, _ := bytes.Cut(data, []byte{'\n'})
 	head, body, _ := bytes.Cut(rest, []byte{'\n'})
-	stamp, err := d.cleanStamp(marker)
-	if err != nil || string(magic) != cleanStateMagic || string(head) != fmt.Sprintf("%s %08x", stamp, crc32.Checksum(body, castagnoli)) {
+	_, sum, _ := bytes.Cut(head, []byte{' '})
+	if string(magic) != cleanStateMagic || string(sum) != fmt.Sprintf("%08x", crc32.Checksum(body, castagnoli)) {
 		return nil
 	}
 	return parseCleanState(string(body))

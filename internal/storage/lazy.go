@@ -26,18 +26,35 @@ type lazy struct {
 
 	// openMu is held while the log opens. It is taken before any other lock of the log.
 	openMu    sync.Mutex
-	st        *openState // guarded by openMu; nil once the log is open or closed
-	epoch     int32      // guarded by openMu: the leader epoch that has begun while nobody looked, -1 for none
+	st        *dormant // guarded by openMu; nil once the log is open
+	epoch     int32    // guarded by openMu: the leader epoch that has begun while nobody looked, -1 for none
 	abandoned atomic.Bool
 	small     atomic.Bool // it has one segment, so that there is nothing to clean
 	ready     []func()    // guarded by openMu: to be called when the log has been recovered, well or not
 }
 
+// dormant is what the log directory's small files say of a log.
+type dormant struct {
+	logStart, recoveryPoint, highWatermark int64
+	clean, sameBoot                        bool
+	endKnown                               bool // the log was left in order, at recoveryPoint
+	compacted                              bool // the cleaner has been in it
+	cleanedTo                              int64
+	adoptTopicID                           [16]byte // for a directory that names no topic
+}
+
+// stateLocked is what is to be known to open the log.
+func (l *Log) stateLocked(segments *atomic.Int64) openState {
+	d := l.lazy.st
+	return openState{tp: l.tp, dir: l.dir, clean: d.clean, logStart: d.logStart, recoveryPoint: d.recoveryPoint, syncedTo: max(d.recoveryPoint, 0),
+		highWatermark: d.highWatermark, adoptTopicID: d.adoptTopicID, sameBoot: d.sameBoot, compacted: d.compacted, cleanedTo: d.cleanedTo, segmentsLeft: segments}
+}
+
 // newDormantLog is the log of a directory without a look at its files.
-func newDormantLog(e *env, st openState) *Log {
-	l := newLog(e, st.tp, st.dir, st.cfg)
+func newDormantLog(e *env, tp TopicPartition, dir string, cfg LogConfig, topicID [16]byte, st dormant) *Log {
+	l := newLog(e, tp, dir, cfg)
 	l.lazy.st, l.lazy.epoch = &st, -1
-	l.topicID = st.topicID
+	l.topicID = topicID
 	l.lazy.state.Store(logUnrecovered)
 	if st.clean {
 		l.lazy.state.Store(logDormant)
@@ -61,11 +78,11 @@ func (l *Log) wakeUp() error {
 	}
 	l.lazy.openMu.Lock()
 	defer l.lazy.openMu.Unlock()
-	return l.openLocked()
+	return l.openLocked(nil)
 }
 
 // openLocked opens the log if it is not open; openMu is held.
-func (l *Log) openLocked() error {
+func (l *Log) openLocked(segments *atomic.Int64) error {
 	if l.lazy.state.Load() == logOpen {
 		return nil
 	}
@@ -75,8 +92,7 @@ func (l *Log) openLocked() error {
 	if l.lazy.abandoned.Load() {
 		return fmt.Errorf("%w: %s", ErrClosed, l.tp)
 	}
-	st := *l.lazy.st
-	if err := l.load(st); err != nil {
+	if err := l.load(l.stateLocked(segments)); err != nil {
 		l.unload()
 		if passes(err) {
 			return fmt.Errorf("%w: %w", ErrStorage, err)
@@ -100,10 +116,7 @@ func passes(err error) bool {
 // recoverNow opens a log that had to be checked, and tells who has waited for it.
 func (l *Log) recoverNow(segments *atomic.Int64) {
 	l.lazy.openMu.Lock()
-	if st := l.lazy.st; st != nil {
-		st.segmentsLeft = segments
-	}
-	_ = l.openLocked() // it sticks in the log, or it passes
+	_ = l.openLocked(segments) // it sticks in the log, or it passes
 	if l.lazy.state.Load() == logUnrecovered && l.failure.Load() == nil {
 		l.lazy.state.Store(logDormant) // something was missing: whoever needs it tries again
 	}
@@ -138,7 +151,7 @@ func (l *Log) Dormant() bool {
 	l.lazy.openMu.Lock()
 	defer l.lazy.openMu.Unlock()
 	st := l.lazy.st
-	return st != nil && st.endKnown && st.highWatermark >= st.syncedTo
+	return st != nil && st.endKnown && st.highWatermark >= st.recoveryPoint
 }
 
 // BeginEpoch notes that a leader epoch begins at the log's end, which it returns. A dormant log stays so.
@@ -147,7 +160,7 @@ func (l *Log) BeginEpoch(epoch int32) int64 {
 		l.lazy.openMu.Lock()
 		if st := l.lazy.st; st != nil && st.endKnown && l.lazy.state.Load() == logDormant {
 			l.lazy.epoch = max(l.lazy.epoch, epoch)
-			end := st.syncedTo
+			end := st.recoveryPoint
 			l.lazy.openMu.Unlock()
 			return end
 		}

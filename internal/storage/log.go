@@ -27,6 +27,8 @@ type env struct {
 	pointLowered func(l *Log, to int64) error
 	// startMoved makes a log's start offset durable.
 	startMoved func(*Log) error
+	// touch notes that a log changes for the first time since it was left in order.
+	touch func(*Log) error
 	// urgent asks for a log to be recovered before the others.
 	urgent func(*Log)
 	// failed is told that a write or sync in the directory has failed for good; may be nil.
@@ -38,7 +40,8 @@ type env struct {
 	stopping atomic.Bool
 	// lastConfig is shared by the logs of one topic, which are opened one after another.
 	lastConfig atomic.Pointer[LogConfig]
-	verify     bool // the bytes of segments that were found are checked before they are first given out
+	verify     bool         // the bytes of segments that were found are checked before they are first given out
+	damaged    atomic.Int64 // places found damaged
 	flushTimes func(time.Duration)
 	// verifyTxns: records of a transaction are taken only with a guard; see StartVerification.
 	verifyTxns *atomic.Bool // nil: they are not

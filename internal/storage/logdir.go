@@ -29,6 +29,11 @@ type logDir struct {
 	topicIDs      map[TopicPartition][16]byte // as the last orderly stop has listed them; gone after load
 	sameBoot      bool                        // the kernel has not stopped since the last run
 	recovery      recovery
+	touched       map[TopicPartition]struct{} // of topicIDs, those that were changed since; gone after load
+	touchedMu     sync.Mutex
+	touchedLog    vfs.File // guarded by touchedMu; nil when every log is to be checked after a kill
+	touchedEnd    int64    // guarded by touchedMu
+	scrubber      scrubber
 	suspected     atomic.Bool // a probe is due soon
 	loaded        []*Log      // between load and distribute
 
@@ -43,7 +48,7 @@ type logDir struct {
 func newLogDir(m *Manager, p string) *logDir {
 	d := &logDir{m: m, path: p, stale: map[TopicPartition]struct{}{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
-		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, urgent: d.recovery.hurry,
+		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
 		failed: d.fail, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes}
 	d.env.space = newSpace(m.opts.FS, m.opts.Clock, p, m.opts.ReserveBytes, m.opts.Logger)
 	return d
@@ -77,10 +82,7 @@ func (d *logDir) prepare() error {
 	d.starts, _ = d.readCheckpoint(logStartFile)
 	d.hws, _ = d.readCheckpoint(highWatermarkFile)
 	d.cleaned = d.readCleaned()
-	if err := d.takeCleanMarker(); err != nil {
-		return err
-	}
-	return d.takeBoot()
+	return nil
 }
 
 // readCheckpoint reads one of the offset files. A damaged one is as good as none:
@@ -114,9 +116,45 @@ func (d *logDir) takeCleanMarker() (err error) {
 	return nil
 }
 
+// takeState looks how the last run has ended.
+func (d *logDir) takeState() error {
+	if err := d.takeCleanMarker(); err != nil {
+		return err
+	}
+	err := d.takeBoot()
+	if d.clean {
+		err = errors.Join(err, d.beginTouched())
+	}
+	if isDiskFull(err) {
+		d.env.logger.Warn("the disk is full: after a kill, every log will be checked", "dir", d.path, "err", err)
+		err = nil
+	}
+	if err != nil || d.clean {
+		return err
+	}
+	if ids, touched, ok := d.readTouched(); ok && d.sameBoot {
+		d.topicIDs, d.touched = ids, touched
+	}
+	return nil
+}
+
+// isInOrder says whether a log is as an orderly stop has left it.
+func (d *logDir) isInOrder(tp TopicPartition) bool {
+	if d.clean {
+		return true
+	}
+	_, listed := d.topicIDs[tp]
+	_, touched := d.touched[tp]
+	return listed && !touched
+}
+
 // load lists the logs of the directory. None is opened: those that were left in order wait until somebody needs them,
 // the others for the recovery.
 func (d *logDir) load() {
+	if err := d.takeState(); err != nil {
+		d.setErr(err)
+		return
+	}
 	entries, err := d.env.fs.ReadDir(d.path)
 	if err != nil {
 		d.setErr(fmt.Errorf("cannot list log directory %s: %w", d.path, err))
@@ -134,7 +172,7 @@ func (d *logDir) load() {
 		tp.Topic = topic
 		d.loaded = append(d.loaded, d.found(tp))
 	}
-	d.topicIDs = nil
+	d.topicIDs, d.touched = nil, nil
 	d.findStale()
 	if len(d.loaded) > 0 && !d.clean {
 		return // the recovery writes what is known when it is done
@@ -187,16 +225,19 @@ func (d *logDir) found(tp TopicPartition) *Log {
 	if !ok && !d.pointsKnown {
 		point = -1
 	}
+	clean := d.isInOrder(tp)
 	cleanedTo, compacted := d.cleaned[tp]
-	l := newDormantLog(d.env, openState{tp: tp, dir: path.Join(d.path, tp.String()), cfg: d.m.opts.ConfigFor(tp.Topic), clean: d.clean,
-		logStart: d.starts[tp], recoveryPoint: point, syncedTo: max(point, 0), highWatermark: d.hws[tp],
-		topicID: d.topicIDs[tp], endKnown: ok && d.clean, sameBoot: d.sameBoot, compacted: compacted, cleanedTo: cleanedTo})
-	return l
+	return newDormantLog(d.env, tp, d.path+"/"+tp.String(), d.m.opts.ConfigFor(tp.Topic), d.topicIDs[tp], dormant{logStart: d.starts[tp],
+		recoveryPoint: point, highWatermark: d.hws[tp], clean: clean, sameBoot: d.sameBoot, endKnown: ok && clean,
+		compacted: compacted, cleanedTo: cleanedTo})
 }
 
 // create makes a new log.
 func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Log, error) {
 	if err := d.clearStale(tp); err != nil {
+		return nil, err
+	}
+	if err := d.touch(&Log{tp: tp}); err != nil {
 		return nil, err
 	}
 	dir := path.Join(d.path, tp.String())
@@ -481,6 +522,7 @@ func (d *logDir) close(clean bool) error {
 	close(work)
 	wg.Wait()
 	d.env.syncer.close()
+	d.closeTouched()
 	if left, _ := d.recovery.remaining(); left > 0 {
 		clean = false // they are to be checked by the next start
 	}

@@ -112,6 +112,7 @@ type Manager struct {
 
 	mu     sync.RWMutex
 	logs   map[TopicPartition]*Log // guarded by mu
+	began  bool                    // guarded by mu: the logs have been found
 	closed bool                    // guarded by mu
 }
 
@@ -122,34 +123,59 @@ type DirInfo struct {
 	Err  error    // why it is out of use, or nil
 }
 
-// OpenManager locks the log directories, checks whose they are, and opens and
-// recovers all logs in them. A directory that cannot be used is left out, with the
-// reason in Dirs, unless it is the last.
+// OpenManager is PrepareManager and Start.
 func OpenManager(o ManagerOptions) (*Manager, error) {
+	m, err := PrepareManager(o)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.Start()
+}
+
+// PrepareManager locks the log directories and checks whose they are. A directory that cannot be used is left out,
+// with the reason in Dirs, unless it is the last. The manager is of use after Start, or Close.
+func PrepareManager(o ManagerOptions) (*Manager, error) {
 	o.fill()
 	m := &Manager{opts: o, files: newFileCache(o.MaxOpenFiles), scheduler: newScheduler(o.Clock), logs: map[TopicPartition]*Log{},
 		removals: make(chan struct{}, maxParallelRemovals)}
 	m.cleaner = newCleaner(m, o.Cleaner)
 	m.SetProducerIDExpirationMs(o.ProducerIDExpirationMs)
-	if err := m.open(); err != nil {
-		m.scheduler.stop()
-		for _, l := range m.Logs() {
-			_ = l.Close(false) // the error that matters is err
-		}
-		m.unlock()
+	if err := m.prepare(); err != nil {
+		m.undo()
 		return nil, err
+	}
+	return m, nil
+}
+
+// Start finds the logs in the directories and begins to recover those that need it.
+func (m *Manager) Start() error {
+	if err := m.open(); err != nil {
+		m.undo()
+		return err
 	}
 	for _, d := range m.dirs {
 		d.startRecovery(m.logsIn(d))
 	}
-	if !o.BackgroundRecovery {
+	if !m.opts.BackgroundRecovery {
 		m.AwaitRecovery()
 	}
 	m.startTasks()
-	return m, nil
+	return nil
 }
 
-func (m *Manager) open() error {
+// undo gives back what a start that failed has taken.
+func (m *Manager) undo() {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.scheduler.stop()
+	for _, l := range m.Logs() {
+		_ = l.Close(false) // the error that matters is another
+	}
+	m.unlock()
+}
+
+func (m *Manager) prepare() error {
 	if len(m.opts.Dirs) == 0 {
 		return errors.New("cannot open the logs: no log directory is configured")
 	}
@@ -171,6 +197,13 @@ func (m *Manager) open() error {
 			}
 		}
 	}
+	return nil
+}
+
+func (m *Manager) open() error {
+	m.mu.Lock()
+	m.began = true
+	m.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, d := range m.dirs {
 		if d.err() == nil {
@@ -424,6 +457,11 @@ func (m *Manager) startTasks() {
 	m.scheduler.every(ms(o.HighWatermarkCheckpointIntervalMs), func() { m.eachDir(m.checkpointHighWatermarks) })
 	m.scheduler.every(ms(o.ProducerIDExpirationCheckMs), m.expireProducers)
 	m.scheduler.every(ms(o.DirCheckIntervalMs), m.probeDirs)
+	if o.ScrubBytesPerSecond > 0 {
+		for _, d := range m.dirs {
+			m.scheduler.every(scrubEvery, func() { d.scrub(o.ScrubBytesPerSecond) })
+		}
+	}
 }
 
 // eachDir runs a checkpoint in all directories; failures are told and tried again next time.
@@ -516,7 +554,13 @@ func (m *Manager) Close(clean bool) error {
 		return nil
 	}
 	m.closed = true
+	began := m.began
 	m.mu.Unlock()
+	if !began { // nothing is known of what lies in the directories
+		m.scheduler.stop()
+		m.unlock()
+		return nil
+	}
 	m.cleaner.stop()
 	for _, d := range m.dirs {
 		d.env.stopping.Store(true)

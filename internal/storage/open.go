@@ -46,7 +46,7 @@ func OpenLog(o LogOptions) (*Log, error) {
 	e := &env{fs: o.FS, clock: o.Clock, logger: o.Logger, files: newFileCache(o.MaxOpenFiles), syncer: newSyncer(),
 		after:        func(d time.Duration, fn func()) { o.Clock.AfterFunc(d, fn) },
 		pointLowered: func(*Log, int64) error { return nil }, startMoved: func(*Log) error { return nil },
-		urgent: func(*Log) {}, suspect: func() {}}
+		touch: func(*Log) error { return nil }, urgent: func(*Log) {}, suspect: func() {}}
 	if err := e.fs.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot create %s: %w", o.Dir, err)
 	}
@@ -76,10 +76,7 @@ type openState struct {
 	compacted     bool  // the cleaner has been at work on it, and leaves gaps
 	cleanedTo     int64 // up to here
 
-	topicID      [16]byte // as far as it is known
 	adoptTopicID [16]byte // for a directory that names no topic
-	// endKnown says that the log was left in order and ends at syncedTo.
-	endKnown bool
 	// sameBoot says that the kernel has not stopped since the log was last written: all that was written is in the
 	// files, and only the last write may be torn.
 	sameBoot     bool
@@ -272,6 +269,7 @@ func (o *opener) addSegment(e fs.DirEntry, have map[string]fs.DirEntry) error {
 	}
 	s := newSegment(o.Log, base)
 	s.size = info.Size()
+	s.verified.found(s.size)
 	s.abortedLoaded = have[stem+txnIndexSuffix] == nil
 	for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
 		if have[stem+suffix] == nil {

@@ -173,10 +173,35 @@ func (l *Log) measure(s *Slice, v view, maxBytes, upTo int64, minOneBatch bool) 
 			return err
 		}
 	}
-	if end > s.Pos {
-		s.Len, s.NextOffset = end-s.Pos, next
+	if end <= s.Pos {
+		return nil
 	}
+	good, err := l.verify(v, s.File, s.Pos, end)
+	if err != nil {
+		return err
+	}
+	if good < end {
+		end = good
+		if next, err = l.offsetAfter(s.File, s.Pos, end); err != nil {
+			return err
+		}
+	}
+	s.Len, s.NextOffset = end-s.Pos, next
 	return nil
+}
+
+// offsetAfter is the offset after the batches from pos to end.
+func (l *Log) offsetAfter(f vfs.File, pos, end int64) (next int64, err error) {
+	h := walkHeaders(f, end)
+	defer h.close()
+	for pos < end {
+		b, size, err := h.at(pos)
+		if err != nil {
+			return 0, err
+		}
+		next, pos = b.NextOffset(), pos+size
+	}
+	return next, nil
 }
 
 // locate is the position of the first batch that ends at or after offset, or the segment's size.

@@ -29,7 +29,27 @@ func (o *opener) recover() (end int64, err error) {
 		o.env.logger.Warn("log was closed in order but is damaged, checking all of it", "partition", o.tp.String(), "err", err)
 		o.st.clean, o.st.recoveryPoint, o.st.distrust = false, -1, true
 	}
+	if o.st.sameBoot && !o.st.distrust && o.st.recoveryPoint >= 0 {
+		if end, ok := o.nothingNew(); ok {
+			return end, nil
+		}
+	}
 	return o.openUnclean()
+}
+
+// nothingNew looks whether a log that has outlived its process ends just where everything is on the disk, as those
+// do that nobody has written to for a while.
+func (o *opener) nothingNew() (int64, bool) {
+	s := o.active()
+	if len(o.missing) == 0 {
+		if end, err := o.openClean(); err == nil && end == o.st.recoveryPoint {
+			o.trusted = end
+			return end, true
+		}
+	}
+	s.inMemory, s.offsets, s.times, s.maxTsKnown, s.maxTs, s.maxTsOffset = false, nil, nil, false, record.NoTimestamp, s.base
+	s.offsetsWritten, s.timesWritten = 0, 0
+	return 0, false
 }
 
 // tellLoss says aloud that records are gone which were once synced: no stop of the process does that, only damage to
@@ -358,6 +378,7 @@ func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd i
 		return 0, nil, err
 	}
 	s.size = stopped
+	s.verified.cut(stopped)
 	return end, bad, s.rewriteIndexes()
 }
 

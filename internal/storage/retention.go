@@ -37,7 +37,9 @@ func (l *Log) DeleteOldSegments() (int, error) {
 			n--
 		}
 	}
-	l.changed.Store(true)
+	if err := l.touch(); err != nil {
+		return 0, err
+	}
 	old := l.segments[:n:n]
 	l.mu.Lock()
 	l.segments = append([]*segment(nil), l.segments[n:]...)

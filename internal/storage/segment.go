@@ -94,6 +94,7 @@ type segment struct {
 	closedUnsaved bool // it was closed, its indexes may not be
 	abortedDirty  bool
 
+	verified verified
 	// cleaned says that the files still bear the names under which the cleaner writes them.
 	cleaned atomic.Bool
 }

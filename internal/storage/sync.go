@@ -193,10 +193,10 @@ func (l *Log) syncOnce() (again bool, err error) {
 	l.topicIDFile, l.dirDirty = false, false
 	l.mu.Unlock()
 
-	began := time.Now()
+	began := l.env.clock.Now()
 	err = l.syncFiles(jobs, topicIDFile, dirDirty)
 	if l.env.flushTimes != nil {
-		l.env.flushTimes(time.Since(began))
+		l.env.flushTimes(l.env.clock.Now().Sub(began))
 	}
 	if err != nil {
 		if !errors.Is(err, errGone) {

@@ -31,7 +31,9 @@ func (l *Log) truncateLocked(offset int64) error {
 	if offset >= l.leo.Load() {
 		return nil
 	}
-	l.changed.Store(true)
+	if err := l.touch(); err != nil {
+		return err
+	}
 	err := l.cutAt(offset)
 	if err == nil {
 		err = l.afterCut()
@@ -184,6 +186,7 @@ func (l *Log) cutFiles(s *segment, pos, end int64) error {
 			return err
 		}
 	}
+	s.verified.cut(pos)
 	// Else a power cut could bring back what was cut, below records of a newer epoch.
 	if err := s.with(kindLog, vfs.File.Sync); err != nil {
 		return err
@@ -210,7 +213,9 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 	l.appendMu.Lock()
 	err := l.Err()
 	if err == nil {
-		l.changed.Store(true)
+		err = l.touch()
+	}
+	if err == nil {
 		if err = l.replaceBySegmentAt(offset); err == nil {
 			err = l.afterCut()
 		}
@@ -303,7 +308,9 @@ func (l *Log) advanceStartLocked(offset int64) error {
 	if offset <= l.logStart.Load() {
 		return nil
 	}
-	l.changed.Store(true)
+	if err := l.touch(); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.logStart.Store(offset)

@@ -2,173 +2,272 @@ package storage
 
 import (
 	"errors"
+	"fmt"
+	"slices"
+	"sync"
 
-	"github.com/moldau-stream/moldau/internal/invariant"
 	"github.com/moldau-stream/moldau/internal/record"
+	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
-// VerificationGuard is the proof that an append was preceded by the transaction coordinator's
-// word that the partition belongs to the transaction. It is good for one transaction: the race
-// that it closes is a coordinator that answers "it does", an abort marker that ends the transaction,
-// and the records that come after it and would stay open for ever.
-type VerificationGuard uint64
+// Records leave by sendfile, unseen. So that bytes which a disk has changed do not leave with them, the records of a
+// segment that this process has found, not written, are checked once before they are first given out: a part of the
+// file at a time, and never again while the log is open. What this process appends was checked as it came.
 
-// NoVerification is the guard of an append that needs none: the transaction is open here already.
-const NoVerification VerificationGuard = 0
+// verifyChunkBytes is the part of a file that is checked at once. A consumer that reads on has all of it checked
+// anyway; one that jumps about pays for a part that is read in some tenths of a millisecond.
+const verifyChunkBytes = 1 << 20
 
-// AppendOptions are what an append of a transaction's records or of its marker knows beyond them.
-type AppendOptions struct {
-	// Guard is what StartVerification gave before the coordinator was asked.
-	Guard VerificationGuard
-	// TransactionVersion is that of the transaction a marker ends: from 2 on its epoch is higher
-	// than that of the records, and one that is not comes late.
-	TransactionVersion int8
+// verified is how far a segment's file has been checked.
+type verified struct {
+	mu sync.Mutex
+	// until is the size that the file had when it was found: from there on this process has written.
+	until int64
+	done  []uint64 // a bit for each part below until; nil while none has been checked
+	bad   []badRange
 }
 
-func (e *env) verifiesTxns() bool { return e.verifyTxns != nil && e.verifyTxns.Load() }
-
-// epochBumpVersion is the transaction.version from which each transaction has an epoch of its own.
-const epochBumpVersion = 2
-
-// verification is a transaction whose first records in this log are on the way.
-type verification struct {
-	guard     VerificationGuard
-	sinceMs   int64
-	epoch     int16
-	bumps     bool  // the client's transactions have epochs of their own
-	lowestSeq int32 // of what has been on the way: a batch after it must not overtake it
+// badRange is a batch that does not match its checksum, or what cannot be told from one.
+type badRange struct {
+	from, to int64
+	why      error
 }
 
-// maxVerifications bounds those of one log: more producers do not begin a transaction in a
-// partition at one moment, and an id that is made up costs its sender a request each.
-const maxVerifications = 10_000
-
-// StartVerification says whether records of a transaction may be appended at once, which is
-// NoVerification, or only with the guard that it returns, once the coordinator has consented.
-func (l *Log) StartVerification(producerID int64, epoch int16, sequence int32, bumps bool) (VerificationGuard, error) {
-	if err := l.ensure(); err != nil {
-		return NoVerification, err
-	}
-	l.appendMu.Lock()
-	defer l.appendMu.Unlock()
-	if err := l.Err(); err != nil {
-		return NoVerification, err
-	}
-	if p := l.producers.byID[producerID]; p != nil {
-		if epoch < p.epoch {
-			return NoVerification, staleEpoch(p, epoch)
-		}
-		if p.epoch == epoch && p.txnFirstOffset != noTxn {
-			return NoVerification, nil
-		}
-	}
-	v := l.verifying[producerID]
-	if v == nil {
-		l.lastGuard++
-		v = &verification{guard: l.lastGuard, sinceMs: l.nowMs(), epoch: epoch, bumps: bumps, lowestSeq: sequence}
-		if l.verifying == nil {
-			l.verifying = map[int64]*verification{}
-		}
-		l.boundVerifications()
-		l.verifying[producerID] = v
-	}
-	switch {
-	case epoch > v.epoch:
-		v.epoch, v.lowestSeq = epoch, sequence
-	case epoch == v.epoch:
-		v.lowestSeq = min(v.lowestSeq, sequence)
-	}
-	return v.guard, nil
+// CorruptError says where a log is damaged. It is an ErrCorruptRecord.
+type CorruptError struct {
+	File     string
+	Position int64
+	Cause    error
 }
 
-func staleEpoch(p *producer, epoch int16) error {
-	return refuse(ErrInvalidProducerEpoch, "Epoch of producer %d is %d, which is older than the last seen epoch %d", p.id, epoch, p.epoch)
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("corrupt record: %s is damaged at position %d: %v", e.File, e.Position, e.Cause)
 }
 
-// boundVerifications makes room for one more by forgetting the oldest.
-func (l *Log) boundVerifications() {
-	if len(l.verifying) < maxVerifications {
-		return
-	}
-	oldest, found := int64(0), false
-	for id, v := range l.verifying {
-		if !found || v.guard < l.verifying[oldest].guard {
-			oldest, found = id, true
+// Unwrap is ErrCorruptRecord and the cause.
+func (e *CorruptError) Unwrap() []error { return []error{ErrCorruptRecord, e.Cause} }
+
+// found notes that a segment's file has that many bytes which this process has not written.
+func (v *verified) found(size int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.until, v.done, v.bad = size, nil, nil
+}
+
+// cut notes that the file ends at size now; what comes behind it will be this process's.
+func (v *verified) cut(size int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.until = min(v.until, size)
+	v.bad = slices.DeleteFunc(v.bad, func(b badRange) bool { return b.from >= size })
+}
+
+func (v *verified) has(chunk int64) bool {
+	return v.done != nil && v.done[chunk/64]&(1<<(chunk%64)) != 0
+}
+
+// missing lists the parts of [from, to) that have not been checked.
+func (v *verified) missing(from, to int64) (chunks []int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	to = min(to, v.until)
+	for c := from / verifyChunkBytes; c*verifyChunkBytes < to; c++ {
+		if !v.has(c) {
+			chunks = append(chunks, c)
 		}
 	}
-	delete(l.verifying, oldest)
+	return chunks
 }
 
-// checkTransaction is what an append must hold to beyond its producer's epoch and sequence, whose
-// verdict is err: records of a transaction that is not open here need their guard, and markers of
-// transactions with epochs of their own a higher epoch. appendMu is held.
-func (l *Log) checkTransaction(b record.Batch, origin Origin, opts AppendOptions, err error) error {
-	if !b.IsTransactional() || errors.Is(err, ErrInvalidProducerEpoch) {
+// set notes that a part has been checked, and returns what of its damage is news.
+func (v *verified) set(chunk int64, bad []badRange) (news []badRange) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.done == nil {
+		v.done = make([]uint64, v.until/verifyChunkBytes/64+1)
+	}
+	if int(chunk/64) < len(v.done) {
+		v.done[chunk/64] |= 1 << (chunk % 64)
+	}
+	for _, b := range bad {
+		if !slices.ContainsFunc(v.bad, func(x badRange) bool { return x.from == b.from }) {
+			news = append(news, b)
+		}
+	}
+	v.bad = append(v.bad, news...)
+	return news
+}
+
+// firstBad is the first damage that touches [from, to).
+func (v *verified) firstBad(from, to int64) (badRange, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	best, ok := badRange{}, false
+	for _, b := range v.bad {
+		if b.from < to && b.to > from && (!ok || b.from < best.from) {
+			best, ok = b, true
+		}
+	}
+	return best, ok
+}
+
+// verify checks the records of [from, to) of a segment, where not done yet, and returns up to where they are good:
+// less than to where the damage is not at the beginning; where it is, the error.
+func (l *Log) verify(v view, f vfs.File, from, to int64) (int64, error) {
+	if !l.env.verify {
+		return to, nil
+	}
+	s := v.seg
+	for _, c := range s.verified.missing(from, to) {
+		if err := l.verifyChunk(v, f, c); err != nil {
+			return 0, err
+		}
+	}
+	bad, ok := s.verified.firstBad(from, to)
+	if !ok {
+		return to, nil
+	}
+	if bad.from <= from {
+		return 0, &CorruptError{File: f.Name(), Position: bad.from, Cause: bad.why}
+	}
+	return bad.from, nil
+}
+
+// verifyChunk checks the batches that begin in one part of a segment.
+func (l *Log) verifyChunk(v view, f vfs.File, chunk int64) error {
+	begin, end := chunk*verifyChunkBytes, min((chunk+1)*verifyChunkBytes, v.size)
+	e, ok, err := v.seg.floor(func(e offsetEntry) bool { return int64(e.pos) <= begin })
+	if err != nil {
 		return err
 	}
-	p := l.producers.byID[b.ProducerID()]
-	if b.IsControl() {
-		if err == nil && opts.TransactionVersion >= epochBumpVersion {
-			err = checkBumpedMarker(p, b)
-		}
+	c := checker{v: v, f: f, offset: v.seg.base}
+	if ok {
+		c.pos = int64(e.pos)
+	}
+	c.buf = verifyBuffers.Get().(*[]byte)
+	defer verifyBuffers.Put(c.buf)
+	if err := c.run(begin, end); err != nil {
 		return err
 	}
-	if p != nil && p.epoch == b.ProducerEpoch() && p.txnFirstOffset != noTxn {
-		return err
-	}
-	v := l.verifying[b.ProducerID()]
-	if l.env.verifiesTxns() && (v == nil || v.guard != opts.Guard) {
-		return refuse(ErrInvalidTxnState, "Record was not part of an ongoing transaction")
-	}
-	if v == nil || err != nil || origin != FromClient {
-		return err
-	}
-	seq := b.BaseSequence()
-	switch {
-	case v.bumps && seq != 0 && (p == nil || p.n == 0 && p.epoch == b.ProducerEpoch()):
-		return refuse(ErrOutOfOrderSequence, "Out of order sequence number for producer %d: %d is its first here, 0 is expected", b.ProducerID(), seq)
-	case seq > v.lowestSeq && b.ProducerEpoch() == v.epoch:
-		return refuse(ErrOutOfOrderSequence, "Out of order sequence number for producer %d: %d came, while %d is still on the way", b.ProducerID(), seq, v.lowestSeq)
+	for _, b := range v.seg.verified.set(chunk, c.bad) {
+		l.env.damaged.Add(1)
+		l.env.logger.Error("a segment is damaged: the records there are not given out, readers of them get an error. Restore the file from a backup or a replica, or have the readers skip the offsets",
+			"partition", l.tp.String(), "file", f.Name(), "position", b.from, "bytes", b.to-b.from, "why", b.why)
 	}
 	return nil
 }
 
-// checkBumpedMarker refuses the marker of a transaction that has ended before, unless it is the same
-// marker once more: a coordinator that does not know whether it was written writes it again.
-func checkBumpedMarker(p *producer, b record.Batch) error {
-	if p == nil || b.ProducerEpoch() > p.epoch {
-		return nil
-	}
-	if p.txnFirstOffset == noTxn || p.epoch == maxProducerEpoch {
-		return nil
-	}
-	return refuse(ErrInvalidProducerEpoch, "A marker for producer %d has epoch %d, which is not higher than the last seen epoch %d", p.id, b.ProducerEpoch(), p.epoch)
+// verifyBuffers only saves allocations.
+var verifyBuffers = sync.Pool{New: func() any { b := make([]byte, verifyChunkBytes); return &b }}
+
+// checker walks over batches and notes the bad ones.
+type checker struct {
+	v      view
+	f      vfs.File
+	pos    int64
+	offset int64 // no batch from here on begins below
+	bad    []badRange
+
+	buf  *[]byte
+	have []byte // bytes of the file from at on
+	at   int64
 }
 
-// maxProducerEpoch is never a client's: a producer that has it anyway must be able to end its transaction.
-const maxProducerEpoch = 1<<15 - 1
-
-// settleVerification forgets a verification whose transaction is open in the log now, or has ended.
-// One for the next transaction, with the epoch that the marker brings, stays. appendMu is held.
-func (l *Log) settleVerification(b record.Batch) {
-	if len(l.verifying) == 0 || !b.IsTransactional() {
-		return
+// run walks to end, and checks what begins at begin or behind it.
+func (c *checker) run(begin, end int64) error {
+	for c.pos < end {
+		b, err := c.batch()
+		if err != nil && !errors.Is(err, ErrCorruptRecord) {
+			return err
+		}
+		if err == nil {
+			err = c.check(b, c.pos >= begin)
+		}
+		if err == nil {
+			c.pos, c.offset = c.pos+int64(len(b)), b.NextOffset()
+			continue
+		}
+		next, serr := c.v.seg.nextIndexed(c.pos, c.v.size)
+		if serr != nil {
+			return serr
+		}
+		if after := c.pos + int64(len(b)); len(b) > 0 && c.isBatch(after) {
+			next = after // only the records are damaged
+		}
+		if c.pos >= begin {
+			c.bad = append(c.bad, badRange{from: c.pos, to: next, why: err})
+		}
+		c.pos = next
 	}
-	v := l.verifying[b.ProducerID()]
-	if v == nil || v.bumps && b.IsControl() && b.ProducerEpoch() == v.epoch {
-		return
-	}
-	delete(l.verifying, b.ProducerID())
+	return nil
 }
 
-// expireVerifications forgets those that nobody has used since before a time. appendMu is held.
-func (l *Log) expireVerifications(beforeMs int64) {
-	for id, v := range l.verifying {
-		if v.guard == NoVerification {
-			invariant.Fail("producer %d has the guard that stands for none", id)
-		}
-		if v.sinceMs < beforeMs {
-			delete(l.verifying, id)
+func (c *checker) check(b record.Batch, whole bool) error {
+	if whole {
+		if err := b.Validate(); err != nil {
+			return err
 		}
 	}
+	if b.BaseOffset() < c.offset || b.LastOffset() >= c.v.end || b.LastOffsetDelta() < 0 {
+		return fmt.Errorf("%w: a batch of offsets %d to %d lies where offsets from %d to %d belong", ErrCorruptRecord, b.BaseOffset(), b.LastOffset(), c.offset, c.v.end-1)
+	}
+	return nil
+}
+
+// batch reads the batch at pos.
+func (c *checker) batch() (record.Batch, error) {
+	if c.pos < c.at || c.pos+record.HeaderBytes > c.at+int64(len(c.have)) {
+		if err := c.fill(c.pos); err != nil {
+			return nil, err
+		}
+	}
+	_, size, err := record.Peek(c.have[c.pos-c.at:])
+	if err != nil || c.pos+size > c.v.size {
+		return nil, fmt.Errorf("%w: no batch begins there", ErrCorruptRecord)
+	}
+	if c.pos+size > c.at+int64(len(c.have)) {
+		if size > int64(len(*c.buf)) {
+			return readBatch(c.f, c.pos, size)
+		}
+		if err := c.fill(c.pos); err != nil {
+			return nil, err
+		}
+	}
+	return record.Batch(c.have[c.pos-c.at:][:size]), nil
+}
+
+func (c *checker) fill(pos int64) error {
+	n := min(int64(len(*c.buf)), c.v.size-pos)
+	if n < record.HeaderBytes {
+		return fmt.Errorf("%w: no batch begins there", ErrCorruptRecord)
+	}
+	if _, err := c.f.ReadAt((*c.buf)[:n], pos); err != nil {
+		return fmt.Errorf("cannot read %s at %d: %w", c.f.Name(), pos, err)
+	}
+	c.have, c.at = (*c.buf)[:n], pos
+	return nil
+}
+
+// isBatch says whether a batch seems to begin at pos, or the segment ends there.
+func (c *checker) isBatch(pos int64) bool {
+	if pos == c.v.size {
+		return true
+	}
+	h := walkHeaders(c.f, c.v.size)
+	defer h.close()
+	b, _, err := h.at(pos)
+	return err == nil && b.BaseOffset() >= c.offset && b.LastOffset() < c.v.end
+}
+
+// nextIndexed is the position of the first indexed batch behind pos, or end.
+func (s *segment) nextIndexed(pos, end int64) (int64, error) {
+	next := end
+	_, _, err := s.floor(func(e offsetEntry) bool {
+		if int64(e.pos) <= pos {
+			return true
+		}
+		next = min(end, int64(e.pos)) // the search ends at the first one
+		return false
+	})
+	return next, err
 }

@@ -1,0 +1,190 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/clock"
+	"github.com/moldau-stream/moldau/internal/meta"
+	"github.com/moldau-stream/moldau/internal/netx"
+	"github.com/moldau-stream/moldau/internal/obs"
+	"github.com/moldau-stream/moldau/internal/vfs"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// crew is several nodes in one process, each on a host and a disk of its own.
+type crew struct {
+	t     *testing.T
+	net   *netx.Mem
+	disks map[int32]*vfs.Mem
+	nodes map[int32]*Node
+	opts  map[int32][]string // settings of each node
+}
+
+const crewCluster = "AAAAAAAAAAAAAAAAAAAAAw"
+
+func newCrew(t *testing.T) *crew {
+	c := &crew{t: t, net: netx.NewMem(clock.Real{}), disks: map[int32]*vfs.Mem{}, nodes: map[int32]*Node{}, opts: map[int32][]string{}}
+	t.Cleanup(func() {
+		for id := range c.nodes {
+			c.stop(id)
+		}
+	})
+	return c
+}
+
+// combined describes n nodes that are broker and controller in one.
+func combined(t *testing.T, n int32) *crew {
+	c := newCrew(t)
+	voters := ""
+	for id := int32(1); id <= n; id++ {
+		if id > 1 {
+			voters += ","
+		}
+		voters += fmt.Sprintf("%d@n%d:9093", id, id)
+	}
+	for id := int32(1); id <= n; id++ {
+		c.opts[id] = []string{
+			"process.roles=broker,controller", fmt.Sprintf("node.id=%d", id), "controller.quorum.voters=" + voters,
+			fmt.Sprintf("listeners=PLAINTEXT://n%d:9092,CONTROLLER://n%d:9093", id, id), "controller.listener.names=CONTROLLER",
+			"controller.quorum.election.timeout.ms=300",
+		}
+		c.disks[id] = vfs.NewMem()
+	}
+	return c
+}
+
+func (c *crew) options(id int32) Options {
+	return Options{
+		Settings: settings(c.t, c.opts[id]...), AutoFormat: true, ClusterID: crewCluster, FS: c.disks[id],
+		Network: c.net.Host(fmt.Sprintf("n%d", id)), Clock: clock.Real{}, Logger: obs.Discard(), Version: "test",
+	}
+}
+
+// startAll starts all nodes at once: none is ready before a majority is there.
+func (c *crew) startAll(ids ...int32) {
+	c.t.Helper()
+	if len(ids) == 0 {
+		for id := range c.opts {
+			ids = append(ids, id)
+		}
+	}
+	type outcome struct {
+		id  int32
+		n   *Node
+		err error
+	}
+	done := make(chan outcome, len(ids))
+	for _, id := range ids {
+		o := c.options(id)
+		go func() {
+			n, err := Start(context.Background(), o)
+			done <- outcome{id, n, err}
+		}()
+	}
+	for range ids {
+		o := <-done
+		if o.err != nil {
+			c.t.Errorf("node %d cannot start: %v", o.id, o.err)
+			continue
+		}
+		c.nodes[o.id] = o.n
+	}
+	if c.t.Failed() {
+		c.t.FailNow()
+	}
+}
+
+func (c *crew) stop(id int32) {
+	if n := c.nodes[id]; n != nil {
+		delete(c.nodes, id)
+		if err := n.Stop(); err != nil {
+			c.t.Logf("node %d: %v", id, err)
+		}
+	}
+}
+
+func (c *crew) until(what string, cond func() bool) {
+	c.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if cond() {
+			return
+		}
+	}
+	c.t.Fatal("never came: " + what)
+}
+
+func (c *crew) client(opts ...kgo.Opt) *kgo.Client {
+	c.t.Helper()
+	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return c.net.Host("client").Dial(ctx, address) }
+	var seeds []string
+	for id := range c.opts {
+		seeds = append(seeds, fmt.Sprintf("n%d:9092", id))
+	}
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(seeds...), kgo.Dialer(dial), kgo.RetryTimeout(20 * time.Second)}, opts...)...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(cl.Close)
+	return cl
+}
+
+func (c *crew) create(topic string, partitions int32, rf int16) {
+	c.t.Helper()
+	resp, err := kadm.NewClient(c.client()).CreateTopic(context.Background(), partitions, rf, nil, topic)
+	if err != nil || resp.Err != nil {
+		c.t.Fatalf("cannot create %s: %v %v", topic, err, resp.Err)
+	}
+}
+
+func (c *crew) image(id int32) *meta.Image { return c.nodes[id].metadata.Image() }
+
+// activeController is who leads, as every running node sees it; -1 while they disagree.
+func (c *crew) activeController() int32 {
+	out := int32(-1)
+	for _, n := range c.nodes {
+		id, _ := n.cluster.leader.Leader()
+		if out >= 0 && id != out || id < 0 {
+			return -1
+		}
+		out = id
+	}
+	return out
+}
+
+func (c *crew) know(topic string) func() bool {
+	return func() bool {
+		for _, n := range c.nodes {
+			if n.metadata.Image().Topic(topic) == nil {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+func TestThreeNodesFormACluster(t *testing.T) {
+	c := combined(t, 3)
+	c.startAll()
+	c.until("one active controller", func() bool { return c.activeController() > 0 })
+	c.create("colours", 3, 3)
+	c.until("everybody to know the topic", c.know("colours"))
+	for id := range c.nodes {
+		if got := len(c.image(id).Brokers()); got != 3 {
+			t.Errorf("node %d knows %d brokers", id, got)
+		}
+	}
+
+	// The active controller stops in order; another leads, and changes go on.
+	old := c.activeController()
+	c.stop(old)
+	c.until("another controller", func() bool { a := c.activeController(); return a > 0 && a != old })
+	c.create("shapes", 1, 2)
+	c.until("everybody to know the next topic", c.know("shapes"))
+	c.startAll(old)
+	c.until("the node that was away to know it", c.know("shapes"))
+}
