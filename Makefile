@@ -13,3 +13,9 @@ build:
 .PHONY: cli-diff
 cli-diff: build
 	cd tests && $(GO) test -tags realkafka -count=1 -timeout 30m -run TestCLIDiff -v ./cli
+
+# make sim: two thousand runs of a cluster of brokers in one process, each by its seed, with crashes, lost caches of disks,
+# partitions and slow links. One seed again: go test ./internal/replica -run Simulation -v -args -sim.seed N
+.PHONY: sim
+sim:
+	$(GO) test ./internal/replica -run Simulation -v -timeout 30m -args -sim.seeds 500

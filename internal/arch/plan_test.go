@@ -23,9 +23,9 @@ var floors = map[string]int{
 	"internal/worker": 3, "internal/console": 3, "streams": 3,
 	"internal/quorum": 4, "internal/replica": 4, "internal/group": 4, "internal/txn": 4,
 	"internal/server": 4, "internal/cli": 4,
-	"internal/broker": 5,
-	"internal/node":   6,
-	"cmd/moldau":      7, "internal/sim": 7, "moldautest": 7,
+	"internal/broker": 5, "internal/kraft": 5,
+	"internal/node": 6,
+	"cmd/moldau":    7, "internal/sim": 7, "moldautest": 7,
 	"internal/arch": 8,
 }
 

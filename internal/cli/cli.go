@@ -121,6 +121,8 @@ func runTool(env *Env, name string, args []string) int {
 		code = runHelp(r)
 	case "version":
 		r.println(env.Version)
+	case "log":
+		code = runLog(r, args)
 	case "tool-names":
 		// For the build, which links the binary under each.
 		r.println(strings.Join(ToolNames(), "\n"))
@@ -156,7 +158,7 @@ func dispatch(args []string) (name string, rest []string, found bool) {
 	}
 	first := args[1]
 	switch first {
-	case "server", "help", "version", "tool-names", "completion", "complete", "top":
+	case "server", "help", "version", "log", "tool-names", "completion", "complete", "top":
 		return first, args[2:], true
 	case "-h", "-help", "--help":
 		return "help", args[2:], true
@@ -201,6 +203,7 @@ func runHelp(r *run) int {
 	r.println("  moldau server --check-config FILE  say what a properties file means, start nothing")
 	r.println("  moldau top                         watch topics, groups and partitions of a cluster")
 	r.println("  moldau completion bash|zsh|fish    print the shell's completion, with live topic and group names")
+	r.println("  moldau log check DIR               verify a log directory that no node is running on")
 	r.println("  moldau TOOL ...                    run one of Kafka's tools:")
 	r.println("")
 	all := tools()

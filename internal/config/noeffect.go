@@ -22,9 +22,10 @@ const (
 	noStreamsGroups    = "streams groups are not served yet"
 	noConsumerProtocol = "the consumer group protocol is not served yet: groups use the classic one"
 	noTwoPhaseCommit   = "the requests with which clients ask for it are not final in Kafka, and neither it nor Moldau takes them"
-	noReplication      = "replication between brokers is not served yet: the cluster has one node"
+	oneSetupTimeout    = "each try to connect has the same time, socket.connection.setup.timeout.ms"
+	staysUp            = "a node with a failed log directory tells the controller until it is heard, and serves what is left"
+	electsAtOnce       = "an unclean election, where it is allowed, does not wait for a round"
 	noQuotas           = "quotas are not served yet"
-	noCompaction       = "log compaction is not served yet: all records of a compacted topic are kept"
 	noDirectoryMoves   = "replicas cannot be moved between log directories yet"
 	noTelemetry        = "client telemetry is not served yet"
 )

@@ -21,7 +21,7 @@ func (n *Node) openDisks() error {
 	defaults, _ := s.Topic(nil)
 	n.logs, err = storage.PrepareManager(storage.ManagerOptions{
 		FS: n.o.FS, Clock: n.o.Clock, Logger: n.o.Logger,
-		Dirs: clean(s.DataDirs()), ClusterID: id.clusterID, NodeID: n.id, DefaultConfig: logConfig(defaults),
+		Dirs: n.dataDirs(), ClusterID: id.clusterID, NodeID: n.id, DefaultConfig: logConfig(defaults),
 		RecoveryThreadsPerDir:             s.Int(config.NumRecoveryThreadsPerDataDir),
 		RetentionCheckIntervalMs:          s.Long(config.LogRetentionCheckIntervalMs),
 		RecoveryPointCheckpointIntervalMs: s.Long(config.LogFlushOffsetCheckpointIntervalMs),
@@ -29,6 +29,7 @@ func (n *Node) openDisks() error {
 		HighWatermarkCheckpointIntervalMs: s.Long(config.ReplicaHighWatermarkCheckpointIntervalMs),
 		ProducerIDExpirationMs:            s.Long(config.ProducerIDExpirationMs),
 		ProducerIDExpirationCheckMs:       s.Long(config.ProducerIDExpirationCheckIntervalMs),
+		Cleaner:                           cleanerConfig(s),
 		BrokerEpoch:                       n.brokerEpoch,
 		BackgroundRecovery:                true,
 		BootID:                            n.o.BootID,
@@ -46,7 +47,7 @@ func (n *Node) openDisks() error {
 func (n *Node) startDisks() error {
 	logs := make(chan error, 1)
 	go func() { logs <- n.logs.Start() }()
-	err := n.startQuorum()
+	err := n.openMetadata()
 	if err != nil {
 		err = fmt.Errorf("cannot open the metadata log in %s: %w", n.o.Settings.MetadataDir(), err)
 	}
@@ -54,6 +55,14 @@ func (n *Node) startDisks() error {
 		return lerr
 	}
 	return err
+}
+
+// dataDirs are the directories of this node's logs; a controller has only the metadata's.
+func (n *Node) dataDirs() []string {
+	if !n.o.Settings.IsBroker() {
+		return []string{filepath.Clean(n.o.Settings.MetadataDir())}
+	}
+	return clean(n.o.Settings.DataDirs())
 }
 
 // brokerEpoch is the epoch of this broker's registration, for the clean-shutdown marker; -1 before there is one.

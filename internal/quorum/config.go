@@ -62,6 +62,8 @@ type Config struct {
 	// 0 = never, which is the default: nothing here needs it, and an idle node should leave its disk alone.
 	IdleInterval time.Duration
 
+	// OnLeader is told of each new leader, by its node id. It must not block; nil = nobody is told.
+	OnLeader func(nodeID int32)
 	// OnFatal is told once when the node cannot go on: its disk failed, or its log is damaged. It must not block.
 	OnFatal func(error)
 }
@@ -70,13 +72,10 @@ func (c *Config) withDefaults() error {
 	switch {
 	case c.FS == nil || c.Clock == nil || c.Dir == "":
 		return errors.New("cannot start the quorum: file system, clock and directory must be given")
-	case c.Controller.Random == nil:
+	case c.Controller.Random == nil && !c.Join:
 		return errors.New("cannot start the quorum: a source of chance must be given")
 	case c.NodeID < 0:
 		return fmt.Errorf("cannot start the quorum: node id %d is negative", c.NodeID)
-	}
-	if c.Join && c.DirectoryID == (meta.UUID{}) {
-		return errors.New("cannot start the quorum: a node that joins needs the id of its directory")
 	}
 	if len(c.Voters) == 0 && !c.Join {
 		c.Voters = []int32{c.NodeID}
@@ -85,7 +84,7 @@ func (c *Config) withDefaults() error {
 	if !c.Join && !slices.Contains(c.Voters, c.NodeID) {
 		return fmt.Errorf("cannot start the quorum: node %d is not among the voters %v", c.NodeID, c.Voters)
 	}
-	if (len(c.Voters) > 1 || c.Join) && c.Transport == nil {
+	if len(c.Voters) > 1 && c.Transport == nil {
 		return errors.New("cannot start the quorum: several voters need a transport")
 	}
 	if c.Logger == nil {

@@ -44,22 +44,13 @@ type position struct {
 
 // load reads snapshot, log and WAL.
 func load(cfg *Config) (d *disk, err error) {
-	d = &disk{dir: path.Join(cfg.Dir, logDirName)}
+	d = &disk{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())
 		}
 	}()
-	if err := cfg.FS.MkdirAll(d.dir, 0o755); err != nil {
-		return d, fmt.Errorf("cannot make the metadata directory: %w", err)
-	}
-	if err := cfg.FS.SyncDir(cfg.Dir); err != nil {
-		return d, fmt.Errorf("cannot make the metadata directory durable: %w", err)
-	}
-	if err := removeParts(cfg.FS, d.dir); err != nil {
-		return d, err
-	}
-	if err := d.loadImage(cfg); err != nil {
+	if err := d.open(cfg); err != nil {
 		return d, err
 	}
 	st, err := d.loadWAL(cfg)
@@ -67,6 +58,21 @@ func load(cfg *Config) (d *disk, err error) {
 		return d, err
 	}
 	return d, d.startStorage(st)
+}
+
+// open makes the log's directory where it is missing, and reads snapshot and log.
+func (d *disk) open(cfg *Config) error {
+	d.dir = path.Join(cfg.Dir, logDirName)
+	if err := cfg.FS.MkdirAll(d.dir, 0o755); err != nil {
+		return fmt.Errorf("cannot make the metadata directory: %w", err)
+	}
+	if err := cfg.FS.SyncDir(cfg.Dir); err != nil {
+		return fmt.Errorf("cannot make the metadata directory durable: %w", err)
+	}
+	if err := removeParts(cfg.FS, d.dir); err != nil {
+		return err
+	}
+	return d.loadImage(cfg)
 }
 
 func (d *disk) close() error {

@@ -39,6 +39,7 @@ func (e *NotLeaderError) Error() string {
 type RequestContext struct {
 	Principal string
 	ClientID  string
+	Local     bool // this process asks for itself
 }
 
 // Node is one controller of the quorum.
@@ -146,10 +147,7 @@ func (n *Node) Call(ctx context.Context, rc RequestContext, req kmsg.Request) (k
 // Subscribe calls fn with the present image (its delta is everything), and then with each step, in order, on one
 // goroutine. It returns after the first call. fn must not wait for Call.
 func (n *Node) Subscribe(fn func(*meta.Image, *meta.Delta)) {
-	first := make(chan struct{})
-	if n.pub.put(publication{sub: fn, replies: []func(){func() { close(first) }}}) {
-		<-first
-	}
+	n.pub.subscribe(fn)
 }
 
 // Image is the newest image that was published.

@@ -18,6 +18,10 @@ const standStep = 40 * time.Millisecond
 // more. When it was the leader, this node waits for no timeout; who is lowest among the others stands first.
 func (n *Node) ReportDown(node int32) {
 	_ = n.put(op{fn: func(l *loop) {
+		l.down[node] = true
+		if l.active {
+			l.state.Disconnected(l.now(), node)
+		}
 		if l.leads || l.leaderID != node || !l.n.Members().Voting {
 			return
 		}
@@ -28,6 +32,15 @@ func (n *Node) ReportDown(node int32) {
 		others := slices.DeleteFunc(nodesOf(l.disk.conf.GetVoters()), func(id int32) bool { return id == node })
 		turn := slices.Index(others, l.cfg.NodeID)
 		l.standAt = l.now().Add(time.Duration(turn) * standStep)
+	}})
+}
+
+// BrokerDisconnected says that the connection by which a broker sent its heartbeats is gone.
+func (n *Node) BrokerDisconnected(id int32) {
+	_ = n.put(op{fn: func(l *loop) {
+		if l.active {
+			l.state.Disconnected(l.now(), id)
+		}
 	}})
 }
 

@@ -43,7 +43,10 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 	if err := l.Err(); err != nil {
 		return AppendInfo{}, err
 	}
-	nowMs := l.nowMs() // read under the lock: what is appended later has no earlier time
+	nowMs := int64(0)
+	if cfg.TimestampType == record.LogAppendTime {
+		nowMs = l.nowMs() // read under the lock: what is appended later has no earlier time
+	}
 	offset := l.leo.Load()
 	info := AppendInfo{FirstOffset: offset, MaxTimestampMs: c.maxTs, LogAppendTimeMs: -1,
 		LogStartOffset: l.logStart.Load(), NumRecords: c.numRecords, SizeInBytes: len(c.bytes)}
@@ -271,7 +274,7 @@ func (l *Log) maybeRoll(size int, first, end, maxTs int64, cfg *LogConfig) error
 	if full || s.indexFull(cfg) {
 		return l.rollTo(l.leo.Load())
 	}
-	if cfg.SegmentMs < math.MaxInt64 {
+	if cfg.maxSegmentMs() < math.MaxInt64 {
 		old, err := l.tooOld(s, maxTs, cfg)
 		if err != nil {
 			return err
@@ -286,7 +289,7 @@ func (l *Log) maybeRoll(size int, first, end, maxTs int64, cfg *LogConfig) error
 // tooOld compares the first record's timestamp with the one that comes; without timestamps, the clock's.
 func (l *Log) tooOld(s *segment, maxTs int64, cfg *LogConfig) (bool, error) {
 	if !s.firstTsKnown {
-		ts, err := s.readFirstTimestamp()
+		ts, err := s.readFirstTimestamp(s.size)
 		if err != nil {
 			return false, l.fail(err)
 		}
@@ -298,12 +301,12 @@ func (l *Log) tooOld(s *segment, maxTs int64, cfg *LogConfig) (bool, error) {
 	if s.firstTs >= 0 {
 		waited = maxTs - s.firstTs
 	}
-	return waited > cfg.SegmentMs-s.rollJitterMs, nil
+	return waited > cfg.maxSegmentMs()-s.rollJitterMs, nil
 }
 
-func (s *segment) readFirstTimestamp() (ts int64, err error) {
+func (s *segment) readFirstTimestamp(size int64) (ts int64, err error) {
 	err = s.with(kindLog, func(f vfs.File) error {
-		h := walkHeaders(f, s.size)
+		h := walkHeaders(f, size)
 		defer h.close()
 		b, _, err := h.at(0)
 		if err == nil {

@@ -41,6 +41,7 @@ type logDir struct {
 	ckMu                sync.Mutex
 	pointsKnown         bool                        // there was a recovery-point file: a log it does not name is new
 	points, starts, hws map[TopicPartition]int64    // what the files say
+	cleaned             map[TopicPartition]int64    // what the cleaner's says
 	stale               map[TopicPartition]struct{} // deleted logs that the files may still name
 }
 
@@ -80,6 +81,7 @@ func (d *logDir) prepare() error {
 	d.points, d.pointsKnown = d.readCheckpoint(recoveryPointFile)
 	d.starts, _ = d.readCheckpoint(logStartFile)
 	d.hws, _ = d.readCheckpoint(highWatermarkFile)
+	d.cleaned = d.readCleaned()
 	return nil
 }
 
@@ -224,8 +226,10 @@ func (d *logDir) found(tp TopicPartition) *Log {
 		point = -1
 	}
 	clean := d.isInOrder(tp)
+	cleanedTo, compacted := d.cleaned[tp]
 	return newDormantLog(d.env, tp, d.path+"/"+tp.String(), d.m.opts.ConfigFor(tp.Topic), d.topicIDs[tp], dormant{logStart: d.starts[tp],
-		recoveryPoint: point, highWatermark: d.hws[tp], clean: clean, sameBoot: d.sameBoot, endKnown: ok && clean})
+		recoveryPoint: point, highWatermark: d.hws[tp], clean: clean, sameBoot: d.sameBoot, endKnown: ok && clean,
+		compacted: compacted, cleanedTo: cleanedTo})
 }
 
 // create makes a new log.
@@ -260,7 +264,7 @@ func (d *logDir) findStale() {
 	}
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
-	for _, offsets := range []map[TopicPartition]int64{d.points, d.starts, d.hws} {
+	for _, offsets := range []map[TopicPartition]int64{d.points, d.starts, d.hws, d.cleaned} {
 		for tp := range offsets {
 			if _, ok := have[tp]; !ok {
 				d.stale[tp] = struct{}{}
@@ -284,7 +288,7 @@ func (d *logDir) clearStale(tp TopicPartition) error {
 	if !stale {
 		return nil
 	}
-	if err := errors.Join(d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d)); err != nil {
+	if err := errors.Join(d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d), d.m.checkpointCleaned(d)); err != nil {
 		return err
 	}
 	d.ckMu.Lock()
@@ -330,7 +334,8 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 			continue
 		}
 		if l.isOpen() && !l.hasFailed() {
-			points[l.tp] = min(points[l.tp], l.synced.Load()) // it may have been cut meanwhile
+			// It may have been cut meanwhile, or the cleaner may have noted a later point.
+			points[l.tp] = min(max(points[l.tp], d.points[l.tp]), l.synced.Load())
 		}
 	}
 	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
@@ -385,8 +390,11 @@ func (d *logDir) mayNotePoints() bool {
 	return d.pointsKnown
 }
 
-// lowerRecoveryPoint brings what the file says of a log down to an offset.
+// lowerRecoveryPoint brings what the files say of a log down to an offset: what is on the disk, and what is clean.
 func (d *logDir) lowerRecoveryPoint(l *Log, to int64) error {
+	if err := d.lowerCleaned(l, to); err != nil {
+		return err
+	}
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
 	if point, ok := d.points[l.tp]; !ok || point <= to {
@@ -515,13 +523,11 @@ func (d *logDir) close(clean bool) error {
 	wg.Wait()
 	d.env.syncer.close()
 	d.closeTouched()
-	if left, _ := d.recovery.remaining(); left > 0 {
-		clean = false // they are to be checked by the next start
-	}
+	clean = clean && !slices.ContainsFunc(d.m.logsIn(d), (*Log).isUnchecked)
 	if !clean {
 		return errors.Join(errs...)
 	}
-	errs = append(errs, d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d))
+	errs = append(errs, d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d), d.m.checkpointCleaned(d))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

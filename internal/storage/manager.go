@@ -51,6 +51,7 @@ type ManagerOptions struct {
 	ProducerIDExpirationMs            int64 // producer.id.expiration.ms
 	ProducerIDExpirationCheckMs       int64 // producer.id.expiration.check.interval.ms
 
+	Cleaner CleanerConfig // the zero value is DefaultCleanerConfig
 	// BackgroundRecovery lets OpenManager return while logs are still being checked: those answer ErrNotReady until
 	// they are. Without it, OpenManager waits for the last.
 	BackgroundRecovery bool
@@ -99,6 +100,7 @@ type Manager struct {
 	opts      ManagerOptions
 	files     *fileCache
 	scheduler *scheduler
+	cleaner   *cleaner
 	dirs      []*logDir
 	serial    atomic.Int64  // makes names of deleted directories unique
 	removals  chan struct{} // holds one for each removal under way
@@ -136,6 +138,7 @@ func PrepareManager(o ManagerOptions) (*Manager, error) {
 	o.fill()
 	m := &Manager{opts: o, files: newFileCache(o.MaxOpenFiles), scheduler: newScheduler(o.Clock), logs: map[TopicPartition]*Log{},
 		removals: make(chan struct{}, maxParallelRemovals)}
+	m.cleaner = newCleaner(m, o.Cleaner)
 	m.SetProducerIDExpirationMs(o.ProducerIDExpirationMs)
 	if err := m.prepare(); err != nil {
 		m.undo()
@@ -374,6 +377,7 @@ func (m *Manager) DeleteLog(tp TopicPartition) error {
 	m.mu.Lock()
 	delete(m.logs, tp)
 	m.mu.Unlock()
+	m.cleaner.forget(l)
 	d.noteStale(tp)
 	gone := path.Join(d.path, m.uniqueName(tp, deleteDirSuffix))
 	if err := m.opts.FS.Rename(l.dir, gone); err != nil {
@@ -402,6 +406,7 @@ func (m *Manager) SetAside(tp TopicPartition) error {
 	m.mu.Lock()
 	delete(m.logs, tp)
 	m.mu.Unlock()
+	m.cleaner.forget(l)
 	d.noteStale(tp)
 	aside := path.Join(d.path, m.uniqueName(tp, strayDirSuffix))
 	if err := errors.Join(err, m.opts.FS.Rename(l.dir, aside), m.opts.FS.SyncDir(d.path)); err != nil {
@@ -533,7 +538,7 @@ func (m *Manager) AdvanceLogStartOffsets(offsets map[TopicPartition]int64) map[T
 func (m *Manager) CheckpointAll() error {
 	var errs []error
 	for _, d := range m.usableDirs() {
-		errs = append(errs, m.checkpointRecoveryPoints(d), m.checkpointStartOffsets(d), m.checkpointHighWatermarks(d))
+		errs = append(errs, m.checkpointRecoveryPoints(d), m.checkpointStartOffsets(d), m.checkpointHighWatermarks(d), m.checkpointCleaned(d))
 	}
 	return errors.Join(errs...)
 }
@@ -556,6 +561,7 @@ func (m *Manager) Close(clean bool) error {
 		m.unlock()
 		return nil
 	}
+	m.cleaner.stop()
 	for _, d := range m.dirs {
 		d.env.stopping.Store(true)
 		d.recovery.stop()

@@ -73,8 +73,9 @@ type openState struct {
 	recoveryPoint int64 // -1 when no checkpoint is left that would name it
 	syncedTo      int64 // what was certainly on the disk; 0 where that is not known
 	highWatermark int64
+	compacted     bool  // the cleaner has been at work on it, and leaves gaps
+	cleanedTo     int64 // up to here
 
-	adoptTopicID [16]byte // for a directory that names no topic
 	// sameBoot says that the kernel has not stopped since the log was last written: all that was written is in the
 	// files, and only the last write may be torn.
 	sameBoot     bool
@@ -142,12 +143,6 @@ func (o *opener) open() error {
 		return err
 	}
 	o.topicIDFile = named && !o.st.clean
-	if !named && o.st.adoptTopicID != ([16]byte{}) {
-		if err := o.writeTopicID(o.st.adoptTopicID); err != nil {
-			return fmt.Errorf("cannot note the topic id: %w", err)
-		}
-		o.topicID, o.topicIDFile = o.st.adoptTopicID, true
-	}
 	if err := o.findSegments(); err != nil {
 		return err
 	}
@@ -185,6 +180,10 @@ func (o *opener) open() error {
 	o.mu.Lock()
 	o.setHighWatermarkLocked(o.st.highWatermark)
 	o.mu.Unlock()
+	o.hwMoved.Store(o.hw.Load() != o.st.highWatermark) // the checkpoint may name what was lost
+	if err := o.findUnreplicated(); err != nil {
+		return err
+	}
 	if synced := o.synced.Load(); synced < o.st.syncedTo {
 		// What is appended there next is not on the disk because the lost records were.
 		return o.env.pointLowered(o.Log, synced)
@@ -295,23 +294,44 @@ func (o *opener) finishSwaps() error {
 			swaps = append(swaps, strings.TrimSuffix(name, swapSuffix))
 		}
 	}
+	if len(swaps) == 0 {
+		return nil
+	}
 	for _, name := range swaps {
 		if path.Ext(name) == logSuffix {
-			if err := o.removeCovered(name); err != nil {
+			if err := o.removeCovered(name, swaps); err != nil {
 				return err
 			}
 		}
 	}
-	for _, name := range swaps {
-		if err := o.env.fs.Rename(name+swapSuffix, name); err != nil {
+	// The log files' names come last: as long as one is .swap, this is done again after another stop.
+	for _, logs := range []bool{false, true} {
+		for _, name := range swaps {
+			if (path.Ext(name) == logSuffix) != logs {
+				continue
+			}
+			if err := o.finishSwap(name, swaps); err != nil {
+				return err
+			}
+		}
+		if err := o.env.fs.SyncDir(o.dir); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// removeCovered removes the segments that a .swap file replaces: those that begin within its offsets.
-func (o *opener) removeCovered(name string) error {
+// finishSwap gives a .swap file its own name, unless it is one of a replacement that was not begun.
+func (o *opener) finishSwap(name string, swaps []string) error {
+	if !slices.Contains(swaps, strings.TrimSuffix(name, path.Ext(name))+logSuffix) {
+		return o.env.fs.Remove(name + swapSuffix)
+	}
+	return o.env.fs.Rename(name+swapSuffix, name)
+}
+
+// removeCovered removes the segments that a .swap file replaces: those that begin within its offsets. A transaction
+// index whose .swap is gone is the new one already.
+func (o *opener) removeCovered(name string, swaps []string) error {
 	f, err := o.env.fs.OpenFile(name+swapSuffix, os.O_RDONLY, 0)
 	if err != nil {
 		return err
@@ -339,7 +359,11 @@ func (o *opener) removeCovered(name string) error {
 		if err != nil || base < from || base >= end || ext != logSuffix && ext != indexSuffix && ext != timeIndexSuffix && ext != txnIndexSuffix {
 			continue
 		}
-		if err := o.env.fs.Remove(path.Join(o.dir, e.Name())); err != nil {
+		full := path.Join(o.dir, e.Name())
+		if base == from && ext == txnIndexSuffix && !slices.Contains(swaps, full) {
+			continue
+		}
+		if err := o.env.fs.Remove(full); err != nil {
 			return err
 		}
 	}

@@ -60,7 +60,7 @@ func (o *opener) tellLoss(end int64) {
 			"partition", o.tp.String(), "dir", o.dir, "logEndOffset", end, "syncedTo", o.st.syncedTo)
 	}
 	for i, s := range o.segments {
-		if i < len(o.segments)-1 && s.size == 0 && !o.st.cfg.Compact {
+		if i < len(o.segments)-1 && s.size == 0 && !o.st.compacted {
 			o.env.logger.Error("records are lost: a segment that others follow is empty; its file was cut from outside. Readers skip its offsets", "partition", o.tp.String(),
 				"file", s.path(kindLog), "firstOffset", s.base, "nextOffset", o.segments[i+1].base)
 		}
@@ -206,11 +206,11 @@ func (o *opener) openUnclean() (int64, error) {
 }
 
 // isLoss says whether a gap between segments that begins at an offset is a part that
-// the disk lost, so that what is behind it must go too. Whether the topic is or was
-// compacted is not known yet for sure, and compaction leaves gaps; but below the
-// recovery point nothing is lost, and what lies above it is too new to be compacted.
+// the disk lost, so that what is behind it must go too. Compaction leaves gaps, but only
+// below the recovery point: the cleaner sees to that before it begins. Kafka's does
+// not; what it has cleaned its checkpoint tells.
 func (o *opener) isLoss(gap, point int64) bool {
-	return gap >= point && !o.st.cfg.Compact
+	return gap >= max(point, o.st.cleanedTo)
 }
 
 // rebuildMissing makes index files that closed segments lack of which nothing is to be checked.

@@ -15,6 +15,8 @@ func (l *Log) DeleteOldSegments() (int, error) {
 	if err := l.ensure(); err != nil {
 		return 0, err
 	}
+	l.replaceMu.Lock()
+	defer l.replaceMu.Unlock()
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
 	if err := l.Err(); err != nil {

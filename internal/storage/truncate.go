@@ -10,14 +10,16 @@ import (
 )
 
 // TruncateTo cuts the log's end: the batch that holds offset and all after it go.
-// The log may so end before offset. It does nothing when the log ends there or earlier.
+// The log may so end before offset. Leader epochs that begin at its end or behind go too, also where no record does.
 func (l *Log) TruncateTo(offset int64) error {
 	if err := l.ensure(); err != nil {
 		return err
 	}
+	l.replaceMu.Lock()
 	l.appendMu.Lock()
 	err := l.truncateLocked(offset)
 	l.appendMu.Unlock()
+	l.replaceMu.Unlock()
 	l.wakeWaiters()
 	return err
 }
@@ -27,6 +29,11 @@ func (l *Log) truncateLocked(offset int64) error {
 		return err
 	}
 	if offset >= l.leo.Load() {
+		// A leader that was deposed before it had appended anything has noted an epoch that begins at its end:
+		// as a follower it must not go on telling it, or it would be sent here again and again.
+		l.mu.Lock()
+		l.epochs.truncateFromEnd(l.leo.Load())
+		l.mu.Unlock()
 		return nil
 	}
 	if err := l.touch(); err != nil {
@@ -55,7 +62,14 @@ func (l *Log) afterCut() error {
 	l.mu.Lock()
 	l.setHighWatermarkLocked(l.hw.Load())
 	l.mu.Unlock()
+	if err := l.findUnreplicated(); err != nil {
+		return err
+	}
 	if err := l.saveEpochs(); err != nil {
+		return err
+	}
+	// Once more: between the first time and the cut a checkpoint may have noted what was true then.
+	if err := l.env.pointLowered(l, end); err != nil {
 		return err
 	}
 	return l.env.startMoved(l)
@@ -116,21 +130,31 @@ func (l *Log) cutTail(offset int64) error {
 	return l.cutFiles(v.seg, pos, end)
 }
 
-// cutPosition is where to cut so that whole batches stay, and where the log will end.
+// cutPosition is where to cut so that whole batches stay, and where the log will end: after the last of them, also when
+// compaction has left a gap there, since the next start would find nothing else.
 func (l *Log) cutPosition(v view, offset int64) (pos, end int64, err error) {
+	end = v.seg.base
 	err = v.seg.with(kindLog, func(f vfs.File) error {
-		if pos, err = l.locate(v, f, offset); err != nil || pos >= v.size {
+		if pos, err = l.locate(v, f, offset); err != nil || pos == 0 {
+			return err
+		}
+		e, _, err := v.seg.floor(func(e offsetEntry) bool { return int64(e.pos) < pos })
+		if err != nil {
 			return err
 		}
 		h := walkHeaders(f, v.size)
 		defer h.close()
-		b, _, err := h.at(pos)
-		if err == nil {
-			offset = min(offset, b.BaseOffset())
+		for at := int64(e.pos); at < pos; {
+			b, size, err := h.at(at)
+			if err != nil {
+				return err
+			}
+			end = b.NextOffset()
+			at += size
 		}
-		return err
+		return nil
 	})
-	return pos, offset, err
+	return pos, end, err
 }
 
 // publishCut makes s, the segment before number i, the last one and the log end at end.
@@ -152,7 +176,7 @@ func (l *Log) publishCut(s *segment, i int, pos, end int64) {
 	}
 	l.leo.Store(end)
 	l.synced.Store(min(l.synced.Load(), end))
-	l.hw.Store(min(l.hw.Load(), end))
+	l.moveHighWatermark(min(l.hw.Load(), end))
 	l.logStart.Store(min(l.logStart.Load(), end))
 	l.epochs.truncateFromEnd(end)
 	l.marks.clear()
@@ -190,6 +214,7 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 	if err := l.ensure(); err != nil {
 		return err
 	}
+	l.replaceMu.Lock()
 	l.appendMu.Lock()
 	err := l.Err()
 	if err == nil {
@@ -206,6 +231,7 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 		}
 	}
 	l.appendMu.Unlock()
+	l.replaceMu.Unlock()
 	l.wakeWaiters()
 	return err
 }
@@ -242,7 +268,7 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 	l.epochs.clear()
 	l.marks.clear()
 	l.logStart.Store(offset)
-	l.hw.Store(offset)
+	l.moveHighWatermark(offset)
 	l.leo.Store(offset)
 	l.synced.Store(offset)
 	return nil
@@ -308,6 +334,7 @@ func (l *Log) Close(clean bool) error {
 	if !l.isOpen() {
 		l.abandonLazy()
 	}
+	l.replaceMu.Lock()
 	l.appendMu.Lock()
 	var err error
 	if clean && !l.closed.Load() {
@@ -320,6 +347,7 @@ func (l *Log) Close(clean bool) error {
 		s.forget()
 	}
 	l.appendMu.Unlock()
+	l.replaceMu.Unlock()
 	l.wakeWaiters()
 	if err != nil {
 		return fmt.Errorf("cannot close the log of %s in order: %w", l.tp, err)

@@ -16,7 +16,7 @@ const (
 )
 
 const privateText = `api 1000 MoldauRaft C 0-0
-0 h2 cluster_id COMPACT_STRING, from INT32, directory_id UUID, join BOOLEAN, messages compact[]COMPACT_BYTES, tags
+0 h2 cluster_id COMPACT_STRING, from INT32, directory_id UUID, host COMPACT_STRING, port UINT16, join BOOLEAN, messages compact[]COMPACT_BYTES, tags
 `
 
 // PrivateRanges are the private APIs of a controller listener.
@@ -35,6 +35,8 @@ type RaftRequest struct {
 	ClusterID   string
 	From        int32
 	DirectoryID [16]byte
+	Host        string // where the sender's controller listener is reached
+	Port        uint16
 	// Join asks the leader to let the sender follow the log without a vote.
 	Join     bool
 	Messages [][]byte
@@ -53,6 +55,8 @@ func (r *RaftRequest) AppendTo(dst []byte) []byte {
 	dst = appendCompactBytes(dst, []byte(r.ClusterID))
 	dst = appendInt32(dst, r.From)
 	dst = append(dst, r.DirectoryID[:]...)
+	dst = appendCompactBytes(dst, []byte(r.Host))
+	dst = append(dst, byte(r.Port>>8), byte(r.Port))
 	join := byte(0)
 	if r.Join {
 		join = 1
@@ -70,6 +74,10 @@ func (r *RaftRequest) ReadFrom(src []byte) error {
 	r.ClusterID = string(b.compactBytes())
 	r.From = b.int32()
 	copy(r.DirectoryID[:], b.take(len(r.DirectoryID)))
+	r.Host = string(b.compactBytes())
+	if port := b.take(2); port != nil {
+		r.Port = uint16(port[0])<<8 | uint16(port[1])
+	}
 	r.Join = slices.Equal(b.take(1), []byte{1})
 	r.Messages = nil
 	for n := b.count(); n > 0 && !b.short; n-- {

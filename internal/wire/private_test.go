@@ -20,7 +20,7 @@ func TestPrivateRequestsComeThroughTheTable(t *testing.T) {
 	}
 	for _, want := range []*RaftRequest{
 		{ClusterID: "C"},
-		{ClusterID: "C", From: 3, DirectoryID: [16]byte{1, 2}, Join: true, Messages: [][]byte{{}, {1, 2, 3}, make([]byte, 300)}},
+		{ClusterID: "C", From: 3, Host: "c3", Port: 40000, DirectoryID: [16]byte{1, 2}, Join: true, Messages: [][]byte{{}, {1, 2, 3}, make([]byte, 300)}},
 	} {
 		body := want.AppendTo(nil)
 		got, err := v.Decode(body, Own)
