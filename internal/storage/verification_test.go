@@ -41,7 +41,7 @@ func endTxn(l *Log, pid int64, epoch int16, commit bool, version int8) error {
 	return err
 }
 
-func wantErr(t *testing.T, err, want error) {
+func wantOutcome(t *testing.T, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) || want == nil && err != nil {
 		t.Fatalf("%v, want %v", err, want)
@@ -50,27 +50,27 @@ func wantErr(t *testing.T, err, want error) {
 
 func TestFirstRecordsOfATransactionNeedAGuard(t *testing.T) {
 	l := verifyingLog(t)
-	wantErr(t, guarded(l, NoVerification, inTxn(1, 0, 0, "a")), ErrInvalidTxnState)
+	wantOutcome(t, guarded(l, NoVerification, inTxn(1, 0, 0, "a")), ErrInvalidTxnState)
 	g := mustVerify(t, l, 1, 0, 0, false)
-	wantErr(t, guarded(l, g+1, inTxn(1, 0, 0, "a")), ErrInvalidTxnState)
-	wantErr(t, guarded(l, g, inTxn(1, 0, 0, "a")), nil)
+	wantOutcome(t, guarded(l, g+1, inTxn(1, 0, 0, "a")), ErrInvalidTxnState)
+	wantOutcome(t, guarded(l, g, inTxn(1, 0, 0, "a")), nil)
 	if g := mustVerify(t, l, 1, 0, 1, false); g != NoVerification {
 		t.Fatal("an open transaction is verified once more")
 	}
-	wantErr(t, guarded(l, NoVerification, inTxn(1, 0, 1, "b")), nil)
-	wantErr(t, guarded(l, NoVerification, inTxn(1, 0, 0, "a")), nil) // a duplicate
-	wantErr(t, endTxn(l, 1, 0, true, 0), nil)
-	wantErr(t, guarded(l, NoVerification, inTxn(1, 0, 2, "c")), ErrInvalidTxnState)
-	wantErr(t, guarded(l, g, inTxn(1, 0, 2, "c")), ErrInvalidTxnState)
-	wantErr(t, guarded(l, NoVerification, from(2, 0, 0, "no transaction")), nil)
+	wantOutcome(t, guarded(l, NoVerification, inTxn(1, 0, 1, "b")), nil)
+	wantOutcome(t, guarded(l, NoVerification, inTxn(1, 0, 0, "a")), nil) // a duplicate
+	wantOutcome(t, endTxn(l, 1, 0, true, 0), nil)
+	wantOutcome(t, guarded(l, NoVerification, inTxn(1, 0, 2, "c")), ErrInvalidTxnState)
+	wantOutcome(t, guarded(l, g, inTxn(1, 0, 2, "c")), ErrInvalidTxnState)
+	wantOutcome(t, guarded(l, NoVerification, from(2, 0, 0, "no transaction")), nil)
 }
 
 // The coordinator says yes, aborts, and its marker arrives before the records: they would stay open for ever.
 func TestAnAbortThatOvertakesTheRecordsShutsThemOut(t *testing.T) {
 	l := verifyingLog(t)
 	g := mustVerify(t, l, 1, 0, 0, false)
-	wantErr(t, endTxn(l, 1, 0, false, 0), nil)
-	wantErr(t, guarded(l, g, inTxn(1, 0, 0, "late")), ErrInvalidTxnState)
+	wantOutcome(t, endTxn(l, 1, 0, false, 0), nil)
+	wantOutcome(t, guarded(l, g, inTxn(1, 0, 0, "late")), ErrInvalidTxnState)
 	if l.unstable.Load() != 1<<63-1 {
 		t.Fatal("a transaction hangs")
 	}
@@ -83,35 +83,35 @@ func TestAnAbortThatOvertakesTheRecordsShutsThemOut(t *testing.T) {
 // With an epoch for each transaction the marker brings the epoch of the next: what waits for that one stays.
 func TestAMarkerLeavesTheNextTransactionsVerification(t *testing.T) {
 	l := verifyingLog(t)
-	wantErr(t, guarded(l, mustVerify(t, l, 1, 0, 0, true), inTxn(1, 0, 0, "a")), nil)
+	wantOutcome(t, guarded(l, mustVerify(t, l, 1, 0, 0, true), inTxn(1, 0, 0, "a")), nil)
 	next := mustVerify(t, l, 1, 1, 0, true)
-	wantErr(t, endTxn(l, 1, 1, true, 2), nil)
-	wantErr(t, guarded(l, next, inTxn(1, 1, 0, "b")), nil)
+	wantOutcome(t, endTxn(l, 1, 1, true, 2), nil)
+	wantOutcome(t, guarded(l, next, inTxn(1, 1, 0, "b")), nil)
 }
 
 // A later batch whose verification is through first must not take the place of an earlier one.
 func TestABatchDoesNotOvertakeOneThatIsVerified(t *testing.T) {
 	l := verifyingLog(t)
 	g := mustVerify(t, l, 1, 0, 0, false)
-	wantErr(t, guarded(l, mustVerify(t, l, 1, 0, 3, false), inTxn(1, 0, 3, "later")), ErrOutOfOrderSequence)
-	wantErr(t, guarded(l, g, inTxn(1, 0, 0, "a", "b", "c")), nil)
-	wantErr(t, guarded(l, NoVerification, inTxn(1, 0, 3, "later")), nil)
+	wantOutcome(t, guarded(l, mustVerify(t, l, 1, 0, 3, false), inTxn(1, 0, 3, "later")), ErrOutOfOrderSequence)
+	wantOutcome(t, guarded(l, g, inTxn(1, 0, 0, "a", "b", "c")), nil)
+	wantOutcome(t, guarded(l, NoVerification, inTxn(1, 0, 3, "later")), nil)
 }
 
 func TestNewProducersOfBumpedTransactionsBeginWithZero(t *testing.T) {
 	l := verifyingLog(t)
 	mustAppend(t, l, values(1, "so that the log is not empty"))
-	wantErr(t, guarded(l, mustVerify(t, l, 1, 0, 7, true), inTxn(1, 0, 7, "a")), ErrOutOfOrderSequence)
-	wantErr(t, guarded(l, mustVerify(t, l, 2, 0, 7, false), inTxn(2, 0, 7, "a")), nil) // retention may have removed what came before
+	wantOutcome(t, guarded(l, mustVerify(t, l, 1, 0, 7, true), inTxn(1, 0, 7, "a")), ErrOutOfOrderSequence)
+	wantOutcome(t, guarded(l, mustVerify(t, l, 2, 0, 7, false), inTxn(2, 0, 7, "a")), nil) // retention may have removed what came before
 }
 
 func TestMarkersOfBumpedTransactionsHaveAHigherEpoch(t *testing.T) {
 	l := verifyingLog(t)
-	wantErr(t, guarded(l, mustVerify(t, l, 1, 3, 0, true), inTxn(1, 3, 0, "a")), nil)
-	wantErr(t, endTxn(l, 1, 3, true, 2), ErrInvalidProducerEpoch) // of an earlier transaction
-	wantErr(t, endTxn(l, 1, 4, true, 2), nil)
-	wantErr(t, endTxn(l, 1, 4, true, 2), nil) // once more, after a failover
-	wantErr(t, endTxn(l, 1, 3, true, 0), ErrInvalidProducerEpoch)
+	wantOutcome(t, guarded(l, mustVerify(t, l, 1, 3, 0, true), inTxn(1, 3, 0, "a")), nil)
+	wantOutcome(t, endTxn(l, 1, 3, true, 2), ErrInvalidProducerEpoch) // of an earlier transaction
+	wantOutcome(t, endTxn(l, 1, 4, true, 2), nil)
+	wantOutcome(t, endTxn(l, 1, 4, true, 2), nil) // once more, after a failover
+	wantOutcome(t, endTxn(l, 1, 3, true, 0), ErrInvalidProducerEpoch)
 	if _, err := l.StartVerification(1, 3, 0, true); !errors.Is(err, ErrInvalidProducerEpoch) {
 		t.Fatal(err)
 	}
