@@ -24,6 +24,6 @@ const (
 	noTwoPhaseCommit   = "the requests with which clients ask for it are not final in Kafka, and neither it nor Moldau takes them"
 	noReplication      = "replication between brokers is not served yet: the cluster has one node"
 	noQuotas           = "quotas are not served yet"
-	noDirectoryMoves   = "replicas cannot be moved between log directories yet"
+	noMoveWindows      = "the rate of moves between log directories is held without sample windows"
 	noTelemetry        = "client telemetry is not served yet"
 )

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moldau-stream/moldau/internal/config"
 	"github.com/moldau-stream/moldau/internal/obs"
 	"github.com/moldau-stream/moldau/internal/storage"
 )
@@ -71,4 +72,12 @@ func bootID() string {
 		return ""
 	}
 	return strings.TrimSpace(string(b))
+}
+
+// moveThreads is num.replica.alter.log.dirs.threads, or as many as there are log directories.
+func (n *Node) moveThreads() int {
+	if s := n.o.Settings; !s.IsNull(config.NumReplicaAlterLogDirsThreads) {
+		return s.Int(config.NumReplicaAlterLogDirsThreads)
+	}
+	return len(n.o.Settings.DataDirs())
 }

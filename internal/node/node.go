@@ -188,7 +188,7 @@ func (n *Node) buildBroker() {
 	n.replicas = replica.NewManager(replica.Config{
 		NodeID: n.id, Logs: n.logs, Clock: n.o.Clock, Logger: n.o.Logger, FlushAcks: flush,
 		TopicConfig: n.topicConfig, OnHighWatermark: n.onHighWatermark, OnRole: n.onRole, OnDeleted: n.onDeleted,
-		OnPlaced: n.placements.note,
+		OnPlaced: n.placements.note, MoveThreads: n.moveThreads(),
 	})
 	n.groups = n.buildGroups()
 	n.txns = n.buildTxns()
@@ -216,6 +216,8 @@ func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	n.replicas.ApplyMetadata(img, delta)
 	settings := n.settings(img)
 	n.server.SetLimits(limits(settings))
+	n.logs.SetCordoned(settings.List(config.CordonedLogDirs))
+	n.replicas.SetMoveRate(settings.Long(config.ReplicaAlterLogDirsIOMaxBytesPerSecond))
 	n.logs.SetProducerIDExpirationMs(settings.Long(config.ProducerIDExpirationMs))
 	n.logs.SetCleanerConfig(cleanerConfig(settings))
 	n.logs.SetTransactionVerification(settings.Bool(config.TransactionPartitionVerificationEnable))

@@ -30,6 +30,8 @@ type Config struct {
 	// OnPlaced is told of a log that lies in another directory than the metadata says: until the controller knows, the
 	// loss of that directory would look like a partition that has yet to be placed, and begin empty. May be nil.
 	OnPlaced func(topicID [16]byte, partition int32, dir [16]byte)
+	// MoveThreads is how many logs move to other log directories at the same time.
+	MoveThreads int
 }
 
 // TopicConfig is what a topic's settings mean to its partitions.
@@ -51,6 +53,8 @@ type Manager struct {
 	onDeleted       func([]*meta.Topic)
 	onPlaced        func([16]byte, int32, [16]byte)
 
+	moves *moves
+
 	mu         sync.RWMutex
 	partitions map[storage.TopicPartition]*Partition
 	stopped    bool
@@ -63,11 +67,13 @@ type Manager struct {
 
 // NewManager returns a manager without partitions; ApplyMetadata gives it some.
 func NewManager(c Config) *Manager {
-	return &Manager{
+	m := &Manager{
 		nodeID: c.NodeID, logs: c.Logs, clock: c.Clock, logger: c.Logger, flushAcks: c.FlushAcks,
 		topicConfig: c.TopicConfig, onHighWatermark: c.OnHighWatermark, onRole: c.OnRole, onDeleted: c.OnDeleted, onPlaced: c.OnPlaced,
 		partitions: make(map[storage.TopicPartition]*Partition),
 	}
+	m.moves = newMoves(m, c.MoveThreads)
+	return m
 }
 
 // Partition is the local replica of tp; ErrNotLeader when other brokers hold it, or this one is about
@@ -139,6 +145,7 @@ func (m *Manager) Stop() {
 	m.mu.Lock()
 	m.stopped = true
 	m.mu.Unlock()
+	m.moves.stop()
 	m.Each(func(p *Partition) bool {
 		p.end(ErrShuttingDown, ErrNotLeader)
 		return true
