@@ -62,15 +62,12 @@ func (b *Broker) logsIn(dir string, wanted func(storage.TopicPartition) bool) []
 			return
 		}
 		p := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
-		p.Partition, p.Size, p.OffsetLag, p.IsFuture = tp.Partition, l.Size(), max(lag, 0), future
+		p.Partition, p.Size, p.OffsetLag, p.IsFuture = tp.Partition, l.Glance().SizeBytes, max(lag, 0), future
 		byTopic[tp.Topic] = append(byTopic[tp.Topic], p)
 	}
 	for _, l := range b.logs.Logs() {
-		lag := int64(0)
-		if !l.Dormant() {
-			lag = l.HighWatermark() - l.LogEndOffset()
-		}
-		add(l, lag, false)
+		g := l.Glance()
+		add(l, g.HighWatermark-g.LogEndOffset, false)
 	}
 	for _, l := range b.logs.Futures() {
 		if current := b.logs.Log(l.TopicPartition()); current != nil {

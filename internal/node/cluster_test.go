@@ -120,7 +120,9 @@ func (c *crew) until(what string, cond func() bool) {
 
 func (c *crew) client(opts ...kgo.Opt) *kgo.Client {
 	c.t.Helper()
-	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return c.net.Host("client").Dial(ctx, address) }
+	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
+		return c.net.Host("client").Dial(ctx, address)
+	}
 	var seeds []string
 	for id := range c.opts {
 		seeds = append(seeds, fmt.Sprintf("n%d:9092", id))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -80,4 +81,16 @@ func (n *Node) moveThreads() int {
 		return s.Int(config.NumReplicaAlterLogDirsThreads)
 	}
 	return len(n.o.Settings.DataDirs())
+}
+
+// writeRecovery writes how far the recovery of each log directory is.
+func (n *Node) writeRecovery(w *obs.Writer) {
+	logs := w.Family(obs.RemainingLogsToRecover, "Logs of a directory that are still to be recovered.", obs.KindGauge)
+	segments := w.Family(obs.RemainingSegmentsToRecover, "Segments that a thread has still to check in its log.", obs.KindGauge)
+	for _, r := range n.logs.Recovery() {
+		logs.Int(int64(r.RemainingLogs), "dir", r.Dir)
+		for i, left := range r.RemainingSegments {
+			segments.Int(left, "dir", r.Dir, "threadNum", strconv.Itoa(i))
+		}
+	}
 }

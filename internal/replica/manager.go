@@ -118,7 +118,7 @@ type Counts struct {
 func (m *Manager) Counts() Counts {
 	var c Counts
 	m.Each(func(p *Partition) bool {
-		s := p.State()
+		s := p.roleState()
 		c.Partitions++
 		switch s.Role {
 		case Offline:

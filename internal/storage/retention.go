@@ -113,6 +113,12 @@ func (l *Log) retire(s *segment) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		if isDiskFull(err) {
+			// Even a name may find no room. What goes is what makes some, so it goes at once.
+			if err = l.env.fs.Remove(name); err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return err
 		}
