@@ -517,8 +517,56 @@ func (d *logDir) futuresHere() (out []*Log) {
 	return out
 }
 
+// syncAtOnceFrom is how many changed logs make it worth to sync the whole volume once, instead of some files of each.
+const syncAtOnceFrom = 64
+
+// syncAtOnce makes all changed logs of a directory durable with one sync, where there are many and the file system
+// can. What it does not reach is synced one by one as it closes.
+func (d *logDir) syncAtOnce() {
+	all, ok := d.env.fs.(vfs.AllSyncer)
+	var changed []*Log
+	for _, l := range d.m.logsIn(d) {
+		if l.isOpen() && l.changed.Load() && l.Err() == nil {
+			changed = append(changed, l)
+		}
+	}
+	if !ok || len(changed) < syncAtOnceFrom {
+		return
+	}
+	var wg sync.WaitGroup
+	work := make(chan *Log)
+	for range closeThreads {
+		wg.Go(func() {
+			for l := range work {
+				if err := l.settleAll(); err != nil {
+					d.env.logger.Warn("cannot settle a log before its directory is synced", "partition", l.tp.String(), "err", err)
+				}
+			}
+		})
+	}
+	for _, l := range changed {
+		work <- l
+	}
+	close(work)
+	wg.Wait()
+	if err := all.SyncAll(d.path); err != nil {
+		if !errors.Is(err, errors.ErrUnsupported) {
+			d.env.logger.Error("cannot sync a log directory as a whole", "dir", d.path, "err", err)
+			d.fail(err) // what the kernel could not write it may have dropped
+		}
+		return
+	}
+	for _, l := range changed {
+		l.syncedAll()
+	}
+}
+
 // close closes the directory's logs, several at a time, and leaves the marker if all went well.
 func (d *logDir) close(clean bool) error {
+	if clean {
+		d.syncAtOnce()
+		clean = d.err() == nil
+	}
 	var mu sync.Mutex // guards errs
 	var errs []error
 	var wg sync.WaitGroup

@@ -19,7 +19,7 @@ func (l *Log) DeleteOldSegments() (int, error) {
 	defer l.replaceMu.Unlock()
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
-	if err := l.Err(); err != nil {
+	if err := l.errWrite(); err != nil {
 		return 0, err
 	}
 	n, err := l.countOld(l.config())
