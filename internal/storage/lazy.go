@@ -122,6 +122,10 @@ func passes(err error) bool {
 	return isDiskFull(err) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, ErrClosed)
 }
 
+// Wake opens a log that is dormant, or says why it cannot be used now. Who acts on a log's offsets wakes it first: of one
+// that cannot be opened for the moment they all read 0.
+func (l *Log) Wake() error { return l.ensure() }
+
 // recoverNow opens a log that had to be checked, and tells who has waited for it.
 func (l *Log) recoverNow(segments *atomic.Int64) {
 	l.lazy.openMu.Lock()

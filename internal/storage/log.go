@@ -172,11 +172,17 @@ func (l *Log) SetHighWatermark(hw int64) {
 	l.setHighWatermarkLocked(hw)
 }
 
-func (l *Log) setHighWatermarkLocked(hw int64) {
-	hw = max(l.logStart.Load(), min(hw, l.leo.Load()))
+// moveHighWatermark also notes that the checkpoint is behind: one that names an offset above the log's end would
+// commit what is appended there next.
+func (l *Log) moveHighWatermark(hw int64) {
 	if l.hw.Swap(hw) != hw && !l.hwMoved.Load() {
 		l.hwMoved.Store(true)
 	}
+}
+
+func (l *Log) setHighWatermarkLocked(hw int64) {
+	hw = max(l.logStart.Load(), min(hw, l.leo.Load()))
+	l.moveHighWatermark(hw)
 	if len(l.producers.unreplicated) > 0 {
 		l.producers.highWatermarkMoved(hw)
 	}
