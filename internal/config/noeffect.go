@@ -26,6 +26,6 @@ const (
 	staysUp            = "a node with a failed log directory tells the controller until it is heard, and serves what is left"
 	electsAtOnce       = "an unclean election, where it is allowed, does not wait for a round"
 	noQuotas           = "quotas are not served yet"
-	noDirectoryMoves   = "replicas cannot be moved between log directories yet"
+	noMoveWindows      = "the rate of moves between log directories is held without sample windows"
 	noTelemetry        = "client telemetry is not served yet"
 )

@@ -28,11 +28,11 @@ var brokerKeysToL = [...]Key{
 		Doc: "Java class that may veto a change of configuration.",
 	},
 	{
-		Name: "alter.log.dirs.replication.quota.window.num", Type: Int, Default: "11", Check: atLeast{1}, Importance: Low, NoEffect: noDirectoryMoves,
+		Name: "alter.log.dirs.replication.quota.window.num", Type: Int, Default: "11", Check: atLeast{1}, Importance: Low, NoEffect: noMoveWindows,
 		Doc: "How many past windows the rate of moves between log directories is averaged over.",
 	},
 	{
-		Name: "alter.log.dirs.replication.quota.window.size.seconds", Type: Int, Default: "1", Check: atLeast{1}, Importance: Low, NoEffect: noDirectoryMoves,
+		Name: "alter.log.dirs.replication.quota.window.size.seconds", Type: Int, Default: "1", Check: atLeast{1}, Importance: Low, NoEffect: noMoveWindows,
 		Doc: "Length of one window for the rate of moves between log directories.",
 	},
 	{
@@ -176,7 +176,7 @@ var brokerKeysToL = [...]Key{
 		Doc: "How long the broker waits for an answer from the controller.",
 	},
 	{
-		Name: "cordoned.log.dirs", Type: List, Default: "", Importance: Medium, Mode: PerBroker, NoEffect: noDirectoryMoves,
+		Name: "cordoned.log.dirs", Type: List, Default: "", Importance: Medium, Mode: PerBroker,
 		Doc: "Log directories that take no new replicas; * is all of them.",
 	},
 	{

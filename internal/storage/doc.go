@@ -31,6 +31,10 @@
 // AwaitSync tells when an offset has passed into the safe part; all waiters of a
 // log directory share one syncer.
 //
+// Logs open at their first use (lazy.go), are recovered in the background where the last run did not end in order
+// (recovery.go), and are offline with their directory when that cannot be written (dirstate.go). A directory may move
+// one of its logs to another (future.go).
+//
 // Replica, quorum and broker call it. If it is wrong, acknowledged records are lost,
 // shown twice or changed: there is nothing below it that could notice.
 package storage
