@@ -45,16 +45,22 @@ var apis = []api{
 	{36, 0, 2, nil}, // SaslAuthenticate: likewise
 	{37, 0, 3, (*Broker).createPartitions},
 	{42, 0, 2, (*Broker).deleteGroups},
+	{43, 0, 2, (*Broker).electLeaders},
 	{44, 0, 1, (*Broker).incrementalAlterConfigs},
+	{45, 0, 1, (*Broker).alterPartitionReassignments},
 	{46, 0, 0, (*Broker).listPartitionReassignments},
 	{47, 0, 0, (*Broker).offsetDelete},
 	{55, 0, 2, (*Broker).describeQuorum},
+	{57, 0, 2, (*Broker).updateFeatures},
 	{60, 0, 2, (*Broker).describeCluster},
 	{61, 0, 0, (*Broker).describeProducers},
+	{64, 0, 0, (*Broker).unregisterBroker},
 	{65, 0, 0, (*Broker).describeTransactions},
 	{66, 0, 2, (*Broker).listTransactions},
 	{74, 0, 1, (*Broker).listConfigResources},
 	{75, 0, 0, (*Broker).describeTopicPartitions},
+	{80, 0, 1, (*Broker).addRaftVoter},
+	{81, 0, 0, (*Broker).removeRaftVoter},
 }
 
 // What Apache advertises though it serves from 3: old

@@ -96,7 +96,7 @@ func newRig(t *testing.T, overrides ...string) *rig {
 	r.groups = group.New(group.Options{
 		Config: group.DefaultConfig(), Writer: log, Loader: coord.Loader(log), Clock: clock.Real{}, Topics: names{r},
 		NumPartitions: func() int32 { return r.partitions(offsetsTopic) },
-		NewID: func() string { return "id" }, CommitTimeoutMs: 5000,
+		NewID:         func() string { return "id" }, CommitTimeoutMs: 5000,
 	})
 	r.txns = r.newTxns(logger)
 	r.broker = New(Config{

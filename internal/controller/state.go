@@ -187,6 +187,10 @@ func (s *State) Handle(c Call, req kmsg.Request) (Answer, bool) {
 		resp = b.alterPartition(r)
 	case *kmsg.ElectLeadersRequest:
 		resp = b.electLeaders(r)
+	case *kmsg.AlterPartitionAssignmentsRequest:
+		resp = b.alterReassignments(r)
+	case *kmsg.ListPartitionReassignmentsRequest:
+		resp = b.listReassignments(r)
 	case *kmsg.AllocateProducerIDsRequest:
 		resp = b.allocateProducerIDs(r)
 	case *kmsg.UpdateFeaturesRequest:
@@ -207,7 +211,8 @@ func Serves(req kmsg.Request) bool {
 	case *kmsg.CreateTopicsRequest, *kmsg.DeleteTopicsRequest, *kmsg.CreatePartitionsRequest, *kmsg.AlterConfigsRequest,
 		*kmsg.IncrementalAlterConfigsRequest, *kmsg.BrokerRegistrationRequest, *kmsg.BrokerHeartbeatRequest, *kmsg.UnregisterBrokerRequest,
 		*kmsg.ControllerRegistrationRequest, *kmsg.AlterPartitionRequest, *kmsg.ElectLeadersRequest, *kmsg.AllocateProducerIDsRequest,
-		*kmsg.UpdateFeaturesRequest, *kmsg.AlterClientQuotasRequest, *kmsg.AssignReplicasToDirsRequest:
+		*kmsg.UpdateFeaturesRequest, *kmsg.AlterClientQuotasRequest, *kmsg.AssignReplicasToDirsRequest,
+		*kmsg.AlterPartitionAssignmentsRequest, *kmsg.ListPartitionReassignmentsRequest:
 		return true
 	}
 	return false

@@ -27,6 +27,9 @@ type Source struct {
 	// timeout is how long a controller may be silent before another is asked (controller.quorum.fetch.timeout.ms).
 	timeout time.Duration
 
+	// OnLeader is told of each new leader; set before the first fetch. It must not block.
+	OnLeader func(nodeID int32)
+
 	mu     sync.Mutex
 	leader int32
 	epoch  int32
@@ -47,7 +50,13 @@ func (s *Source) Leader() (id, epoch int32) {
 
 func (s *Source) learn(id, epoch int32) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	fresh := epoch >= s.epoch && id != s.leader && id >= 0
+	defer func() {
+		s.mu.Unlock()
+		if fresh && s.OnLeader != nil {
+			s.OnLeader(id)
+		}
+	}()
 	if epoch < s.epoch { // news from a controller that is behind
 		return
 	}

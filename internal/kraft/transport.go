@@ -21,7 +21,7 @@ type Transport struct {
 	host        string // of this node's controller listener
 	port        uint16
 
-	mu    sync.Mutex
+	mu   sync.Mutex
 	node *quorum.Node // nil until Bind
 }
 

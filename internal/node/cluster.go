@@ -25,6 +25,8 @@ type metadataLog interface {
 	Image() *meta.Image
 	LogEndOffset() int64
 	Members() quorum.Members
+	// CaughtUp returns when what was committed at the call is known here.
+	CaughtUp(ctx context.Context) error
 	Close() error
 }
 
@@ -81,7 +83,7 @@ func (n *Node) bindController() error {
 		return err
 	}
 	if err := srv.Listen(); err != nil {
-		if n.alone() && !s.IsSet(config.Listeners) {
+		if n.alone() && s.Place(config.ControllerListenerNames) == (config.Place{}) { // nobody asked for one
 			n.o.Logger.Warn("the controller listener is not served: this node needs it for nobody; free its address to reach the controller itself", "cause", err)
 			return nil
 		}
@@ -146,6 +148,7 @@ func (n *Node) openMetadata() error {
 	dir := s.MetadataDir()
 	if !s.IsController() {
 		source := kraft.NewSource(c.directory, n.directoryID(dir), s.Duration(config.ControllerQuorumFetchTimeoutMs))
+		source.OnLeader = n.newLeader
 		o, err := quorum.StartObserver(n.quorumConfig(), source)
 		if err != nil {
 			return err
@@ -189,6 +192,14 @@ func (n *Node) openController(dir string) error {
 	c.done.Add(1)
 	go n.takePart()
 	return nil
+}
+
+// newLeader lets the broker be heard of by the new active controller at once: if its process dies from then on, the
+// broken connection says so.
+func (n *Node) newLeader(int32) {
+	if m := n.beating.Load(); m != nil {
+		m.hasten()
+	}
 }
 
 // learn takes the controllers' addresses from what the log says.
@@ -305,7 +316,19 @@ func (c *cluster) halt() {
 	c.done.Wait()
 }
 
-// close leaves the quorum in order: the lead goes to another first.
+// resign hands the lead of the quorum to another controller, if this one has it.
+func (n *Node) resign(ctx context.Context) {
+	if n.quorum == nil || closed(n.failed) {
+		return
+	}
+	patience, cancel := context.WithTimeout(ctx, 2*n.o.Settings.Duration(config.ControllerQuorumElectionTimeoutMs))
+	defer cancel()
+	if err := n.quorum.Resign(patience); err != nil {
+		n.o.Logger.Warn("nobody took over the lead of the quorum in time: going all the same", "cause", err)
+	}
+}
+
+// closeMetadata leaves the quorum and closes the connections to it.
 func (n *Node) closeMetadata(ctx context.Context) error {
 	c := n.cluster
 	if c == nil {
@@ -313,13 +336,6 @@ func (n *Node) closeMetadata(ctx context.Context) error {
 	}
 	c.halt()
 	var errs []error
-	if n.quorum != nil && !closed(n.failed) {
-		patience, cancel := context.WithTimeout(ctx, 2*n.o.Settings.Duration(config.ControllerQuorumElectionTimeoutMs))
-		if err := n.quorum.Resign(patience); err != nil {
-			n.o.Logger.Warn("nobody took over the lead of the quorum in time: going all the same", "cause", err)
-		}
-		cancel()
-	}
 	if c.server != nil {
 		errs = append(errs, c.server.Shutdown(ctx))
 	}

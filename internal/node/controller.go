@@ -60,6 +60,7 @@ func (n *Node) quorumConfig() quorum.Config {
 		RetentionBytes:   s.Long(config.MetadataMaxRetentionBytes),
 		Retention:        s.Duration(config.MetadataMaxRetentionMs),
 		OnFatal:          n.fail,
+		OnLeader:         n.newLeader,
 	}
 	for _, v := range s.QuorumVoters() {
 		c.Voters = append(c.Voters, v.ID)

@@ -71,8 +71,12 @@ func (o *observer) meter(at *atomic.Pointer[obs.RequestMeter], name string) *obs
 
 // WriteMetrics writes the figures that are read at the moment of the scrape.
 func (n *Node) WriteMetrics(w *obs.Writer) {
-	n.writeReplicas(w)
 	n.writeCluster(w)
+	if n.broker == nil {
+		return
+	}
+	n.writeReplicas(w)
+	n.writeReplication(w)
 	n.writeLogs(w)
 	n.writeGroups(w)
 	n.writeCleaner(w)
@@ -101,7 +105,7 @@ func (n *Node) writeReplicas(w *obs.Writer) {
 
 // writeCluster writes what the metadata image knows.
 func (n *Node) writeCluster(w *obs.Writer) {
-	img := n.broker.Image()
+	img := n.metadata.Image()
 	id, epoch := n.cluster.leader.Leader()
 	active := int64(0)
 	if id == n.id {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/admin"
@@ -64,12 +65,14 @@ type Node struct {
 	replicas   *replica.Manager
 	groups     *group.Service
 	txns       *txn.Service
+	peers      *brokerPeers
 	broker     *broker.Broker
 	registry   *obs.Registry
 	metrics    *broker.Metrics
 	health     *obs.Health
 	admin      *admin.Server
 	member     *membership
+	beating    atomic.Pointer[membership] // member, once it sends heartbeats
 	placements *placements
 
 	incarnation [16]byte // of this process
@@ -123,6 +126,7 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	}
 	if !o.Settings.IsBroker() {
 		n.metadata.Subscribe(n.learn)
+		n.registry.Register(n)
 		n.health.SetState(obs.StateRunning)
 		return n, nil
 	}
@@ -155,8 +159,8 @@ func (n *Node) bind(h server.Handler) error {
 		Network: n.o.Network, Clock: n.o.Clock, Log: n.o.Logger, Observer: newObserver(n.registry),
 		SocketRequestMaxBytes:    s.Int(config.SocketRequestMaxBytes),
 		ConnectionsMaxIdle:       s.Duration(config.ConnectionsMaxIdleMs),
-		SocketSendBufferBytes:    s.Int(config.SocketSendBufferBytes),
-		SocketReceiveBufferBytes: s.Int(config.SocketReceiveBufferBytes),
+		SocketSendBufferBytes:    socketBuffer(s.Int(config.SocketSendBufferBytes)),
+		SocketReceiveBufferBytes: socketBuffer(s.Int(config.SocketReceiveBufferBytes)),
 		InterBrokerListener:      s.InterBrokerListener(),
 		Limits:                   limits(s),
 	}
@@ -183,26 +187,30 @@ func (n *Node) bind(h server.Handler) error {
 // buildBroker joins replica manager, group coordinator and handlers.
 func (n *Node) buildBroker() {
 	s := n.o.Settings
-	flush := s.Bool(config.MoldauFlushAcks)
 	n.placements = newPlacements()
-	n.replicas = replica.NewManager(replica.Config{
-		NodeID: n.id, Logs: n.logs, Clock: n.o.Clock, Logger: n.o.Logger, FlushAcks: flush,
-		TopicConfig: n.topicConfig, OnHighWatermark: n.onHighWatermark, OnRole: n.onRole, OnDeleted: n.onDeleted,
-		OnPlaced: n.placements.note,
-	})
+	n.replicas = replica.NewManager(n.replicaConfig())
 	n.groups = n.buildGroups()
+	n.peers = newBrokerPeers(n)
 	n.txns = n.buildTxns()
 	n.broker = broker.New(broker.Config{
 		NodeID: n.id, ClusterID: n.clusterID, Settings: s, Clock: n.o.Clock, Logger: n.o.Logger,
-		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Txns: n.txns, Controller: controllerLink{n},
+		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Txns: n.txns, Peers: n.peers, Controller: controllerLink{n},
 		Authorizer: security.AllowAll{}, Metrics: n.metrics,
 	})
 }
 
 // join follows the metadata log and registers the broker; it returns when the broker is unfenced.
 func (n *Node) join(ctx context.Context) error {
-	n.metadata.Subscribe(n.publish)
+	patience := n.o.Settings.Duration(config.InitialBrokerRegistrationTimeoutMs)
+	known, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := n.metadata.CaughtUp(known); err != nil {
+		return fmt.Errorf("cannot read the cluster's metadata within %s: %w", patience, err)
+	}
+	// before the first image: a broker takes no role before the metadata knows of its registration
 	n.member = newMembership(n)
+	n.beating.Store(n.member)
+	n.metadata.Subscribe(n.publish)
 	n.failedDirs.whenMore(func() {
 		n.replicas.LogsFailed()
 		n.member.hasten()
@@ -213,14 +221,18 @@ func (n *Node) join(ctx context.Context) error {
 // publish applies an image to this broker and then shows it to requests.
 func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	n.learn(img, delta)
-	n.replicas.ApplyMetadata(img, delta)
 	settings := n.settings(img)
+	n.replicas.SetSettings(replicationSettings(settings))
+	n.replicas.ApplyMetadata(img, delta)
 	n.server.SetLimits(limits(settings))
 	n.logs.SetProducerIDExpirationMs(settings.Long(config.ProducerIDExpirationMs))
 	n.logs.SetCleanerConfig(cleanerConfig(settings))
 	n.logs.SetTransactionVerification(settings.Bool(config.TransactionPartitionVerificationEnable))
 	n.broker.SetSettings(settings)
 	n.broker.SetImage(img)
+	if n.member != nil && delta != nil {
+		n.member.tellOfOthers(img, delta)
+	}
 }
 
 // limits are the bounds on connections, which may change while the node runs.
@@ -277,6 +289,7 @@ func (n *Node) Stop() error {
 		if n.admin != nil {
 			errs = append(errs, n.admin.Close(ctx))
 		}
+		n.resign(ctx)
 		errs = append(errs, n.closeMetadata(ctx), n.logs.Close(true))
 		n.stopErr = errors.Join(errs...)
 	})
@@ -285,13 +298,14 @@ func (n *Node) Stop() error {
 
 // stopBroker takes leave of the cluster and ends what serves clients.
 func (n *Node) stopBroker(ctx context.Context) error {
-	if !closed(n.failed) { // a controller that has failed consents to nothing
+	if !closed(n.failed) && n.o.Settings.Bool(config.ControlledShutdownEnable) { // a controller that has failed consents to nothing
 		n.member.leave(ctx)
 	}
 	n.member.stop()
 	n.health.SetState(obs.StateShuttingDown)
 	n.replicas.Stop()
 	n.txns.Close()
+	n.peers.close()
 	n.groups.Close()
 	return n.server.Shutdown(ctx)
 }
@@ -309,11 +323,18 @@ func (n *Node) abandon() {
 	if n.admin != nil {
 		_ = n.admin.Close(ctx)
 	}
+	if n.replicas != nil {
+		n.replicas.Stop()
+	}
 	if n.txns != nil {
 		n.txns.Close()
+		n.peers.close()
 	}
 	if n.groups != nil {
 		n.groups.Close()
+	}
+	if n.cluster != nil && n.cluster.directory != nil {
+		n.cluster.directory.Close() // nobody is asked for anything any more
 	}
 	_ = n.closeMetadata(ctx)
 	if n.logs != nil {

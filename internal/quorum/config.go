@@ -62,6 +62,8 @@ type Config struct {
 	// 0 = never, which is the default: nothing here needs it, and an idle node should leave its disk alone.
 	IdleInterval time.Duration
 
+	// OnLeader is told of each new leader, by its node id. It must not block; nil = nobody is told.
+	OnLeader func(nodeID int32)
 	// OnFatal is told once when the node cannot go on: its disk failed, or its log is damaged. It must not block.
 	OnFatal func(error)
 }

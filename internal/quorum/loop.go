@@ -46,9 +46,15 @@ type loop struct {
 	heard   map[uint64]time.Time // when a member was heard of last
 	caught  map[uint64]time.Time // when it had everything last
 	changes []*change            // of the members, waiting for their turn
+	down    map[int32]bool       // nodes whose process is gone, until they are heard of
 	// standAt is when this node stands for election because the leader is gone; zero: it does not.
 	standAt time.Time
 	resign  []chan struct{} // closed when this node leads no more
+	// catching wait until this node has what the leader had; questions counts them.
+	catching  []*catchUp
+	questions uint64
+	// droppedUntil: Raft took no proposal, and none is made before then.
+	droppedUntil time.Time
 }
 
 // proposal is an entry on its way.
@@ -69,7 +75,7 @@ func newLoop(n *Node, d *disk) (*loop, error) {
 		n: n, cfg: &n.cfg, disk: d, leaderID: -1, hard: d.hard, term: d.hard.term,
 		state: controller.New(n.cfg.Controller, d.replay.Image()),
 		timer: timer{clock: n.cfg.Clock, wake: n.wake},
-		ownID: ownID(&n.cfg, &d.kraft), heard: map[uint64]time.Time{}, caught: map[uint64]time.Time{},
+		ownID: ownID(&n.cfg, &d.kraft), down: map[int32]bool{}, heard: map[uint64]time.Time{}, caught: map[uint64]time.Time{},
 	}
 	now := l.now()
 	l.lastSnapshot, l.lastRecord = now, now
@@ -158,8 +164,13 @@ func (l *loop) arm() {
 	for _, c := range l.changes {
 		soonest(c.deadline)
 	}
+	for _, c := range l.catching {
+		if !c.answer {
+			soonest(c.asked.Add(l.raftTick()))
+		}
+	}
 	if l.active {
-		soonest(l.state.NextTick(now))
+		soonest(later(l.state.NextTick(now), l.droppedUntil))
 		if l.cfg.IdleInterval > 0 {
 			soonest(l.lastRecord.Add(l.cfg.IdleInterval))
 		}
@@ -168,6 +179,13 @@ func (l *loop) arm() {
 		soonest(l.lastSnapshot.Add(l.cfg.SnapshotInterval))
 	}
 	l.timer.arm(next.Sub(now))
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // do takes one thing from the mailbox.
@@ -252,6 +270,7 @@ func (l *loop) proposeControl(controls ...record.Control) error {
 func (l *loop) tick() error {
 	now := l.now()
 	l.maybeStand(now)
+	l.askIndex(now)
 	if err := l.advanceChanges(now); err != nil {
 		return err
 	}
@@ -263,14 +282,15 @@ func (l *loop) tick() error {
 			l.nextRaftTick = l.nextRaftTick.Add(l.raftTick())
 		}
 	}
-	for l.active && !now.Before(l.state.NextTick(now)) {
+	for l.active && !now.Before(later(l.state.NextTick(now), l.droppedUntil)) {
 		records, _ := l.state.Tick(controller.Call{Now: now, NextOffset: l.nextOffset})
 		if len(records) == 0 {
 			continue
 		}
 		err := l.propose(records)
 		if errors.Is(err, raft.ErrProposalDropped) {
-			break // too much is on its way; the next turn tries again
+			l.droppedUntil = now.Add(l.raftTick()) // too much is on its way, or the lead is being handed over
+			break
 		}
 		if err != nil {
 			return err
@@ -331,13 +351,21 @@ func (l *loop) ready(rd raft.Ready) error {
 		}
 		l.cfg.Transport.Send(nodeOf(m.GetTo()), out)
 	}
-	return l.apply(rd.CommittedEntries)
+	l.indexTold(rd.ReadStates)
+	err := l.apply(rd.CommittedEntries)
+	if len(l.catching) > 0 {
+		l.askIndex(l.now())
+	}
+	return err
 }
 
 // leadership follows who leads.
 func (l *loop) leadership(soft *raft.SoftState) {
 	l.term = l.hard.term
 	if soft != nil {
+		if id := nodeOf(soft.Lead); id != l.leaderID && id >= 0 && l.cfg.OnLeader != nil {
+			defer l.cfg.OnLeader(id) // when Leader says so as well
+		}
 		l.leaderID = nodeOf(soft.Lead)
 		l.leads = soft.RaftState == raft.StateLeader
 		if l.leaderID >= 0 {
@@ -392,6 +420,9 @@ func (l *loop) activate() error {
 	l.nextOffset = l.disk.applied.endOffset
 	l.state.Advance(l.disk.replay.Image())
 	l.state.Activate(now)
+	for node := range l.down { // a broker in the process of a dead controller will not be heard of
+		l.state.Disconnected(now, node)
+	}
 	change := record.LeaderChange{LeaderID: l.cfg.NodeID}
 	for _, id := range nodesOf(l.disk.conf.GetVoters()) {
 		change.Voters = append(change.Voters, record.ReplicaKey{ID: id})

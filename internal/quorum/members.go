@@ -63,6 +63,7 @@ func (l *loop) forMe(m *raftpb.Message) bool {
 		l.cfg.Logger.Debug("a message for another member of the quorum was passed over", "to", m.GetTo(), "own", l.ownID)
 		return false
 	}
+	delete(l.down, nodeOf(m.GetFrom()))
 	if !l.leads {
 		return true
 	}

@@ -39,8 +39,10 @@ type Observer struct {
 	// kraft is what the log says of the quorum; the follower's goroutine replaces it whole.
 	kraft atomic.Pointer[kraftState]
 
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	caughtUp chan struct{} // closed when the copy has what a controller had when it was first asked
+	goal     int64         // that offset; -1 until it is known
+	cancel   context.CancelFunc
+	done     sync.WaitGroup
 
 	// The follower's goroutine owns these.
 	sinceSnapshotBytes int64
@@ -52,7 +54,7 @@ type Observer struct {
 
 // StartObserver loads the copy that is there and follows the source from its end.
 func StartObserver(cfg Config, source Source) (*Observer, error) {
-	cfg.Join = true // it has no voters of its own
+	cfg.Join, cfg.Voters = true, nil // it has no voters of its own
 	if err := cfg.withDefaults(); err != nil {
 		return nil, err
 	}
@@ -61,7 +63,7 @@ func StartObserver(cfg Config, source Source) (*Observer, error) {
 		return nil, fmt.Errorf("cannot open the copy of the metadata log: %w", errors.Join(err, d.close()))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	o := &Observer{cfg: cfg, source: source, disk: d, pub: newPublisher(d.replay.Image()), cancel: cancel, lastSnapshot: cfg.Clock.Now(), highWatermark: -1}
+	o := &Observer{cfg: cfg, source: source, disk: d, pub: newPublisher(d.replay.Image()), cancel: cancel, lastSnapshot: cfg.Clock.Now(), highWatermark: -1, goal: -1, caughtUp: make(chan struct{})}
 	o.sinceSnapshotBytes = d.behindBytes
 	o.image.Store(d.replay.Image())
 	k := d.kraft
@@ -164,7 +166,22 @@ func (o *Observer) step(ctx context.Context) error {
 	if err := o.take(c); err != nil {
 		return &fatalError{err}
 	}
+	if o.goal < 0 {
+		o.goal = c.HighWatermark
+	}
+	o.markCaughtUp()
 	return o.maybeSnapshot()
+}
+
+// markCaughtUp lets those go who wait for the copy, once what they wait for is published.
+func (o *Observer) markCaughtUp() {
+	select {
+	case <-o.caughtUp:
+	default:
+		if o.goal >= 0 && o.disk.log.EndOffset() >= o.goal {
+			close(o.caughtUp)
+		}
+	}
 }
 
 // take appends the batches that are committed, and publishes what they change, as one step.

@@ -18,6 +18,10 @@ const standStep = 40 * time.Millisecond
 // more. When it was the leader, this node waits for no timeout; who is lowest among the others stands first.
 func (n *Node) ReportDown(node int32) {
 	_ = n.put(op{fn: func(l *loop) {
+		l.down[node] = true
+		if l.active {
+			l.state.Disconnected(l.now(), node)
+		}
 		if l.leads || l.leaderID != node || !l.n.Members().Voting {
 			return
 		}
