@@ -52,7 +52,9 @@ func (s *scenario) run(ctx context.Context) {
 		return
 	}
 	s.step(ctx, "consume", stepTimeout, s.consume)
-	s.step(ctx, "compact", stepTimeout, s.compact)
+	if !t.NoGaps {
+		s.step(ctx, "compact", stepTimeout, s.compact)
+	}
 	for _, strategy := range t.Groups {
 		column, ok := map[string]string{"eager": "eager", "cooperative": "coop", "consumer": "kip848"}[strategy]
 		if !ok || strategy == "consumer" && !s.env.consumerProtocol {
