@@ -96,7 +96,7 @@ func (g *shareTool) check() error {
 	case p.has("describe") && len(p.all("state")) > 0:
 		return bad("Option [describe] does not take a value for [state]")
 	case p.has("delete") && !selected:
-		return bad("Option [delete] takes the options all-groups, group, or")
+		return bad("Option [delete] takes the options [group] or [all-groups]")
 	case p.has("delete-offsets") && !(p.has("group") && p.has("topic")):
 		return bad("Option [delete-offsets] takes the following options: group, topic")
 	case p.has("reset-offsets"):
@@ -213,11 +213,11 @@ func (g *groupsTool) listOfType(typ string, known []string) error {
 		width = max(width, len(rg.Group))
 	}
 	if g.p.has("state") {
-		g.printf("%-*s %-15s\n", width, "GROUP", "STATE")
+		g.printf("%-*s %s\n", width, "GROUP", "STATE")
 	}
 	for _, rg := range all {
 		if g.p.has("state") {
-			g.printf("%-*s %-15s\n", width, rg.Group, rg.GroupState)
+			g.printf("%-*s %s\n", width, rg.Group, rg.GroupState)
 			continue
 		}
 		g.println(rg.Group)

@@ -194,7 +194,7 @@ func (g *shareTool) printShareState(info *shareInfo) {
 	group, coord := max(minColumn, len(info.GroupID)), max(25, len(coordinator))
 	line := func(grp, c, st, epoch, target, n string) {
 		if g.p.has("verbose") {
-			g.printf("%-*s %-*s %-15s %-11s %-16s %s\n", group, grp, coord, c, st, epoch, target, n)
+			g.printf("%-*s %-*s %-15s %-12s %-17s %s\n", group, grp, coord, c, st, epoch, target, n)
 			return
 		}
 		g.printf("%-*s %-*s %-15s %s\n", group, grp, coord, c, st, n)

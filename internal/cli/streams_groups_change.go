@@ -194,14 +194,14 @@ func (g *streamsTool) deleteOffsets() error {
 	for _, x := range rows {
 		width = max(width, len(x.topic))
 	}
-	g.printf("\n%-*s %-10s %s\n", width, "TOPIC", "PARTITION", "STATUS")
+	g.printf("\n%-*s %-10s %-15s\n", width, "TOPIC", "PARTITION", "STATUS")
 	for _, x := range rows {
 		status := "Successful"
 		if x.err != nil {
 			g.failed = true
 			status = "Error: " + withClass(x.err)
 		}
-		g.printf("%-*s %-10s %s\n", width, x.topic, x.partition, status)
+		g.printf("%-*s %-10s %-15s\n", width, x.topic, x.partition, status)
 	}
 	return nil
 }

@@ -840,7 +840,7 @@ var brokerKeysFromL = [...]Key{
 	},
 	{
 		Name: "socket.receive.buffer.bytes", Type: Int, Default: "102400", Importance: High,
-		Doc: "Receive buffer of client connections; -1 is the system's choice.",
+		Doc: "Receive buffer of client connections; -1, and so the default, is the system's choice, which grows with what a connection moves.",
 	},
 	{
 		Name: "socket.request.max.bytes", Type: Int, Default: "104857600", Check: atLeast{1}, Importance: High,
@@ -848,7 +848,7 @@ var brokerKeysFromL = [...]Key{
 	},
 	{
 		Name: "socket.send.buffer.bytes", Type: Int, Default: "102400", Importance: High,
-		Doc: "Send buffer of client connections; -1 is the system's choice.",
+		Doc: "Send buffer of client connections; -1, and so the default, is the system's choice, which grows with what a connection moves.",
 	},
 	{
 		Name: "ssl.allow.dn.changes", Type: Boolean, Default: "false", Importance: Low, NoEffect: noTLS,

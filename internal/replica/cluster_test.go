@@ -32,6 +32,8 @@ type cluster struct {
 	flush    bool
 	flaws    flaws
 	settings Settings
+	throttle ThrottledReplicas
+	seen     func(*kmsg.FetchRequest)
 
 	cut    map[[2]int32]bool // links over which nothing passes; 0 is the controller
 	jitter time.Duration     // links and the metadata take up to this longer than they must
@@ -113,6 +115,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
+func (c *cluster) topicConfig() TopicConfig {
+	return TopicConfig{Log: storage.DefaultLogConfig(), MinISR: c.minISR, LeaderThrottled: c.throttle, FollowerThrottled: c.throttle}
+}
+
 func (c *cluster) node(id int32) *node { return c.nodes[id-1] }
 
 // create makes the topic, with all partitions on the named brokers; the first leads.
@@ -181,9 +187,7 @@ func (n *node) start(unclean bool) {
 	n.logs, n.sessions, n.marks = logs, map[int32]*simSession{}, map[[2]int32]int64{}
 	n.m = NewManager(Config{
 		NodeID: n.id, Logs: logs, Clock: k, Logger: slog.New(slog.DiscardHandler), FlushAcks: c.flush,
-		TopicConfig: func(*meta.Image, string) TopicConfig {
-			return TopicConfig{Log: storage.DefaultLogConfig(), MinISR: c.minISR}
-		},
+		TopicConfig:         func(*meta.Image, string) TopicConfig { return c.topicConfig() },
 		InterBrokerListener: "B", Settings: c.settings, BrokerEpoch: func() int64 { return n.epoch },
 		Dial:       func(broker int32, _ string) Peer { return &simPeer{n: n, inc: inc, to: broker} },
 		Controller: toCtl{n, inc},
@@ -368,6 +372,9 @@ func (n *node) session(r *kmsg.FetchRequest) (map[isrKey]kmsg.FetchRequestTopicP
 }
 
 func (n *node) serveFetch(r *kmsg.FetchRequest, reply func(kmsg.Response)) {
+	if n.c.seen != nil {
+		n.c.seen(r)
+	}
 	resp := r.ResponseKind().(*kmsg.FetchResponse)
 	wants, id, code := n.session(r)
 	if resp.ErrorCode = code; code != 0 {

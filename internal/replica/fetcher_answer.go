@@ -194,7 +194,7 @@ func (f *fetcher) partFailed(d *followed, err error) {
 	if !f.isMine(d) {
 		return
 	}
-	if log := d.p.Log(); log == nil || log.Err() != nil || errors.Is(err, ErrFencedLeaderEpoch) {
+	if f.isOver(d, err) {
 		f.leaveSessionLocked(d)
 		d.state = failed
 		return
@@ -205,6 +205,13 @@ func (f *fetcher) partFailed(d *followed, err error) {
 			"partition", d.p.tp.Partition, "leader", f.key.leader, "leaderEpoch", d.epoch, "failures", d.failures, "cause", err)
 	}
 	f.pauseLocked(d, f.m.retryPause(d.failures))
+}
+
+// isOver says that the role or the log has gone, so that only the metadata tells how it goes on. What else fails may
+// succeed later: a disk that is full, a descriptor that is missing, a leader that has not heard that it is one.
+func (f *fetcher) isOver(d *followed, err error) bool {
+	log := d.p.Log()
+	return log == nil || log.Err() != nil || errors.Is(err, ErrFencedLeaderEpoch)
 }
 
 // quietFailures is how many failures in a row are not told: after an election some are in order, until both sides

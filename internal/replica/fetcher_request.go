@@ -107,9 +107,12 @@ func (f *fetcher) placeLocked(d *followed) (position, bool) {
 		f.leaveSessionLocked(d)
 		d.state = waiting
 		f.m.spawn(func() { f.syncFirst(d, pos.end) })
-	default: // the role or the log has gone: the metadata tells how it goes on
+	case f.isOver(d, err):
 		f.leaveSessionLocked(d)
 		d.state = failed
+	default:
+		d.failures++
+		f.pauseLocked(d, f.m.retryPause(d.failures))
 	}
 	return pos, false
 }

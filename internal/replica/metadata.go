@@ -292,10 +292,13 @@ func (p *Partition) open(cfg storage.LogConfig, dir [16]byte) error {
 
 // assumeLocked takes over what the controller has decided. lead and mu must be held.
 func (p *Partition) assumeLocked(want *meta.Partition, cfg TopicConfig, hasLog bool) {
-	if want.PartitionEpoch > p.partitionEpoch {
-		p.pending = nil // the controller has decided something else, or this
-	}
 	newTerm := want.LeaderEpoch > p.leaderEpoch
+	if want.PartitionEpoch > p.partitionEpoch && p.pending != nil { // the controller has decided something else, or this
+		if !newTerm && slices.Equal(want.ISR, p.pending.isr) {
+			p.m.counts.altered(p.pending.kind)
+		}
+		p.pending = nil
+	}
 	p.replicas, p.isr, p.minISR = want.Replicas, want.ISR, cfg.MinISR
 	p.uncleanTerm = want.RecoveryState == meta.RecoveryStateRecovering
 	p.throttleLocked(cfg)

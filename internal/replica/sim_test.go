@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Int("sim.seeds", 40, "how many seeds the simulation runs, of each kind")
+	simSeeds = flag.Int("sim.seeds", 15, "how many seeds the simulation runs, of each kind")
 	simSeed  = flag.Uint64("sim.seed", 0, "run this seed alone")
 )
 
