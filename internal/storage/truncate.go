@@ -62,6 +62,9 @@ func (l *Log) afterCut() error {
 	l.mu.Lock()
 	l.setHighWatermarkLocked(l.hw.Load())
 	l.mu.Unlock()
+	if err := l.findUnreplicated(); err != nil {
+		return err
+	}
 	if err := l.saveEpochs(); err != nil {
 		return err
 	}
