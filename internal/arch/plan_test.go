@@ -18,14 +18,14 @@ const module = "github.com/moldau-stream/moldau"
 var floors = map[string]int{
 	"internal/invariant": 0, "internal/clock": 0, "internal/obs": 0, "internal/config": 0, "connect": 0,
 	"internal/vfs": 1, "internal/netx": 1, "internal/wire": 1, "internal/record": 1, "internal/admin": 1,
-	"internal/meta": 2, "internal/keyring": 2, "internal/client": 2,
+	"internal/meta": 2, "internal/keyring": 2, "internal/client": 2, "internal/peer": 2,
 	"internal/storage": 3, "internal/controller": 3, "internal/coord": 3, "internal/security": 3,
 	"internal/worker": 3, "internal/console": 3, "streams": 3,
 	"internal/quorum": 4, "internal/replica": 4, "internal/group": 4, "internal/txn": 4,
 	"internal/server": 4, "internal/cli": 4,
-	"internal/broker": 5,
-	"internal/node":   6,
-	"cmd/moldau":      7, "internal/sim": 7, "moldautest": 7,
+	"internal/broker": 5, "internal/kraft": 5,
+	"internal/node": 6,
+	"cmd/moldau":    7, "internal/sim": 7, "moldautest": 7,
 	"internal/arch": 8,
 }
 

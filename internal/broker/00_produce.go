@@ -32,7 +32,13 @@ const firstZstdProduce = 7
 func (b *Broker) produce(r *server.Request) {
 	p := b.producing(r)
 	p.prepare()
-	b.replicas.Produce(p.parts, p.req.Acks, millis(max(p.req.TimeoutMillis, 0)), p.done)
+	if p.req.TransactionID == nil || !p.verify() {
+		p.append()
+	}
+}
+
+func (p *producing) append() {
+	p.b.replicas.Produce(p.parts, p.req.Acks, millis(max(p.req.TimeoutMillis, 0)), p.done)
 }
 
 // producing is one produce request under way. Its memory serves one request after the other.
@@ -166,8 +172,7 @@ func (p *producing) refusePart(a *replica.Append, partitions int) error {
 }
 
 // checkRecords holds the rules for what a client may send in one partition's field:
-// exactly one batch of format 2 (KIP-98), zstd only from clients that know it,
-// and no transactional data, since no transaction can be open before they are served.
+// exactly one batch of format 2 (KIP-98), and zstd only from clients that know it.
 func checkRecords(b []byte, version int16) error {
 	switch {
 	case len(b) == 0:
@@ -185,8 +190,6 @@ func checkRecords(b []byte, version int16) error {
 		return invalid("Produce requests with version %d are only allowed to contain exactly one record batch per partition", version)
 	case batch.Codec() == record.Zstd && version < firstZstdProduce:
 		return fmt.Errorf("%w: Produce requests with version %d are not allowed to use ZStandard compression", storage.ErrUnsupportedCompression, version)
-	case batch.IsTransactional():
-		return kerr.InvalidTxnState
 	}
 	return nil
 }

@@ -32,18 +32,18 @@ func isSharePartitionKey(key string) bool {
 	return idErr == nil && numErr == nil
 }
 
-// findCoordinator names the broker that coordinates a group. v0-6, several keys
-// from 4 (KIP-699). Transactions and share groups have no coordinator here yet,
-// and are told so with UNSUPPORTED_VERSION, which clients do not retry.
+// findCoordinator names the broker that coordinates a group or a transactional id. v0-6, several keys
+// from 4 (KIP-699). Share groups have no coordinator here yet, and are told so with
+// UNSUPPORTED_VERSION, which clients do not retry.
 func (b *Broker) findCoordinator(r *server.Request) {
 	req := r.Body.(*kmsg.FindCoordinatorRequest)
 	keys := req.CoordinatorKeys
 	if r.Version < 4 {
 		keys = []string{req.CoordinatorKey}
 	}
-	if req.CoordinatorType == groupCoordinator && b.Image().Topic(offsetsTopic) == nil && b.anyGroupAllowed(r, keys) {
+	if topic := b.missingTopic(r, req.CoordinatorType, keys); topic != "" {
 		go func() { // creating the topic waits for the controller
-			b.autoCreate(r, []string{offsetsTopic})
+			b.autoCreate(r, []string{topic})
 			r.Reply(b.coordinators(r, req, keys))
 		}()
 		return
@@ -51,13 +51,26 @@ func (b *Broker) findCoordinator(r *server.Request) {
 	r.Reply(b.coordinators(r, req, keys))
 }
 
-func (b *Broker) anyGroupAllowed(r *server.Request, keys []string) bool {
+// missingTopic is the topic that must be created before a coordinator can be named; "" when it is
+// there, and when who asks may not know of any of the keys.
+func (b *Broker) missingTopic(r *server.Request, kind int8, keys []string) string {
+	topic, resource := offsetsTopic, security.ResourceGroup
+	switch kind {
+	case groupCoordinator:
+	case transactionCoordinator:
+		topic, resource = transactionsTopic, security.ResourceTransactionalID
+	default:
+		return ""
+	}
+	if b.Image().Topic(topic) != nil {
+		return ""
+	}
 	for _, k := range keys {
-		if b.allowedQuietly(r, security.OperationDescribe, security.ResourceGroup, k) {
-			return true
+		if b.allowedQuietly(r, security.OperationDescribe, resource, k) {
+			return topic
 		}
 	}
-	return false
+	return ""
 }
 
 func (b *Broker) coordinators(r *server.Request, req *kmsg.FindCoordinatorRequest, keys []string) *kmsg.FindCoordinatorResponse {
@@ -88,13 +101,19 @@ func (b *Broker) coordinator(r *server.Request, kind int8, key string) kmsg.Find
 		c.ErrorCode, c.ErrorMessage = e.Code, &why
 		return c
 	}
+	topic, partition, exists := offsetsTopic, int32(0), false
 	switch kind {
 	case groupCoordinator:
+		if !b.allowedGroup(r, security.OperationDescribe, key) {
+			return fail(kerr.GroupAuthorizationFailed, "")
+		}
+		partition, exists = b.groups.PartitionFor(key)
 	case transactionCoordinator:
 		if !b.allowed(r, security.OperationDescribe, security.ResourceTransactionalID, key) {
 			return fail(kerr.TransactionalIDAuthorizationFailed, "")
 		}
-		return fail(kerr.UnsupportedVersion, "this broker does not serve transactions yet")
+		topic = transactionsTopic
+		partition, exists = b.txns.PartitionFor(key)
 	case shareCoordinator:
 		if r.Version < firstShareVersion || !isSharePartitionKey(key) {
 			return fail(kerr.InvalidRequest, "the key of a share partition is group:topicId:partition, from version 6 on")
@@ -103,11 +122,7 @@ func (b *Broker) coordinator(r *server.Request, kind int8, key string) kmsg.Find
 	default:
 		return fail(kerr.InvalidRequest, "no such kind of coordinator")
 	}
-	if !b.allowedGroup(r, security.OperationDescribe, key) {
-		return fail(kerr.GroupAuthorizationFailed, "")
-	}
-	partition, exists := b.groups.PartitionFor(key)
-	p := b.Image().Partition(offsetsTopic, partition)
+	p := b.Image().Partition(topic, partition)
 	if !exists || p == nil || p.Leader < 0 {
 		return fail(kerr.CoordinatorNotAvailable, "")
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// initProducerID gives an idempotent producer its id: a fresh one with epoch 0. v0-5.
-// A transactional id is refused until transactions are served.
+// initProducerID gives an idempotent producer its id, a fresh one with epoch 0, and makes a
+// transactional producer the only one of its transactional id. v0-5.
 func (b *Broker) initProducerID(r *server.Request) {
 	req := r.Body.(*kmsg.InitProducerIDRequest)
 	resp := req.ResponseKind().(*kmsg.InitProducerIDResponse)
@@ -20,6 +20,10 @@ func (b *Broker) initProducerID(r *server.Request) {
 	if e := b.refuseProducer(r, req); e != nil {
 		resp.ErrorCode = e.Code
 		r.Reply(resp)
+		return
+	}
+	if req.TransactionalID != nil {
+		b.txns.InitProducerID(r.Version, req, func(resp *kmsg.InitProducerIDResponse) { r.Reply(resp) })
 		return
 	}
 	if id, ok := b.ids.next(); ok {
@@ -54,7 +58,7 @@ func (b *Broker) refuseProducer(r *server.Request, req *kmsg.InitProducerIDReque
 		case *id == "" || inconsistent:
 			return kerr.InvalidRequest
 		}
-		return kerr.UnsupportedVersion
+		return nil
 	}
 	if b.open || b.allowedQuietly(r, security.OperationIdempotentWrite, security.ResourceCluster, security.ClusterName) ||
 		b.authorizer.AuthorizeByResourceType(r.SecurityContext(), security.OperationWrite, security.ResourceTopic) {
@@ -99,6 +103,43 @@ func (p *producerIDs) next() (int64, bool) {
 	}
 	p.from++
 	return p.from - 1, true
+}
+
+// ensure gets a new block from allocate if the present one is used up.
+func (p *producerIDs) ensure(allocate func() (int64, int32, error)) error {
+	p.fetching.Lock()
+	defer p.fetching.Unlock()
+	if p.left() {
+		return nil
+	}
+	first, n, err := allocate()
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.from, p.end = first, first+int64(n)
+	return nil
+}
+
+func (p *producerIDs) left() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.from < p.end
+}
+
+// NextProducerID is an id that nobody else gets, if one is at hand.
+func (b *Broker) NextProducerID() (int64, bool) { return b.ids.next() }
+
+// FetchProducerIDs sees to it that NextProducerID has one, and then calls done.
+func (b *Broker) FetchProducerIDs(done func(error)) {
+	go func() { // a new block waits for the controller
+		err := b.ids.ensure(b.allocateIDs)
+		if err != nil {
+			b.logger.Warn("cannot get producer ids from the controller", "cause", err)
+		}
+		done(err)
+	}()
 }
 
 // nextFrom is next, with a new block from allocate when the present one is used up.

@@ -14,6 +14,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/moldau-stream/moldau/internal/txn"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -35,6 +36,8 @@ type Config struct {
 	Logs       *storage.Manager
 	Replicas   *replica.Manager
 	Groups     *group.Service
+	Txns       *txn.Service
+	Peers      Peers // nil: there are no other brokers
 	Controller Controller
 	Authorizer security.Authorizer
 	Metrics    *Metrics
@@ -49,6 +52,8 @@ type Broker struct {
 	logs       *storage.Manager
 	replicas   *replica.Manager
 	groups     *group.Service
+	txns       *txn.Service
+	markers    markerQueues
 	controller Controller
 	authorizer security.Authorizer
 	open       bool // no authorizer: everybody may do everything
@@ -69,9 +74,10 @@ type Broker struct {
 func New(c Config) *Broker {
 	b := &Broker{
 		nodeID: c.NodeID, clusterID: c.ClusterID, clock: c.Clock, logger: c.Logger,
-		logs: c.Logs, replicas: c.Replicas, groups: c.Groups, controller: c.Controller, authorizer: c.Authorizer,
+		logs: c.Logs, replicas: c.Replicas, groups: c.Groups, txns: c.Txns, controller: c.Controller, authorizer: c.Authorizer,
 		metrics: c.Metrics, handlers: handlers(),
 	}
+	b.markers.peers = c.Peers
 	_, b.open = c.Authorizer.(security.AllowAll)
 	b.sessions = newFetchSessions(c.Clock, c.Settings.Int(config.MaxIncrementalFetchSessionCacheSlots))
 	b.image.Store(meta.NewImage())

@@ -29,7 +29,17 @@ func (l CoordinatorLog) Append(p int32, b coord.Batch) (int64, error) {
 	for _, r := range b.Records {
 		builder.Append(b.TimestampMs, r.Key, r.Value, nil)
 	}
-	end, err := l.Replicas.AppendAsCoordinator(l.tp(p), b.LeaderEpoch, builder.Build())
+	end, err := l.Replicas.AppendForTransaction(l.tp(p), b.LeaderEpoch, builder.Build(), storage.AppendOptions{Guard: storage.VerificationGuard(b.Guard)})
+	if err != nil {
+		return 0, asCoordinatorError(err)
+	}
+	return end, nil
+}
+
+// AppendMarker writes a transaction's marker; see coord.Writer.
+func (l CoordinatorLog) AppendMarker(p int32, m coord.Marker) (int64, error) {
+	batch := record.EndTxnBatch(m.ProducerID, m.ProducerEpoch, m.TimestampMs, record.EndTxnMarker{Commit: m.Commit, CoordinatorEpoch: m.CoordinatorEpoch})
+	end, err := l.Replicas.AppendForTransaction(l.tp(p), m.LeaderEpoch, batch, storage.AppendOptions{TransactionVersion: m.TransactionVersion})
 	if err != nil {
 		return 0, asCoordinatorError(err)
 	}
@@ -49,6 +59,9 @@ var coordinatorErrors = []struct{ below, coord error }{
 	{storage.ErrStorage, coord.ErrStorage},
 	{storage.ErrClosed, coord.ErrStorage},
 	{storage.ErrNoDirectory, coord.ErrStorage},
+	{storage.ErrInvalidProducerEpoch, coord.ErrProducerFenced},
+	{storage.ErrInvalidTxnState, coord.ErrNotInTransaction},
+	{storage.ErrCoordinatorFenced, coord.ErrCoordinatorFenced},
 	{storage.ErrRecordTooLarge, coord.ErrTooLarge},
 	{storage.ErrRecordListTooLarge, coord.ErrTooLarge},
 }

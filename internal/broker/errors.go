@@ -42,6 +42,7 @@ var codes = []struct {
 	{storage.ErrInvalidTxnState, kerr.InvalidTxnState},
 	{storage.ErrCoordinatorFenced, kerr.TransactionCoordinatorFenced},
 	{storage.ErrInconsistentTopicID, kerr.InconsistentTopicID},
+	{storage.ErrNotReady, kerr.NotLeaderForPartition},
 	{storage.ErrClosed, kerr.NotLeaderForPartition},
 	{storage.ErrTruncated, kerr.NotLeaderForPartition},
 	{storage.ErrNoDirectory, kerr.KafkaStorageError},

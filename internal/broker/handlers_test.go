@@ -12,6 +12,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/replica"
+	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/storage"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -86,8 +87,13 @@ func TestFindCoordinatorMakesItsTopic(t *testing.T) {
 	if got := tell(c.call(4, find)); got != "g=ok h=GROUP_AUTHORIZATION_FAILED" || r.asked() != "CreateTopics "+offsetsTopic {
 		t.Fatal(got)
 	}
-	find.CoordinatorType = 1
-	if got := tell(c.call(4, find)); got != "g=UNSUPPORTED_VERSION h=UNSUPPORTED_VERSION" {
+	find.CoordinatorType = transactionCoordinator
+	r.rules.deny("DESCRIBE TRANSACTIONAL_ID *")
+	if got := tell(c.call(4, find)); got != "g=TRANSACTIONAL_ID_AUTHORIZATION_FAILED h=TRANSACTIONAL_ID_AUTHORIZATION_FAILED" || r.asked() != "" {
+		t.Fatal(got)
+	}
+	r.rules.deny("DESCRIBE TRANSACTIONAL_ID h")
+	if got := tell(c.call(4, find)); got != "g=ok h=TRANSACTIONAL_ID_AUTHORIZATION_FAILED" || r.asked() != "CreateTopics "+transactionsTopic {
 		t.Fatal(got)
 	}
 	find.CoordinatorType = 9
@@ -144,18 +150,6 @@ func TestProduceWithoutAcks(t *testing.T) {
 	c.send(9, bad)
 	if _, err := c.receive(bad); !errors.Is(err, io.EOF) {
 		t.Fatalf("the connection goes on: %v", err)
-	}
-}
-
-// A transactional producer with the right to its id is still told that no transaction is open.
-func TestTransactionalRecordsOutsideOfATransaction(t *testing.T) {
-	r := newRig(t)
-	r.create("t", 1)
-	id := "x"
-	req := produceRequest(-1, produceTo("t", 0, batchOf(record.BuilderOptions{HasProducer: true, Transactional: true}, "x")))
-	req.TransactionID = &id
-	if got := tell(r.dial().call(9, req)); got != "t/0=INVALID_TXN_STATE" {
-		t.Fatal(got)
 	}
 }
 
@@ -222,6 +216,10 @@ func TestAFetchSession(t *testing.T) {
 	}
 	replica := fetchRequest(fetchFrom("t", 0, 0))
 	replica.ReplicaID = 2
+	if got := tell(c.call(12, replica)); got != "t/0=NOT_LEADER_FOR_PARTITION hw -1" { // no replica of the partition
+		t.Fatal(got)
+	}
+	r.rules.deny(fmt.Sprintf("%v %v *", security.OperationClusterAction, security.ResourceCluster))
 	if got := tell(c.call(12, replica)); got != "CLUSTER_AUTHORIZATION_FAILED" {
 		t.Fatal(got)
 	}

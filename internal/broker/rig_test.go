@@ -26,6 +26,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/moldau-stream/moldau/internal/txn"
 	"github.com/moldau-stream/moldau/internal/vfs"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -46,6 +47,7 @@ type rig struct {
 	net      *netx.Mem
 	replicas *replica.Manager
 	groups   *group.Service
+	txns     *txn.Service
 	broker   *Broker
 	rules    *rules
 
@@ -74,34 +76,63 @@ func newRig(t *testing.T, overrides ...string) *rig {
 			return replica.TopicConfig{Log: c, MinISR: 1}
 		},
 		OnRole: func(tp storage.TopicPartition, epoch int32, leads bool) {
-			if tp.Topic == offsetsTopic && leads {
+			switch {
+			case tp.Topic == offsetsTopic && leads:
 				r.groups.Elect(tp.Partition, epoch)
+			case tp.Topic == transactionsTopic && leads:
+				r.txns.Elect(tp.Partition, epoch)
 			}
 		},
 		OnHighWatermark: func(tp storage.TopicPartition, _ int32, hw int64) {
-			if tp.Topic == offsetsTopic {
+			switch tp.Topic {
+			case offsetsTopic:
 				r.groups.HighWatermark(tp.Partition, hw)
+			case transactionsTopic:
+				r.txns.HighWatermark(tp.Partition, hw)
 			}
 		},
 	})
 	log := CoordinatorLog{Topic: offsetsTopic, Replicas: r.replicas}
 	r.groups = group.New(group.Options{
 		Config: group.DefaultConfig(), Writer: log, Loader: coord.Loader(log), Clock: clock.Real{}, Topics: names{r},
-		NumPartitions: func() int32 {
-			if topic := r.image().Topic(offsetsTopic); topic != nil {
-				return int32(len(topic.Partitions))
-			}
-			return 0
-		},
-		NewID: func() string { return "id" }, CommitTimeoutMs: 5000,
+		NumPartitions: func() int32 { return r.partitions(offsetsTopic) },
+		NewID:         func() string { return "id" }, CommitTimeoutMs: 5000,
 	})
+	r.txns = r.newTxns(logger)
 	r.broker = New(Config{
 		NodeID: me, ClusterID: "cluster", Settings: settings, Clock: clock.Real{}, Logger: logger, Logs: logs, Replicas: r.replicas,
-		Groups: r.groups, Controller: controllerTwin{r}, Authorizer: r.rules, Metrics: NewMetrics(obs.NewRegistry(obs.Options{Now: time.Now})),
+		Groups: r.groups, Txns: r.txns, Controller: controllerTwin{r}, Authorizer: r.rules, Metrics: NewMetrics(obs.NewRegistry(obs.Options{Now: time.Now})),
 	})
 	r.apply(&meta.RegisterBrokerRecord{BrokerID: me, EndPoints: []meta.Endpoint{{Name: "PLAINTEXT", Host: "localhost", Port: 9092}}})
 	r.serve(logger, logs)
 	return r
+}
+
+func (r *rig) newTxns(logger *slog.Logger) *txn.Service {
+	log := CoordinatorLog{Topic: transactionsTopic, Replicas: r.replicas}
+	c := txn.DefaultConfig()
+	c.Version = func() int16 { return bumpingTransactions }
+	c.NewProducerID = func() (int64, bool) { return r.broker.NextProducerID() }
+	return txn.New(txn.Options{
+		Config: c, Writer: log, Loader: log, Clock: clock.Real{}, Log: logger, Markers: markersTwin{r},
+		NumPartitions:    func() int32 { return r.partitions(transactionsTopic) },
+		FetchProducerIDs: func(done func(error)) { r.broker.FetchProducerIDs(done) }, CommitTimeoutMs: 5000,
+	})
+}
+
+// markersTwin brings markers to the broker, which is made after the coordinator.
+type markersTwin struct{ r *rig }
+
+func (m markersTwin) SendMarkers(marker txn.Marker, done func([]txn.MarkerResult)) {
+	m.r.broker.SendMarkers(marker, done)
+}
+
+// partitions is how many a topic has, 0 while it does not exist.
+func (r *rig) partitions(topic string) int32 {
+	if t := r.image().Topic(topic); t != nil {
+		return int32(len(t.Partitions))
+	}
+	return 0
 }
 
 func (r *rig) openLogs() *storage.Manager {
@@ -136,6 +167,7 @@ func (r *rig) serve(logger *slog.Logger, logs *storage.Manager) {
 	}
 	r.t.Cleanup(func() {
 		r.replicas.Stop()
+		r.txns.Close()
 		r.groups.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

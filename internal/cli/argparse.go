@@ -2,12 +2,14 @@ package cli
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
-// Three of Kafka's tools (storage, cluster, features) take sub-commands and are
-// parsed by other rules than the rest: short names, unambiguous beginnings of
-// long names, and a usage text that is not a table.
+// Some of Kafka's tools (those with sub-commands, the producer's performance
+// test, the verifiable clients, the metadata shell) are parsed by other rules
+// than the rest: short names, unambiguous beginnings of long names, and a usage
+// text that is not a table.
 
 // subOption is an option of a sub-command.
 type subOption struct {
@@ -17,6 +19,11 @@ type subOption struct {
 	doc         string
 	deprecated  bool
 	exclusive   string // at most one of the options with the same mark
+	choices     []string
+	kind        string // Integer, Long or Double: the value must be one
+	defs        string // the default, for the help and for value()
+	many        bool   // takes all words up to the next option
+	mustName    bool   // a required exclusive group of one option, in Kafka's words
 }
 
 // subcommand is one of a tool's sub-commands.
@@ -27,6 +34,7 @@ type subcommand struct {
 	options []subOption
 	run     func(*run, *subArgs) int
 	oneOf   string // an exclusive mark of which one must be given
+	words   string // the name of trailing words, "" when there may be none
 }
 
 // subTool is a tool with sub-commands.
@@ -36,60 +44,150 @@ type subTool struct {
 	purpose  string
 	helpCode int // storage exits 0 after --help, cluster 1
 	commands []subcommand
+	// options stand before the sub-command.
+	options []subOption
+	oneOf   string
+	// version is an option -v, --version.
+	version bool
+	// heading is what stands over the sub-commands in the help.
+	heading string
+	// complain words a mistake where the tool has a way of its own.
+	complain func(r *run, message string) int
 }
 
 // subArgs are the parsed arguments of a sub-command.
 type subArgs struct {
-	given  map[string]bool
-	values map[string][]string
+	given   map[string]bool
+	values  map[string][]string
+	options map[string]*subOption
+	rest    []string // words behind the options
+}
+
+func newSubArgs(options []subOption) *subArgs {
+	a := &subArgs{given: map[string]bool{}, values: map[string][]string{}, options: map[string]*subOption{}}
+	a.with(options)
+	return a
+}
+
+func (a *subArgs) with(options []subOption) {
+	for i := range options {
+		a.options[options[i].long] = &options[i]
+	}
+}
+
+// number is an option's value, or its default; 0 when there is neither. The
+// option's kind has been checked.
+func (a *subArgs) number(long string) int64 {
+	n, err := strconv.ParseInt(a.value(long), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 func (a *subArgs) has(long string) bool     { return a.given[long] }
 func (a *subArgs) all(long string) []string { return a.values[long] }
 func (a *subArgs) value(long string) string {
 	vs := a.values[long]
-	if len(vs) == 0 {
-		return ""
+	if len(vs) > 0 {
+		return vs[len(vs)-1]
 	}
-	return vs[len(vs)-1]
+	if o := a.options[long]; o != nil {
+		return o.defs
+	}
+	return ""
 }
 
 func (r *run) runSubTool(t *subTool, args []string) int {
-	if len(args) == 0 {
-		return r.subError(t.usage, t.name, "too few arguments")
+	top := &subcommand{usage: t.usage, doc: t.purpose, options: t.options, oneOf: t.oneOf}
+	a := newSubArgs(t.options)
+	rest, code, ended := r.readSubOptions(t, top, a, args)
+	if ended {
+		return code
 	}
-	first := args[0]
-	if first == "-h" || first == "--help" {
-		r.stdoutHelp(t.usage, t.purpose, nil, t.commands)
-		return t.helpCode
-	}
-	if strings.HasPrefix(first, "-") {
-		return r.subError(t.usage, t.name, fmt.Sprintf("unrecognized arguments: '%s'", first))
+	if len(rest) == 0 {
+		return r.subMistake(t, top, "too few arguments")
 	}
 	for i := range t.commands {
-		if t.commands[i].name == first {
-			return r.runSubcommand(t, &t.commands[i], args[1:])
+		c := &t.commands[i]
+		if c.name != rest[0] {
+			continue
 		}
+		a.with(c.options)
+		rest, code, ended := r.readSubOptions(t, c, a, rest[1:])
+		if ended {
+			return code
+		}
+		if len(rest) > 0 {
+			return r.subMistake(t, c, fmt.Sprintf("unrecognized arguments: '%s'", rest[0]))
+		}
+		for _, level := range []*subcommand{c, top} {
+			if msg := missing(level, a); msg != "" {
+				return r.subMistake(t, level, msg)
+			}
+		}
+		return c.run(r, a)
 	}
 	var names []string
 	for _, c := range t.commands {
 		names = append(names, "'"+c.name+"'")
 	}
-	return r.subError(t.usage, t.name, fmt.Sprintf("invalid choice: '%s' (choose from %s)", first, strings.Join(names, ", ")))
+	return r.subMistake(t, top, fmt.Sprintf("invalid choice: '%s' (choose from %s)", rest[0], strings.Join(names, ", ")))
+}
+
+// runPlain runs a tool of this kind that has no sub-commands. Without any
+// argument it prints its help and exits 0, after --help it exits 1.
+func (r *run) runPlain(t *subTool, c *subcommand, args []string) int {
+	if len(args) == 0 {
+		r.stdoutHelp(t, c, nil)
+		return 0
+	}
+	a := newSubArgs(c.options)
+	rest, code, ended := r.readSubOptions(t, c, a, args)
+	if ended {
+		return code
+	}
+	if len(rest) > 0 && c.words == "" {
+		return r.subMistake(t, c, fmt.Sprintf("unrecognized arguments: '%s'", rest[0]))
+	}
+	a.rest = rest
+	if msg := missing(c, a); msg != "" {
+		return r.subMistake(t, c, msg)
+	}
+	return c.run(r, a)
+}
+
+// subMistake says what is wrong with the command line.
+func (r *run) subMistake(t *subTool, c *subcommand, message string) int {
+	if t.complain != nil {
+		return t.complain(r, message)
+	}
+	return r.subError(c.usage, t.name, message)
 }
 
 func (r *run) subError(usage, tool, message string) int {
-	r.errorf("%s\n%s: error: %s\n", usage, tool, message)
+	r.errorf("%s\n%s\n", usage, justify(tool+": error: "+message, usageWidth))
 	return r.fail(1)
 }
 
-func (r *run) runSubcommand(t *subTool, c *subcommand, args []string) int {
-	parsed := &subArgs{given: map[string]bool{}, values: map[string][]string{}}
+// readSubOptions reads options up to the first word that is none. ended is true
+// when the tool is done: after help, version or a mistake.
+func (r *run) readSubOptions(t *subTool, c *subcommand, parsed *subArgs, args []string) (rest []string, code int, ended bool) {
+	mistake := func(format string, args ...any) ([]string, int, bool) {
+		return nil, r.subMistake(t, c, fmt.Sprintf(format, args...)), true
+	}
 	for i := 0; i < len(args); i++ {
 		a := args[i]
+		if !strings.HasPrefix(a, "-") || a == "-" {
+			return args[i:], 0, false
+		}
 		if a == "-h" || a == "--help" {
-			r.stdoutHelp(c.usage, c.doc, c.options, nil)
-			return t.helpCode
+			r.stdoutHelp(t, c, t.commandsOf(c))
+			return nil, t.helpCode, true
+		}
+		if t.version && (a == "-v" || a == "--version") {
+			r.println(r.Version)
+			return nil, 0, true
 		}
 		name, inline, hasInline := a, "", false
 		if strings.HasPrefix(a, "--") {
@@ -97,28 +195,83 @@ func (r *run) runSubcommand(t *subTool, c *subcommand, args []string) int {
 		}
 		o := findSubOption(c.options, name)
 		if o == nil {
-			return r.subError(c.usage, t.name, fmt.Sprintf("unrecognized arguments: '%s'", a))
+			return mistake("unrecognized arguments: '%s'", a)
 		}
 		if other := clash(c.options, o, parsed); other != nil {
-			return r.subError(c.usage, t.name, fmt.Sprintf("argument %s: not allowed with argument %s", o.label(), other.label()))
+			return mistake("argument %s: not allowed with argument %s", o.label(), other.label())
 		}
 		parsed.given[o.long] = true
 		if o.metavar == "" {
 			continue
 		}
-		if !hasInline {
-			if i+1 >= len(args) {
-				return r.subError(c.usage, t.name, fmt.Sprintf("argument %s: expected one argument", o.label()))
-			}
-			i++
-			inline = args[i]
+		words, ok := o.take(inline, hasInline, args[i+1:])
+		if !ok {
+			return mistake("argument %s: expected %s", o.label(), map[bool]string{true: "at least one argument", false: "one argument"}[o.many])
 		}
-		parsed.values[o.long] = append(parsed.values[o.long], inline)
+		if !hasInline {
+			i += len(words)
+		}
+		for _, w := range words {
+			if err := o.check(w); err != nil {
+				return mistake("argument %s: %v", o.label(), err)
+			}
+		}
+		parsed.values[o.long] = append(parsed.values[o.long], words...)
 	}
-	if msg := missing(c, parsed); msg != "" {
-		return r.subError(c.usage, t.name, msg)
+	return nil, 0, false
+}
+
+// commandsOf are the sub-commands that the help at this level lists.
+func (t *subTool) commandsOf(c *subcommand) []subcommand {
+	if c.name == "" {
+		return t.commands
 	}
-	return c.run(r, parsed)
+	return nil
+}
+
+// take finds the option's values among the words behind it.
+func (o *subOption) take(inline string, hasInline bool, rest []string) ([]string, bool) {
+	switch {
+	case hasInline:
+		return []string{inline}, true
+	case len(rest) == 0 || looksLikeSubOption(rest[0]):
+		return nil, false
+	case !o.many:
+		return rest[:1], true
+	}
+	n := 0
+	for n < len(rest) && !looksLikeSubOption(rest[n]) {
+		n++
+	}
+	return rest[:n], true
+}
+
+// looksLikeSubOption tells an option from a negative number.
+func looksLikeSubOption(word string) bool {
+	if !strings.HasPrefix(word, "-") || word == "-" {
+		return false
+	}
+	_, err := strconv.ParseFloat(word, 64)
+	return err != nil
+}
+
+func (o *subOption) check(v string) error {
+	if len(o.choices) > 0 && !contains(o.choices, v) {
+		return fmt.Errorf("invalid choice: '%s' (choose from {%s})", v, strings.Join(o.choices, ","))
+	}
+	var err error
+	switch o.kind {
+	case "Integer":
+		_, err = strconv.ParseInt(v, 10, 32)
+	case "Long":
+		_, err = strconv.ParseInt(v, 10, 64)
+	case "Double":
+		_, err = strconv.ParseFloat(v, 64)
+	}
+	if err != nil {
+		return fmt.Errorf("could not convert '%s' to %s (For input string: \"%s\")", v, o.kind, v)
+	}
+	return nil
 }
 
 func (o *subOption) label() string {
@@ -162,11 +315,18 @@ func clash(options []subOption, o *subOption, parsed *subArgs) *subOption {
 func missing(c *subcommand, parsed *subArgs) string {
 	var choice []string
 	satisfied := c.oneOf == ""
-	for i := range c.options {
+	// Of several options that are missing, Kafka names the last.
+	for i := len(c.options) - 1; i >= 0; i-- {
 		o := &c.options[i]
 		if o.required && !parsed.given[o.long] {
+			if o.mustName {
+				return "one of the arguments " + o.label() + " is required"
+			}
 			return fmt.Sprintf("argument %s is required", o.label())
 		}
+	}
+	for i := range c.options {
+		o := &c.options[i]
 		if c.oneOf != "" && o.exclusive == c.oneOf {
 			choice = append(choice, o.label())
 			satisfied = satisfied || parsed.given[o.long]
@@ -178,56 +338,151 @@ func missing(c *subcommand, parsed *subArgs) string {
 	return ""
 }
 
-// The columns of the help of sub-commands.
+// The columns of the help.
 const (
 	subHelpIndent = 25
 	subHelpWidth  = 55
+	usageWidth    = 75
 )
 
-func (r *run) stdoutHelp(usage, doc string, options []subOption, commands []subcommand) {
-	r.println(usage)
+func (r *run) stdoutHelp(t *subTool, c *subcommand, commands []subcommand) {
+	r.println(c.usage)
 	r.println("")
-	if doc != "" {
-		r.println(doc)
+	if c.doc != "" {
+		r.println(c.doc)
 		r.println("")
-	}
-	row := func(left, right string) {
-		lines := wrap(right, subHelpWidth)
-		if len(left) >= subHelpIndent-1 {
-			r.println(left)
-			left = ""
-		}
-		for i, l := range lines {
-			if i > 0 {
-				left = ""
-			}
-			r.println(strings.TrimRight(fmt.Sprintf("%-*s%s", subHelpIndent, left, strings.TrimLeft(l, " ")), " "))
-		}
 	}
 	if len(commands) > 0 {
-		r.println("positional arguments:")
-		for _, c := range commands {
-			row("    "+c.name, c.doc)
-		}
-		r.println("")
+		r.helpCommands(t, commands)
 	}
 	r.println("optional arguments:")
-	row("  -h, --help", "show this help message and exit")
-	for _, o := range options {
-		left := "  --" + o.long
-		if o.metavar != "" {
-			left += " " + o.metavar
-		}
-		if o.short != "" {
-			left += ", -" + o.short
-			if o.metavar != "" {
-				left += " " + o.metavar
-			}
-		}
-		text := o.doc
-		if o.deprecated {
-			text = "DEPRECATED: " + text
-		}
-		row(left, text)
+	r.helpRow("  -h, --help", "show this help message and exit")
+	if t.version && c.name == "" {
+		r.helpRow("  -v, --version", "print the version and exit")
 	}
+	for i := range c.options {
+		o := &c.options[i]
+		r.helpRow(o.left(), o.text())
+	}
+}
+
+func (r *run) helpCommands(t *subTool, commands []subcommand) {
+	if t.heading != "" {
+		r.println(t.heading)
+	} else {
+		var names []string
+		for _, c := range commands {
+			names = append(names, c.name)
+		}
+		r.println("positional arguments:")
+		r.println("  {" + strings.Join(names, ",") + "}")
+	}
+	for _, c := range commands {
+		r.helpRow("    "+c.name, c.doc)
+	}
+	r.println("")
+}
+
+func (r *run) helpRow(left, right string) {
+	lines := wrap(right, subHelpWidth)
+	if len(left) >= subHelpIndent-1 {
+		r.println(left)
+		left = ""
+	}
+	for i, l := range lines {
+		if i > 0 {
+			left = ""
+		}
+		r.println(strings.TrimRight(fmt.Sprintf("%-*s%s", subHelpIndent, left, strings.TrimLeft(l, " ")), " "))
+	}
+}
+
+func (o *subOption) left() string {
+	left := "  --" + o.long
+	meta := ""
+	if o.metavar != "" {
+		meta = " " + o.metavar
+		if o.many {
+			meta += " [" + o.metavar + " ...]"
+		}
+	}
+	left += meta
+	if o.short != "" {
+		left += ", -" + o.short + meta
+	}
+	return left
+}
+
+func (o *subOption) text() string {
+	text := o.doc
+	if o.deprecated {
+		text = "DEPRECATED: " + text
+	}
+	if o.mustName {
+		text = "REQUIRED: " + text
+	}
+	if o.defs != "" {
+		text += " (default: " + o.defs + ")"
+	}
+	return text
+}
+
+// justify breaks a message into lines of width and fills each but the last with
+// blanks between its words, as Kafka's tools of this kind print theirs: every
+// gap gets an equal share, and the rest goes to the gaps in the middle.
+func justify(s string, width int) string {
+	var out strings.Builder
+	line := ""
+	pieces := breakable(s)
+	for i, piece := range pieces {
+		room := width
+		if i == len(pieces)-1 {
+			room-- // Kafka counts the line end
+		}
+		if line != "" && len(line)+len(piece) > room {
+			out.WriteString(spread(strings.TrimRight(line, " "), width) + "\n")
+			line = ""
+		}
+		line += piece
+	}
+	return out.String() + strings.TrimRight(line, " ")
+}
+
+// breakable cuts a text where a line may end: behind blanks, and behind a
+// hyphen before a letter.
+func breakable(s string) []string {
+	var out []string
+	from := 0
+	for i := 0; i+1 < len(s); i++ {
+		next := s[i+1]
+		letter := next >= 'a' && next <= 'z' || next >= 'A' && next <= 'Z'
+		if s[i] == ' ' && next != ' ' || s[i] == '-' && letter {
+			out = append(out, s[from:i+1])
+			from = i + 1
+		}
+	}
+	return append(out, s[from:])
+}
+
+func spread(line string, width int) string {
+	words := strings.Fields(line)
+	gaps, extra := len(words)-1, width-len(line)
+	if gaps < 1 || extra < 1 {
+		return line
+	}
+	each, rest := extra/gaps, extra%gaps
+	first := (gaps - rest + 1) / 2
+	var b strings.Builder
+	for i, w := range words {
+		b.WriteString(w)
+		if i == gaps {
+			break
+		}
+		n := 1 + each
+		if i >= first && i < first+rest {
+			n++
+		}
+		b.WriteString(strings.Repeat(" ", n))
+	}
+	return b.String()
 }

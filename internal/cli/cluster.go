@@ -28,7 +28,7 @@ func clusterTool() *subTool {
 			{name: "cluster-id", doc: "Show the cluster's id.", oneOf: "bootstrap", run: runClusterID, options: common,
 				usage: "usage: kafka-cluster cluster-id [-h] [--config CONFIG]" + head + "\n                     " + tail},
 			{name: "unregister", doc: "Forget a broker.", oneOf: "bootstrap", run: runUnregister,
-				options: with(subOption{long: "id", short: "i", metavar: "ID", required: true, doc: "The broker's id."}),
+				options: with(subOption{long: "id", short: "i", metavar: "ID", kind: "Integer", required: true, doc: "The broker's id."}),
 				usage:   "usage: kafka-cluster unregister [-h] [--config CONFIG]" + head + " --id ID\n                     " + tail},
 			{name: "list-endpoints", doc: "Show the addresses of the nodes.", oneOf: "bootstrap", run: runListEndpoints,
 				options: with(subOption{long: "include-fenced-brokers", doc: "Show fenced brokers too."}),
@@ -97,11 +97,7 @@ func runClusterID(r *run, a *subArgs) int {
 }
 
 func runUnregister(r *run, a *subArgs) int {
-	id, err := strconv.ParseInt(a.value("id"), 10, 32)
-	if err != nil {
-		t := clusterTool()
-		return r.subError(t.commands[1].usage, t.name, fmt.Sprintf("argument --id/-i: could not convert '%s' to Integer (32 bits)", a.value("id")))
-	}
+	id := a.number("id")
 	return r.onCluster(a, func(c *client.Client) error {
 		req := kmsg.NewPtrUnregisterBrokerRequest()
 		req.BrokerID = int32(id)

@@ -28,6 +28,9 @@ const (
 	longValue
 )
 
+// bits is the size of a number, 0 for what is none.
+func (k valueKind) bits() int { return [...]int{0, 32, 64}[k] }
+
 func (k valueKind) String() string { return [...]string{"String", "Integer", "Long"}[k] }
 
 // option describes one option of a tool.
@@ -135,14 +138,22 @@ func (p *parsed) take(o *option, inline string, hasInline bool, rest []string) (
 		}
 		p.add(o, rest[0])
 		return 1, nil
-	case len(rest) > 0 && !p.set.looksLikeOption(rest[0]):
+	case len(rest) > 0 && o.mayTake(rest[0]):
 		p.add(o, rest[0])
 		return 1, nil
 	}
 	return 0, nil
 }
 
-func (s *optionSet) looksLikeOption(word string) bool { return strings.HasPrefix(word, "-") }
+// mayTake reports whether the word behind an option is its value: a number, even
+// a negative one, where a number belongs, else what does not look like an option.
+func (o *option) mayTake(word string) bool {
+	if bits := o.kind.bits(); bits != 0 {
+		_, err := strconv.ParseInt(word, 10, bits)
+		return err == nil
+	}
+	return !strings.HasPrefix(word, "-")
+}
 
 func (p *parsed) add(o *option, v string) {
 	if o.sep == "" {
@@ -179,7 +190,7 @@ func (p *parsed) value(name string) string {
 }
 
 func (p *parsed) check(o *option, v string) {
-	bits := map[valueKind]int{intValue: 32, longValue: 64}[o.kind]
+	bits := o.kind.bits()
 	if bits == 0 {
 		return
 	}

@@ -190,6 +190,10 @@ const (
 	MinInsyncReplicas                                    = "min.insync.replicas"
 	MoldauAdminAllowRemote                               = "moldau.admin.allow.remote"
 	MoldauAdminListener                                  = "moldau.admin.listener"
+	MoldauDiskReserveBytes                               = "moldau.disk.reserve.bytes"
+	MoldauLogDirCheckIntervalMs                          = "moldau.log.dir.check.interval.ms"
+	MoldauScrubBytesPerSecond                            = "moldau.scrub.bytes.per.second"
+	MoldauVerifyReads                                    = "moldau.verify.reads"
 	MoldauFlushAcks                                      = "moldau.flush.acks"
 	MoldauLogFormat                                      = "moldau.log.format"
 	MoldauLogLevel                                       = "moldau.log.level"
@@ -440,4 +444,10 @@ const (
 	ClientMetricsIntervalMs = "interval.ms"
 	ClientMetricsMatch      = "match"
 	ClientMetricsMetrics    = "metrics"
+)
+
+// The values of replica.selector.class: Kafka's own selectors, under the names of their Java classes.
+const (
+	RackAwareSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
+	LeaderSelector    = "org.apache.kafka.common.replica.LeaderSelector"
 )

@@ -8,11 +8,11 @@ var brokerKeys = slices.Concat(brokerKeysToL[:], brokerKeysFromL[:])
 // The first half of the table; the second is in table_broker2.go.
 var brokerKeysToL = [...]Key{
 	{
-		Name: "add.partitions.to.txn.retry.backoff.max.ms", Type: Int, Default: "100", Check: atLeast{0}, Importance: High, NoEffect: noTransactions,
+		Name: "add.partitions.to.txn.retry.backoff.max.ms", Type: Int, Default: "100", Check: atLeast{0}, Importance: High,
 		Doc: "Longest pause between the broker's own attempts to add a partition to a transaction.",
 	},
 	{
-		Name: "add.partitions.to.txn.retry.backoff.ms", Type: Int, Default: "20", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "add.partitions.to.txn.retry.backoff.ms", Type: Int, Default: "20", Check: atLeast{1}, Importance: High,
 		Doc: "First pause between the broker's own attempts to add a partition to a transaction.",
 	},
 	{
@@ -104,7 +104,7 @@ var brokerKeysToL = [...]Key{
 		Doc: "Longest life of an authenticated session before the client must authenticate anew; 0 is for ever.",
 	},
 	{
-		Name: "controlled.shutdown.enable", Type: Boolean, Default: "true", Importance: Medium, NoEffect: noReplication,
+		Name: "controlled.shutdown.enable", Type: Boolean, Default: "true", Importance: Medium,
 		Doc: "Hand leadership over to other brokers before stopping.",
 	},
 	{
@@ -228,7 +228,7 @@ var brokerKeysToL = [...]Key{
 		Doc: "Let a new follower begin at the last offset in tiered storage instead of copying all local data.",
 	},
 	{
-		Name: "follower.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Check: atLeast{0}, Origin: Beside, Importance: Medium, Mode: ClusterWide, NoEffect: noReplication,
+		Name: "follower.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Check: atLeast{0}, Origin: Beside, Importance: Medium, Mode: ClusterWide,
 		Doc: "Most bytes in a second that this broker receives for throttled replicas.",
 	},
 	{
@@ -496,7 +496,7 @@ var brokerKeysToL = [...]Key{
 		Doc: "Time between two checks for leaders that are not on their preferred replica.",
 	},
 	{
-		Name: "leader.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Check: atLeast{0}, Origin: Beside, Importance: Medium, Mode: ClusterWide, NoEffect: noReplication,
+		Name: "leader.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Check: atLeast{0}, Origin: Beside, Importance: Medium, Mode: ClusterWide,
 		Doc: "Most bytes in a second that this broker sends for throttled replicas.",
 	},
 	{

@@ -7,47 +7,47 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Addresses on which the node listens, each written NAME://host:port; an empty host is all addresses.",
 	},
 	{
-		Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.backoff.ms", Type: Long, Default: "15000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Pause of the log cleaner when nothing is worth cleaning.",
 	},
 	{
-		Name: "log.cleaner.dedupe.buffer.size", Type: Long, Default: "134217728", Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.dedupe.buffer.size", Type: Long, Default: "134217728", Importance: Medium, Mode: ClusterWide,
 		Doc: "Memory for the key maps of all cleaner threads together.",
 	},
 	{
-		Name: "log.cleaner.delete.retention.ms", Type: Long, Default: "86400000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.delete.retention.ms", Type: Long, Default: "86400000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Time that a tombstone stays in a compacted topic after its cleaning.",
 	},
 	{
-		Name: "log.cleaner.enable", Type: Boolean, Default: "true", Importance: Medium, NoEffect: noCompaction,
+		Name: "log.cleaner.enable", Type: Boolean, Default: "true", Importance: Medium,
 		Doc: "Run the log cleaner.",
 	},
 	{
-		Name: "log.cleaner.io.buffer.load.factor", Type: Double, Default: "0.9", Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.io.buffer.load.factor", Type: Double, Default: "0.9", Importance: Medium, Mode: ClusterWide,
 		Doc: "How full the cleaner's key map may get before a pass ends.",
 	},
 	{
-		Name: "log.cleaner.io.buffer.size", Type: Int, Default: "524288", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.io.buffer.size", Type: Int, Default: "524288", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Memory for reading and writing of all cleaner threads together.",
 	},
 	{
-		Name: "log.cleaner.io.max.bytes.per.second", Type: Double, Default: "1.7976931348623157E308", Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.io.max.bytes.per.second", Type: Double, Default: "1.7976931348623157E308", Importance: Medium, Mode: ClusterWide,
 		Doc: "Most bytes that the cleaner reads and writes in a second.",
 	},
 	{
-		Name: "log.cleaner.max.compaction.lag.ms", Type: Long, Default: "9223372036854775807", Check: atLeast{1}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.max.compaction.lag.ms", Type: Long, Default: "9223372036854775807", Check: atLeast{1}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Time after which a record must have become open to compaction.",
 	},
 	{
-		Name: "log.cleaner.min.cleanable.ratio", Type: Double, Default: "0.5", Check: between{0, 1}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.min.cleanable.ratio", Type: Double, Default: "0.5", Check: between{0, 1}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Share of a log that must be uncleaned before it is worth cleaning.",
 	},
 	{
-		Name: "log.cleaner.min.compaction.lag.ms", Type: Long, Default: "0", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.min.compaction.lag.ms", Type: Long, Default: "0", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Time that a record stays safe from compaction.",
 	},
 	{
-		Name: "log.cleaner.threads", Type: Int, Default: "1", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noCompaction,
+		Name: "log.cleaner.threads", Type: Int, Default: "1", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Logs that are cleaned at the same time.",
 	},
 	{
@@ -59,7 +59,7 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Directory for data, used when log.dirs is absent.",
 	},
 	{
-		Name: "log.dir.failure.timeout.ms", Type: Long, Default: "30000", Check: atLeast{1}, Importance: Low, NoEffect: noReplication,
+		Name: "log.dir.failure.timeout.ms", Type: Long, Default: "30000", Check: atLeast{1}, Importance: Low, NoEffect: staysUp,
 		Doc: "How long a broker may fail to report a broken log directory before it stops.",
 	},
 	{
@@ -259,8 +259,16 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Address of /metrics, health checks and profiles, written host:port; empty turns it off.",
 	},
 	{
+		Name: "moldau.disk.reserve.bytes", Type: Long, Default: "-1", Check: atLeast{-1}, Origin: Own, Importance: Medium,
+		Doc: "Refuse records while a log directory's volume has no more free than this, so that retention, group commits and a clean stop still work; -1 takes 1 % of the volume, between 64 MiB and 1 GiB and at most 5 %; 0 refuses nothing.",
+	},
+	{
 		Name: "moldau.flush.acks", Type: Boolean, Default: "false", Origin: Own, Importance: High,
 		Doc: "Acknowledge a produce only when its records are synced to disk; one sync serves all who wait.",
+	},
+	{
+		Name: "moldau.log.dir.check.interval.ms", Type: Long, Default: "30000", Check: atLeast{-1}, Origin: Own, Importance: Low,
+		Doc: "How often each log directory is tried out, so that one that vanished or cannot be written is noticed without traffic; -1 never.",
 	},
 	{
 		Name: "moldau.log.format", Type: String, Default: "text", Check: oneOf{"text", "json"}, Origin: Own, Importance: Low,
@@ -271,8 +279,16 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Least severe level that the node logs: debug, info, warn or error.",
 	},
 	{
+		Name: "moldau.scrub.bytes.per.second", Type: Long, Default: "4194304", Check: atLeast{0}, Origin: Own, Importance: Low,
+		Doc: "How much of the closed segments of each log directory is read each second in search of damaged records; 0 turns the search off.",
+	},
+	{
 		Name: "moldau.strict.records", Type: Boolean, Default: "false", Origin: Own, Importance: Low,
 		Doc: "Unpack every record that a client sends and check it, as Kafka does, at several times the cost of an append.",
+	},
+	{
+		Name: "moldau.verify.reads", Type: Boolean, Default: "true", Origin: Own, Importance: Low,
+		Doc: "Check the checksums of records that an earlier run has written, once, before they are first sent to somebody.",
 	},
 	{
 		Name: "node.id", Type: Int, Required: true, Check: atLeast{0}, Importance: High,
@@ -299,7 +315,7 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Threads that move replicas between log directories.",
 	},
 	{
-		Name: "num.replica.fetchers", Type: Int, Default: "1", Check: atLeast{1}, Importance: High, Mode: ClusterWide, NoEffect: noReplication,
+		Name: "num.replica.fetchers", Type: Int, Default: "1", Check: atLeast{1}, Importance: High, Mode: ClusterWide,
 		Doc: "Parallel fetchers from each leading broker.",
 	},
 	{
@@ -495,23 +511,23 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Most bytes in a second for moves between log directories.",
 	},
 	{
-		Name: "replica.fetch.backoff.ms", Type: Int, Default: "1000", Check: atLeast{0}, Importance: Medium, NoEffect: noReplication,
+		Name: "replica.fetch.backoff.ms", Type: Int, Default: "1000", Check: atLeast{0}, Importance: Medium,
 		Doc: "Pause of a follower after a failed fetch.",
 	},
 	{
-		Name: "replica.fetch.max.bytes", Type: Int, Default: "1048576", Check: atLeast{0}, Importance: Medium, NoEffect: noReplication,
+		Name: "replica.fetch.max.bytes", Type: Int, Default: "1048576", Check: atLeast{0}, Importance: Medium,
 		Doc: "Bytes that a follower asks for of each partition.",
 	},
 	{
-		Name: "replica.fetch.min.bytes", Type: Int, Default: "1", Importance: High, NoEffect: noReplication,
+		Name: "replica.fetch.min.bytes", Type: Int, Default: "1", Importance: High,
 		Doc: "Bytes that a follower waits for before its fetch is answered.",
 	},
 	{
-		Name: "replica.fetch.response.max.bytes", Type: Int, Default: "10485760", Check: atLeast{0}, Importance: Medium, NoEffect: noReplication,
+		Name: "replica.fetch.response.max.bytes", Type: Int, Default: "10485760", Check: atLeast{0}, Importance: Medium,
 		Doc: "Bytes that a follower asks for in one response.",
 	},
 	{
-		Name: "replica.fetch.wait.max.ms", Type: Int, Default: "500", Importance: High, NoEffect: noReplication,
+		Name: "replica.fetch.wait.max.ms", Type: Int, Default: "500", Importance: High,
 		Doc: "How long a follower's fetch may wait for data.",
 	},
 	{
@@ -519,27 +535,27 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Time between two writes of the high watermarks to disk.",
 	},
 	{
-		Name: "replica.lag.time.max.ms", Type: Long, Default: "30000", Importance: High, NoEffect: noReplication,
+		Name: "replica.lag.time.max.ms", Type: Long, Default: "30000", Importance: High,
 		Doc: "Time that a follower may lag before it leaves the in-sync replicas.",
 	},
 	{
-		Name: "replica.selector.class", Type: String, Null: true, Importance: Medium, NoEffect: noReplication,
+		Name: "replica.selector.class", Type: String, Null: true, Check: oneOf{RackAwareSelector, LeaderSelector}, Importance: Medium,
 		Doc: "Which replica a consumer is sent to; by default always the leader.",
 	},
 	{
-		Name: "replica.socket.receive.buffer.bytes", Type: Int, Default: "65536", Importance: High, NoEffect: noReplication,
+		Name: "replica.socket.receive.buffer.bytes", Type: Int, Default: "65536", Importance: High, NoEffect: systemDecides,
 		Doc: "Receive buffer of the connections that followers fetch by.",
 	},
 	{
-		Name: "replica.socket.timeout.ms", Type: Int, Default: "30000", Importance: High, NoEffect: noReplication,
+		Name: "replica.socket.timeout.ms", Type: Int, Default: "30000", Importance: High,
 		Doc: "How long a follower waits for an answer from its leader.",
 	},
 	{
-		Name: "replication.quota.window.num", Type: Int, Default: "11", Check: atLeast{1}, Importance: Low, NoEffect: noQuotas,
+		Name: "replication.quota.window.num", Type: Int, Default: "11", Check: atLeast{1}, Importance: Low,
 		Doc: "How many past windows the replication rate is averaged over.",
 	},
 	{
-		Name: "replication.quota.window.size.seconds", Type: Int, Default: "1", Check: atLeast{1}, Importance: Low, NoEffect: noQuotas,
+		Name: "replication.quota.window.size.seconds", Type: Int, Default: "1", Check: atLeast{1}, Importance: Low,
 		Doc: "Length of one window for the replication rate.",
 	},
 	{
@@ -811,11 +827,11 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Waiting ShareFetch requests after which finished ones are swept.",
 	},
 	{
-		Name: "socket.connection.setup.timeout.max.ms", Type: Long, Default: "30000", Importance: Medium, NoEffect: noReplication,
+		Name: "socket.connection.setup.timeout.max.ms", Type: Long, Default: "30000", Importance: Medium, NoEffect: oneSetupTimeout,
 		Doc: "Longest time to wait for a connection to another node.",
 	},
 	{
-		Name: "socket.connection.setup.timeout.ms", Type: Long, Default: "10000", Importance: Medium, NoEffect: noReplication,
+		Name: "socket.connection.setup.timeout.ms", Type: Long, Default: "10000", Importance: Medium,
 		Doc: "First time to wait for a connection to another node.",
 	},
 	{
@@ -935,47 +951,47 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Largest batch of metrics that a client may push.",
 	},
 	{
-		Name: "transaction.abort.timed.out.transaction.cleanup.interval.ms", Type: Int, Default: "10000", Check: atLeast{1}, Importance: Low, NoEffect: noTransactions,
+		Name: "transaction.abort.timed.out.transaction.cleanup.interval.ms", Type: Int, Default: "10000", Check: atLeast{1}, Importance: Low,
 		Doc: "Time between two searches for transactions that have run out of time.",
 	},
 	{
-		Name: "transaction.max.timeout.ms", Type: Int, Default: "900000", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.max.timeout.ms", Type: Int, Default: "900000", Check: atLeast{1}, Importance: High,
 		Doc: "Longest transaction timeout that a producer may ask for.",
 	},
 	{
-		Name: "transaction.partition.verification.enable", Type: Boolean, Default: "true", Importance: Low, Mode: ClusterWide, NoEffect: noTransactions,
+		Name: "transaction.partition.verification.enable", Type: Boolean, Default: "true", Importance: Low, Mode: ClusterWide,
 		Doc: "Check that a partition belongs to the transaction before it takes its records.",
 	},
 	{
-		Name: "transaction.remove.expired.transaction.cleanup.interval.ms", Type: Int, Default: "3600000", Check: atLeast{1}, Importance: Low, NoEffect: noTransactions,
+		Name: "transaction.remove.expired.transaction.cleanup.interval.ms", Type: Int, Default: "3600000", Check: atLeast{1}, Importance: Low,
 		Doc: "Time between two searches for transactional ids that have expired.",
 	},
 	{
-		Name: "transaction.state.log.load.buffer.size", Type: Int, Default: "5242880", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.load.buffer.size", Type: Int, Default: "5242880", Check: atLeast{1}, Importance: High, NoEffect: readsInPieces,
 		Doc: "Bytes read at a time when transaction state is loaded.",
 	},
 	{
-		Name: "transaction.state.log.min.isr", Type: Int, Default: "2", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.min.isr", Type: Int, Default: "2", Check: atLeast{1}, Importance: High,
 		Doc: "min.insync.replicas of the transaction state topic.",
 	},
 	{
-		Name: "transaction.state.log.num.partitions", Type: Int, Default: "50", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.num.partitions", Type: Int, Default: "50", Check: atLeast{1}, Importance: High,
 		Doc: "Partitions of the transaction state topic; fixed at its creation.",
 	},
 	{
-		Name: "transaction.state.log.replication.factor", Type: Short, Default: "3", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.replication.factor", Type: Short, Default: "3", Check: atLeast{1}, Importance: High,
 		Doc: "Replicas of the transaction state topic.",
 	},
 	{
-		Name: "transaction.state.log.segment.bytes", Type: Int, Default: "104857600", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transaction.state.log.segment.bytes", Type: Int, Default: "104857600", Check: atLeast{1}, Importance: High,
 		Doc: "Segment size of the transaction state topic.",
 	},
 	{
-		Name: "transaction.two.phase.commit.enable", Type: Boolean, Default: "false", Importance: Low, NoEffect: noTransactions,
+		Name: "transaction.two.phase.commit.enable", Type: Boolean, Default: "false", Importance: Low, NoEffect: noTwoPhaseCommit,
 		Doc: "Allow transactions that an outside coordinator commits in two phases.",
 	},
 	{
-		Name: "transactional.id.expiration.ms", Type: Int, Default: "604800000", Check: atLeast{1}, Importance: High, NoEffect: noTransactions,
+		Name: "transactional.id.expiration.ms", Type: Int, Default: "604800000", Check: atLeast{1}, Importance: High,
 		Doc: "Time without use after which a transactional id is forgotten.",
 	},
 	{
@@ -983,7 +999,7 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Let a replica that is not in sync become leader when no other is left, at the price of records.",
 	},
 	{
-		Name: "unclean.leader.election.interval.ms", Type: Long, Default: "300000", Check: atLeast{1}, Importance: Medium, Internal: true, NoEffect: noReplication,
+		Name: "unclean.leader.election.interval.ms", Type: Long, Default: "300000", Check: atLeast{1}, Importance: Medium, Internal: true, NoEffect: electsAtOnce,
 		Doc: "Time between two attempts of unclean election, where it is allowed.",
 	},
 	{

@@ -23,7 +23,7 @@ var topicKeys = [...]Key{
 		Doc: "Level used when the broker itself compresses with zstd.",
 	},
 	{
-		Name: "delete.retention.ms", Type: Long, Default: "86400000", Check: atLeast{0}, Importance: Medium, Synonyms: []string{"log.cleaner.delete.retention.ms"}, NoEffect: noCompaction,
+		Name: "delete.retention.ms", Type: Long, Default: "86400000", Check: atLeast{0}, Importance: Medium, Synonyms: []string{"log.cleaner.delete.retention.ms"},
 		Doc: "Time that a tombstone stays after its cleaning, for readers that begin at the start.",
 	},
 	{
@@ -39,7 +39,7 @@ var topicKeys = [...]Key{
 		Doc: "Time that a message may stay in memory before it is forced to disk.",
 	},
 	{
-		Name: "follower.replication.throttled.replicas", Type: List, Default: "", Check: throttledReplicas{}, Importance: Medium, NoEffect: noReplication,
+		Name: "follower.replication.throttled.replicas", Type: List, Default: "", Check: throttledReplicas{}, Importance: Medium,
 		Doc: "Replicas whose fetching is throttled, written partition:broker; * is all.",
 	},
 	{
@@ -51,7 +51,7 @@ var topicKeys = [...]Key{
 		Doc: "Segment size, for tests.",
 	},
 	{
-		Name: "leader.replication.throttled.replicas", Type: List, Default: "", Check: throttledReplicas{}, Importance: Medium, NoEffect: noReplication,
+		Name: "leader.replication.throttled.replicas", Type: List, Default: "", Check: throttledReplicas{}, Importance: Medium,
 		Doc: "Replicas whose serving to followers is throttled, written partition:broker; * is all.",
 	},
 	{
@@ -63,7 +63,7 @@ var topicKeys = [...]Key{
 		Doc: "Time kept on local disk once a segment is in tiered storage; -2 follows retention.ms.",
 	},
 	{
-		Name: "max.compaction.lag.ms", Type: Long, Default: "9223372036854775807", Check: atLeast{1}, Importance: Medium, Synonyms: []string{"log.cleaner.max.compaction.lag.ms"}, NoEffect: noCompaction,
+		Name: "max.compaction.lag.ms", Type: Long, Default: "9223372036854775807", Check: atLeast{1}, Importance: Medium, Synonyms: []string{"log.cleaner.max.compaction.lag.ms"},
 		Doc: "Time after which a record must have become open to compaction.",
 	},
 	{
@@ -83,11 +83,11 @@ var topicKeys = [...]Key{
 		Doc: "Whether records carry the time of their creation or of their append.",
 	},
 	{
-		Name: "min.cleanable.dirty.ratio", Type: Double, Default: "0.5", Check: between{0, 1}, Importance: Medium, Synonyms: []string{"log.cleaner.min.cleanable.ratio"}, NoEffect: noCompaction,
+		Name: "min.cleanable.dirty.ratio", Type: Double, Default: "0.5", Check: between{0, 1}, Importance: Medium, Synonyms: []string{"log.cleaner.min.cleanable.ratio"},
 		Doc: "Share of a log that must be uncleaned before it is worth cleaning.",
 	},
 	{
-		Name: "min.compaction.lag.ms", Type: Long, Default: "0", Check: atLeast{0}, Importance: Medium, Synonyms: []string{"log.cleaner.min.compaction.lag.ms"}, NoEffect: noCompaction,
+		Name: "min.compaction.lag.ms", Type: Long, Default: "0", Check: atLeast{0}, Importance: Medium, Synonyms: []string{"log.cleaner.min.compaction.lag.ms"},
 		Doc: "Time that a record stays safe from compaction.",
 	},
 	{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -48,7 +49,8 @@ func (b *batch) registerBroker(req *kmsg.BrokerRegistrationRequest) kmsg.Respons
 		delete(b.brokers, req.BrokerID)
 	}
 	b.add(r)
-	b.contactOf(req.BrokerID, b.Now).last = b.Now
+	c := b.contactOf(req.BrokerID, b.Now)
+	c.last, c.lost = b.Now, time.Time{}
 	resp.BrokerEpoch = r.BrokerEpoch
 	return resp
 }
@@ -77,11 +79,11 @@ func (b *batch) checkRegistration(req *kmsg.BrokerRegistrationRequest) *Error {
 
 // isGone says that whoever holds a broker's id now is gone for certain or silent for a session.
 func (b *batch) isGone(id int32) bool {
-	if b.cfg.LocalBroker && id == b.cfg.NodeID {
+	if b.Local && b.cfg.LocalBroker && id == b.cfg.NodeID {
 		return true
 	}
 	br := b.img.Broker(id)
-	return br == nil || br.Fenced || b.Now.Sub(b.contactOf(id, b.Now).last) >= b.cfg.SessionTimeout
+	return br == nil || br.Fenced || !b.Now.Before(b.fenceAt(id, b.Now))
 }
 
 func (b *batch) checkDirectories(req *kmsg.BrokerRegistrationRequest) *Error {

@@ -16,6 +16,10 @@ type changer struct {
 	partition int32
 	p         *meta.Partition // as it is
 	isr       []int32         // as it is to be
+	// replicas, adding and removing are as they are to be; a reassignment is under way while there are any of the latter two.
+	replicas, adding, removing []int32
+	// directory is where a replica lies or is to begin; nil while metadata.version knows of no directories.
+	directory func(broker int32) meta.UUID
 	// lost are replicas that came back without what they had: they are eligible for nothing.
 	lost []int32
 	// acceptable says which broker may lead.
@@ -37,19 +41,19 @@ type candidate struct {
 
 func (c *changer) elect() candidate {
 	inSync := func(id int32) bool { return slices.Contains(c.isr, id) && c.acceptable(id) }
-	if c.preferred && inSync(c.p.Replicas[0]) {
-		return candidate{leader: c.p.Replicas[0]}
+	if c.preferred && inSync(c.replicas[0]) {
+		return candidate{leader: c.replicas[0]}
 	}
 	if inSync(c.p.Leader) {
 		return candidate{leader: c.p.Leader}
 	}
-	for _, id := range c.p.Replicas {
+	for _, id := range c.replicas {
 		if inSync(id) {
 			return candidate{leader: id}
 		}
 	}
 	if c.elr {
-		for _, id := range c.p.Replicas {
+		for _, id := range c.replicas {
 			if slices.Contains(c.p.ELR, id) && !slices.Contains(c.lost, id) && c.acceptable(id) {
 				return candidate{leader: id}
 			}
@@ -62,7 +66,7 @@ func (c *changer) elect() candidate {
 		if c.acceptable(c.p.Leader) { // who leads already has at least what it has shown
 			return candidate{leader: c.p.Leader, unclean: true}
 		}
-		for _, id := range c.p.Replicas {
+		for _, id := range c.replicas {
 			if c.acceptable(id) {
 				return candidate{leader: id, unclean: true}
 			}
@@ -74,6 +78,7 @@ func (c *changer) elect() candidate {
 // record is the change, nil when there is none.
 func (c *changer) record() *meta.PartitionChangeRecord {
 	r := meta.NewPartitionChange(c.topicID, c.partition)
+	c.complete()
 	won := c.elect()
 	isr := c.isr
 	if won.leader != meta.NoLeader && !slices.Contains(isr, won.leader) {
@@ -98,6 +103,7 @@ func (c *changer) record() *meta.PartitionChangeRecord {
 		}
 	}
 	c.eligible(r, isr)
+	c.place(r)
 	if r.Unchanged() {
 		return nil
 	}
@@ -108,10 +114,10 @@ func (c *changer) record() *meta.PartitionChangeRecord {
 // min.insync.replicas in sync nothing new is committed, so who was in sync until then still has all there is.
 func (c *changer) eligible(r *meta.PartitionChangeRecord, isr []int32) {
 	var elr, lastKnown []int32
-	if c.elr && len(isr) < min(c.minISR, len(c.p.Replicas)) {
+	if c.elr && len(isr) < min(c.minISR, len(c.replicas)) {
 		lastKnown = c.p.LastKnownELR
 		for _, id := range append(slices.Clone(c.p.ELR), c.p.ISR...) {
-			if !slices.Contains(isr, id) && !slices.Contains(c.lost, id) && !slices.Contains(elr, id) && slices.Contains(c.p.Replicas, id) {
+			if !slices.Contains(isr, id) && !slices.Contains(c.lost, id) && !slices.Contains(elr, id) && slices.Contains(c.replicas, id) {
 				elr = append(elr, id)
 			}
 		}
@@ -138,7 +144,17 @@ func nonNil(s []int32) []int32 {
 // changer of a partition by the rules of its topic and of the cluster.
 func (b *batch) changer(t *meta.Topic, partition int32) *changer {
 	p := t.Partitions[partition]
+	var directory func(int32) meta.UUID
+	if meta.DirectoriesSupported(b.img.MetadataVersion()) {
+		directory = func(id int32) meta.UUID {
+			if slices.Contains(p.Replicas, id) {
+				return p.Directory(id)
+			}
+			return startingDirectory(b.img, id)
+		}
+	}
 	return &changer{
+		replicas: p.Replicas, adding: p.Adding, removing: p.Removing, directory: directory,
 		topicID: t.ID, partition: partition, p: p, isr: slices.Clone(p.ISR),
 		acceptable: func(id int32) bool { return b.mayLead(p, id) },
 		unclean:    b.uncleanAllowed(t.Name),

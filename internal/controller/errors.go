@@ -33,6 +33,8 @@ func plainText(code *kerr.Error) string {
 		return "Topic deletion is disabled."
 	case kerr.ElectionNotNeeded:
 		return "Leader election not needed for topic partition."
+	case kerr.NoReassignmentInProgress:
+		return "No partition reassignment is in progress."
 	case kerr.PreferredLeaderNotAvailable:
 		return "The preferred leader was not available."
 	case kerr.EligibleLeadersNotAvailable:

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"slices"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -22,7 +23,7 @@ func (b *batch) heartbeat(req *kmsg.BrokerHeartbeatRequest) kmsg.Response {
 		return resp
 	}
 	c := b.contactOf(br.ID, b.Now)
-	c.last = b.Now
+	c.last, c.lost = b.Now, time.Time{}
 	c.metadataOffset = req.CurrentMetadataOffset
 	resp.IsCaughtUp = req.CurrentMetadataOffset >= br.Epoch
 	b.directories(br, req)

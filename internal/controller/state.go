@@ -16,6 +16,9 @@ const (
 	producerIDBlock = 1000
 	// uncleanElectionInterval is how often leaderless partitions are looked through for one that may be led uncleanly.
 	uncleanElectionInterval = 5 * time.Minute
+	// reconnectGrace is how long a broker whose connection broke has to come again before it counts as dead. A process
+	// that lives does so within a few milliseconds; one that died does not, and its partitions wait for new leaders.
+	reconnectGrace = 150 * time.Millisecond
 	// maxElectionsPerTick bounds the records of one tick; the rest follows at the next.
 	maxElectionsPerTick = 1000
 )
@@ -77,6 +80,7 @@ type State struct {
 // contact is what is known of a registered broker besides its registration.
 type contact struct {
 	last           time.Time // of its last heartbeat or registration
+	lost           time.Time // when the connection by which it sent heartbeats broke, and none has come since; zero: it stands
 	metadataOffset int64     // up to where it has read the metadata log
 	// shutdownOffset is the offset from which on the metadata says that it shuts down; -1 when it does not.
 	shutdownOffset int64
@@ -124,11 +128,30 @@ func (s *State) contactOf(id int32, now time.Time) *contact {
 	return c
 }
 
+// Disconnected notes that a broker's connection broke.
+func (s *State) Disconnected(now time.Time, id int32) {
+	if br := s.img.Broker(id); br != nil && !br.Fenced && !(s.cfg.LocalBroker && id == s.cfg.NodeID) {
+		s.contactOf(id, now).lost = now
+	}
+}
+
+// fenceAt is when an unfenced broker counts as dead if nothing more is heard of it.
+func (s *State) fenceAt(id int32, now time.Time) time.Time {
+	c := s.contactOf(id, now)
+	at := c.last.Add(s.cfg.SessionTimeout)
+	if grace := c.lost.Add(reconnectGrace); !c.lost.IsZero() && grace.Before(at) {
+		return grace
+	}
+	return at
+}
+
 // Call is one request's surroundings.
 type Call struct {
 	Now time.Time
 	// NextOffset is where the first record of the answer will stand in the metadata log.
 	NextOffset int64
+	// Local says that the request came from this process itself, and not by the network.
+	Local bool
 }
 
 // Answer is what a request comes to: records to write, none or all of them, and the reply for when they are committed.
@@ -164,6 +187,10 @@ func (s *State) Handle(c Call, req kmsg.Request) (Answer, bool) {
 		resp = b.alterPartition(r)
 	case *kmsg.ElectLeadersRequest:
 		resp = b.electLeaders(r)
+	case *kmsg.AlterPartitionAssignmentsRequest:
+		resp = b.alterReassignments(r)
+	case *kmsg.ListPartitionReassignmentsRequest:
+		resp = b.listReassignments(r)
 	case *kmsg.AllocateProducerIDsRequest:
 		resp = b.allocateProducerIDs(r)
 	case *kmsg.UpdateFeaturesRequest:
@@ -184,7 +211,8 @@ func Serves(req kmsg.Request) bool {
 	case *kmsg.CreateTopicsRequest, *kmsg.DeleteTopicsRequest, *kmsg.CreatePartitionsRequest, *kmsg.AlterConfigsRequest,
 		*kmsg.IncrementalAlterConfigsRequest, *kmsg.BrokerRegistrationRequest, *kmsg.BrokerHeartbeatRequest, *kmsg.UnregisterBrokerRequest,
 		*kmsg.ControllerRegistrationRequest, *kmsg.AlterPartitionRequest, *kmsg.ElectLeadersRequest, *kmsg.AllocateProducerIDsRequest,
-		*kmsg.UpdateFeaturesRequest, *kmsg.AlterClientQuotasRequest, *kmsg.AssignReplicasToDirsRequest:
+		*kmsg.UpdateFeaturesRequest, *kmsg.AlterClientQuotasRequest, *kmsg.AssignReplicasToDirsRequest,
+		*kmsg.AlterPartitionAssignmentsRequest, *kmsg.ListPartitionReassignmentsRequest:
 		return true
 	}
 	return false

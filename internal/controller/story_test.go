@@ -62,7 +62,7 @@ func ask[R kmsg.Response](c *cluster, req kmsg.Request) R {
 	if !Serves(req) {
 		c.t.Fatalf("%T is not served", req)
 	}
-	a, ok := c.s.Handle(Call{Now: c.now, NextOffset: c.next}, req)
+	a, ok := c.s.Handle(Call{Now: c.now, NextOffset: c.next, Local: true}, req)
 	if !ok {
 		c.t.Fatalf("%T is not handled", req)
 	}

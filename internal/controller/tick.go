@@ -30,7 +30,7 @@ func (s *State) Tick(c Call) ([]meta.Record, time.Time) {
 // silentBroker is an unfenced broker whose session has run out.
 func (s *State) silentBroker(now time.Time) (int32, bool) {
 	for _, br := range s.img.Brokers() {
-		if !br.Fenced && now.Sub(s.contactOf(br.ID, now).last) >= s.cfg.SessionTimeout {
+		if !br.Fenced && !now.Before(s.fenceAt(br.ID, now)) {
 			return br.ID, true
 		}
 	}
@@ -50,7 +50,7 @@ func (s *State) NextTick(now time.Time) time.Time {
 	}
 	for _, br := range s.img.Brokers() {
 		if !br.Fenced {
-			soonest(s.contactOf(br.ID, now).last.Add(s.cfg.SessionTimeout))
+			soonest(s.fenceAt(br.ID, now))
 		}
 	}
 	return next

@@ -214,19 +214,8 @@ func (b *batch) manualAssignment(t *kmsg.CreateTopicsRequestTopic) ([][]int32, *
 // checkAssignment checks the replicas that a user gave one partition; want is how many they must be, -1 for any number.
 func (b *batch) checkAssignment(partition int32, replicas []int32, want int) *Error {
 	bad := func(format string, args ...any) *Error { return refuse(kerr.InvalidReplicaAssignment, format, args...) }
-	if len(replicas) == 0 {
-		return bad("The manual partition assignment includes an empty replica list.")
-	}
-	sorted := slices.Sorted(slices.Values(replicas))
-	for i, id := range sorted {
-		switch {
-		case id < 0:
-			return bad("The manual partition assignment includes an invalid broker id %d.", id)
-		case i > 0 && sorted[i-1] == id:
-			return bad("The manual partition assignment includes the broker %d more than once.", id)
-		case b.img.Broker(id) == nil:
-			return bad("The manual partition assignment includes broker %d, but no such broker is registered.", id)
-		}
+	if err := b.checkReplicas(replicas); err != nil {
+		return err
 	}
 	if want >= 0 && len(replicas) != want {
 		return bad("The manual partition assignment includes a partition with %d replica(s), but this is not consistent with previous partitions, which have %d replica(s).", len(replicas), want)

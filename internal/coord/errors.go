@@ -28,6 +28,12 @@ var (
 	ErrNotEnoughReplicas = errors.New("not enough replicas are in sync")
 	// ErrTooLarge is a Writer's or the runtime's: one atomic batch exceeds the topic's limit.
 	ErrTooLarge = errors.New("the batch is larger than the topic allows")
+	// ErrProducerFenced is a Writer's: the log has seen a newer epoch of the producer.
+	ErrProducerFenced = errors.New("the producer's epoch is older than the log's")
+	// ErrNotInTransaction is a Writer's: the transaction that the records belong to is not open, or not known to hold the partition.
+	ErrNotInTransaction = errors.New("the partition is not part of the transaction")
+	// ErrCoordinatorFenced is a Writer's: a marker comes from a transaction coordinator that has been replaced.
+	ErrCoordinatorFenced = errors.New("a newer transaction coordinator has written to the log")
 	// ErrStorage is a Writer's: the log directory has failed.
 	ErrStorage = errors.New("the log cannot be written")
 )

@@ -105,6 +105,21 @@ func (l *MemLog) Append(p int32, b Batch) (int64, error) {
 	return end, nil
 }
 
+// AppendMarker is Writer's.
+func (l *MemLog) AppendMarker(p int32, m Marker) (int64, error) {
+	l.mu.Lock()
+	fail, epoch := l.fail, l.partLocked(p).epoch
+	l.mu.Unlock()
+	switch {
+	case fail != nil:
+		return 0, fail
+	case m.LeaderEpoch < epoch:
+		return 0, ErrNotLeader
+	}
+	l.AppendStored(p, StoredBatch{ProducerID: m.ProducerID, ProducerEpoch: m.ProducerEpoch, EndTxn: &EndTxn{Commit: m.Commit}})
+	return l.End(p), nil
+}
+
 // AppendStored adds a batch as another writer would have: a transaction's, or one read from a file.
 func (l *MemLog) AppendStored(p int32, b StoredBatch) {
 	l.mu.Lock()

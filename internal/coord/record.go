@@ -18,6 +18,18 @@ type Batch struct {
 	LeaderEpoch   int32
 	ProducerID    int64 // NoProducerID outside transactions
 	ProducerEpoch int16
+	Guard         uint64 // what lets a transaction's first records into the log
+}
+
+// Marker ends a transaction in one partition of the coordinator's topic.
+type Marker struct {
+	ProducerID         int64
+	ProducerEpoch      int16
+	CoordinatorEpoch   int32 // of the transaction coordinator that has decided
+	Commit             bool
+	TransactionVersion int8
+	TimestampMs        int64
+	LeaderEpoch        int32 // as a Batch's
 }
 
 // Writer appends to the coordinator's topic.
@@ -27,6 +39,8 @@ type Writer interface {
 	// committed: that is told by Runtime.HighWatermark, which may be called from
 	// within Append. On an error nothing was appended. Keys and values are not kept.
 	Append(p int32, b Batch) (endOffset int64, err error)
+	// AppendMarker is Append for a transaction's marker.
+	AppendMarker(p int32, m Marker) (endOffset int64, err error)
 }
 
 // StoredBatch is a batch as a Loader reads it. Exactly one of Records and EndTxn is of use.

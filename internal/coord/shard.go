@@ -179,7 +179,7 @@ func (s *shard[M]) drain(budget int) {
 
 // turn lets fn fill a Turn and does what it says.
 func (s *shard[M]) turn(fn func(*Turn)) {
-	t := &Turn{NowMs: s.rt.nowMs()}
+	t := &Turn{NowMs: s.rt.nowMs(), LeaderEpoch: s.epoch}
 	s.open = append(s.open, t)
 	fn(t)
 	s.settle(t)
@@ -227,10 +227,17 @@ func (s *shard[M]) tell(notes []Note) {
 
 // append writes the turn's records and replays them. Without AllowSplit that is one batch.
 func (s *shard[M]) append(t *Turn) error {
+	if t.marker != nil {
+		return s.appendMarker(t)
+	}
 	for _, r := range t.records {
 		if err := s.machine.Verify(r); err != nil {
 			return fmt.Errorf("%w: %w", ErrUnreadable, err)
 		}
+	}
+	producer := Producer{ID: NoProducerID, Epoch: -1}
+	if t.producer != nil {
+		producer = *t.producer
 	}
 	rest := t.records
 	for len(rest) > 0 {
@@ -242,8 +249,9 @@ func (s *shard[M]) append(t *Turn) error {
 			Records:       rest[:n],
 			TimestampMs:   t.NowMs,
 			LeaderEpoch:   s.epoch,
-			ProducerID:    NoProducerID,
-			ProducerEpoch: -1,
+			ProducerID:    producer.ID,
+			ProducerEpoch: producer.Epoch,
+			Guard:         producer.Guard,
 		})
 		if err != nil {
 			return err
@@ -251,7 +259,7 @@ func (s *shard[M]) append(t *Turn) error {
 		base := end - int64(n)
 		s.endOffset = end
 		for i, r := range rest[:n] {
-			from := Source{Offset: base + int64(i), ProducerID: NoProducerID, ProducerEpoch: -1, Live: true}
+			from := Source{Offset: base + int64(i), ProducerID: producer.ID, ProducerEpoch: producer.Epoch, Live: true}
 			if err := s.machine.Replay(from, r); err != nil {
 				// The machine cannot read what it has just written: its memory and its log
 				// have parted, and every further answer could be wrong.
@@ -260,6 +268,21 @@ func (s *shard[M]) append(t *Turn) error {
 		}
 		rest = rest[n:]
 	}
+	return nil
+}
+
+func (s *shard[M]) appendMarker(t *Turn) error {
+	if len(t.records) > 0 {
+		panic("coord: a turn of " + s.rt.describe(s.partition) + " ends a transaction and writes records as well") // condemns the shard
+	}
+	m := *t.marker
+	m.TimestampMs, m.LeaderEpoch = t.NowMs, s.epoch
+	end, err := s.rt.cfg.Writer.AppendMarker(s.partition, m)
+	if err != nil {
+		return err
+	}
+	s.endOffset = end
+	s.machine.EndTxn(m.ProducerID, m.ProducerEpoch, m.Commit)
 	return nil
 }
 

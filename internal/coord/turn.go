@@ -3,7 +3,8 @@ package coord
 // Turn is one event's view of the world on the way in, and on the way out the list of
 // what shall happen. A machine fills it; only the runtime acts on it.
 type Turn struct {
-	NowMs int64 // the wall clock at the beginning of the turn
+	NowMs       int64 // the wall clock at the beginning of the turn
+	LeaderEpoch int32 // for which the shard was elected
 
 	records []Record
 	split   bool
@@ -14,6 +15,15 @@ type Turn struct {
 	failed  []func(*Turn, error)
 
 	panicked func(error)
+	producer *Producer
+	marker   *Marker
+}
+
+// Producer is in whose transaction records are written.
+type Producer struct {
+	ID    int64
+	Epoch int16
+	Guard uint64 // see Batch
 }
 
 // Reply is a finished answer. Exactly one of its functions is called, once:
@@ -49,6 +59,13 @@ type timerOp struct {
 
 // Append adds records to the turn's batch.
 func (t *Turn) Append(r ...Record) { t.records = append(t.records, r...) }
+
+// InTransaction makes the turn's records part of a producer's transaction: the machine sees them with
+// their producer now, and their fate by EndTxn.
+func (t *Turn) InTransaction(p Producer) { t.producer = &p }
+
+// EndTransaction writes a marker in place of records; the machine's EndTxn is called when it is in the log.
+func (t *Turn) EndTransaction(m Marker) { t.marker = &m }
 
 // Records is what the turn will append so far.
 func (t *Turn) Records() []Record { return t.records }

@@ -22,6 +22,9 @@ const (
 	codeInvalidSessionTimeout   int16 = 26
 	codeRebalanceInProgress     int16 = 27
 	codeInvalidCommitOffsetSize int16 = 28
+	codeInvalidProducerEpoch    int16 = 47
+	codeInvalidTxnState         int16 = 48
+	codeCoordinatorFenced       int16 = 52
 	codeNonEmptyGroup           int16 = 68
 	codeGroupIDNotFound         int16 = 69
 	codeMemberIDRequired        int16 = 79
@@ -43,6 +46,12 @@ func codeOf(err error) int16 {
 	case errors.Is(err, coord.ErrTimedOut), errors.Is(err, coord.ErrNotEnoughReplicas),
 		errors.Is(err, coord.ErrOverloaded), errors.Is(err, coord.ErrUnavailable):
 		return codeCoordinatorNotAvailable
+	case errors.Is(err, coord.ErrProducerFenced):
+		return codeInvalidProducerEpoch
+	case errors.Is(err, coord.ErrNotInTransaction):
+		return codeInvalidTxnState
+	case errors.Is(err, coord.ErrCoordinatorFenced):
+		return codeCoordinatorFenced
 	}
 	return codeUnknownServerError
 }

@@ -14,7 +14,8 @@ type commitRequest struct {
 	memberID    string
 	instanceID  *string
 	generation  int32
-	retentionMs int64 // -1: the broker's
+	retentionMs int64           // -1: the broker's
+	producer    *coord.Producer // in whose transaction; nil outside of one
 	items       []commitItem
 }
 
@@ -39,7 +40,9 @@ func (s *Shard) commit(t *coord.Turn, r *commitRequest) {
 		}
 		return
 	}
-	if g := s.groups[r.group]; g != nil && (g.state == Stable || g.state == PreparingRebalance) {
+	if r.producer != nil {
+		t.InTransaction(*r.producer)
+	} else if g := s.groups[r.group]; g != nil && (g.state == Stable || g.state == PreparingRebalance) {
 		s.restartSession(t, g, g.members[r.memberID])
 	}
 	expireMs := int64(-1)
@@ -58,6 +61,10 @@ func (s *Shard) commit(t *coord.Turn, r *commitRequest) {
 		}
 		if s.metadataTooLarge(it.metadata) {
 			it.code = codeOffsetMetadataTooLarge
+			continue
+		}
+		if r.producer != nil && s.offsets.openCount >= maxPendingOffsetsPerShard && !s.offsets.isPending(r.group, it.topic, it.partition) {
+			it.code = codeCoordinatorNotAvailable
 			continue
 		}
 		o := committedOffset{
@@ -91,7 +98,7 @@ func (s *Shard) checkCommit(r *commitRequest) int16 {
 			return codeNone // the first commit makes the group
 		case r.generation < 0:
 			return codeCoordinatorNotAvailable
-		case r.version >= groupNotFoundVersion:
+		case r.version >= groupNotFoundVersion && r.producer == nil:
 			return codeGroupIDNotFound
 		default:
 			return codeIllegalGeneration
@@ -101,6 +108,9 @@ func (s *Shard) checkCommit(r *commitRequest) int16 {
 		return codeNone
 	}
 	if r.generation < 0 && r.memberID == "" && r.instanceID == nil {
+		if r.producer != nil {
+			return codeNone // older transactional clients do not say who they are: their producer's epoch fences them
+		}
 		return codeUnknownMemberID // an outsider, while members are at work
 	}
 	if code := g.checkMember(r.memberID, r.instanceID); code != codeNone {
@@ -109,8 +119,11 @@ func (s *Shard) checkCommit(r *commitRequest) int16 {
 	if r.generation != g.generation {
 		return codeIllegalGeneration
 	}
-	if g.state == CompletingRebalance {
+	if g.state == CompletingRebalance && r.producer == nil {
 		return codeRebalanceInProgress
 	}
 	return codeNone
 }
+
+// maxPendingOffsetsPerShard bounds the offsets that open transactions hold in memory: at some 200 bytes each, 200 MB.
+const maxPendingOffsetsPerShard = 1_000_000

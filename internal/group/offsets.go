@@ -40,11 +40,20 @@ func (p partitionOffsets) delete(topic string, partition int32) (had bool) {
 type offsetStore struct {
 	byGroup map[string]partitionOffsets
 	pending map[int64]map[string]partitionOffsets // by producer id, then group
+	open    map[openOffset]int                    // how many transactions have an offset in pending
 	count   int                                   // of byGroup
+
+	openCount int // of pending
+}
+
+// openOffset names a partition of which an open transaction has committed an offset.
+type openOffset struct {
+	group, topic string
+	partition    int32
 }
 
 func newOffsetStore() *offsetStore {
-	return &offsetStore{byGroup: map[string]partitionOffsets{}, pending: map[int64]map[string]partitionOffsets{}}
+	return &offsetStore{byGroup: map[string]partitionOffsets{}, pending: map[int64]map[string]partitionOffsets{}, open: map[openOffset]int{}}
 }
 
 func (s *offsetStore) put(group, topic string, partition int32, o committedOffset) {
@@ -67,7 +76,19 @@ func (s *offsetStore) putPending(producerID int64, group, topic string, partitio
 	if groups[group] == nil {
 		groups[group] = partitionOffsets{}
 	}
-	groups[group].put(topic, partition, o)
+	if groups[group].put(topic, partition, o) {
+		s.open[openOffset{group, topic, partition}]++
+		s.openCount++
+	}
+}
+
+// close counts one offset of pending down.
+func (s *offsetStore) close(group, topic string, partition int32) {
+	k := openOffset{group, topic, partition}
+	if s.open[k]--; s.open[k] == 0 {
+		delete(s.open, k)
+	}
+	s.openCount--
 }
 
 // remove forgets an offset, and those of open transactions for the same partition too.
@@ -78,8 +99,15 @@ func (s *offsetStore) remove(group, topic string, partition int32) {
 			delete(s.byGroup, group)
 		}
 	}
+	if s.open[openOffset{group, topic, partition}] == 0 {
+		return
+	}
 	for producerID, groups := range s.pending {
-		if groups[group].delete(topic, partition) && len(groups[group]) == 0 {
+		if !groups[group].delete(topic, partition) {
+			continue
+		}
+		s.close(group, topic, partition)
+		if len(groups[group]) == 0 {
 			if delete(groups, group); len(groups) == 0 {
 				delete(s.pending, producerID)
 			}
@@ -92,12 +120,13 @@ func (s *offsetStore) remove(group, topic string, partition int32) {
 func (s *offsetStore) endTxn(producerID int64, commit bool) {
 	groups := s.pending[producerID]
 	delete(s.pending, producerID)
-	if !commit {
-		return
-	}
 	for group, offsets := range groups {
 		for topic, partitions := range offsets {
 			for partition, o := range partitions {
+				s.close(group, topic, partition)
+				if !commit {
+					continue
+				}
 				if was, ok := s.byGroup[group].get(topic, partition); !ok || o.recordOffset > was.recordOffset {
 					s.put(group, topic, partition, o)
 				}
@@ -108,12 +137,7 @@ func (s *offsetStore) endTxn(producerID int64, commit bool) {
 
 // isPending tells whether an open transaction has an offset for the partition.
 func (s *offsetStore) isPending(group, topic string, partition int32) bool {
-	for _, groups := range s.pending {
-		if _, ok := groups[group].get(topic, partition); ok {
-			return true
-		}
-	}
-	return false
+	return s.open[openOffset{group, topic, partition}] > 0
 }
 
 // hasPending tells whether an open transaction has offsets of group.

@@ -50,7 +50,7 @@ func Features() []Feature {
 		{FeatureMetadataVersion, MinMetadataVersion, LatestMetadataVersion, LatestMetadataVersion},
 		{FeatureShare, 0, 1, 0},       // 1 makes clients use share groups
 		{FeatureStreams, 0, 1, 0},     // 1 makes Kafka Streams use its own group protocol
-		{FeatureTransaction, 0, 2, 0}, // 1 and 2 change the transaction log's format; 2 makes producers bump epochs at every commit
+		{FeatureTransaction, 0, 2, 2}, // 1 and 2 change the transaction log's format; 2 makes producers bump epochs at every commit
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/quorum"
 	"github.com/moldau-stream/moldau/internal/security"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -20,27 +21,35 @@ type controllerLink struct{ n *Node }
 
 // Call hands a request to the controller; see broker.Controller.
 func (l controllerLink) Call(ctx context.Context, p security.Principal, req kmsg.Request) (kmsg.Response, error) {
-	return l.n.quorum.Call(ctx, quorum.RequestContext{Principal: p.String()}, req)
+	if _, own := req.(*kmsg.AllocateProducerIDsRequest); own { // the broker asks for itself
+		return l.n.cluster.link.Call(ctx, "broker", req)
+	}
+	return l.n.cluster.link.Forward(ctx, p, nil, req)
 }
 
 // DescribeQuorum asks the controller of this process.
 func (l controllerLink) DescribeQuorum(ctx context.Context) (kmsg.DescribeQuorumResponseTopicPartition, []kmsg.DescribeQuorumResponseNode, error) {
-	state, err := l.n.quorum.DescribeQuorum(ctx)
-	node := kmsg.NewDescribeQuorumResponseNode()
-	node.NodeID = l.n.id
-	for _, e := range l.n.o.Settings.ControllerEndpoints() {
-		o := kmsg.NewDescribeQuorumResponseNodeListener()
-		o.Name, o.Host, o.Port = e.Name, e.Host, uint16(e.Port)
-		node.Listeners = append(node.Listeners, o)
+	req := kmsg.NewPtrDescribeQuorumRequest()
+	req.SetVersion(req.MaxVersion())
+	t := kmsg.NewDescribeQuorumRequestTopic()
+	t.Topic, t.Partitions = quorum.MetadataTopic, append(t.Partitions, kmsg.NewDescribeQuorumRequestTopicPartition())
+	req.Topics = append(req.Topics, t)
+	r, err := l.n.cluster.link.Forward(ctx, self, nil, req)
+	if err != nil {
+		return kmsg.NewDescribeQuorumResponseTopicPartition(), nil, err
 	}
-	return state, []kmsg.DescribeQuorumResponseNode{node}, err
+	resp := r.(*kmsg.DescribeQuorumResponse)
+	if err := kerr.ErrorForCode(resp.ErrorCode); err != nil || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return kmsg.NewDescribeQuorumResponseTopicPartition(), nil, errors.Join(err, errors.New("the controller does not describe its quorum"))
+	}
+	return resp.Topics[0].Partitions[0], resp.Nodes, nil
 }
 
-// startQuorum opens the metadata log; a single voter leads when this returns.
-func (n *Node) startQuorum() error {
+// quorumConfig is how this node opens its part of the metadata log.
+func (n *Node) quorumConfig() quorum.Config {
 	s := n.o.Settings
 	dir := s.MetadataDir()
-	q, err := quorum.Start(quorum.Config{
+	c := quorum.Config{
 		FS: n.o.FS, Dir: dir, NodeID: n.id, DirectoryID: n.directoryID(dir), Clock: n.o.Clock, Logger: n.o.Logger,
 		OpenLog:    quorum.StorageLog(n.o.FS, n.o.Clock, n.o.Logger, s.Int(config.MetadataLogSegmentBytes)),
 		Controller: n.controllerConfig(),
@@ -51,9 +60,13 @@ func (n *Node) startQuorum() error {
 		RetentionBytes:   s.Long(config.MetadataMaxRetentionBytes),
 		Retention:        s.Duration(config.MetadataMaxRetentionMs),
 		OnFatal:          n.fail,
-	})
-	n.quorum = q
-	return err
+		OnLeader:         n.newLeader,
+	}
+	for _, v := range s.QuorumVoters() {
+		c.Voters = append(c.Voters, v.ID)
+	}
+	c.Join = len(c.Voters) == 0 // voters are found in the log, or this node asks to be let in
+	return c
 }
 
 // neverIfZero: 0 turns snapshots by time off in Kafka, a negative interval does here.
@@ -83,11 +96,14 @@ func (n *Node) controllerConfig() controller.Config {
 }
 
 // fail is called when the metadata log cannot go on: the node must stop, since it would serve what is not true any more.
-func (n *Node) fail(err error) {
-	n.o.Logger.Error("the metadata log has failed: the node stops", "cause", err)
+func (n *Node) fail(err error) { n.failFor("the metadata log has failed", err) }
+
+// failFor ends the node, which says what has happened.
+func (n *Node) failFor(what string, err error) {
+	n.o.Logger.Error(what+": the node stops", "cause", err)
 	n.failOnce.Do(func() {
 		n.failure = err
-		n.health.Fail("the metadata log has failed: " + err.Error())
+		n.health.Fail(what + ": " + err.Error())
 		close(n.failed)
 	})
 }

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/quorum"
+	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/storage"
 )
 
@@ -52,6 +55,9 @@ func (n *Node) identify() (identity, error) {
 		return id, err
 	}
 	if id.clusterID == "" {
+		if !n.alone() && !(n.o.Settings.IsController() && len(n.o.Settings.QuorumBootstrapServers()) <= 1) {
+			return id, errors.New("cannot make a cluster id by itself: this node is one of several of a cluster, which all must be formatted with the same id; run kafka-storage format --cluster-id ID on each, or set CLUSTER_ID")
+		}
 		id.clusterID = meta.FormatUUID(newUUID())
 	}
 	for _, dir := range empty {
@@ -154,6 +160,9 @@ func (n *Node) format(dir, clusterID string) ([16]byte, error) {
 		if err := quorum.WriteBootstrap(n.o.FS, dir, now, meta.BootstrapRecords()); err != nil {
 			return fail(err)
 		}
+		if err := n.formatStandalone(dir, u, now); err != nil {
+			return fail(err)
+		}
 	}
 	if err := storage.WriteMetaProperties(n.o.FS, dir, storage.MetaProperties{ClusterID: clusterID, NodeID: n.id, DirectoryID: u}); err != nil {
 		return fail(err)
@@ -162,11 +171,29 @@ func (n *Node) format(dir, clusterID string) ([16]byte, error) {
 	return u, nil
 }
 
+// formatStandalone makes a controller that formats itself, and whose only way to the quorum is itself, the first voter of
+// a dynamic quorum.
+func (n *Node) formatStandalone(dir string, u [16]byte, nowMs int64) error {
+	s := n.o.Settings
+	l := n.controllerListeners()
+	if !s.IsController() || len(s.QuorumVoters()) > 0 || len(l) == 0 {
+		return nil
+	}
+	own := net.JoinHostPort(l[0].Host, strconv.Itoa(l[0].Port))
+	if b := s.QuorumBootstrapServers(); len(b) != 1 || b[0] != own {
+		return nil
+	}
+	return quorum.WriteVoters(n.o.FS, dir, nowMs, 1, []record.Voter{{
+		ReplicaKey: record.ReplicaKey{ID: n.id, DirectoryID: u}, MaxKRaftVersion: 1,
+		Endpoints: []record.VoterEndpoint{{Name: l[0].Name, Host: l[0].Host, Port: uint16(l[0].Port)}},
+	}})
+}
+
 // dirs are the node's log directories and the metadata directory, each once.
 func (n *Node) dirs() []string {
 	var out []string
 	seen := make(map[string]bool)
-	for _, d := range append(n.o.Settings.DataDirs(), n.o.Settings.MetadataDir()) {
+	for _, d := range append(n.dataDirs(), n.o.Settings.MetadataDir()) {
 		d = filepath.Clean(d)
 		if !seen[d] {
 			seen[d] = true

@@ -9,6 +9,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/moldau-stream/moldau/internal/txn"
 )
 
 // buildGroups makes the group coordinator over the partitions of its topic.
@@ -36,8 +37,10 @@ func (n *Node) buildGroups() *group.Service {
 }
 
 // offsetsPartitions is the number of partitions of the offsets topic, 0 while there is none.
-func (n *Node) offsetsPartitions() int32 {
-	t := n.broker.Image().Topic(group.Topic)
+func (n *Node) offsetsPartitions() int32 { return n.partitionsOf(group.Topic) }
+
+func (n *Node) partitionsOf(topic string) int32 {
+	t := n.broker.Image().Topic(topic)
 	if t == nil {
 		return 0
 	}
@@ -63,21 +66,33 @@ func (t topicNames) TopicID(name string) ([16]byte, bool) {
 
 // onHighWatermark lets the answers go that wait for a coordinator's records.
 func (n *Node) onHighWatermark(tp storage.TopicPartition, _ int32, hw int64) {
-	if tp.Topic == group.Topic {
+	switch tp.Topic {
+	case group.Topic:
 		n.groups.HighWatermark(tp.Partition, hw)
+	case txn.Topic:
+		n.txns.HighWatermark(tp.Partition, hw)
 	}
 }
 
-// onRole makes the leader of a partition of the offsets topic the coordinator of its groups.
+// onRole makes the leader of a partition of a coordinator's topic the coordinator of what it holds.
 func (n *Node) onRole(tp storage.TopicPartition, epoch int32, leads bool) {
-	if tp.Topic != group.Topic {
+	var c interface {
+		Elect(p, leaderEpoch int32)
+		Resign(p, leaderEpoch int32)
+	}
+	switch tp.Topic {
+	case group.Topic:
+		c = n.groups
+	case txn.Topic:
+		c = n.txns
+	default:
 		return
 	}
 	if leads {
-		n.groups.Elect(tp.Partition, epoch)
+		c.Elect(tp.Partition, epoch)
 		return
 	}
-	n.groups.Resign(tp.Partition, epoch)
+	c.Resign(tp.Partition, epoch)
 }
 
 // onDeleted forgets the offsets that groups have committed in topics that are gone.

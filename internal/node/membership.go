@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -28,7 +29,9 @@ type membership struct {
 	mu       sync.Mutex
 	epoch    int64
 	leaving  bool
+	missed   int           // heartbeats in a row that nobody answered
 	mayGo    chan struct{} // closed when the controller says that the broker may shut down
+	hurry    chan struct{} // holds one when the next heartbeat has something to tell
 	unfenced chan struct{} // closed at the first heartbeat that finds the broker unfenced
 }
 
@@ -37,6 +40,8 @@ const (
 	firstHeartbeats = 5 * time.Millisecond
 	// registrationRetry is the pause before a refused or failed registration is tried again.
 	registrationRetry = 100 * time.Millisecond
+	// missedIsAlone is after how many heartbeats without any answer a broker that wants to leave stops asking.
+	missedIsAlone = 2
 )
 
 // self is the principal that a broker's own requests carry.
@@ -44,8 +49,8 @@ var self = security.Principal{Type: security.UserType, Name: "broker"}
 
 func newMembership(n *Node) *membership {
 	return &membership{
-		n: n, incarnation: newUUID(), interval: n.o.Settings.Duration(config.BrokerHeartbeatIntervalMs),
-		stopped: make(chan struct{}), mayGo: make(chan struct{}), unfenced: make(chan struct{}), epoch: -1,
+		n: n, incarnation: n.incarnation, interval: n.o.Settings.Duration(config.BrokerHeartbeatIntervalMs),
+		stopped: make(chan struct{}), mayGo: make(chan struct{}), hurry: make(chan struct{}, 1), unfenced: make(chan struct{}), epoch: -1,
 	}
 }
 
@@ -79,7 +84,7 @@ func (m *membership) register(ctx context.Context) error {
 				m.setEpoch(r.BrokerEpoch)
 				return nil
 			case kerr.InconsistentClusterID, kerr.InvalidRegistration, kerr.UnsupportedVersion:
-				return fmt.Errorf("the controller refuses broker %d: %w", m.n.id, e)
+				return m.refused(e)
 			default:
 				err = e // e.g. DUPLICATE_BROKER_REGISTRATION until an old session has timed out
 			}
@@ -87,10 +92,25 @@ func (m *membership) register(ctx context.Context) error {
 		m.n.o.Logger.Warn("cannot register with the controller yet", "cause", err)
 		select {
 		case <-ctx.Done():
+			if errors.Is(err, kerr.DuplicateBrokerRegistration) {
+				err = fmt.Errorf("another process serves as broker %d: give this node a node.id of its own, or stop the other: %w", m.n.id, err)
+			}
 			return fmt.Errorf("cannot register with the controller: %w", err)
 		case <-m.after(registrationRetry):
 		}
 	}
+}
+
+// refused says what to do about a registration that will never be accepted.
+func (m *membership) refused(e error) error {
+	hint := ""
+	switch {
+	case errors.Is(e, kerr.InconsistentClusterID):
+		hint = fmt.Sprintf(": the controllers belong to another cluster than this node's directories (%s); correct controller.quorum.voters or controller.quorum.bootstrap.servers, or format the directories with the controllers' cluster id", m.n.clusterID)
+	case errors.Is(e, kerr.UnsupportedVersion):
+		hint = ": the cluster has finalized a feature at a level that this build does not know; run the build that the others run (kafka-features describe shows the levels)"
+	}
+	return fmt.Errorf("the controller refuses broker %d%s: %w", m.n.id, hint, e)
 }
 
 func (m *membership) setEpoch(epoch int64) {
@@ -141,21 +161,43 @@ func (m *membership) beat() {
 		select {
 		case <-m.stopped:
 			return
+		case <-m.hurry:
 		case <-m.after(pause):
 		}
 	}
 }
 
+// hasten sends a heartbeat soon.
+func (m *membership) hasten() {
+	select {
+	case m.hurry <- struct{}{}:
+	default:
+	}
+}
+
 // heartbeat sends one and returns the pause before the next.
 func (m *membership) heartbeat() time.Duration {
-	ctx, cancel := context.WithTimeout(context.Background(), m.interval)
+	m.mu.Lock()
+	patience := m.interval
+	if m.leaving { // a quorum that is there finds a leader in this time
+		patience = min(patience, 2*m.n.o.Settings.Duration(config.ControllerQuorumElectionTimeoutMs))
+	}
+	m.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	req := kmsg.NewPtrBrokerHeartbeatRequest()
 	m.mu.Lock()
 	req.BrokerID, req.BrokerEpoch, req.WantShutdown = m.n.id, m.epoch, m.leaving
 	m.mu.Unlock()
+	req.OfflineLogDirs = m.n.failedDirs.list()
 	req.CurrentMetadataOffset = m.n.broker.Image().Offset()
 	resp, err := m.call(ctx, req)
+	m.mu.Lock()
+	m.missed++
+	if err == nil {
+		m.missed = 0
+	}
+	m.mu.Unlock()
 	if err != nil {
 		m.n.o.Logger.Warn("a heartbeat to the controller failed", "cause", err)
 		return min(registrationRetry, m.interval)
@@ -212,7 +254,7 @@ func (m *membership) leave(ctx context.Context) {
 	m.mu.Lock()
 	m.leaving = true
 	m.mu.Unlock()
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && !m.alone() {
 		m.heartbeat()
 		select {
 		case <-m.mayGo:
@@ -226,6 +268,23 @@ func (m *membership) leave(ctx context.Context) {
 	m.stop()
 }
 
+// alone says that no controller has answered for a while.
+func (m *membership) alone() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.missed >= missedIsAlone
+}
+
+// tellOfOthers hurries a heartbeat when another broker begins to leave: it waits until all others know.
+func (m *membership) tellOfOthers(img *meta.Image, delta *meta.Delta) {
+	for id := range delta.ChangedBrokers {
+		if b := img.Broker(id); id != m.n.id && b != nil && b.InControlledShutdown {
+			m.hasten()
+			return
+		}
+	}
+}
+
 // stop ends the heartbeats.
 func (m *membership) stop() {
 	m.stopOnce.Do(func() { close(m.stopped) })
@@ -233,7 +292,7 @@ func (m *membership) stop() {
 }
 
 func (m *membership) call(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
-	return controllerLink{m.n}.Call(ctx, self, req)
+	return m.n.cluster.link.Call(ctx, "heartbeat", req)
 }
 
 func (m *membership) after(d time.Duration) <-chan struct{} {

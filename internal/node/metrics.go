@@ -71,10 +71,15 @@ func (o *observer) meter(at *atomic.Pointer[obs.RequestMeter], name string) *obs
 
 // WriteMetrics writes the figures that are read at the moment of the scrape.
 func (n *Node) WriteMetrics(w *obs.Writer) {
-	n.writeReplicas(w)
 	n.writeCluster(w)
+	if n.broker == nil {
+		return
+	}
+	n.writeReplicas(w)
+	n.writeReplication(w)
 	n.writeLogs(w)
 	n.writeGroups(w)
+	n.writeCleaner(w)
 	w.Family(obs.ConnectionCount, "Open connections.", obs.KindGauge).Int(int64(n.server.Connections()))
 	sessions, partitions := n.broker.FetchSessions()
 	w.Family(obs.FetchSessions, "Fetch sessions.", obs.KindGauge).Int(int64(sessions))
@@ -100,8 +105,8 @@ func (n *Node) writeReplicas(w *obs.Writer) {
 
 // writeCluster writes what the metadata image knows.
 func (n *Node) writeCluster(w *obs.Writer) {
-	img := n.broker.Image()
-	id, epoch := n.quorum.Leader()
+	img := n.metadata.Image()
+	id, epoch := n.cluster.leader.Leader()
 	active := int64(0)
 	if id == n.id {
 		active = 1
@@ -140,12 +145,12 @@ func (n *Node) writeCluster(w *obs.Writer) {
 		{obs.GlobalPartitionCount, "Partitions of the cluster.", int64(img.NumPartitions())},
 		{obs.OfflinePartitionsCount, "Partitions without a leader.", offline},
 		{obs.LastAppliedRecordOffset, "Offset of the metadata record that was applied last.", img.Offset()},
-		{obs.LastCommittedRecordOffset, "Offset of the metadata record that was committed last.", n.quorum.LogEndOffset() - 1},
+		{obs.LastCommittedRecordOffset, "Offset of the metadata record that was committed last.", n.metadata.LogEndOffset() - 1},
 		{obs.Brokers, "Brokers that serve.", int64(len(brokers)) - fenced},
 		{obs.RaftCurrentLeader, "Node id of the metadata quorum's leader.", int64(id)},
 		{obs.RaftCurrentEpoch, "Epoch of the metadata quorum.", int64(epoch)},
-		{obs.RaftHighWatermark, "High watermark of the metadata log.", n.quorum.LogEndOffset()},
-		{obs.RaftLogEndOffset, "End of the metadata log.", n.quorum.LogEndOffset()},
+		{obs.RaftHighWatermark, "High watermark of the metadata log.", n.metadata.LogEndOffset()},
+		{obs.RaftLogEndOffset, "End of the metadata log.", n.metadata.LogEndOffset()},
 	} {
 		w.Family(g.name, g.help, obs.KindGauge).Int(g.value)
 	}

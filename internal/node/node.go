@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/admin"
@@ -23,6 +24,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/moldau-stream/moldau/internal/txn"
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
@@ -39,6 +41,9 @@ type Options struct {
 	Clock   clock.Clock
 	Logger  *slog.Logger
 	Version string
+	// BootID names the boot of the kernel, "" where it is not known: the files of another boot may have lost what was
+	// not synced.
+	BootID string
 }
 
 // shutdownGrace bounds how long a stopping node waits for requests under way.
@@ -50,19 +55,27 @@ type Node struct {
 	id          int32
 	clusterID   string
 	directories map[string][16]byte // directory id by path
+	failedDirs  failedDirs
 
 	server     *server.Server
 	logs       *storage.Manager
-	quorum     *quorum.Node
+	quorum     *quorum.Node // nil on a node that is no controller
+	metadata   metadataLog
+	cluster    *cluster
 	replicas   *replica.Manager
 	groups     *group.Service
+	txns       *txn.Service
+	peers      *brokerPeers
 	broker     *broker.Broker
 	registry   *obs.Registry
 	metrics    *broker.Metrics
 	health     *obs.Health
 	admin      *admin.Server
 	member     *membership
+	beating    atomic.Pointer[membership] // member, once it sends heartbeats
 	placements *placements
+
+	incarnation [16]byte // of this process
 
 	failOnce sync.Once
 	failed   chan struct{} // closed when the node cannot go on; failure says why
@@ -79,16 +92,13 @@ type Node struct {
 // quorum, whose log says what this broker holds; then the broker registers, and
 // only when it is unfenced are connections taken.
 func Start(ctx context.Context, o Options) (n *Node, err error) {
-	n = &Node{o: o, id: o.Settings.NodeNumber(), failed: make(chan struct{})}
+	n = &Node{o: o, id: o.Settings.NodeNumber(), failed: make(chan struct{}), incarnation: newUUID()}
 	defer func() {
 		if err != nil {
 			n.abandon()
 			n = nil
 		}
 	}()
-	if err := checkServed(o.Settings); err != nil {
-		return n, err
-	}
 	labels, err := o.Settings.StaticLabels()
 	if err != nil {
 		return n, err
@@ -101,6 +111,9 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	if err := n.bind(handler); err != nil {
 		return n, err
 	}
+	if err := n.bindController(); err != nil {
+		return n, err
+	}
 	if err := n.startAdmin(); err != nil {
 		return n, err
 	}
@@ -108,14 +121,21 @@ func Start(ctx context.Context, o Options) (n *Node, err error) {
 	if err := n.openDisks(); err != nil {
 		return n, err
 	}
-	if err := n.startQuorum(); err != nil {
-		return n, fmt.Errorf("cannot open the metadata log in %s: %w", o.Settings.MetadataDir(), err)
+	if err := n.startDisks(); err != nil {
+		return n, err
+	}
+	if !o.Settings.IsBroker() {
+		n.metadata.Subscribe(n.learn)
+		n.registry.Register(n)
+		n.health.SetState(obs.StateRunning)
+		return n, nil
 	}
 	n.buildBroker()
 	handler.set(n.broker)
 	if err := n.join(ctx); err != nil {
 		return n, err
 	}
+	n.logs.StartCleaner()
 	if err := n.server.Serve(); err != nil {
 		return n, err
 	}
@@ -132,6 +152,9 @@ func (h *lateHandler) set(b *broker.Broker) { h.Handler = b }
 // bind takes the listeners' addresses.
 func (n *Node) bind(h server.Handler) error {
 	s := n.o.Settings
+	if !s.IsBroker() {
+		return nil
+	}
 	cfg := server.Config{
 		Network: n.o.Network, Clock: n.o.Clock, Log: n.o.Logger, Observer: newObserver(n.registry),
 		SocketRequestMaxBytes:    s.Int(config.SocketRequestMaxBytes),
@@ -164,37 +187,52 @@ func (n *Node) bind(h server.Handler) error {
 // buildBroker joins replica manager, group coordinator and handlers.
 func (n *Node) buildBroker() {
 	s := n.o.Settings
-	flush := s.Bool(config.MoldauFlushAcks)
 	n.placements = newPlacements()
-	n.replicas = replica.NewManager(replica.Config{
-		NodeID: n.id, Logs: n.logs, Clock: n.o.Clock, Logger: n.o.Logger, FlushAcks: flush,
-		TopicConfig: n.topicConfig, OnHighWatermark: n.onHighWatermark, OnRole: n.onRole, OnDeleted: n.onDeleted,
-		OnPlaced: n.placements.note,
-	})
+	n.replicas = replica.NewManager(n.replicaConfig())
 	n.groups = n.buildGroups()
+	n.peers = newBrokerPeers(n)
+	n.txns = n.buildTxns()
 	n.broker = broker.New(broker.Config{
 		NodeID: n.id, ClusterID: n.clusterID, Settings: s, Clock: n.o.Clock, Logger: n.o.Logger,
-		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Controller: controllerLink{n},
+		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Txns: n.txns, Peers: n.peers, Controller: controllerLink{n},
 		Authorizer: security.AllowAll{}, Metrics: n.metrics,
 	})
 }
 
 // join follows the metadata log and registers the broker; it returns when the broker is unfenced.
 func (n *Node) join(ctx context.Context) error {
-	n.quorum.Subscribe(n.publish)
+	patience := n.o.Settings.Duration(config.InitialBrokerRegistrationTimeoutMs)
+	known, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := n.metadata.CaughtUp(known); err != nil {
+		return fmt.Errorf("cannot read the cluster's metadata within %s: %w", patience, err)
+	}
+	// before the first image: a broker takes no role before the metadata knows of its registration
 	n.member = newMembership(n)
+	n.beating.Store(n.member)
+	n.metadata.Subscribe(n.publish)
+	n.failedDirs.whenMore(func() {
+		n.replicas.LogsFailed()
+		n.member.hasten()
+	})
 	return n.member.join(ctx)
 }
 
 // publish applies an image to this broker and then shows it to requests.
 func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
-	n.replicas.ApplyMetadata(img, delta)
+	n.learn(img, delta)
 	settings := n.settings(img)
+	n.replicas.SetSettings(replicationSettings(settings))
+	n.replicas.ApplyMetadata(img, delta)
 	n.server.SetLimits(limits(settings))
 	n.logs.SetProducerIDExpirationMs(settings.Long(config.ProducerIDExpirationMs))
-	n.warnOfCompaction(img, delta)
+	n.logs.SetCleanerConfig(cleanerConfig(settings))
+	n.logs.SetTransactionVerification(settings.Bool(config.TransactionPartitionVerificationEnable))
 	n.broker.SetSettings(settings)
 	n.broker.SetImage(img)
+	if n.member != nil && delta != nil {
+		n.member.tellOfOthers(img, delta)
+	}
 }
 
 // limits are the bounds on connections, which may change while the node runs.
@@ -212,7 +250,17 @@ func (n *Node) Failed() <-chan struct{} { return n.failed }
 func (n *Node) Err() error { return n.failure }
 
 // Addr is the address that a listener is bound to.
-func (n *Node) Addr(listener string) net.Addr { return n.server.Addr(listener) }
+func (n *Node) Addr(listener string) net.Addr {
+	if n.server != nil {
+		if a := n.server.Addr(listener); a != nil {
+			return a
+		}
+	}
+	if n.cluster != nil && n.cluster.server != nil {
+		return n.cluster.server.Addr(listener)
+	}
+	return nil
+}
 
 // ClusterID names the cluster.
 func (n *Node) ClusterID() string { return n.clusterID }
@@ -233,21 +281,33 @@ func (n *Node) Stop() error {
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 		defer cancel()
 		n.health.SetState(obs.StatePendingShutdown)
-		if !closed(n.failed) { // a controller that has failed consents to nothing
-			n.member.leave(ctx)
+		var errs []error
+		if n.o.Settings.IsBroker() {
+			errs = append(errs, n.stopBroker(ctx))
 		}
-		n.member.stop()
 		n.health.SetState(obs.StateShuttingDown)
-		n.replicas.Stop()
-		n.groups.Close()
-		errs := []error{n.server.Shutdown(ctx)}
 		if n.admin != nil {
 			errs = append(errs, n.admin.Close(ctx))
 		}
-		errs = append(errs, n.quorum.Close(), n.logs.Close(true))
+		n.resign(ctx)
+		errs = append(errs, n.closeMetadata(ctx), n.logs.Close(true))
 		n.stopErr = errors.Join(errs...)
 	})
 	return n.stopErr
+}
+
+// stopBroker takes leave of the cluster and ends what serves clients.
+func (n *Node) stopBroker(ctx context.Context) error {
+	if !closed(n.failed) && n.o.Settings.Bool(config.ControlledShutdownEnable) { // a controller that has failed consents to nothing
+		n.member.leave(ctx)
+	}
+	n.member.stop()
+	n.health.SetState(obs.StateShuttingDown)
+	n.replicas.Stop()
+	n.txns.Close()
+	n.peers.close()
+	n.groups.Close()
+	return n.server.Shutdown(ctx)
 }
 
 // abandon undoes a start that has failed half-way.
@@ -263,12 +323,20 @@ func (n *Node) abandon() {
 	if n.admin != nil {
 		_ = n.admin.Close(ctx)
 	}
+	if n.replicas != nil {
+		n.replicas.Stop()
+	}
+	if n.txns != nil {
+		n.txns.Close()
+		n.peers.close()
+	}
 	if n.groups != nil {
 		n.groups.Close()
 	}
-	if n.quorum != nil {
-		_ = n.quorum.Close()
+	if n.cluster != nil && n.cluster.directory != nil {
+		n.cluster.directory.Close() // nobody is asked for anything any more
 	}
+	_ = n.closeMetadata(ctx)
 	if n.logs != nil {
 		_ = n.logs.Close(true)
 	}

@@ -97,6 +97,7 @@ func serve(a RunArgs, settings *config.Config, logger *slog.Logger) int {
 		n, err := Start(ctx, Options{
 			Settings: settings, AutoFormat: formatsItself(a, settings), ClusterID: config.ClusterID(a.Environ),
 			FS: vfs.OS{}, Network: netx.TCP{}, Clock: clock.Real{}, Logger: logger, Version: a.Version,
+			BootID: bootID(),
 		})
 		started <- outcome{n, err}
 	}()
@@ -159,11 +160,18 @@ const sameWish = 500 * time.Millisecond
 func (n *Node) banner(logger *slog.Logger, took time.Duration) {
 	s := n.o.Settings
 	var at, bound []string
-	for _, l := range n.advertised() {
-		at = append(at, l.Address())
+	if s.IsBroker() {
+		for _, l := range n.advertised() {
+			at = append(at, l.Address())
+		}
 	}
 	for _, l := range s.BrokerListeners() {
 		bound = append(bound, n.boundTo(l))
+	}
+	if !s.IsBroker() {
+		for _, l := range n.controllerListeners() {
+			bound, at = append(bound, n.boundTo(l)), append(at, l.Address())
+		}
 	}
 	flush := "acknowledges when the records are in the page cache (Kafka's way); moldau.flush.acks=true syncs first"
 	if s.Bool(config.MoldauFlushAcks) {
@@ -187,7 +195,7 @@ func (n *Node) banner(logger *slog.Logger, took time.Duration) {
 	if a := n.AdminAddr(); a != nil {
 		logger.Info("metrics and health on http://" + a.String() + "/metrics")
 	}
-	if len(at) > 0 {
+	if len(at) > 0 && s.IsBroker() {
 		logger.Info("try: " + topicsTool() + " --create --topic my-topic --bootstrap-server " + at[0])
 	}
 	n.warnAdvertised(logger)
@@ -215,6 +223,9 @@ func topicsTool() string {
 
 // warnAdvertised tells of advertised names that do not resolve here: clients are sent to them.
 func (n *Node) warnAdvertised(logger *slog.Logger) {
+	if !n.o.Settings.IsBroker() {
+		return
+	}
 	for _, l := range n.advertised() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		_, err := net.DefaultResolver.LookupHost(ctx, l.Host)

@@ -15,6 +15,7 @@ func (n *Node) topicConfig(img *meta.Image, topic string) replica.TopicConfig {
 		n.o.Logger.Warn("a setting of a topic cannot be used; its default holds", "topic", topic, "cause", err)
 	}
 	c := replica.TopicConfig{Log: logConfig(t), MinISR: int(t.MinInsyncReplicas)}
+	throttledReplicas(img, topic, &c)
 	c.Log.StrictRecords = n.o.Settings.Bool(config.MoldauStrictRecords)
 	return c
 }
@@ -39,6 +40,8 @@ func logConfig(t config.TopicConfig) storage.LogConfig {
 	c.IndexBytes, c.IndexIntervalBytes = int(t.SegmentIndexBytes), int(t.IndexIntervalBytes)
 	c.RetentionMs, c.RetentionBytes, c.FileDeleteDelayMs = t.RetentionMs, t.RetentionBytes, t.FileDeleteDelayMs
 	c.Delete, c.Compact = t.Delete, t.Compact
+	c.DeleteRetentionMs, c.MinCompactionLagMs, c.MaxCompactionLagMs = t.DeleteRetentionMs, t.MinCompactionLagMs, t.MaxCompactionLagMs
+	c.MinCleanableDirtyRatio = t.MinCleanableDirtyRatio
 	c.MaxMessageBytes, c.FlushMessages, c.FlushMs = int(t.MaxMessageBytes), t.FlushMessages, t.FlushMs
 	c.TimestampBeforeMaxMs, c.TimestampAfterMaxMs = t.MessageTimestampBeforeMaxMs, t.MessageTimestampAfterMaxMs
 	if t.MessageTimestampType == "LogAppendTime" {

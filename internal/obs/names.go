@@ -76,25 +76,37 @@ const (
 	ResponseQueueSize           = "kafka_network_requestchannel_responsequeuesize"
 
 	// Connections (labels listener, networkProcessor).
-	ConnectionCount             = "kafka_server_socket_server_metrics_connection_count"
-	ConnectionCreations         = "kafka_server_socket_server_metrics_connection_creation_total"
-	ConnectionCloses            = "kafka_server_socket_server_metrics_connection_close_total"
-	FailedAuthentications       = "kafka_server_socket_server_metrics_failed_authentication_total"
-	ExpiredConnectionsKilled    = "kafka_server_socket_server_metrics_expired_connections_killed_count"
-	BrokerStateMetric           = "kafka_server_kafkaserver_brokerstate"
-	LinuxDiskReadBytes          = "kafka_server_kafkaserver_linux_disk_read_bytes"
-	LinuxDiskWriteBytes         = "kafka_server_kafkaserver_linux_disk_write_bytes"
-	LogSize                     = "kafka_log_log_size"                              // topic, partition
-	NumLogSegments              = "kafka_log_log_numlogsegments"                    // topic, partition
-	LogStartOffset              = "kafka_log_log_logstartoffset"                    // topic, partition
-	LogEndOffset                = "kafka_log_log_logendoffset"                      // topic, partition
-	OfflineLogDirectoryCount    = "kafka_log_logmanager_offlinelogdirectorycount"   //
-	RemainingLogsToRecover      = "kafka_log_logmanager_remaininglogstorecover"     // dir
-	RemainingSegmentsToRecover  = "kafka_log_logmanager_remainingsegmentstorecover" // dir, threadNum
-	LogFlushTimeMs              = "kafka_log_logflushstats_logflushrateandtimems"   // a histogram
-	LogDirFreeBytes             = "moldau_log_dir_free_bytes"                       // dir
-	LogDirTotalBytes            = "moldau_log_dir_total_bytes"                      // dir
-	MoldauFlushWaiters          = "moldau_flush_waiters"                            // produces that wait for a sync
+	ConnectionCount            = "kafka_server_socket_server_metrics_connection_count"
+	ConnectionCreations        = "kafka_server_socket_server_metrics_connection_creation_total"
+	ConnectionCloses           = "kafka_server_socket_server_metrics_connection_close_total"
+	FailedAuthentications      = "kafka_server_socket_server_metrics_failed_authentication_total"
+	ExpiredConnectionsKilled   = "kafka_server_socket_server_metrics_expired_connections_killed_count"
+	BrokerStateMetric          = "kafka_server_kafkaserver_brokerstate"
+	LinuxDiskReadBytes         = "kafka_server_kafkaserver_linux_disk_read_bytes"
+	LinuxDiskWriteBytes        = "kafka_server_kafkaserver_linux_disk_write_bytes"
+	LogSize                    = "kafka_log_log_size"                              // topic, partition
+	NumLogSegments             = "kafka_log_log_numlogsegments"                    // topic, partition
+	LogStartOffset             = "kafka_log_log_logstartoffset"                    // topic, partition
+	LogEndOffset               = "kafka_log_log_logendoffset"                      // topic, partition
+	OfflineLogDirectoryCount   = "kafka_log_logmanager_offlinelogdirectorycount"   //
+	RemainingLogsToRecover     = "kafka_log_logmanager_remaininglogstorecover"     // dir
+	RemainingSegmentsToRecover = "kafka_log_logmanager_remainingsegmentstorecover" // dir, threadNum
+	LogFlushTimeMs             = "kafka_log_logflushstats_logflushrateandtimems"   // a histogram
+
+	// The log cleaner.
+	CleanerMaxCleanTimeSecs            = "kafka_log_logcleaner_max_clean_time_secs"
+	CleanerRecopyPercent               = "kafka_log_logcleaner_cleaner_recopy_percent"
+	CleanerMaxBufferUtilizationPercent = "kafka_log_logcleaner_max_buffer_utilization_percent"
+	CleanerMaxCompactionDelaySecs      = "kafka_log_logcleaner_max_compaction_delay_secs"
+	CleanerDeadThreadCount             = "kafka_log_logcleaner_deadthreadcount"
+	CleanerMaxDirtyPercent             = "kafka_log_logcleanermanager_max_dirty_percent"
+	CleanerTimeSinceLastRunMs          = "kafka_log_logcleanermanager_time_since_last_run_ms"
+	UncleanablePartitionsCount         = "kafka_log_logcleanermanager_uncleanable_partitions_count" // logDirectory
+	UncleanableBytes                   = "kafka_log_logcleanermanager_uncleanable_bytes"            // logDirectory
+
+	LogDirFreeBytes             = "moldau_log_dir_free_bytes"  // dir
+	LogDirTotalBytes            = "moldau_log_dir_total_bytes" // dir
+	MoldauFlushWaiters          = "moldau_flush_waiters"       // produces that wait for a sync
 	NumGroups                   = "kafka_coordinator_group_groupmetadatamanager_numgroups"
 	NumGroupsPreparingRebalance = "kafka_coordinator_group_groupmetadatamanager_numgroupspreparingrebalance"
 	NumGroupsCompleting         = "kafka_coordinator_group_groupmetadatamanager_numgroupscompletingrebalance"

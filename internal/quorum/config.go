@@ -11,7 +11,6 @@ import (
 	"github.com/moldau-stream/moldau/internal/controller"
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/vfs"
-	"go.etcd.io/raft/v3/raftpb"
 )
 
 // Defaults, Kafka's.
@@ -30,21 +29,17 @@ const (
 	maxConsecutiveReadyTurns = 1 << 20 // a loop that never settles is a fault, not work
 )
 
-// Transport carries Raft's messages between the voters. A single voter needs none.
-type Transport interface {
-	// Send takes a message for the voter with a node id. It must not block, and may lose messages.
-	// A failed connection is told by Node.ReportUnreachable.
-	Send(nodeID int32, m *raftpb.Message)
-}
-
 // Config is what a node is started with.
 type Config struct {
 	FS vfs.FS
 	// Dir is the metadata log directory (metadata.log.dir, else the first of log.dirs); it exists and is locked.
 	Dir    string
 	NodeID int32
-	// Voters are the node ids of all voters; empty means this node alone.
+	// Voters are the node ids of all voters of a static quorum; empty means this node alone. They do not count where
+	// the log names the voters.
 	Voters []int32
+	// Join: this node has no voters of its own to begin with. It takes no part until the leader makes it a member.
+	Join bool
 	// DirectoryID is this node's id of Dir.
 	DirectoryID meta.UUID
 	Clock       clock.Clock
@@ -67,6 +62,8 @@ type Config struct {
 	// 0 = never, which is the default: nothing here needs it, and an idle node should leave its disk alone.
 	IdleInterval time.Duration
 
+	// OnLeader is told of each new leader, by its node id. It must not block; nil = nobody is told.
+	OnLeader func(nodeID int32)
 	// OnFatal is told once when the node cannot go on: its disk failed, or its log is damaged. It must not block.
 	OnFatal func(error)
 }
@@ -75,16 +72,16 @@ func (c *Config) withDefaults() error {
 	switch {
 	case c.FS == nil || c.Clock == nil || c.Dir == "":
 		return errors.New("cannot start the quorum: file system, clock and directory must be given")
-	case c.Controller.Random == nil:
+	case c.Controller.Random == nil && !c.Join:
 		return errors.New("cannot start the quorum: a source of chance must be given")
 	case c.NodeID < 0:
 		return fmt.Errorf("cannot start the quorum: node id %d is negative", c.NodeID)
 	}
-	if len(c.Voters) == 0 {
+	if len(c.Voters) == 0 && !c.Join {
 		c.Voters = []int32{c.NodeID}
 	}
 	c.Voters = slices.Sorted(slices.Values(c.Voters))
-	if !slices.Contains(c.Voters, c.NodeID) {
+	if !c.Join && !slices.Contains(c.Voters, c.NodeID) {
 		return fmt.Errorf("cannot start the quorum: node %d is not among the voters %v", c.NodeID, c.Voters)
 	}
 	if len(c.Voters) > 1 && c.Transport == nil {
@@ -114,7 +111,3 @@ func (c *Config) withDefaults() error {
 	}
 	return nil
 }
-
-// Raft's ids must not be 0, a node id may.
-func raftID(node int32) uint64   { return uint64(node) + 1 }
-func nodeOf(raftID uint64) int32 { return int32(raftID) - 1 } // 0, Raft's "nobody", becomes -1, Kafka's

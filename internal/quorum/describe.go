@@ -3,12 +3,12 @@ package quorum
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.etcd.io/raft/v3"
-	"go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 )
 
@@ -37,6 +37,12 @@ func (n *Node) DescribeQuorum(ctx context.Context) (kmsg.DescribeQuorumResponseT
 }
 
 func (l *loop) describe() (kmsg.DescribeQuorumResponseTopicPartition, error) {
+	ms := func(t time.Time) int64 {
+		if t.IsZero() {
+			return -1
+		}
+		return t.UnixMilli()
+	}
 	p := kmsg.NewDescribeQuorumResponseTopicPartition()
 	p.LeaderID, p.LeaderEpoch = l.leaderID, int32(l.term)
 	if !l.leads {
@@ -45,7 +51,7 @@ func (l *loop) describe() (kmsg.DescribeQuorumResponseTopicPartition, error) {
 	}
 	p.HighWatermark = l.disk.applied.endOffset
 	now := l.now().UnixMilli()
-	l.raft.WithProgress(func(id uint64, _ raft.ProgressType, pr tracker.Progress) {
+	l.raft.WithProgress(func(id uint64, kind raft.ProgressType, pr tracker.Progress) {
 		s := kmsg.NewDescribeQuorumResponseTopicPartitionReplicaState()
 		s.ReplicaID = nodeOf(id)
 		s.ReplicaDirectoryID = l.directoryOf(s.ReplicaID)
@@ -57,13 +63,18 @@ func (l *loop) describe() (kmsg.DescribeQuorumResponseTopicPartition, error) {
 		if s.ReplicaID == l.cfg.NodeID {
 			s.LogEndOffset = l.disk.applied.endOffset
 			s.LastFetchTimestamp, s.LastCaughtUpTimestamp = now, now
-		} else if pr.RecentActive {
-			s.LastFetchTimestamp = now
-			if s.LogEndOffset >= p.HighWatermark {
-				s.LastCaughtUpTimestamp = now
-			}
+		} else {
+			s.LastFetchTimestamp, s.LastCaughtUpTimestamp = ms(l.heard[id]), ms(l.caught[id])
+		}
+		if kind == raft.ProgressTypeLearner {
+			p.Observers = append(p.Observers, s)
+			return
 		}
 		p.CurrentVoters = append(p.CurrentVoters, s)
+	})
+	p.Observers = append(p.Observers, l.n.observers.describe(now)...)
+	slices.SortFunc(p.Observers, func(a, b kmsg.DescribeQuorumResponseTopicPartitionReplicaState) int {
+		return int(a.ReplicaID - b.ReplicaID)
 	})
 	slices.SortFunc(p.CurrentVoters, func(a, b kmsg.DescribeQuorumResponseTopicPartitionReplicaState) int {
 		return int(a.ReplicaID - b.ReplicaID)
@@ -82,8 +93,8 @@ func (l *loop) endOffsetAt(index uint64) int64 {
 		if err != nil || len(entries) == 0 {
 			return -1
 		}
-		if e := entries[0]; len(e.GetData()) > 0 && e.GetType() == raftpb.EntryNormal {
-			return record.Batch(e.GetData()).NextOffset()
+		if data, err := batchIn(entries[0]); err == nil && len(data) > 0 {
+			return record.Batch(data).NextOffset()
 		}
 	}
 	return -1

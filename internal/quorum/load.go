@@ -22,6 +22,9 @@ type disk struct {
 	replay  *meta.Replay
 	kraft   kraftState
 	applied position
+	conf    *raftpb.ConfState // the members as of applied
+	// baseConf is the members as of the beginning of the WAL.
+	baseConf *raftpb.ConfState
 	// snapshot is the newest one, nil when there is none.
 	snapshot *SnapshotID
 	hard     hardState
@@ -41,22 +44,13 @@ type position struct {
 
 // load reads snapshot, log and WAL.
 func load(cfg *Config) (d *disk, err error) {
-	d = &disk{dir: path.Join(cfg.Dir, logDirName)}
+	d = &disk{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())
 		}
 	}()
-	if err := cfg.FS.MkdirAll(d.dir, 0o755); err != nil {
-		return d, fmt.Errorf("cannot make the metadata directory: %w", err)
-	}
-	if err := cfg.FS.SyncDir(cfg.Dir); err != nil {
-		return d, fmt.Errorf("cannot make the metadata directory durable: %w", err)
-	}
-	if err := removeParts(cfg.FS, d.dir); err != nil {
-		return d, err
-	}
-	if err := d.loadImage(cfg); err != nil {
+	if err := d.open(cfg); err != nil {
 		return d, err
 	}
 	st, err := d.loadWAL(cfg)
@@ -64,6 +58,21 @@ func load(cfg *Config) (d *disk, err error) {
 		return d, err
 	}
 	return d, d.startStorage(st)
+}
+
+// open makes the log's directory where it is missing, and reads snapshot and log.
+func (d *disk) open(cfg *Config) error {
+	d.dir = path.Join(cfg.Dir, logDirName)
+	if err := cfg.FS.MkdirAll(d.dir, 0o755); err != nil {
+		return fmt.Errorf("cannot make the metadata directory: %w", err)
+	}
+	if err := cfg.FS.SyncDir(cfg.Dir); err != nil {
+		return fmt.Errorf("cannot make the metadata directory durable: %w", err)
+	}
+	if err := removeParts(cfg.FS, d.dir); err != nil {
+		return err
+	}
+	return d.loadImage(cfg)
 }
 
 func (d *disk) close() error {
@@ -182,17 +191,16 @@ func (d *disk) loadWAL(cfg *Config) (walState, error) {
 		return st, err
 	}
 	d.wal = w
-	voters := make([]uint64, len(cfg.Voters))
-	for i, v := range cfg.Voters {
-		voters[i] = raftID(v)
-	}
+	voters := firstMembers(cfg, &d.kraft)
 	if found {
+		if err := agree(cfg, &d.kraft, &st); err != nil {
+			return st, err
+		}
 		err := d.match(&st)
 		if err == nil {
-			st.base.voters = voters // configured, as long as they do not stand in the log
 			return st, nil
 		}
-		if len(cfg.Voters) > 1 {
+		if len(voters) != 1 || len(st.base.voters) > 1 {
 			return st, err
 		}
 		cfg.Logger.Warn("the metadata log went on without this node's Raft log; as the only voter it follows the metadata log", "reason", err)
@@ -211,8 +219,12 @@ func (d *disk) match(st *walState) error {
 	at := st.base.endOffset
 	var last record.Batch
 	for _, e := range st.entries {
-		if len(e.GetData()) > 0 && e.GetType() == raftpb.EntryNormal {
-			b, err := batchOf(e)
+		data, err := batchIn(e)
+		if err != nil {
+			return err
+		}
+		if len(data) > 0 {
+			b, err := batchOf(e, data)
 			if err != nil {
 				return err
 			}
@@ -249,8 +261,8 @@ func (d *disk) match(st *walState) error {
 }
 
 // batchOf is the batch in an entry.
-func batchOf(e *raftpb.Entry) (record.Batch, error) {
-	b, rest, err := record.Next(e.GetData())
+func batchOf(e *raftpb.Entry, data []byte) (record.Batch, error) {
+	b, rest, err := record.Next(data)
 	if err == nil && len(rest) > 0 {
 		err = errors.New("bytes follow the batch")
 	}
@@ -294,8 +306,21 @@ func (d *disk) adopt(cfg *Config, old walState, voters []uint64) (walState, erro
 // startStorage hands the WAL's contents to Raft.
 func (d *disk) startStorage(st walState) error {
 	d.mem = raft.NewMemoryStorage()
+	// Raft wants the members of now, as of the last applied entry.
+	d.baseConf = &raftpb.ConfState{Voters: st.base.voters, Learners: st.base.learners}
+	d.conf = d.baseConf
+	for _, e := range st.entries {
+		if e.GetIndex() > d.applied.index || e.GetType() == raftpb.EntryNormal {
+			continue
+		}
+		cc, err := changeIn(e)
+		if err != nil {
+			return err
+		}
+		d.conf = confAfter(d.conf, cc)
+	}
 	err := d.mem.ApplySnapshot(&raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{
-		ConfState: &raftpb.ConfState{Voters: st.base.voters}, Index: new(st.base.index), Term: new(st.base.term),
+		ConfState: d.conf, Index: new(st.base.index), Term: new(st.base.term),
 	}})
 	if err == nil {
 		err = d.mem.Append(st.entries)

@@ -26,6 +26,10 @@ type Log interface {
 	Append(batches []byte, leaderEpoch int32) error
 	// Read visits the batches from an offset on, up to the end.
 	Read(from int64, fn func(record.Batch) error) error
+	// ReadBytes is whole batches from an offset on: about maxBytes of them, at least one, and none at or after upTo.
+	ReadBytes(from int64, maxBytes int, upTo int64) ([]byte, error)
+	// EndOffsetForEpoch is the newest epoch up to the given one, and where it ends; -1 when there is none.
+	EndOffsetForEpoch(epoch int32) (found int32, end int64)
 	// Sync makes everything that was appended durable; it may be called beside Append.
 	Sync() error
 	// Roll begins a new segment file, so that what came before can be forgotten later.
@@ -98,6 +102,20 @@ func (l storageLog) EndOffset() int64   { return l.LogEndOffset() }
 func (l storageLog) Sync() error        { return l.Flush() }
 func (l storageLog) SizeInBytes() int64 { return l.Size() }
 func (l storageLog) Close() error       { return l.Log.Close(true) }
+
+func (l storageLog) EndOffsetForEpoch(epoch int32) (int32, int64) {
+	e := l.Log.EndOffsetForEpoch(epoch)
+	return e.Epoch, e.EndOffset
+}
+
+func (l storageLog) ReadBytes(from int64, maxBytes int, upTo int64) ([]byte, error) {
+	s, err := l.Log.Read(from, maxBytes, upTo, true)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Release()
+	return s.Bytes()
+}
 
 func (l storageLog) Append(batches []byte, leaderEpoch int32) error {
 	info, err := l.AppendAsFollower(batches, leaderEpoch)

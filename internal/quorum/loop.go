@@ -41,6 +41,20 @@ type loop struct {
 	quorumFile         quorumState // as it stands on disk
 	closeErr           error
 	snapshotDone       chan struct{} // closed by the snapshot's goroutine
+
+	ownID   uint64
+	heard   map[uint64]time.Time // when a member was heard of last
+	caught  map[uint64]time.Time // when it had everything last
+	changes []*change            // of the members, waiting for their turn
+	down    map[int32]bool       // nodes whose process is gone, until they are heard of
+	// standAt is when this node stands for election because the leader is gone; zero: it does not.
+	standAt time.Time
+	resign  []chan struct{} // closed when this node leads no more
+	// catching wait until this node has what the leader had; questions counts them.
+	catching  []*catchUp
+	questions uint64
+	// droppedUntil: Raft took no proposal, and none is made before then.
+	droppedUntil time.Time
 }
 
 // proposal is an entry on its way.
@@ -61,16 +75,19 @@ func newLoop(n *Node, d *disk) (*loop, error) {
 		n: n, cfg: &n.cfg, disk: d, leaderID: -1, hard: d.hard, term: d.hard.term,
 		state: controller.New(n.cfg.Controller, d.replay.Image()),
 		timer: timer{clock: n.cfg.Clock, wake: n.wake},
+		ownID: ownID(&n.cfg, &d.kraft), down: map[int32]bool{}, heard: map[uint64]time.Time{}, caught: map[uint64]time.Time{},
 	}
 	now := l.now()
 	l.lastSnapshot, l.lastRecord = now, now
 	l.sinceSnapshotBytes = d.behindBytes
 	var err error
 	l.raft, err = raft.NewRawNode(&raft.Config{
-		ID: raftID(n.cfg.NodeID), ElectionTick: raftTicksPerElection, HeartbeatTick: raftTicksPerHeartbeat,
+		ID: l.ownID, ElectionTick: raftTicksPerElection, HeartbeatTick: raftTicksPerHeartbeat,
 		Storage: &raftStorage{MemoryStorage: d.mem, loop: l}, Applied: d.applied.index,
 		MaxSizePerMsg: maxRaftMessageBytes, MaxInflightMsgs: maxRaftMessagesInFlight, MaxUncommittedEntriesSize: maxUncommittedBytes,
-		CheckQuorum: true, PreVote: true, DisableProposalForwarding: true, Logger: raftLogger{n.cfg.Logger},
+		CheckQuorum: true, PreVote: true, DisableProposalForwarding: true, StepDownOnRemoval: true,
+		DisableConfChangeValidation: true, // changes are made one at a time here, and a dropped one would leave a hole in the offsets
+		Logger:                      raftLogger{n.cfg.Logger},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot start Raft: %w", err)
@@ -78,13 +95,18 @@ func newLoop(n *Node, d *disk) (*loop, error) {
 	if d.log.EndOffset() > 0 {
 		d.log.SetHighWatermark(d.log.EndOffset())
 	}
+	l.publishMembers()
 	return l, nil
 }
 
 func (l *loop) now() time.Time { return l.cfg.Clock.Now() }
 
 // single says that this node is the only voter: it leads at once and needs no ticks.
-func (l *loop) single() bool { return len(l.cfg.Voters) == 1 }
+func (l *loop) single() bool { return onlyMember(l.disk.conf, l.ownID) }
+
+func onlyMember(cs *raftpb.ConfState, id uint64) bool {
+	return len(cs.GetVoters()) == 1 && cs.GetVoters()[0] == id && len(cs.GetLearners()) == 0
+}
 
 // run is the loop: take what waits, let time pass, let Raft work, wait.
 func (l *loop) run() error {
@@ -136,8 +158,19 @@ func (l *loop) arm() {
 	if !l.single() {
 		soonest(l.nextRaftTick)
 	}
+	if !l.standAt.IsZero() {
+		soonest(l.standAt)
+	}
+	for _, c := range l.changes {
+		soonest(c.deadline)
+	}
+	for _, c := range l.catching {
+		if !c.answer {
+			soonest(c.asked.Add(l.raftTick()))
+		}
+	}
 	if l.active {
-		soonest(l.state.NextTick(now))
+		soonest(later(l.state.NextTick(now), l.droppedUntil))
 		if l.cfg.IdleInterval > 0 {
 			soonest(l.lastRecord.Add(l.cfg.IdleInterval))
 		}
@@ -148,19 +181,29 @@ func (l *loop) arm() {
 	l.timer.arm(next.Sub(now))
 }
 
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // do takes one thing from the mailbox.
 func (l *loop) do(o op) error {
 	switch {
 	case o.fn != nil:
 		o.fn(l)
 	case o.msg != nil:
+		if !l.forMe(o.msg) {
+			return nil
+		}
 		if err := l.raft.Step(o.msg); err != nil && !errors.Is(err, raft.ErrProposalDropped) {
 			l.cfg.Logger.Debug("a message of another voter was passed over", "error", err)
 		}
 	case !l.active:
 		l.n.refuse(o, &NotLeaderError{l.leaderID})
 	default:
-		a, ok := l.state.Handle(controller.Call{Now: l.now(), NextOffset: l.nextOffset}, o.req)
+		a, ok := l.state.Handle(controller.Call{Now: l.now(), NextOffset: l.nextOffset, Local: o.rc.Local}, o.req)
 		if !ok {
 			l.n.refuse(o, ErrUnknownRequest)
 			return nil
@@ -226,6 +269,11 @@ func (l *loop) proposeControl(controls ...record.Control) error {
 // tick lets time pass for Raft and for the controller.
 func (l *loop) tick() error {
 	now := l.now()
+	l.maybeStand(now)
+	l.askIndex(now)
+	if err := l.advanceChanges(now); err != nil {
+		return err
+	}
 	if !l.single() {
 		for turns := 0; !now.Before(l.nextRaftTick); turns++ {
 			if turns < 2*raftTicksPerElection { // after a long sleep more ticks would say nothing more
@@ -234,14 +282,15 @@ func (l *loop) tick() error {
 			l.nextRaftTick = l.nextRaftTick.Add(l.raftTick())
 		}
 	}
-	for l.active && !now.Before(l.state.NextTick(now)) {
+	for l.active && !now.Before(later(l.state.NextTick(now), l.droppedUntil)) {
 		records, _ := l.state.Tick(controller.Call{Now: now, NextOffset: l.nextOffset})
 		if len(records) == 0 {
 			continue
 		}
 		err := l.propose(records)
 		if errors.Is(err, raft.ErrProposalDropped) {
-			break // too much is on its way; the next turn tries again
+			l.droppedUntil = now.Add(l.raftTick()) // too much is on its way, or the lead is being handed over
+			break
 		}
 		if err != nil {
 			return err
@@ -296,21 +345,40 @@ func (l *loop) ready(rd raft.Ready) error {
 		l.leadership(rd.SoftState)
 	}
 	for _, m := range rd.Messages {
-		l.cfg.Transport.Send(nodeOf(m.GetTo()), m)
+		out, err := encodeMessage(m)
+		if err != nil {
+			return err
+		}
+		l.cfg.Transport.Send(nodeOf(m.GetTo()), out)
 	}
-	return l.apply(rd.CommittedEntries)
+	l.indexTold(rd.ReadStates)
+	err := l.apply(rd.CommittedEntries)
+	if len(l.catching) > 0 {
+		l.askIndex(l.now())
+	}
+	return err
 }
 
 // leadership follows who leads.
 func (l *loop) leadership(soft *raft.SoftState) {
 	l.term = l.hard.term
 	if soft != nil {
+		if id := nodeOf(soft.Lead); id != l.leaderID && id >= 0 && l.cfg.OnLeader != nil {
+			defer l.cfg.OnLeader(id) // when Leader says so as well
+		}
 		l.leaderID = nodeOf(soft.Lead)
 		l.leads = soft.RaftState == raft.StateLeader
+		if l.leaderID >= 0 {
+			l.standAt = time.Time{}
+		}
+	}
+	if !l.leads {
+		l.resigned()
 	}
 	if !l.leads && l.active {
 		l.active = false
 		l.failAll(&NotLeaderError{l.leaderID})
+		l.failChanges(&NotLeaderError{l.leaderID})
 		l.state.Advance(l.disk.replay.Image())
 	}
 	l.n.leader.Store(packLeader(l.leaderID, int32(l.term)))
@@ -327,7 +395,7 @@ func (l *loop) writeQuorumState() error {
 	if q == l.quorumFile || l.single() && q.leader < 0 {
 		return nil
 	}
-	if err := q.write(l.cfg.FS, l.disk.dir, l.disk.kraft.version, l.cfg.Voters); err != nil {
+	if err := q.write(l.cfg.FS, l.disk.dir, l.disk.kraft.version, nodesOf(l.disk.conf.GetVoters())); err != nil {
 		return err
 	}
 	l.quorumFile = q
@@ -352,8 +420,11 @@ func (l *loop) activate() error {
 	l.nextOffset = l.disk.applied.endOffset
 	l.state.Advance(l.disk.replay.Image())
 	l.state.Activate(now)
+	for node := range l.down { // a broker in the process of a dead controller will not be heard of
+		l.state.Disconnected(now, node)
+	}
 	change := record.LeaderChange{LeaderID: l.cfg.NodeID}
-	for _, id := range l.cfg.Voters {
+	for _, id := range nodesOf(l.disk.conf.GetVoters()) {
 		change.Voters = append(change.Voters, record.ReplicaKey{ID: id})
 	}
 	change.GrantingVoters = []record.ReplicaKey{{ID: l.cfg.NodeID}}
@@ -410,13 +481,15 @@ func (l *loop) apply(entries []*raftpb.Entry) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.GetType() != raftpb.EntryNormal {
-			return fmt.Errorf("cannot apply entry %d: changes of the voters are not served", e.GetIndex())
+		data, err := batchIn(e)
+		if err == nil && len(data) > 0 {
+			err = l.applyBatch(e, data)
 		}
-		if len(e.GetData()) > 0 {
-			if err := l.applyBatch(e); err != nil {
-				return err
-			}
+		if err == nil && e.GetType() != raftpb.EntryNormal {
+			err = l.applyChange(e)
+		}
+		if err != nil {
+			return err
 		}
 		l.disk.applied.index, l.disk.applied.term = e.GetIndex(), e.GetTerm()
 		if l.leads && !l.active && e.GetTerm() == l.term {
@@ -446,10 +519,14 @@ func (l *loop) appendCommitted(entries []*raftpb.Entry) error {
 	}
 	end := l.disk.log.EndOffset()
 	for _, e := range entries {
-		if len(e.GetData()) == 0 || e.GetType() != raftpb.EntryNormal {
+		data, err := batchIn(e)
+		if err != nil {
+			return err
+		}
+		if len(data) == 0 {
 			continue
 		}
-		b := record.Batch(e.GetData())
+		b := record.Batch(data)
 		if b.NextOffset() <= end {
 			continue
 		}
@@ -467,11 +544,12 @@ func (l *loop) appendCommitted(entries []*raftpb.Entry) error {
 		return err
 	}
 	l.disk.log.SetHighWatermark(end)
+	l.n.committed.advance(end)
 	return nil
 }
 
-func (l *loop) applyBatch(e *raftpb.Entry) error {
-	b := record.Batch(e.GetData())
+func (l *loop) applyBatch(e *raftpb.Entry, data []byte) error {
+	b := record.Batch(data)
 	var mine *proposal
 	if l.active && e.GetTerm() == l.term && len(l.pending) > 0 && l.pending[0].base == b.BaseOffset() {
 		mine = l.pending[0]
@@ -486,6 +564,7 @@ func (l *loop) applyBatch(e *raftpb.Entry) error {
 		if err := readControls(b, &d.kraft); err != nil {
 			return fmt.Errorf("cannot apply entry %d: %w", e.GetIndex(), err)
 		}
+		l.publishMembers()
 		return l.publish(nil, nil, mine)
 	}
 	var records []meta.Record

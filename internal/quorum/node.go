@@ -39,6 +39,7 @@ func (e *NotLeaderError) Error() string {
 type RequestContext struct {
 	Principal string
 	ClientID  string
+	Local     bool // this process asks for itself
 }
 
 // Node is one controller of the quorum.
@@ -59,6 +60,10 @@ type Node struct {
 	wake  chan struct{}
 	done  chan struct{} // closed when the loop has ended
 	ready chan struct{} // closed when the node has led and published once
+
+	members   atomic.Pointer[Members] // as of the newest committed entry
+	committed watermark
+	observers observers
 }
 
 // op is one thing for the loop to do.
@@ -93,13 +98,14 @@ func Start(cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{}), ready: make(chan struct{}), log: d.log}
 	n.image.Store(d.replay.Image())
 	n.leader.Store(packLeader(-1, int32(d.hard.term)))
+	n.committed.advance(d.log.EndOffset())
 	n.pub = newPublisher(d.replay.Image())
 	if n.loop, err = newLoop(n, d); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot start the quorum: %w", err), d.close())
 	}
 	go n.pub.run()
 	go n.run()
-	if len(cfg.Voters) == 1 {
+	if onlyMember(d.conf, n.loop.ownID) {
 		select {
 		case <-n.ready:
 		case <-n.done:
@@ -141,10 +147,7 @@ func (n *Node) Call(ctx context.Context, rc RequestContext, req kmsg.Request) (k
 // Subscribe calls fn with the present image (its delta is everything), and then with each step, in order, on one
 // goroutine. It returns after the first call. fn must not wait for Call.
 func (n *Node) Subscribe(fn func(*meta.Image, *meta.Delta)) {
-	first := make(chan struct{})
-	if n.pub.put(publication{sub: fn, replies: []func(){func() { close(first) }}}) {
-		<-first
-	}
+	n.pub.subscribe(fn)
 }
 
 // Image is the newest image that was published.
@@ -156,12 +159,13 @@ func (n *Node) Leader() (id, epoch int32) { return unpackLeader(n.leader.Load())
 // LogEndOffset is the offset after the last committed record.
 func (n *Node) LogEndOffset() int64 { return n.log.EndOffset() }
 
-// Step hands over a message from another voter.
-func (n *Node) Step(m *raftpb.Message) error { return n.put(op{msg: m}) }
-
-// ReportUnreachable says that a message to a voter could not be sent.
+// ReportUnreachable says that a message to a member could not be sent.
 func (n *Node) ReportUnreachable(node int32) {
-	_ = n.put(op{fn: func(l *loop) { l.raft.ReportUnreachable(raftID(node)) }}) // a closed node does not care
+	_ = n.put(op{fn: func(l *loop) {
+		if id, ok := l.member(node); ok {
+			l.raft.ReportUnreachable(id)
+		}
+	}}) // a closed node does not care
 }
 
 // ReportSnapshot says whether a snapshot message has reached a voter.
@@ -170,11 +174,16 @@ func (n *Node) ReportSnapshot(node int32, ok bool) {
 	if !ok {
 		status = raft.SnapshotFailure
 	}
-	_ = n.put(op{fn: func(l *loop) { l.raft.ReportSnapshot(raftID(node), status) }})
+	_ = n.put(op{fn: func(l *loop) {
+		if id, ok := l.member(node); ok {
+			l.raft.ReportSnapshot(id, status)
+		}
+	}})
 }
 
 // Close ends the node: requests that wait get ErrClosed, the logs are synced and closed.
 func (n *Node) Close() error {
+	n.committed.close()
 	n.mu.Lock()
 	n.closed = true
 	n.mu.Unlock()

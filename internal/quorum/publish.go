@@ -45,6 +45,14 @@ func (p *publisher) put(x publication) bool {
 	return true
 }
 
+// subscribe adds a subscriber and returns when it has seen the present image.
+func (p *publisher) subscribe(fn func(*meta.Image, *meta.Delta)) {
+	first := make(chan struct{})
+	if p.put(publication{sub: fn, replies: []func(){func() { close(first) }}}) {
+		<-first
+	}
+}
+
 func (p *publisher) close() {
 	p.mu.Lock()
 	p.closed = true

@@ -63,7 +63,7 @@ func call[R kmsg.Response](t testing.TB, n *Node, req kmsg.Request) R {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	resp, err := n.Call(ctx, RequestContext{}, req)
+	resp, err := n.Call(ctx, RequestContext{Local: true}, req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func (l *loop) maybeSnapshot() {
 	if !due || l.snapshotRunning || l.disk.replay.InTransaction() || l.disk.applied.index == 0 {
 		return
 	}
-	at, img, k := l.disk.applied, l.disk.replay.Image(), l.disk.kraft
+	at, img, k, conf := l.disk.applied, l.disk.replay.Image(), l.disk.kraft, l.disk.conf
 	if l.disk.snapshot != nil && l.disk.snapshot.EndOffset >= at.endOffset {
 		return
 	}
@@ -34,34 +34,34 @@ func (l *loop) maybeSnapshot() {
 	go func(done chan struct{}) {
 		defer close(done)
 		id := SnapshotID{at.endOffset, at.epoch}
-		err := l.writeSnapshot(id, img, k, now, at.timestampMs)
+		err := l.disk.cutSnapshot(l.cfg, id, img, k, now, at.timestampMs)
 		// A closed node needs no more: the snapshot is there, and the next start makes use of it.
-		_ = l.n.put(op{fn: func(l *loop) { l.snapshotWritten(id, at, err) }})
+		_ = l.n.put(op{fn: func(l *loop) { l.snapshotWritten(id, at, conf, err) }})
 	}(l.snapshotDone)
 }
 
-// writeSnapshot syncs the metadata log before the file appears: who starts from the file finds the log reaching it.
-func (l *loop) writeSnapshot(id SnapshotID, img *meta.Image, k kraftState, now time.Time, lastMs int64) error {
+// cutSnapshot syncs the metadata log before the file appears: who starts from the file finds the log reaching it.
+func (d *disk) cutSnapshot(cfg *Config, id SnapshotID, img *meta.Image, k kraftState, now time.Time, lastMs int64) error {
 	data := encodeCheckpoint(img.Records(), img.MetadataVersion(), id.Epoch, k, now.UnixMilli(), lastMs)
-	if err := l.disk.log.Roll(); err != nil {
+	if err := d.log.Roll(); err != nil {
 		return fmt.Errorf("cannot roll the metadata log: %w", err)
 	}
-	if err := l.disk.log.Sync(); err != nil {
+	if err := d.log.Sync(); err != nil {
 		return fmt.Errorf("cannot sync the metadata log: %w", err)
 	}
-	return writeSnapshotFile(l.cfg.FS, l.disk.dir, id, data)
+	return writeSnapshotFile(cfg.FS, d.dir, id, data)
 }
 
 // snapshotWritten lets go of what the snapshot stands for: entries of the WAL, then old snapshots and the log before them.
-func (l *loop) snapshotWritten(id SnapshotID, at position, err error) {
+func (l *loop) snapshotWritten(id SnapshotID, at position, conf *raftpb.ConfState, err error) {
 	l.snapshotRunning = false
 	if err == nil {
 		l.disk.snapshot = &id
 		l.cfg.Logger.Info("metadata snapshot written", "endOffset", id.EndOffset, "epoch", id.Epoch)
-		err = l.compactWAL(at)
+		err = l.compactWAL(at, conf)
 	}
 	if err == nil {
-		err = l.clean()
+		err = l.disk.clean(l.cfg)
 	}
 	if err != nil {
 		l.cfg.Logger.Error("a metadata snapshot could not be finished; it is tried again later", "error", err)
@@ -69,7 +69,7 @@ func (l *loop) snapshotWritten(id SnapshotID, at position, err error) {
 }
 
 // compactWAL begins the WAL anew behind a position that a snapshot holds.
-func (l *loop) compactWAL(at position) error {
+func (l *loop) compactWAL(at position, conf *raftpb.ConfState) error {
 	d := l.disk
 	first, err := d.mem.FirstIndex()
 	if err != nil || at.index < first {
@@ -79,14 +79,10 @@ func (l *loop) compactWAL(at position) error {
 	if err != nil {
 		return fmt.Errorf("cannot compact the Raft log: %w", err)
 	}
-	st := walState{base: base{index: at.index, term: at.term, endOffset: at.endOffset}, hard: l.hard}
+	st := walState{base: base{at.index, at.term, at.endOffset, conf.GetVoters(), conf.GetLearners()}, hard: l.hard}
 	st.hard.commit = max(st.hard.commit, at.index)
-	_, cs, err := d.mem.InitialState()
-	if err == nil {
-		st.base.voters = cs.GetVoters()
-		if last > at.index {
-			st.entries, err = d.mem.Entries(at.index+1, last+1, 1<<62)
-		}
+	if last > at.index {
+		st.entries, err = d.mem.Entries(at.index+1, last+1, 1<<62)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot compact the Raft log: %w", err)
@@ -94,7 +90,7 @@ func (l *loop) compactWAL(at position) error {
 	if err := l.replaceWAL(st); err != nil {
 		return err
 	}
-	if _, err := d.mem.CreateSnapshot(at.index, cs, nil); err != nil && !errors.Is(err, raft.ErrSnapOutOfDate) {
+	if _, err := d.mem.CreateSnapshot(at.index, conf, nil); err != nil && !errors.Is(err, raft.ErrSnapOutOfDate) {
 		return fmt.Errorf("cannot compact the Raft log: %w", err)
 	}
 	if err := d.mem.Compact(at.index); err != nil {
@@ -113,6 +109,7 @@ func (l *loop) replaceWAL(st walState) error {
 	}
 	old := l.disk.wal
 	l.disk.wal, l.disk.baseEnd = w, st.base.endOffset
+	l.disk.baseConf = &raftpb.ConfState{Voters: st.base.voters, Learners: st.base.learners}
 	if err := old.close(); err != nil {
 		l.cfg.Logger.Warn("the old Raft log could not be closed", "error", err)
 	}
@@ -120,16 +117,15 @@ func (l *loop) replaceWAL(st walState) error {
 }
 
 // clean removes the oldest snapshots, and the log before the next, while there is too much or they are too old.
-func (l *loop) clean() error {
-	d := l.disk
-	ids, err := listSnapshots(l.cfg.FS, d.dir)
+func (d *disk) clean(cfg *Config) error {
+	ids, err := listSnapshots(cfg.FS, d.dir)
 	if err != nil {
 		return err
 	}
 	sizes := make([]int64, len(ids))
 	total := d.log.SizeInBytes()
 	for i, id := range ids {
-		info, err := l.cfg.FS.Stat(path.Join(d.dir, id.name()))
+		info, err := cfg.FS.Stat(path.Join(d.dir, id.name()))
 		if err != nil {
 			return fmt.Errorf("cannot look at a metadata snapshot: %w", err)
 		}
@@ -137,15 +133,15 @@ func (l *loop) clean() error {
 		total += sizes[i]
 	}
 	for i := 0; i+1 < len(ids); i++ {
-		tooMuch := l.cfg.RetentionBytes >= 0 && total > l.cfg.RetentionBytes
-		if !tooMuch && (l.cfg.Retention < 0 || !l.olderThan(ids[i], l.cfg.Retention)) {
+		tooMuch := cfg.RetentionBytes >= 0 && total > cfg.RetentionBytes
+		if !tooMuch && (cfg.Retention < 0 || !d.olderThan(cfg, ids[i], cfg.Retention)) {
 			return nil
 		}
 		before := d.log.SizeInBytes()
 		if err := d.log.TruncatePrefix(ids[i+1].EndOffset); err != nil {
 			return fmt.Errorf("cannot cut the metadata log before offset %d: %w", ids[i+1].EndOffset, err)
 		}
-		if err := l.cfg.FS.Remove(path.Join(d.dir, ids[i].name())); err != nil {
+		if err := cfg.FS.Remove(path.Join(d.dir, ids[i].name())); err != nil {
 			return fmt.Errorf("cannot remove an old metadata snapshot: %w", err)
 		}
 		total -= sizes[i] + before - d.log.SizeInBytes()
@@ -154,8 +150,8 @@ func (l *loop) clean() error {
 }
 
 // olderThan reads the age of a snapshot's last record from its header. What cannot be read counts as young.
-func (l *loop) olderThan(id SnapshotID, age time.Duration) bool {
-	f, err := l.cfg.FS.OpenFile(path.Join(l.disk.dir, id.name()), os.O_RDONLY, 0)
+func (d *disk) olderThan(cfg *Config, id SnapshotID, age time.Duration) bool {
+	f, err := cfg.FS.OpenFile(path.Join(d.dir, id.name()), os.O_RDONLY, 0)
 	if err != nil {
 		return false
 	}
@@ -176,7 +172,7 @@ func (l *loop) olderThan(id SnapshotID, age time.Duration) bool {
 		}
 		return err
 	})
-	return err == nil && last >= 0 && l.now().UnixMilli()-last > age.Milliseconds()
+	return err == nil && last >= 0 && cfg.Clock.Now().UnixMilli()-last > age.Milliseconds()
 }
 
 // raftStorage is Raft's view of the disk: entries lie in memory as well, snapshots do not.
@@ -204,6 +200,7 @@ func (s *raftStorage) Snapshot() (*raftpb.Snapshot, error) {
 	head := binary.BigEndian.AppendUint64(nil, uint64(d.snapshot.EndOffset))
 	head = binary.BigEndian.AppendUint32(head, uint32(d.snapshot.Epoch))
 	snap.Data = append(head, data...)
+	snap.Metadata.ConfState = d.baseConf
 	return snap, nil
 }
 
@@ -228,7 +225,8 @@ func (l *loop) install(snap *raftpb.Snapshot) error {
 		return fail(err)
 	}
 	at := position{snap.GetMetadata().GetIndex(), snap.GetMetadata().GetTerm(), id.EndOffset, id.Epoch, img.TimestampMs()}
-	st := walState{base: base{at.index, at.term, at.endOffset, snap.GetMetadata().GetConfState().GetVoters()}, hard: l.hard}
+	conf := snap.GetMetadata().GetConfState()
+	st := walState{base: base{at.index, at.term, at.endOffset, conf.GetVoters(), conf.GetLearners()}, hard: l.hard}
 	st.hard.commit = max(st.hard.commit, at.index)
 	if err := l.replaceWAL(st); err != nil {
 		return fail(err)
@@ -238,9 +236,11 @@ func (l *loop) install(snap *raftpb.Snapshot) error {
 		return fail(err)
 	}
 	before := d.replay.Image()
-	d.replay, d.kraft, d.applied, d.snapshot = meta.NewReplay(img), k, at, &id
+	d.replay, d.kraft, d.applied, d.snapshot, d.conf = meta.NewReplay(img), k, at, &id, conf
 	l.state.Advance(img)
 	l.sinceSnapshotBytes, l.lastSnapshot = 0, l.now()
 	d.log.SetHighWatermark(id.EndOffset)
+	l.n.committed.advance(id.EndOffset)
+	l.publishMembers()
 	return l.publish(img, meta.Diff(before, img), nil)
 }

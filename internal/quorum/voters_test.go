@@ -14,7 +14,6 @@ import (
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/vfs"
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"go.etcd.io/raft/v3/raftpb"
 )
 
 // wires joins several nodes in one process. A node that is cut off neither sends nor receives.
@@ -30,15 +29,15 @@ type wire struct {
 	from int32
 }
 
-func (x wire) Send(to int32, m *raftpb.Message) {
+func (x wire) Send(to int32, m Message) {
 	x.w.mu.Lock()
 	n := x.w.nodes[to]
 	lost := n == nil || x.w.cut[to] || x.w.cut[x.from]
 	x.w.mu.Unlock()
 	if !lost {
-		_ = n.Step(m) // a node that ends loses messages, as any
+		_ = n.Step(m.Data) // a node that ends loses messages, as any
 	}
-	if m.GetType() == raftpb.MsgSnap {
+	if m.Snapshot {
 		x.w.mu.Lock()
 		from := x.w.nodes[x.from]
 		x.w.snaps++

@@ -19,6 +19,7 @@ import (
 // and a body is a run of items:
 //
 //	'B' base:  index, term uint64 of the last entry that is not in the file, end int64 of the metadata log after it, count uint32, voters uint64 each
+//	'L' learners, after a base that has some: count uint32, uint64 each
 //	'H' state: term, vote, commit uint64
 //	'E' entry: term, index uint64, type uint8, length uint32, data
 //
@@ -41,6 +42,7 @@ type base struct {
 	index, term uint64
 	endOffset   int64 // of the metadata log after entry index
 	voters      []uint64
+	learners    []uint64 // members that follow without a vote
 }
 
 // walState is what a WAL holds.
@@ -158,6 +160,16 @@ func (st *walState) take(b []byte) error {
 				st.base.voters = append(st.base.voters, be64(b))
 				b = b[8:]
 			}
+		case 'L':
+			if len(b) < 4 || int(binary.BigEndian.Uint32(b)) > (len(b)-4)/8 {
+				return short
+			}
+			n := int(binary.BigEndian.Uint32(b))
+			b = b[4:]
+			for range n {
+				st.base.learners = append(st.base.learners, be64(b))
+				b = b[8:]
+			}
 		case 'H':
 			if len(b) < 24 {
 				return short
@@ -209,6 +221,14 @@ func appendBase(dst []byte, b base) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(b.endOffset))
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(b.voters)))
 	for _, v := range b.voters {
+		dst = binary.BigEndian.AppendUint64(dst, v)
+	}
+	if len(b.learners) == 0 {
+		return dst
+	}
+	dst = append(dst, 'L')
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(b.learners)))
+	for _, v := range b.learners {
 		dst = binary.BigEndian.AppendUint64(dst, v)
 	}
 	return dst

@@ -13,11 +13,16 @@ import (
 // broker leads in leaderEpoch and returns the log end offset after it. It is refused like a
 // produce with acks -1; that it is committed is told by Config.OnHighWatermark.
 func (m *Manager) AppendAsCoordinator(tp storage.TopicPartition, leaderEpoch int32, batch []byte) (int64, error) {
+	return m.AppendForTransaction(tp, leaderEpoch, batch, storage.AppendOptions{})
+}
+
+// AppendForTransaction is AppendAsCoordinator for records of a transaction, and for its marker.
+func (m *Manager) AppendForTransaction(tp storage.TopicPartition, leaderEpoch int32, batch []byte, opts storage.AppendOptions) (int64, error) {
 	p, err := m.Partition(tp)
 	if err != nil {
 		return -1, err
 	}
-	r, err := p.append(batch, -1, storage.FromCoordinator, leaderEpoch)
+	r, err := p.append(batch, -1, storage.FromCoordinator, leaderEpoch, opts)
 	switch {
 	case errors.Is(err, ErrFencedLeaderEpoch), errors.Is(err, ErrUnknownLeaderEpoch):
 		return -1, ErrNotLeader

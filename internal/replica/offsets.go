@@ -31,6 +31,9 @@ func (m *Manager) ListOffset(tp storage.TopicPartition, timestamp int64, iso Iso
 	if err := p.checkLeader(currentEpoch); err != nil {
 		return none, err
 	}
+	if err := p.log.Wake(); err != nil {
+		return none, err
+	}
 	switch timestamp {
 	case LatestTimestamp:
 		if p.lagging(iso) {
@@ -67,7 +70,8 @@ func (p *Partition) findTimestamp(timestamp int64) (storage.TimestampOffset, boo
 
 // lagging says that a new leader does not know yet how much of its log is committed (KIP-207).
 func (p *Partition) lagging(iso Isolation) bool {
-	return iso != ReadLogEnd && p.log.HighWatermark() < p.epochStart
+	// The log of a start may prove shorter than its checkpoints said.
+	return iso != ReadLogEnd && p.log.HighWatermark() < min(p.epochStart, p.log.LogEndOffset())
 }
 
 // readableEnd is the first offset that a reader may not see. lead must be held.
@@ -101,30 +105,10 @@ func (m *Manager) EndOffsetForEpoch(tp storage.TopicPartition, currentEpoch, epo
 	if err := p.checkLeader(currentEpoch); err != nil {
 		return undefined, err
 	}
+	if err := p.log.Wake(); err != nil {
+		return undefined, err
+	}
 	return p.log.EndOffsetForEpoch(epoch), nil
-}
-
-// DeleteRecords moves the log start to offset (-1: the high watermark) and returns the new low watermark.
-func (m *Manager) DeleteRecords(tp storage.TopicPartition, offset int64) (int64, error) {
-	p, err := m.Partition(tp)
-	if err != nil {
-		return -1, err
-	}
-	p.lead.RLock()
-	defer p.lead.RUnlock()
-	if err := p.checkLeader(-1); err != nil {
-		return -1, err
-	}
-	if offset == -1 {
-		offset = p.log.HighWatermark()
-	}
-	if offset < 0 || offset > p.log.HighWatermark() {
-		return -1, storage.ErrOffsetOutOfRange
-	}
-	if err := p.log.AdvanceLogStartOffset(offset); err != nil {
-		return -1, err
-	}
-	return p.log.LogStartOffset(), nil
 }
 
 // ActiveProducers lists the producers that the partition remembers.

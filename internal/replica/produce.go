@@ -16,6 +16,7 @@ type Append struct {
 	TopicID [16]byte // of the topic that is meant; zero: the request names topics
 	Batches []byte   // patched in place; not used after Produce returns
 	Origin  storage.Origin
+	Txn     storage.AppendOptions
 	Err     error // set before Produce: the part is left out
 
 	Info        storage.AppendInfo
@@ -64,7 +65,7 @@ func (m *Manager) Produce(parts []Append, acks int16, timeout time.Duration, don
 			continue
 		}
 		var r result
-		r, a.Err = p.append(a.Batches, acks, a.Origin, anyEpoch)
+		r, a.Err = p.append(a.Batches, acks, a.Origin, anyEpoch, a.Txn)
 		a.Info, a.LeaderEpoch, a.Batches = r.info, r.epoch, nil
 		if a.Err != nil || r.acked {
 			continue
@@ -113,7 +114,7 @@ func (w *produceWait) start(timeout time.Duration) {
 		o := &w.open[i]
 		o.owner, o.slot = w, i
 		if w.acks == 1 {
-			o.log.AwaitSync(o.offset, o.settle)
+			w.m.awaitSync(o.log, o.offset, o.settle)
 		} else {
 			o.p.awaitAck(o, w.parts[o.part].LeaderEpoch)
 		}
@@ -198,7 +199,7 @@ func (p *Partition) parkAck(w *ackWait, epoch int32) (decided bool, err error) {
 		heap.Push(&p.acks, w)
 		return false, nil
 	}
-	if len(p.isr) < p.effectiveMinISR() {
+	if len(p.maximalISR()) < p.effectiveMinISR() {
 		return true, ErrNotEnoughReplicasAfterAppend
 	}
 	return true, nil

@@ -62,6 +62,7 @@ func (r *rig) open(change ...func(*Config)) {
 	r.t.Helper()
 	logs, err := storage.OpenManager(storage.ManagerOptions{
 		FS: vfs.NewFault(r.mem, r.fault), Clock: r.clock, Dirs: []string{"/d"}, NodeID: -1, DefaultConfig: storage.DefaultLogConfig(),
+		DirCheckIntervalMs: -1, // tests count timers
 	})
 	if err != nil {
 		r.t.Fatal(err)

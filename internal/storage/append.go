@@ -17,13 +17,21 @@ import (
 // are written at once. A refusal is an *InvalidRecordError and changes nothing.
 // With flush.messages reached it returns only when the records are on the disk.
 func (l *Log) AppendAsLeader(batches []byte, leaderEpoch int32, origin Origin) (AppendInfo, error) {
+	return l.AppendWith(batches, leaderEpoch, origin, AppendOptions{})
+}
+
+// AppendWith is AppendAsLeader with what is known of the transaction.
+func (l *Log) AppendWith(batches []byte, leaderEpoch int32, origin Origin, opts AppendOptions) (AppendInfo, error) {
+	if err := l.ensure(); err != nil {
+		return AppendInfo{}, err
+	}
 	cfg := l.config()
 	c, err := l.checkAppend(batches, origin, cfg, l.nowMs())
 	if err != nil {
 		return AppendInfo{}, err
 	}
 	l.appendMu.Lock()
-	info, err := l.appendAsLeaderLocked(c, leaderEpoch, origin, cfg)
+	info, err := l.appendAsLeaderLocked(c, leaderEpoch, origin, cfg, opts)
 	l.appendMu.Unlock()
 	if err != nil || info.Duplicate {
 		return info, err
@@ -31,7 +39,7 @@ func (l *Log) AppendAsLeader(batches []byte, leaderEpoch int32, origin Origin) (
 	return info, l.flushByPolicy(cfg)
 }
 
-func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, cfg *LogConfig) (AppendInfo, error) {
+func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, cfg *LogConfig, opts AppendOptions) (AppendInfo, error) {
 	if err := l.Err(); err != nil {
 		return AppendInfo{}, err
 	}
@@ -46,6 +54,9 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 		var b record.Batch
 		b, rest, _ = record.Next(rest) // was checked
 		dup, isDup, err := l.producers.check(b, origin, offset == 0)
+		if !isDup {
+			err = l.checkTransaction(b, origin, opts, err)
+		}
 		if err != nil {
 			return AppendInfo{}, err
 		}
@@ -65,6 +76,11 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 		offset = b.NextOffset()
 	}
 	info.LastOffset = offset - 1
+	if origin == FromClient {
+		if err := l.env.space.take(len(c.bytes)); err != nil {
+			return AppendInfo{}, err
+		}
+	}
 	if err := l.write(c.bytes, info.FirstOffset, offset, info.MaxTimestampMs, cfg); err != nil {
 		return AppendInfo{}, err
 	}
@@ -75,6 +91,9 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 // short at the end, as a leader may send, is left out, and so is what comes from a
 // newer epoch than the one that was fetched in.
 func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, error) {
+	if err := l.ensure(); err != nil {
+		return AppendInfo{}, err
+	}
 	cfg := l.config()
 	l.appendMu.Lock()
 	info, err := l.appendAsFollowerLocked(batches, leaderEpoch, cfg)
@@ -124,6 +143,9 @@ func (l *Log) appendAsFollowerLocked(batches []byte, leaderEpoch int32, cfg *Log
 		return info, nil
 	}
 	info.LastOffset = end - 1
+	if err := l.env.space.take(info.SizeInBytes); err != nil {
+		return AppendInfo{}, err
+	}
 	if err := l.write(batches[:info.SizeInBytes], info.FirstOffset, end, info.MaxTimestampMs, cfg); err != nil {
 		return AppendInfo{}, err
 	}
@@ -140,7 +162,9 @@ func (l *Log) write(b []byte, first, end, maxTs int64, cfg *LogConfig) error {
 	if err := s.loadIndexes(); err != nil {
 		return l.failUnlessFull(err)
 	}
-	l.changed.Store(true)
+	if err := l.touch(); err != nil {
+		return err
+	}
 	pos := s.size
 	if err := l.writeBytes(s, b, pos); err != nil {
 		return err
@@ -209,6 +233,7 @@ func (l *Log) applyLocked(b []byte) {
 		if epoch := batch.PartitionLeaderEpoch(); epoch >= 0 {
 			l.epochs.assign(epoch, batch.BaseOffset())
 		}
+		l.settleVerification(batch)
 		done, aborted, err := l.producers.apply(batch)
 		if err != nil {
 			invariant.Fail("a batch that was checked cannot be applied: %v", err)
@@ -249,7 +274,7 @@ func (l *Log) maybeRoll(size int, first, end, maxTs int64, cfg *LogConfig) error
 	if full || s.indexFull(cfg) {
 		return l.rollTo(l.leo.Load())
 	}
-	if cfg.SegmentMs < math.MaxInt64 {
+	if cfg.maxSegmentMs() < math.MaxInt64 {
 		old, err := l.tooOld(s, maxTs, cfg)
 		if err != nil {
 			return err
@@ -264,7 +289,7 @@ func (l *Log) maybeRoll(size int, first, end, maxTs int64, cfg *LogConfig) error
 // tooOld compares the first record's timestamp with the one that comes; without timestamps, the clock's.
 func (l *Log) tooOld(s *segment, maxTs int64, cfg *LogConfig) (bool, error) {
 	if !s.firstTsKnown {
-		ts, err := s.readFirstTimestamp()
+		ts, err := s.readFirstTimestamp(s.size)
 		if err != nil {
 			return false, l.fail(err)
 		}
@@ -276,12 +301,12 @@ func (l *Log) tooOld(s *segment, maxTs int64, cfg *LogConfig) (bool, error) {
 	if s.firstTs >= 0 {
 		waited = maxTs - s.firstTs
 	}
-	return waited > cfg.SegmentMs-s.rollJitterMs, nil
+	return waited > cfg.maxSegmentMs()-s.rollJitterMs, nil
 }
 
-func (s *segment) readFirstTimestamp() (ts int64, err error) {
+func (s *segment) readFirstTimestamp(size int64) (ts int64, err error) {
 	err = s.with(kindLog, func(f vfs.File) error {
-		h := walkHeaders(f, s.size)
+		h := walkHeaders(f, size)
 		defer h.close()
 		b, _, err := h.at(0)
 		if err == nil {
@@ -294,6 +319,9 @@ func (s *segment) readFirstTimestamp() (ts int64, err error) {
 
 // Roll begins a new segment, unless the active one is empty.
 func (l *Log) Roll() error {
+	if err := l.ensure(); err != nil {
+		return err
+	}
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
 	if err := l.Err(); err != nil {

@@ -241,25 +241,29 @@ type cleanShutdown struct {
 const noBrokerEpoch = -1
 
 // readCleanShutdown says whether the directory was left in order, and by which broker epoch.
-func readCleanShutdown(fsys vfs.FS, dir string) (clean bool, brokerEpoch int64, err error) {
+func readCleanShutdown(fsys vfs.FS, dir string) (clean bool, brokerEpoch int64, marker []byte, err error) {
 	data, err := vfs.ReadFile(fsys, path.Join(dir, cleanShutdownFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, noBrokerEpoch, nil
+		return false, noBrokerEpoch, nil, nil
 	}
 	if err != nil {
-		return false, noBrokerEpoch, err
+		return false, noBrokerEpoch, nil, err
 	}
 	c := cleanShutdown{BrokerEpoch: noBrokerEpoch}
 	if json.Unmarshal(data, &c) != nil {
 		c.BrokerEpoch = noBrokerEpoch // older Kafka leaves the file empty
 	}
-	return true, c.BrokerEpoch, nil
+	return true, c.BrokerEpoch, data, nil
 }
 
-func writeCleanShutdown(fsys vfs.FS, dir string, brokerEpoch int64) error {
+// writeCleanShutdown leaves the marker, and before it the list that belongs to it.
+func (d *logDir) writeCleanShutdown(brokerEpoch int64) error {
 	data, err := json.Marshal(cleanShutdown{BrokerEpoch: brokerEpoch})
 	if err != nil {
 		return err
 	}
-	return vfs.WriteFileAtomic(fsys, path.Join(dir, cleanShutdownFile), data)
+	if err := d.writeCleanState(data); err != nil {
+		d.env.logger.Warn("cannot list the logs for the next start, which will look for itself", "dir", d.path, "err", err)
+	}
+	return vfs.WriteFileAtomic(d.env.fs, path.Join(d.path, cleanShutdownFile), data)
 }

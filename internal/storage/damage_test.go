@@ -34,6 +34,7 @@ func heal(t *testing.T, damage func(m *vfs.Mem, dir string)) (l *Log, logged str
 	var out bytes.Buffer
 	mgr = openManager(t, m, newTestClock(), smallConfig(), func(o *ManagerOptions) { o.Logger = slog.New(slog.NewTextHandler(&out, nil)) })
 	t.Cleanup(func() { _ = mgr.Close(true) })
+	mgr.Log(testTP).LogEndOffset() // a log that was left in order opens when it is needed
 	return mgr.Log(testTP), out.String()
 }
 

@@ -148,3 +148,22 @@ func (c *fileCache) forget(cf *cachedFile) {
 	c.mu.Unlock()
 	_ = f.Close() // closed for good after a sync, or deleted
 }
+
+// closeIdle closes the file if nobody uses it; the next user opens it anew, by the name that it has then.
+func (c *fileCache) closeIdle(cf *cachedFile) {
+	c.mu.Lock()
+	if cf.f == nil || cf.refs > 0 {
+		c.mu.Unlock()
+		return
+	}
+	cf.unlink()
+	f := c.dropLocked(cf)
+	c.mu.Unlock()
+	_ = f.Close() // what was written to it has been synced
+}
+
+func (c *fileCache) isGone(cf *cachedFile) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return cf.gone
+}

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path"
 	"sync"
@@ -22,10 +23,37 @@ type env struct {
 	syncer *syncer
 	// after runs fn later; the manager's stops with it.
 	after func(d time.Duration, fn func())
-	// pointLowered makes it durable that a log's recovery point has gone down.
-	pointLowered func(*Log) error
+	// pointLowered makes it durable that a log's recovery point is no higher than an offset.
+	pointLowered func(l *Log, to int64) error
 	// startMoved makes a log's start offset durable.
 	startMoved func(*Log) error
+	// touch notes that a log changes for the first time since it was left in order.
+	touch func(*Log) error
+	// urgent asks for a log to be recovered before the others.
+	urgent func(*Log)
+	// failed is told that a write or sync in the directory has failed for good; may be nil.
+	failed func(error)
+	// suspect is told that a read has failed.
+	suspect func()
+	space   *space // nil where any append may fill the disk
+	// stopping ends recoveries that are under way.
+	stopping atomic.Bool
+	// lastConfig is shared by the logs of one topic, which are opened one after another.
+	lastConfig atomic.Pointer[LogConfig]
+	verify     bool         // the bytes of segments that were found are checked before they are first given out
+	damaged    atomic.Int64 // places found damaged
+	flushTimes func(time.Duration)
+	// verifyTxns: records of a transaction are taken only with a guard; see StartVerification.
+	verifyTxns *atomic.Bool // nil: they are not
+}
+
+// share returns cfg where other logs can hold the same one.
+func (e *env) share(cfg LogConfig) *LogConfig {
+	if last := e.lastConfig.Load(); last != nil && *last == cfg {
+		return last
+	}
+	e.lastConfig.Store(&cfg)
+	return &cfg
 }
 
 // Log is one partition's log. It is safe for concurrent use; appends are serialised inside.
@@ -35,6 +63,11 @@ type Log struct {
 	env *env
 	cfg atomic.Pointer[LogConfig]
 
+	lazy lazy
+
+	// replaceMu is held over whatever removes, cuts or replaces segments other than the last, and over its I/O; taken before
+	// appendMu. So the cleaner's renames hold no append up.
+	replaceMu sync.Mutex
 	// appendMu serialises everything that changes the log, and is held over its I/O.
 	appendMu sync.Mutex
 	// mu guards what is in memory, for moments. What it guards is changed only by who
@@ -56,6 +89,7 @@ type Log struct {
 
 	lastSnapshot int64 // offset of the newest producer snapshot, -1 for none; owned by the holder of appendMu
 
+	hwMoved atomic.Bool           // the high watermark is not what the checkpoint says
 	changed atomic.Bool           // something was written since the log was opened in order
 	failure atomic.Pointer[error] // why the log takes no more appends
 	closed  atomic.Bool
@@ -67,6 +101,10 @@ type Log struct {
 	timerSet atomic.Bool  // a flush by flush.ms is due
 
 	marks marks
+
+	// Transactions whose first records are on the way, by producer; owned by the holder of appendMu.
+	verifying map[int64]*verification
+	lastGuard VerificationGuard
 
 	// Scratch of an append, owned by the holder of appendMu.
 	aborted []AbortedTxn
@@ -83,36 +121,67 @@ func (l *Log) LogDir() string { return path.Dir(l.dir) }
 
 // TopicID is the topic's id; zero when it is not known.
 func (l *Log) TopicID() [16]byte {
+	if !l.isOpen() {
+		return l.topicIDOnDisk()
+	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.topicID
 }
 
 // LogStartOffset is the first offset that can be read.
-func (l *Log) LogStartOffset() int64 { return l.logStart.Load() }
+func (l *Log) LogStartOffset() int64 {
+	_ = l.ensure() // what cannot be opened says so where it is used
+	return l.logStart.Load()
+}
 
 // LogEndOffset is the offset that the next record will get.
-func (l *Log) LogEndOffset() int64 { return l.leo.Load() }
+func (l *Log) LogEndOffset() int64 {
+	_ = l.ensure()
+	return l.leo.Load()
+}
 
 // FlushedOffset is the recovery point: everything below it is on the disk.
-func (l *Log) FlushedOffset() int64 { return l.synced.Load() }
+func (l *Log) FlushedOffset() int64 {
+	_ = l.ensure()
+	return l.synced.Load()
+}
 
 // HighWatermark is the offset up to which records are committed.
-func (l *Log) HighWatermark() int64 { return l.hw.Load() }
+func (l *Log) HighWatermark() int64 {
+	_ = l.ensure()
+	return l.hw.Load()
+}
 
-// LastStableOffset is the high watermark, or the start of the first undecided transaction below it.
-func (l *Log) LastStableOffset() int64 { return min(l.hw.Load(), l.unstable.Load()) }
+// LastStableOffset is the high watermark, or the start of the first undecided transaction below it; never
+// less than the log's start, behind which records of a transaction may have been deleted.
+func (l *Log) LastStableOffset() int64 {
+	_ = l.ensure()
+	stable := max(l.logStart.Load(), l.unstable.Load())
+	return min(l.hw.Load(), stable)
+}
 
 // SetHighWatermark sets the high watermark, brought into the log's range.
 func (l *Log) SetHighWatermark(hw int64) {
+	if l.ensure() != nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.setHighWatermarkLocked(hw)
 }
 
+// moveHighWatermark also notes that the checkpoint is behind: one that names an offset above the log's end would
+// commit what is appended there next.
+func (l *Log) moveHighWatermark(hw int64) {
+	if l.hw.Swap(hw) != hw && !l.hwMoved.Load() {
+		l.hwMoved.Store(true)
+	}
+}
+
 func (l *Log) setHighWatermarkLocked(hw int64) {
 	hw = max(l.logStart.Load(), min(hw, l.leo.Load()))
-	l.hw.Store(hw)
+	l.moveHighWatermark(hw)
 	if len(l.producers.unreplicated) > 0 {
 		l.producers.highWatermarkMoved(hw)
 	}
@@ -125,10 +194,14 @@ func (l *Log) Config() LogConfig { return *l.cfg.Load() }
 func (l *Log) config() *LogConfig { return l.cfg.Load() }
 
 // SetConfig replaces the log's configuration; it counts from the next append on.
-func (l *Log) SetConfig(cfg LogConfig) { l.cfg.Store(&cfg) }
+func (l *Log) SetConfig(cfg LogConfig) { l.cfg.Store(l.env.share(cfg)) }
 
 // Size is the size of all segments' records in bytes.
 func (l *Log) Size() int64 {
+	if !l.isOpen() {
+		bytes, _ := sizeOnDisk(l.env.fs, l.dir)
+		return bytes
+	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	var n int64
@@ -140,6 +213,10 @@ func (l *Log) Size() int64 {
 
 // NumSegments is how many segments the log has.
 func (l *Log) NumSegments() int {
+	if !l.isOpen() {
+		_, n := sizeOnDisk(l.env.fs, l.dir)
+		return n
+	}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return len(l.segments)
@@ -147,6 +224,7 @@ func (l *Log) NumSegments() int {
 
 // ActiveProducers is what the log remembers of idempotent producers, in no order.
 func (l *Log) ActiveProducers() []ProducerState {
+	_ = l.ensure()
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	out := make([]ProducerState, 0, len(l.producers.byID))
@@ -159,8 +237,12 @@ func (l *Log) ActiveProducers() []ProducerState {
 
 // ExpireProducers forgets producers that have been silent since before a time.
 func (l *Log) ExpireProducers(beforeMs int64) int {
+	if !l.isOpen() {
+		return 0
+	}
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
+	l.expireVerifications(beforeMs)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.producers.expire(beforeMs)
@@ -168,6 +250,7 @@ func (l *Log) ExpireProducers(beforeMs int64) int {
 
 // LatestEpoch is the newest leader epoch the log knows.
 func (l *Log) LatestEpoch() (int32, bool) {
+	_ = l.ensure()
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.epochs.latest()
@@ -175,6 +258,7 @@ func (l *Log) LatestEpoch() (int32, bool) {
 
 // EpochForOffset is the leader epoch that a record was written in.
 func (l *Log) EpochForOffset(offset int64) (int32, bool) {
+	_ = l.ensure()
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.epochs.epochFor(offset)
@@ -182,6 +266,7 @@ func (l *Log) EpochForOffset(offset int64) (int32, bool) {
 
 // EndOffsetForEpoch is the largest known epoch not above the given one, and where it ends.
 func (l *Log) EndOffsetForEpoch(epoch int32) EpochEndOffset {
+	_ = l.ensure()
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.epochs.endOffset(epoch, l.leo.Load())
@@ -189,6 +274,9 @@ func (l *Log) EndOffsetForEpoch(epoch int32) EpochEndOffset {
 
 // AssignEpochStart notes that a leader epoch begins at an offset, usually the log's end.
 func (l *Log) AssignEpochStart(epoch int32, start int64) {
+	if l.ensure() != nil {
+		return
+	}
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
 	l.mu.Lock()
@@ -219,6 +307,20 @@ func (l *Log) saveEpochs() error {
 
 // SetTopicID notes the topic's id in a log that does not know one yet.
 func (l *Log) SetTopicID(id [16]byte) error {
+	have := l.TopicID()
+	if have == id {
+		return nil
+	}
+	if have == ([16]byte{}) && l.adoptTopicID(id) {
+		return nil
+	}
+	if err := l.ensure(); err != nil {
+		return err
+	}
+	return l.noteTopicID(id)
+}
+
+func (l *Log) noteTopicID(id [16]byte) error {
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
 	l.mu.RLock()
@@ -239,6 +341,9 @@ func (l *Log) SetTopicID(id [16]byte) error {
 	return nil
 }
 
+// hasFailed says that the log takes no more appends because of its disk.
+func (l *Log) hasFailed() bool { return l.failure.Load() != nil }
+
 // Err is why the log takes no more appends, or nil.
 func (l *Log) Err() error {
 	if e := l.failure.Load(); e != nil {
@@ -250,9 +355,28 @@ func (l *Log) Err() error {
 	return nil
 }
 
-// fail marks the log: its disk can no longer be trusted to keep what is appended.
-// The first reason sticks.
+// fail is failLog for a write or a sync that failed: as in Kafka, the whole log directory goes out of use with the
+// log, unless there was only no space.
 func (l *Log) fail(cause error) error {
+	err := l.failLog(cause)
+	if l.env.failed != nil && isIOError(cause) && !isDiskFull(cause) {
+		l.env.failed(cause)
+	}
+	return err
+}
+
+// isIOError says that the operating system has refused something, and that it was not this program's mistake.
+func isIOError(err error) bool {
+	if errors.Is(err, errGone) || errors.Is(err, fs.ErrClosed) {
+		return false
+	}
+	var path *fs.PathError
+	return errors.As(err, &path)
+}
+
+// failLog marks the log: its disk can no longer be trusted to keep what is appended.
+// The first reason sticks.
+func (l *Log) failLog(cause error) error {
 	if errors.Is(cause, errGone) || errors.Is(cause, ErrClosed) {
 		return cause
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
@@ -21,23 +22,35 @@ type logDir struct {
 	env   *env
 	props MetaProperties
 	lock  io.Closer
-	err   error // why it is out of use; set before the manager is handed out
+	why   atomic.Pointer[error] // why it is out of use
 
 	clean         bool // it was left in order
 	previousEpoch int64
-	loaded        []*Log // between load and distribute
+	topicIDs      map[TopicPartition][16]byte // as the last orderly stop has listed them; gone after load
+	sameBoot      bool                        // the kernel has not stopped since the last run
+	recovery      recovery
+	touched       map[TopicPartition]struct{} // of topicIDs, those that were changed since; gone after load
+	touchedMu     sync.Mutex
+	touchedLog    vfs.File // guarded by touchedMu; nil when every log is to be checked after a kill
+	touchedEnd    int64    // guarded by touchedMu
+	scrubber      scrubber
+	suspected     atomic.Bool // a probe is due soon
+	loaded        []*Log      // between load and distribute
 
 	// ckMu serialises the writing of checkpoint files, and is held over it.
 	ckMu                sync.Mutex
 	pointsKnown         bool                        // there was a recovery-point file: a log it does not name is new
 	points, starts, hws map[TopicPartition]int64    // what the files say
+	cleaned             map[TopicPartition]int64    // what the cleaner's says
 	stale               map[TopicPartition]struct{} // deleted logs that the files may still name
 }
 
 func newLogDir(m *Manager, p string) *logDir {
 	d := &logDir{m: m, path: p, stale: map[TopicPartition]struct{}{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
-		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset}
+		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
+		failed: d.fail, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes}
+	d.env.space = newSpace(m.opts.FS, m.opts.Clock, p, m.opts.ReserveBytes, m.opts.Logger)
 	return d
 }
 
@@ -68,7 +81,8 @@ func (d *logDir) prepare() error {
 	d.points, d.pointsKnown = d.readCheckpoint(recoveryPointFile)
 	d.starts, _ = d.readCheckpoint(logStartFile)
 	d.hws, _ = d.readCheckpoint(highWatermarkFile)
-	return d.takeCleanMarker()
+	d.cleaned = d.readCleaned()
+	return nil
 }
 
 // readCheckpoint reads one of the offset files. A damaged one is as good as none:
@@ -88,8 +102,10 @@ func (d *logDir) readCheckpoint(name string) (offsets map[TopicPartition]int64, 
 
 // takeCleanMarker reads and removes the marker: from now on the directory is in use.
 func (d *logDir) takeCleanMarker() (err error) {
-	d.clean, d.previousEpoch, err = readCleanShutdown(d.env.fs, d.path)
+	var marker []byte
+	d.clean, d.previousEpoch, marker, err = readCleanShutdown(d.env.fs, d.path)
 	if err == nil && d.clean {
+		d.topicIDs = d.readCleanState(marker)
 		if err = d.env.fs.Remove(path.Join(d.path, cleanShutdownFile)); err == nil {
 			err = d.env.fs.SyncDir(d.path)
 		}
@@ -100,51 +116,84 @@ func (d *logDir) takeCleanMarker() (err error) {
 	return nil
 }
 
-// load opens all logs of the directory, several at a time.
+// takeState looks how the last run has ended.
+func (d *logDir) takeState() error {
+	if err := d.takeCleanMarker(); err != nil {
+		return err
+	}
+	err := d.takeBoot()
+	if d.clean {
+		err = errors.Join(err, d.beginTouched())
+	}
+	if isDiskFull(err) {
+		d.env.logger.Warn("the disk is full: after a kill, every log will be checked", "dir", d.path, "err", err)
+		err = nil
+	}
+	if err != nil || d.clean {
+		return err
+	}
+	if ids, touched, ok := d.readTouched(); ok && d.sameBoot {
+		d.topicIDs, d.touched = ids, touched
+	}
+	return nil
+}
+
+// isInOrder says whether a log is as an orderly stop has left it.
+func (d *logDir) isInOrder(tp TopicPartition) bool {
+	if d.clean {
+		return true
+	}
+	_, listed := d.topicIDs[tp]
+	_, touched := d.touched[tp]
+	return listed && !touched
+}
+
+// load lists the logs of the directory. None is opened: those that were left in order wait until somebody needs them,
+// the others for the recovery.
 func (d *logDir) load() {
-	entries, err := d.env.fs.ReadDir(d.path)
-	if err != nil {
-		d.err = fmt.Errorf("cannot list log directory %s: %w", d.path, err)
+	if err := d.takeState(); err != nil {
+		d.setErr(err)
 		return
 	}
-	work := make(chan TopicPartition)
-	var mu sync.Mutex // guards d.loaded and d.err
-	var wg sync.WaitGroup
-	for range d.m.opts.RecoveryThreadsPerDir {
-		wg.Go(func() {
-			for tp := range work {
-				l, err := d.openExisting(tp)
-				mu.Lock()
-				if err != nil {
-					d.err = errors.Join(d.err, err)
-				} else {
-					d.loaded = append(d.loaded, l)
-				}
-				mu.Unlock()
-			}
-		})
+	entries, err := d.env.fs.ReadDir(d.path)
+	if err != nil {
+		d.setErr(fmt.Errorf("cannot list log directory %s: %w", d.path, err))
+		return
 	}
+	topic := "" // one string for all partitions of a topic
 	for _, e := range entries {
-		if tp, ok := d.partitionOf(e); ok {
-			work <- tp
+		tp, ok := d.partitionOf(e)
+		if !ok {
+			continue
 		}
+		if tp.Topic != topic {
+			topic = strings.Clone(tp.Topic)
+		}
+		tp.Topic = topic
+		d.loaded = append(d.loaded, d.found(tp))
 	}
-	close(work)
-	wg.Wait()
+	d.topicIDs, d.touched = nil, nil
 	d.findStale()
-	if d.err == nil && !d.pointsKnown {
-		// From now on a log that the file does not name is known to be new.
-		d.err = WriteOffsetCheckpoint(d.env.fs, path.Join(d.path, recoveryPointFile), d.points)
+	if len(d.loaded) > 0 && !d.clean {
+		return // the recovery writes what is known when it is done
 	}
-	if d.err == nil {
-		d.err = d.lowerRecoveryPoints()
-	}
-	if d.err != nil {
-		for _, l := range d.loaded {
-			_ = l.Close(false) // nothing has been written to it
-		}
+	if err := d.notePoints(); err != nil {
+		d.setErr(err)
 		d.loaded = nil
 	}
+}
+
+// notePoints writes the recovery-point file if there was none: from now on a log that it does not name is known to be new.
+func (d *logDir) notePoints() error {
+	d.ckMu.Lock()
+	known := d.pointsKnown
+	d.pointsKnown = true
+	if !known {
+		defer d.ckMu.Unlock()
+		return WriteOffsetCheckpoint(d.env.fs, path.Join(d.path, recoveryPointFile), d.points)
+	}
+	d.ckMu.Unlock()
+	return nil
 }
 
 // partitionOf says whether a directory is a partition's, and sees to those that are on their way out.
@@ -170,18 +219,25 @@ func (d *logDir) partitionOf(e fs.DirEntry) (TopicPartition, bool) {
 	return tp, true
 }
 
-func (d *logDir) openExisting(tp TopicPartition) (*Log, error) {
+// found is a log that lies in the directory.
+func (d *logDir) found(tp TopicPartition) *Log {
 	point, ok := d.points[tp]
 	if !ok && !d.pointsKnown {
 		point = -1
 	}
-	return openLog(d.env, openState{tp: tp, dir: path.Join(d.path, tp.String()), cfg: d.m.opts.ConfigFor(tp.Topic), clean: d.clean,
-		logStart: d.starts[tp], recoveryPoint: point, syncedTo: max(point, 0), highWatermark: d.hws[tp]})
+	clean := d.isInOrder(tp)
+	cleanedTo, compacted := d.cleaned[tp]
+	return newDormantLog(d.env, tp, d.path+"/"+tp.String(), d.m.opts.ConfigFor(tp.Topic), d.topicIDs[tp], dormant{logStart: d.starts[tp],
+		recoveryPoint: point, highWatermark: d.hws[tp], clean: clean, sameBoot: d.sameBoot, endKnown: ok && clean,
+		compacted: compacted, cleanedTo: cleanedTo})
 }
 
 // create makes a new log.
 func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Log, error) {
 	if err := d.clearStale(tp); err != nil {
+		return nil, err
+	}
+	if err := d.touch(&Log{tp: tp}); err != nil {
 		return nil, err
 	}
 	dir := path.Join(d.path, tp.String())
@@ -208,7 +264,7 @@ func (d *logDir) findStale() {
 	}
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
-	for _, offsets := range []map[TopicPartition]int64{d.points, d.starts, d.hws} {
+	for _, offsets := range []map[TopicPartition]int64{d.points, d.starts, d.hws, d.cleaned} {
 		for tp := range offsets {
 			if _, ok := have[tp]; !ok {
 				d.stale[tp] = struct{}{}
@@ -232,7 +288,7 @@ func (d *logDir) clearStale(tp TopicPartition) error {
 	if !stale {
 		return nil
 	}
-	if err := errors.Join(d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d)); err != nil {
+	if err := errors.Join(d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d), d.m.checkpointCleaned(d)); err != nil {
 		return err
 	}
 	d.ckMu.Lock()
@@ -249,8 +305,17 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 	d.ckMu.Unlock()
 	points := map[TopicPartition]int64{}
 	logs := m.logsIn(d)
+	if !d.mayNotePoints() {
+		return nil
+	}
 	for _, l := range logs {
-		point := l.FlushedOffset()
+		if !l.isOpen() {
+			if last, ok := noted[l.tp]; ok {
+				points[l.tp] = last
+			}
+			continue
+		}
+		point := l.synced.Load()
 		if last, ok := noted[l.tp]; !ok || point > last {
 			if err := l.saveForCheckpoint(point); err != nil {
 				if !errors.Is(err, ErrStorage) && !errors.Is(err, ErrClosed) {
@@ -268,7 +333,10 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 			delete(points, l.tp) // deleted meanwhile: the point is not that of a successor
 			continue
 		}
-		points[l.tp] = min(points[l.tp], l.FlushedOffset()) // it may have been cut meanwhile
+		if l.isOpen() && !l.hasFailed() {
+			// It may have been cut meanwhile, or the cleaner may have noted a later point.
+			points[l.tp] = min(max(points[l.tp], d.points[l.tp]), l.synced.Load())
+		}
 	}
 	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
 }
@@ -314,29 +382,26 @@ func (l *Log) writeForCheckpoint(point int64) (*segment, error) {
 	return nil, nil
 }
 
-// lowerRecoveryPoint writes the recovery point of a log that was cut below what the file says.
-func (d *logDir) lowerRecoveryPoint(l *Log) error {
+// mayNotePoints says that the file may be written: while a directory without one recovers, a log that it does not
+// name would seem to be new.
+func (d *logDir) mayNotePoints() bool {
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
-	if point, ok := d.points[l.tp]; !ok || point <= l.FlushedOffset() {
+	return d.pointsKnown
+}
+
+// lowerRecoveryPoint brings what the files say of a log down to an offset: what is on the disk, and what is clean.
+func (d *logDir) lowerRecoveryPoint(l *Log, to int64) error {
+	if err := d.lowerCleaned(l, to); err != nil {
+		return err
+	}
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	if point, ok := d.points[l.tp]; !ok || point <= to {
 		return nil
 	}
 	points := maps.Clone(d.points)
-	points[l.tp] = l.FlushedOffset()
-	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
-}
-
-// lowerRecoveryPoints does so for the logs that were opened and end below what the
-// file says: what is appended there next is not on the disk because the lost records were.
-func (d *logDir) lowerRecoveryPoints() error {
-	d.ckMu.Lock()
-	defer d.ckMu.Unlock()
-	points := maps.Clone(d.points)
-	for _, l := range d.loaded {
-		if point, ok := points[l.tp]; ok {
-			points[l.tp] = min(point, l.FlushedOffset())
-		}
-	}
+	points[l.tp] = to
 	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
 }
 
@@ -364,6 +429,9 @@ func (d *logDir) noteStartOffsets(logs []*Log) error {
 func (l *Log) startToNote() (int64, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
+	if len(l.segments) == 0 {
+		return 0, false // it has failed to open
+	}
 	start := l.logStart.Load()
 	return start, start > l.segments[0].base
 }
@@ -374,6 +442,12 @@ func (m *Manager) checkpointStartOffsets(d *logDir) error {
 	defer d.ckMu.Unlock()
 	starts := map[TopicPartition]int64{}
 	for _, l := range m.logsIn(d) {
+		if !l.isOpen() {
+			if start, ok := d.starts[l.tp]; ok {
+				starts[l.tp] = start
+			}
+			continue
+		}
 		if start, ok := l.startToNote(); ok {
 			starts[l.tp] = start
 		}
@@ -381,15 +455,36 @@ func (m *Manager) checkpointStartOffsets(d *logDir) error {
 	return d.writeCheckpoint(logStartFile, &d.starts, starts)
 }
 
-// checkpointHighWatermarks notes the high watermarks.
+// checkpointHighWatermarks notes the high watermarks, if one has moved or a log has come or gone.
 func (m *Manager) checkpointHighWatermarks(d *logDir) error {
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
-	hws := map[TopicPartition]int64{}
-	for _, l := range m.logsIn(d) {
-		hws[l.tp] = l.HighWatermark()
+	logs := m.logsIn(d)
+	moved := len(logs) != len(d.hws) || len(d.stale) > 0
+	for _, l := range logs {
+		if l.hwMoved.Load() && l.isOpen() {
+			l.hwMoved.Store(false)
+			moved = true
+		}
 	}
-	return d.writeCheckpoint(highWatermarkFile, &d.hws, hws)
+	if !moved {
+		return nil
+	}
+	hws := make(map[TopicPartition]int64, len(logs))
+	for _, l := range logs {
+		if l.isOpen() {
+			hws[l.tp] = l.hw.Load()
+		} else {
+			hws[l.tp] = d.hws[l.tp]
+		}
+	}
+	if err := d.writeCheckpoint(highWatermarkFile, &d.hws, hws); err != nil {
+		for _, l := range logs {
+			l.hwMoved.Store(true) // all of them, to try again
+		}
+		return err
+	}
+	return nil
 }
 
 // writeCheckpoint writes a file if it would say something new. ckMu is held.
@@ -427,10 +522,12 @@ func (d *logDir) close(clean bool) error {
 	close(work)
 	wg.Wait()
 	d.env.syncer.close()
+	d.closeTouched()
+	clean = clean && !slices.ContainsFunc(d.m.logsIn(d), (*Log).isUnchecked)
 	if !clean {
 		return errors.Join(errs...)
 	}
-	errs = append(errs, d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d))
+	errs = append(errs, d.m.checkpointRecoveryPoints(d), d.m.checkpointStartOffsets(d), d.m.checkpointHighWatermarks(d), d.m.checkpointCleaned(d))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -438,7 +535,7 @@ func (d *logDir) close(clean bool) error {
 	if f := d.m.opts.BrokerEpoch; f != nil {
 		epoch = f()
 	}
-	return writeCleanShutdown(d.env.fs, d.path, epoch)
+	return d.writeCleanShutdown(epoch)
 }
 
 // Usage tells the size of the directory's volume and how much can still be written; ok

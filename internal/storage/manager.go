@@ -51,6 +51,25 @@ type ManagerOptions struct {
 	ProducerIDExpirationMs            int64 // producer.id.expiration.ms
 	ProducerIDExpirationCheckMs       int64 // producer.id.expiration.check.interval.ms
 
+	Cleaner CleanerConfig // the zero value is DefaultCleanerConfig
+	// BackgroundRecovery lets OpenManager return while logs are still being checked: those answer ErrNotReady until
+	// they are. Without it, OpenManager waits for the last.
+	BackgroundRecovery bool
+	// BootID names the boot of the kernel; "" when it is not known.
+	BootID string
+	// ReserveBytes is what clients' records leave free on a volume: AutoReserve, or 0 for nothing.
+	ReserveBytes int64
+	// DirCheckIntervalMs is how often each directory is probed without a reason; below 0 never.
+	DirCheckIntervalMs int64
+	// VerifyReads checks the records of segments that were found, before they are first given out.
+	VerifyReads bool
+	// ScrubBytesPerSecond is how much of the closed segments is read in search of damage; 0 for nothing.
+	ScrubBytesPerSecond int64
+	// OnDirFailed is told, from a goroutine of its own, of a directory that has gone out of use and of how many are left; may be nil.
+	OnDirFailed func(d DirInfo, left int)
+	// FlushTimes is told how long each sync of a log took; may be nil.
+	FlushTimes func(time.Duration)
+
 	// BrokerEpoch is written into the clean-shutdown marker; nil writes none.
 	BrokerEpoch func() int64
 }
@@ -68,7 +87,7 @@ func (o *ManagerOptions) fill() {
 	}
 	for p, ms := range map[*int64]int64{
 		&o.RetentionCheckIntervalMs: 300_000, &o.RecoveryPointCheckpointIntervalMs: 60_000, &o.StartOffsetCheckpointIntervalMs: 60_000,
-		&o.HighWatermarkCheckpointIntervalMs: 5_000, &o.ProducerIDExpirationMs: 86_400_000, &o.ProducerIDExpirationCheckMs: 600_000,
+		&o.HighWatermarkCheckpointIntervalMs: 5_000, &o.ProducerIDExpirationMs: 86_400_000, &o.ProducerIDExpirationCheckMs: 600_000, &o.DirCheckIntervalMs: 30_000,
 	} {
 		if *p == 0 {
 			*p = ms
@@ -81,16 +100,19 @@ type Manager struct {
 	opts      ManagerOptions
 	files     *fileCache
 	scheduler *scheduler
+	cleaner   *cleaner
 	dirs      []*logDir
 	serial    atomic.Int64  // makes names of deleted directories unique
 	removals  chan struct{} // holds one for each removal under way
 
 	producerIDExpirationMs atomic.Int64
+	verifyTxns             atomic.Bool // transaction.partition.verification.enable
 
 	createMu sync.Mutex // one creation or deletion at a time, held over its I/O
 
 	mu     sync.RWMutex
 	logs   map[TopicPartition]*Log // guarded by mu
+	began  bool                    // guarded by mu: the logs have been found
 	closed bool                    // guarded by mu
 }
 
@@ -101,27 +123,59 @@ type DirInfo struct {
 	Err  error    // why it is out of use, or nil
 }
 
-// OpenManager locks the log directories, checks whose they are, and opens and
-// recovers all logs in them. A directory that cannot be used is left out, with the
-// reason in Dirs, unless it is the last.
+// OpenManager is PrepareManager and Start.
 func OpenManager(o ManagerOptions) (*Manager, error) {
+	m, err := PrepareManager(o)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.Start()
+}
+
+// PrepareManager locks the log directories and checks whose they are. A directory that cannot be used is left out,
+// with the reason in Dirs, unless it is the last. The manager is of use after Start, or Close.
+func PrepareManager(o ManagerOptions) (*Manager, error) {
 	o.fill()
 	m := &Manager{opts: o, files: newFileCache(o.MaxOpenFiles), scheduler: newScheduler(o.Clock), logs: map[TopicPartition]*Log{},
 		removals: make(chan struct{}, maxParallelRemovals)}
+	m.cleaner = newCleaner(m, o.Cleaner)
 	m.SetProducerIDExpirationMs(o.ProducerIDExpirationMs)
-	if err := m.open(); err != nil {
-		m.scheduler.stop()
-		for _, l := range m.Logs() {
-			_ = l.Close(false) // the error that matters is err
-		}
-		m.unlock()
+	if err := m.prepare(); err != nil {
+		m.undo()
 		return nil, err
 	}
-	m.startTasks()
 	return m, nil
 }
 
-func (m *Manager) open() error {
+// Start finds the logs in the directories and begins to recover those that need it.
+func (m *Manager) Start() error {
+	if err := m.open(); err != nil {
+		m.undo()
+		return err
+	}
+	for _, d := range m.dirs {
+		d.startRecovery(m.logsIn(d))
+	}
+	if !m.opts.BackgroundRecovery {
+		m.AwaitRecovery()
+	}
+	m.startTasks()
+	return nil
+}
+
+// undo gives back what a start that failed has taken.
+func (m *Manager) undo() {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.scheduler.stop()
+	for _, l := range m.Logs() {
+		_ = l.Close(false) // the error that matters is another
+	}
+	m.unlock()
+}
+
+func (m *Manager) prepare() error {
 	if len(m.opts.Dirs) == 0 {
 		return errors.New("cannot open the logs: no log directory is configured")
 	}
@@ -133,7 +187,7 @@ func (m *Manager) open() error {
 			if !errors.As(err, &ioErr) || errors.Is(err, vfs.ErrLocked) || errors.Is(err, fs.ErrNotExist) {
 				return err // somebody's mistake, not a broken disk
 			}
-			d.err = err
+			d.setErr(err)
 		}
 	}
 	for i, d := range m.dirs {
@@ -143,21 +197,28 @@ func (m *Manager) open() error {
 			}
 		}
 	}
+	return nil
+}
+
+func (m *Manager) open() error {
+	m.mu.Lock()
+	m.began = true
+	m.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, d := range m.dirs {
-		if d.err == nil {
+		if d.err() == nil {
 			wg.Go(d.load)
 		}
 	}
 	wg.Wait()
 	var first error
 	for _, d := range m.dirs {
-		if d.err == nil {
+		if d.err() == nil {
 			continue
 		}
-		m.opts.Logger.Error("log directory is out of use", "dir", d.path, "err", d.err)
+		m.opts.Logger.Error("log directory is out of use", "dir", d.path, "err", d.err())
 		if first == nil {
-			first = d.err
+			first = d.err()
 		}
 	}
 	if len(m.usableDirs()) == 0 {
@@ -187,7 +248,7 @@ func (m *Manager) distribute() error {
 
 func (m *Manager) usableDirs() (usable []*logDir) {
 	for _, d := range m.dirs {
-		if d.err == nil {
+		if d.err() == nil {
 			usable = append(usable, d)
 		}
 	}
@@ -198,7 +259,7 @@ func (m *Manager) usableDirs() (usable []*logDir) {
 func (m *Manager) Dirs() []DirInfo {
 	out := make([]DirInfo, len(m.dirs))
 	for i, d := range m.dirs {
-		out[i] = DirInfo{Path: d.path, ID: d.props.DirectoryID, Err: d.err}
+		out[i] = DirInfo{Path: d.path, ID: d.props.DirectoryID, Err: d.err()}
 	}
 	return out
 }
@@ -316,6 +377,7 @@ func (m *Manager) DeleteLog(tp TopicPartition) error {
 	m.mu.Lock()
 	delete(m.logs, tp)
 	m.mu.Unlock()
+	m.cleaner.forget(l)
 	d.noteStale(tp)
 	gone := path.Join(d.path, m.uniqueName(tp, deleteDirSuffix))
 	if err := m.opts.FS.Rename(l.dir, gone); err != nil {
@@ -344,6 +406,7 @@ func (m *Manager) SetAside(tp TopicPartition) error {
 	m.mu.Lock()
 	delete(m.logs, tp)
 	m.mu.Unlock()
+	m.cleaner.forget(l)
 	d.noteStale(tp)
 	aside := path.Join(d.path, m.uniqueName(tp, strayDirSuffix))
 	if err := errors.Join(err, m.opts.FS.Rename(l.dir, aside), m.opts.FS.SyncDir(d.path)); err != nil {
@@ -393,6 +456,12 @@ func (m *Manager) startTasks() {
 	m.scheduler.every(ms(o.StartOffsetCheckpointIntervalMs), func() { m.eachDir(m.checkpointStartOffsets) })
 	m.scheduler.every(ms(o.HighWatermarkCheckpointIntervalMs), func() { m.eachDir(m.checkpointHighWatermarks) })
 	m.scheduler.every(ms(o.ProducerIDExpirationCheckMs), m.expireProducers)
+	m.scheduler.every(ms(o.DirCheckIntervalMs), m.probeDirs)
+	if o.ScrubBytesPerSecond > 0 {
+		for _, d := range m.dirs {
+			m.scheduler.every(scrubEvery, func() { d.scrub(o.ScrubBytesPerSecond) })
+		}
+	}
 }
 
 // eachDir runs a checkpoint in all directories; failures are told and tried again next time.
@@ -404,10 +473,20 @@ func (m *Manager) eachDir(fn func(*logDir) error) {
 	}
 }
 
+// probeDirs looks after directories that no traffic would miss.
+func (m *Manager) probeDirs() {
+	for _, d := range m.usableDirs() {
+		d.probe()
+	}
+}
+
 // ApplyRetention deletes old segments in all logs.
 func (m *Manager) ApplyRetention() {
 	for _, l := range m.Logs() {
-		if _, err := l.DeleteOldSegments(); err != nil && !errors.Is(err, ErrClosed) {
+		if !l.isOpen() && !l.mayHaveOld() || m.isClosed() {
+			continue
+		}
+		if _, err := l.DeleteOldSegments(); err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrNotReady) {
 			m.opts.Logger.Warn("cannot apply retention", "partition", l.tp.String(), "err", err)
 		}
 	}
@@ -416,6 +495,9 @@ func (m *Manager) ApplyRetention() {
 // SetProducerIDExpirationMs changes producer.id.expiration.ms; it counts from the next
 // check for silent producers on.
 func (m *Manager) SetProducerIDExpirationMs(ms int64) { m.producerIDExpirationMs.Store(ms) }
+
+// SetTransactionVerification changes transaction.partition.verification.enable.
+func (m *Manager) SetTransactionVerification(on bool) { m.verifyTxns.Store(on) }
 
 func (m *Manager) expireProducers() {
 	before := m.opts.Clock.Now().UnixMilli() - m.producerIDExpirationMs.Load()
@@ -456,7 +538,7 @@ func (m *Manager) AdvanceLogStartOffsets(offsets map[TopicPartition]int64) map[T
 func (m *Manager) CheckpointAll() error {
 	var errs []error
 	for _, d := range m.usableDirs() {
-		errs = append(errs, m.checkpointRecoveryPoints(d), m.checkpointStartOffsets(d), m.checkpointHighWatermarks(d))
+		errs = append(errs, m.checkpointRecoveryPoints(d), m.checkpointStartOffsets(d), m.checkpointHighWatermarks(d), m.checkpointCleaned(d))
 	}
 	return errors.Join(errs...)
 }
@@ -472,12 +554,23 @@ func (m *Manager) Close(clean bool) error {
 		return nil
 	}
 	m.closed = true
+	began := m.began
 	m.mu.Unlock()
+	if !began { // nothing is known of what lies in the directories
+		m.scheduler.stop()
+		m.unlock()
+		return nil
+	}
+	m.cleaner.stop()
+	for _, d := range m.dirs {
+		d.env.stopping.Store(true)
+		d.recovery.stop()
+	}
 	m.scheduler.stop()
 	var errs []error
 	for _, d := range m.dirs {
 		if d.env != nil {
-			errs = append(errs, d.close(clean && d.err == nil))
+			errs = append(errs, d.close(clean && d.err() == nil))
 		}
 	}
 	m.unlock()

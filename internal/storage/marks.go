@@ -1,6 +1,9 @@
 package storage
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 const (
 	// appendMarks is how many appends are remembered: high watermark and consumers at
@@ -17,8 +20,41 @@ type mark struct {
 	offset, pos int64
 }
 
-// marks remembers places that are likely to be asked for again.
-type marks struct {
+// marks remembers places that are likely to be asked for again. The table is made when there is one: a log that
+// nobody uses needs none.
+type marks struct{ table atomic.Pointer[markTable] }
+
+func (m *marks) get() *markTable {
+	if t := m.table.Load(); t != nil {
+		return t
+	}
+	m.table.CompareAndSwap(nil, new(markTable))
+	return m.table.Load()
+}
+
+// appended notes that the batch that begins at offset lies at pos.
+func (m *marks) appended(s *segment, offset, pos int64) { m.get().appended(s, offset, pos) }
+
+// read notes where the reader that stops before offset will go on.
+func (m *marks) read(s *segment, offset, pos int64) { m.get().read(s, offset, pos) }
+
+// find looks for a place, the latest append first.
+func (m *marks) find(s *segment, offset int64) (pos int64, ok bool) {
+	t := m.table.Load()
+	if t == nil {
+		return 0, false
+	}
+	return t.find(s, offset)
+}
+
+// clear forgets all: the log was cut.
+func (m *marks) clear() {
+	if t := m.table.Load(); t != nil {
+		t.clear()
+	}
+}
+
+type markTable struct {
 	mu      sync.Mutex
 	appends [appendMarks]mark
 	reads   [readMarks]mark
@@ -26,24 +62,21 @@ type marks struct {
 	nextR   int
 }
 
-// appended notes that the batch that begins at offset lies at pos.
-func (m *marks) appended(s *segment, offset, pos int64) {
+func (m *markTable) appended(s *segment, offset, pos int64) {
 	m.mu.Lock()
 	m.appends[m.nextA] = mark{s, offset, pos}
 	m.nextA = (m.nextA + 1) % appendMarks
 	m.mu.Unlock()
 }
 
-// read notes where the reader that stops before offset will go on.
-func (m *marks) read(s *segment, offset, pos int64) {
+func (m *markTable) read(s *segment, offset, pos int64) {
 	m.mu.Lock()
 	m.reads[m.nextR] = mark{s, offset, pos}
 	m.nextR = (m.nextR + 1) % readMarks
 	m.mu.Unlock()
 }
 
-// find looks for a place, the latest append first.
-func (m *marks) find(s *segment, offset int64) (pos int64, ok bool) {
+func (m *markTable) find(s *segment, offset int64) (pos int64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := 1; i <= appendMarks; i++ {
@@ -59,8 +92,7 @@ func (m *marks) find(s *segment, offset int64) (pos int64, ok bool) {
 	return 0, false
 }
 
-// clear forgets all: the log was cut.
-func (m *marks) clear() {
+func (m *markTable) clear() {
 	m.mu.Lock()
 	m.appends, m.reads = [appendMarks]mark{}, [readMarks]mark{}
 	m.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/clock"
@@ -42,10 +43,10 @@ func OpenLog(o LogOptions) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	nothing := func(*Log) error { return nil }
 	e := &env{fs: o.FS, clock: o.Clock, logger: o.Logger, files: newFileCache(o.MaxOpenFiles), syncer: newSyncer(),
 		after:        func(d time.Duration, fn func()) { o.Clock.AfterFunc(d, fn) },
-		pointLowered: nothing, startMoved: nothing}
+		pointLowered: func(*Log, int64) error { return nil }, startMoved: func(*Log) error { return nil },
+		touch: func(*Log) error { return nil }, urgent: func(*Log) {}, suspect: func() {}}
 	if err := e.fs.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot create %s: %w", o.Dir, err)
 	}
@@ -72,6 +73,14 @@ type openState struct {
 	recoveryPoint int64 // -1 when no checkpoint is left that would name it
 	syncedTo      int64 // what was certainly on the disk; 0 where that is not known
 	highWatermark int64
+	compacted     bool  // the cleaner has been at work on it, and leaves gaps
+	cleanedTo     int64 // up to here
+
+	// sameBoot says that the kernel has not stopped since the log was last written: all that was written is in the
+	// files, and only the last write may be torn.
+	sameBoot     bool
+	distrust     bool          // something was found damaged: every byte is checked
+	segmentsLeft *atomic.Int64 // counts down while segments are checked; may be nil
 }
 
 // opener opens one log.
@@ -83,17 +92,43 @@ type opener struct {
 }
 
 func openLog(e *env, st openState) (*Log, error) {
-	l := &Log{tp: st.tp, dir: st.dir, env: e, dirDirty: !st.clean}
-	l.changed.Store(!st.clean)
-	l.cfg.Store(&st.cfg)
-	o := &opener{Log: l, st: st, missing: map[int64]bool{}, trusted: math.MaxInt64}
-	if err := o.open(); err != nil {
-		for _, s := range l.segments {
-			s.forget()
-		}
-		return nil, fmt.Errorf("cannot open the log of %s in %s: %w", st.tp, st.dir, err)
+	l := newLog(e, st.tp, st.dir, st.cfg)
+	if err := l.load(st); err != nil {
+		l.unload()
+		return nil, err
 	}
 	return l, nil
+}
+
+func newLog(e *env, tp TopicPartition, dir string, cfg LogConfig) *Log {
+	l := &Log{tp: tp, dir: dir, env: e}
+	l.cfg.Store(e.share(cfg))
+	return l
+}
+
+// load looks at the log's files, and checks what must be checked.
+func (l *Log) load(st openState) error {
+	l.dirDirty = !st.clean
+	l.changed.Store(!st.clean)
+	st.cfg = l.Config() // it may have changed since the log was found
+	o := &opener{Log: l, st: st, missing: map[int64]bool{}, trusted: math.MaxInt64}
+	if err := o.open(); err != nil {
+		return fmt.Errorf("cannot open the log of %s in %s: %w", st.tp, st.dir, err)
+	}
+	return nil
+}
+
+// unload forgets what a load that failed has found.
+func (l *Log) unload() {
+	for _, s := range l.segments {
+		s.forget()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.segments, l.producers, l.epochs = nil, producers{}, epochCache{}
+	for _, at := range []*atomic.Int64{&l.logStart, &l.hw, &l.leo, &l.synced} {
+		at.Store(0)
+	}
 }
 
 func (o *opener) open() error {
@@ -142,7 +177,17 @@ func (o *opener) open() error {
 		return err
 	}
 	o.hw.Store(start)
-	o.SetHighWatermark(o.st.highWatermark)
+	o.mu.Lock()
+	o.setHighWatermarkLocked(o.st.highWatermark)
+	o.mu.Unlock()
+	o.hwMoved.Store(o.hw.Load() != o.st.highWatermark) // the checkpoint may name what was lost
+	if err := o.findUnreplicated(); err != nil {
+		return err
+	}
+	if synced := o.synced.Load(); synced < o.st.syncedTo {
+		// What is appended there next is not on the disk because the lost records were.
+		return o.env.pointLowered(o.Log, synced)
+	}
 	return nil
 }
 
@@ -218,6 +263,7 @@ func (o *opener) addSegment(e fs.DirEntry, have map[string]fs.DirEntry) error {
 	}
 	s := newSegment(o.Log, base)
 	s.size = info.Size()
+	s.verified.found(s.size)
 	s.abortedLoaded = have[stem+txnIndexSuffix] == nil
 	for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
 		if have[stem+suffix] == nil {
@@ -248,23 +294,44 @@ func (o *opener) finishSwaps() error {
 			swaps = append(swaps, strings.TrimSuffix(name, swapSuffix))
 		}
 	}
+	if len(swaps) == 0 {
+		return nil
+	}
 	for _, name := range swaps {
 		if path.Ext(name) == logSuffix {
-			if err := o.removeCovered(name); err != nil {
+			if err := o.removeCovered(name, swaps); err != nil {
 				return err
 			}
 		}
 	}
-	for _, name := range swaps {
-		if err := o.env.fs.Rename(name+swapSuffix, name); err != nil {
+	// The log files' names come last: as long as one is .swap, this is done again after another stop.
+	for _, logs := range []bool{false, true} {
+		for _, name := range swaps {
+			if (path.Ext(name) == logSuffix) != logs {
+				continue
+			}
+			if err := o.finishSwap(name, swaps); err != nil {
+				return err
+			}
+		}
+		if err := o.env.fs.SyncDir(o.dir); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// removeCovered removes the segments that a .swap file replaces: those that begin within its offsets.
-func (o *opener) removeCovered(name string) error {
+// finishSwap gives a .swap file its own name, unless it is one of a replacement that was not begun.
+func (o *opener) finishSwap(name string, swaps []string) error {
+	if !slices.Contains(swaps, strings.TrimSuffix(name, path.Ext(name))+logSuffix) {
+		return o.env.fs.Remove(name + swapSuffix)
+	}
+	return o.env.fs.Rename(name+swapSuffix, name)
+}
+
+// removeCovered removes the segments that a .swap file replaces: those that begin within its offsets. A transaction
+// index whose .swap is gone is the new one already.
+func (o *opener) removeCovered(name string, swaps []string) error {
 	f, err := o.env.fs.OpenFile(name+swapSuffix, os.O_RDONLY, 0)
 	if err != nil {
 		return err
@@ -292,7 +359,11 @@ func (o *opener) removeCovered(name string) error {
 		if err != nil || base < from || base >= end || ext != logSuffix && ext != indexSuffix && ext != timeIndexSuffix && ext != txnIndexSuffix {
 			continue
 		}
-		if err := o.env.fs.Remove(path.Join(o.dir, e.Name())); err != nil {
+		full := path.Join(o.dir, e.Name())
+		if base == from && ext == txnIndexSuffix && !slices.Contains(swaps, full) {
+			continue
+		}
+		if err := o.env.fs.Remove(full); err != nil {
 			return err
 		}
 	}
@@ -311,7 +382,7 @@ func (o *opener) loadEpochs() error {
 	if o.epochs.entries, err = parseEpochs(data); err != nil {
 		// Each batch says its epoch: checking the whole log finds them again.
 		o.env.logger.Warn("ignoring a damaged leader-epoch checkpoint and checking the whole log", "file", name, "err", err)
-		o.st.clean, o.st.recoveryPoint = false, -1
+		o.st.clean, o.st.recoveryPoint, o.st.distrust = false, -1, true
 		o.epochs.dirty = true
 	}
 	return nil

@@ -218,8 +218,17 @@ func (ps *producers) apply(b record.Batch) (completed *txn, aborted bool, err er
 
 func (ps *producers) applyMarker(b record.Batch) (*txn, bool, error) {
 	m, ok, err := endTxnMarker(b)
-	if err != nil || !ok {
+	if err != nil {
 		return nil, false, err
+	}
+	if !ok {
+		if b.NumRecords() == 0 {
+			// The cleaner has left the header to tell the producer's epoch.
+			p := ps.ensure(b.ProducerID(), b.ProducerEpoch())
+			p.setEpoch(b.ProducerEpoch())
+			p.lastTimestampMs = b.MaxTimestamp()
+		}
+		return nil, false, nil
 	}
 	p := ps.ensure(b.ProducerID(), b.ProducerEpoch())
 	p.setEpoch(b.ProducerEpoch())

@@ -56,6 +56,9 @@ type view struct {
 // offsets are below upTo: as many as fit into maxBytes, or, with minOneBatch, the
 // first one however large it is. Len is 0 when there is nothing to read.
 func (l *Log) Read(from int64, maxBytes int, upTo int64, minOneBatch bool) (*Slice, error) {
+	if err := l.ensure(); err != nil {
+		return nil, err
+	}
 	for {
 		s, err := l.tryRead(from, int64(maxBytes), upTo, minOneBatch)
 		if errors.Is(err, errGone) && !l.closed.Load() {
@@ -170,10 +173,35 @@ func (l *Log) measure(s *Slice, v view, maxBytes, upTo int64, minOneBatch bool) 
 			return err
 		}
 	}
-	if end > s.Pos {
-		s.Len, s.NextOffset = end-s.Pos, next
+	if end <= s.Pos {
+		return nil
 	}
+	good, err := l.verify(v, s.File, s.FirstOffset, s.Pos, end)
+	if err != nil {
+		return err
+	}
+	if good < end {
+		end = good
+		if next, err = l.offsetAfter(s.File, s.Pos, end); err != nil {
+			return err
+		}
+	}
+	s.Len, s.NextOffset = end-s.Pos, next
 	return nil
+}
+
+// offsetAfter is the offset after the batches from pos to end.
+func (l *Log) offsetAfter(f vfs.File, pos, end int64) (next int64, err error) {
+	h := walkHeaders(f, end)
+	defer h.close()
+	for pos < end {
+		b, size, err := h.at(pos)
+		if err != nil {
+			return 0, err
+		}
+		next, pos = b.NextOffset(), pos+size
+	}
+	return next, nil
 }
 
 // locate is the position of the first batch that ends at or after offset, or the segment's size.
@@ -238,18 +266,33 @@ func (l *Log) fit(v view, f vfs.File, pos, end, maxBytes int64, minOneBatch bool
 }
 
 // OffsetForTimestamp finds the first record whose timestamp is at least ts.
-func (l *Log) OffsetForTimestamp(ts int64) (TimestampOffset, bool, error) {
+func (l *Log) OffsetForTimestamp(ts int64) (found TimestampOffset, ok bool, err error) {
+	if err := l.ensure(); err != nil {
+		return TimestampOffset{}, false, err
+	}
+	for {
+		found, ok, err = l.tryOffsetForTimestamp(ts)
+		if errors.Is(err, errGone) && !l.closed.Load() {
+			continue // retention or the cleaner overtook it: look again
+		}
+		if err != nil {
+			err = fmt.Errorf("cannot look up timestamp %d in %s: %w", ts, l.tp, err)
+		}
+		return found, ok, err
+	}
+}
+
+func (l *Log) tryOffsetForTimestamp(ts int64) (TimestampOffset, bool, error) {
 	for _, v := range l.views() {
 		largest, _, err := v.seg.maxTimestamp()
-		if err == nil && largest >= ts {
-			var found TimestampOffset
-			var ok bool
-			if found, ok, err = l.findTimestamp(v, ts, l.logStart.Load()); ok {
-				return found, true, nil
-			}
+		if err != nil {
+			return TimestampOffset{}, false, err
 		}
-		if err != nil && !errors.Is(err, errGone) { // gone: retention took the segment, the next has it
-			return TimestampOffset{}, false, fmt.Errorf("cannot look up timestamp %d in %s: %w", ts, l.tp, err)
+		if largest < ts {
+			continue
+		}
+		if found, ok, err := l.findTimestamp(v, ts, l.logStart.Load()); ok || err != nil {
+			return found, ok, err
 		}
 	}
 	return TimestampOffset{}, false, nil
@@ -257,6 +300,9 @@ func (l *Log) OffsetForTimestamp(ts int64) (TimestampOffset, bool, error) {
 
 // MaxTimestampOffset finds the first record with the largest timestamp of the log.
 func (l *Log) MaxTimestampOffset() (found TimestampOffset, ok bool, err error) {
+	if err := l.ensure(); err != nil {
+		return found, false, err
+	}
 	for {
 		found, ok, err = l.tryMaxTimestamp()
 		if errors.Is(err, errGone) && !l.closed.Load() {
@@ -283,7 +329,47 @@ func (l *Log) tryMaxTimestamp() (TimestampOffset, bool, error) {
 	if best.seg == nil {
 		return TimestampOffset{}, false, nil
 	}
-	return l.findTimestamp(best, bestTs, l.logStart.Load())
+	found, ok, err := l.findTimestamp(best, bestTs, l.logStart.Load())
+	if ok || err != nil {
+		return found, ok, err
+	}
+	// The cleaner has left only the header of the batch that had it.
+	ts, err := l.largestWithRecords()
+	if err != nil || ts < 0 {
+		return TimestampOffset{}, false, err
+	}
+	for _, v := range l.views() {
+		if found, ok, err = l.findTimestamp(v, ts, l.logStart.Load()); ok || err != nil {
+			return found, ok, err
+		}
+	}
+	return TimestampOffset{}, false, nil
+}
+
+// largestWithRecords is the largest timestamp of the batches that hold records.
+func (l *Log) largestWithRecords() (int64, error) {
+	ts, start := record.NoTimestamp, l.logStart.Load()
+	for _, v := range l.views() {
+		err := v.seg.with(kindLog, func(f vfs.File) error {
+			h := walkHeaders(f, v.size)
+			defer h.close()
+			for pos := int64(0); pos < v.size; {
+				b, size, err := h.at(pos)
+				if err != nil {
+					return err
+				}
+				if b.NumRecords() > 0 && !b.IsControl() && b.LastOffset() >= start {
+					ts = max(ts, b.MaxTimestamp())
+				}
+				pos += size
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return ts, nil
 }
 
 // findTimestamp finds the first record in a segment with at least this timestamp, at or after an offset.
@@ -342,17 +428,30 @@ func findInBatch(f vfs.File, pos, size, ts, from int64) (found TimestampOffset, 
 
 // AbortedTxns lists the aborted transactions with records in [from, to).
 func (l *Log) AbortedTxns(from, to int64) ([]AbortedTxn, error) {
+	if err := l.ensure(); err != nil {
+		return nil, err
+	}
+	for {
+		txns, err := l.tryAbortedTxns(from, to)
+		if errors.Is(err, errGone) && !l.closed.Load() {
+			continue // retention or the cleaner overtook it: look again
+		}
+		if err != nil {
+			return nil, fmt.Errorf("cannot list the aborted transactions of %s: %w", l.tp, err)
+		}
+		return txns, nil
+	}
+}
+
+func (l *Log) tryAbortedTxns(from, to int64) ([]AbortedTxn, error) {
 	var out []AbortedTxn
 	for _, v := range l.views() {
 		if v.end <= from {
 			continue
 		}
 		txns, err := v.seg.loadAborted()
-		if errors.Is(err, errGone) {
-			continue
-		}
 		if err != nil {
-			return nil, fmt.Errorf("cannot list the aborted transactions of %s: %w", l.tp, err)
+			return nil, err
 		}
 		for _, t := range txns {
 			if t.LastOffset >= from && t.FirstOffset < to {

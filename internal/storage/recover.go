@@ -27,9 +27,29 @@ func (o *opener) recover() (end int64, err error) {
 			return end, err
 		}
 		o.env.logger.Warn("log was closed in order but is damaged, checking all of it", "partition", o.tp.String(), "err", err)
-		o.st.clean, o.st.recoveryPoint = false, -1
+		o.st.clean, o.st.recoveryPoint, o.st.distrust = false, -1, true
+	}
+	if o.st.sameBoot && !o.st.distrust && o.st.recoveryPoint >= 0 {
+		if end, ok := o.nothingNew(); ok {
+			return end, nil
+		}
 	}
 	return o.openUnclean()
+}
+
+// nothingNew looks whether a log that has outlived its process ends just where everything is on the disk, as those
+// do that nobody has written to for a while.
+func (o *opener) nothingNew() (int64, bool) {
+	s := o.active()
+	if len(o.missing) == 0 {
+		if end, err := o.openClean(); err == nil && end == o.st.recoveryPoint {
+			o.trusted = end
+			return end, true
+		}
+	}
+	s.inMemory, s.offsets, s.times, s.maxTsKnown, s.maxTs, s.maxTsOffset = false, nil, nil, false, record.NoTimestamp, s.base
+	s.offsetsWritten, s.timesWritten = 0, 0
+	return 0, false
 }
 
 // tellLoss says aloud that records are gone which were once synced: no stop of the process does that, only damage to
@@ -40,7 +60,7 @@ func (o *opener) tellLoss(end int64) {
 			"partition", o.tp.String(), "dir", o.dir, "logEndOffset", end, "syncedTo", o.st.syncedTo)
 	}
 	for i, s := range o.segments {
-		if i < len(o.segments)-1 && s.size == 0 && !o.st.cfg.Compact {
+		if i < len(o.segments)-1 && s.size == 0 && !o.st.compacted {
 			o.env.logger.Error("records are lost: a segment that others follow is empty; its file was cut from outside. Readers skip its offsets", "partition", o.tp.String(),
 				"file", s.path(kindLog), "firstOffset", s.base, "nextOffset", o.segments[i+1].base)
 		}
@@ -151,8 +171,14 @@ func (o *opener) openUnclean() (int64, error) {
 	}
 	o.trusted = point
 	o.epochs.truncateFromEnd(end) // the batches tell the rest
+	if n := o.st.segmentsLeft; n != nil {
+		n.Store(int64(len(o.segments) - first))
+	}
 	for i := first; i < len(o.segments); i++ {
 		s := o.segments[i]
+		if n := o.st.segmentsLeft; n != nil && i > first {
+			n.Add(-1)
+		}
 		if i > first {
 			if s.base < end || s.base > end && known && o.isLoss(end, point) {
 				return end, o.dropFrom(i, fmt.Errorf("it begins at offset %d, the one before ends at %d", s.base, end))
@@ -180,11 +206,11 @@ func (o *opener) openUnclean() (int64, error) {
 }
 
 // isLoss says whether a gap between segments that begins at an offset is a part that
-// the disk lost, so that what is behind it must go too. Whether the topic is or was
-// compacted is not known yet for sure, and compaction leaves gaps; but below the
-// recovery point nothing is lost, and what lies above it is too new to be compacted.
+// the disk lost, so that what is behind it must go too. Compaction leaves gaps, but only
+// below the recovery point: the cleaner sees to that before it begins. Kafka's does
+// not; what it has cleaned its checkpoint tells.
 func (o *opener) isLoss(gap, point int64) bool {
-	return gap >= point && !o.st.cfg.Compact
+	return gap >= max(point, o.st.cleanedTo)
 }
 
 // rebuildMissing makes index files that closed segments lack of which nothing is to be checked.
@@ -317,19 +343,33 @@ func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd i
 	}
 	var stopped int64
 	err = s.with(kindLog, func(f vfs.File) (err error) {
-		stopped, bad, err = scanBatches(f, pos, s.size, func(b record.Batch, at int64) error {
+		take := func(b record.Batch, size, at int64) error {
+			if o.env.stopping.Load() || o.lazy.abandoned.Load() {
+				return fmt.Errorf("%w: its recovery is given up", ErrClosed)
+			}
 			if err := s.follows(b, end); err != nil {
 				return err
 			}
 			if epochs {
 				o.epochs.assign(b.PartitionLeaderEpoch(), b.BaseOffset())
 			}
-			s.indexBatch(b, int64(len(b)), at, &o.st.cfg)
+			s.indexBatch(b, size, at, &o.st.cfg)
 			end = b.NextOffset()
 			return nil
-		})
+		}
+		from := pos
+		if o.st.sameBoot && !o.st.distrust {
+			// All that was written is there: the headers tell the rest, and only what was written last may be torn.
+			if from, err = o.walkTo(f, s, pos, take); err != nil {
+				return err
+			}
+		}
+		stopped, bad, err = scanBatches(f, from, s.size, func(b record.Batch, at int64) error { return take(b, int64(len(b)), at) })
 		if err == nil && bad != nil {
 			o.env.logger.Warn("log has a damaged end, cutting it", "partition", o.tp.String(), "segment", s.base, "position", stopped, "bytes", s.size-stopped, "why", bad)
+			if err := o.keepTail(f, s, stopped, end); err != nil {
+				return err
+			}
 			err = f.Truncate(stopped)
 		}
 		return err
@@ -338,14 +378,49 @@ func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd i
 		return 0, nil, err
 	}
 	s.size = stopped
+	s.verified.cut(stopped)
 	return end, bad, s.rewriteIndexes()
 }
 
-// dropFrom removes the segments from i on, which cannot follow what is before them.
+// tornTailBytes is how much of a segment's end is checked in full where the kernel has not stopped: more than one write.
+const tornTailBytes = 1 << 20
+
+// walkTo takes in the batches from pos on by their headers, and returns where the check in full must go on: near the
+// segment's end, or at what does not look like a batch.
+func (o *opener) walkTo(f vfs.File, s *segment, pos int64, take func(b record.Batch, size, at int64) error) (int64, error) {
+	h := walkHeaders(f, s.size)
+	defer h.close()
+	for pos < s.size-tornTailBytes {
+		b, size, err := h.at(pos)
+		if errors.Is(err, ErrCorruptRecord) {
+			return pos, nil
+		}
+		if err == nil {
+			err = take(b, size, pos)
+		}
+		if errors.Is(err, errStop) {
+			return pos, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		pos += size
+	}
+	return pos, nil
+}
+
+// dropFrom sets the segments from i on aside, which cannot follow what is before them.
 func (o *opener) dropFrom(i int, why error) error {
-	for _, s := range o.segments[i:] {
-		o.env.logger.Warn("removing a segment behind a damaged one", "partition", o.tp.String(), "segment", s.base, "bytes", s.size, "why", why)
-		if err := o.removeSegment(s); err != nil {
+	for _, s := range slices.Backward(o.segments[i:]) { // a crash in between leaves no gap
+		if s.size == 0 {
+			if err := o.removeSegment(s); err != nil {
+				return err
+			}
+			continue
+		}
+		o.env.logger.Error("setting a segment behind a damaged one aside: its records cannot follow what is left before it", "partition", o.tp.String(),
+			"file", s.path(kindLog)+damagedSuffix, "bytes", s.size, "why", why)
+		if err := o.setSegmentAside(s); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,11 @@ import (
 // oldest segments first, without a gap, nothing at or above the high watermark.
 // It returns how many segments went.
 func (l *Log) DeleteOldSegments() (int, error) {
+	if err := l.ensure(); err != nil {
+		return 0, err
+	}
+	l.replaceMu.Lock()
+	defer l.replaceMu.Unlock()
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
 	if err := l.Err(); err != nil {
@@ -32,7 +37,9 @@ func (l *Log) DeleteOldSegments() (int, error) {
 			n--
 		}
 	}
-	l.changed.Store(true)
+	if err := l.touch(); err != nil {
+		return 0, err
+	}
 	old := l.segments[:n:n]
 	l.mu.Lock()
 	l.segments = append([]*segment(nil), l.segments[n:]...)

@@ -89,6 +89,10 @@ type syncWaiter struct {
 // offset is on the disk, or with the error that made that impossible. fn must not
 // block: other waiters come after it.
 func (l *Log) AwaitSync(offset int64, fn func(error)) {
+	if err := l.ensure(); err != nil {
+		fn(err)
+		return
+	}
 	if l.synced.Load() >= offset {
 		fn(nil)
 		return
@@ -110,6 +114,9 @@ func (l *Log) AwaitSync(offset int64, fn func(error)) {
 
 // Flush makes everything durable that has been appended, and returns when it is.
 func (l *Log) Flush() error {
+	if err := l.ensure(); err != nil {
+		return err
+	}
 	end := l.leo.Load()
 	if l.synced.Load() >= end {
 		return l.Err()
@@ -186,7 +193,12 @@ func (l *Log) syncOnce() (again bool, err error) {
 	l.topicIDFile, l.dirDirty = false, false
 	l.mu.Unlock()
 
-	if err := l.syncFiles(jobs, topicIDFile, dirDirty); err != nil {
+	began := l.env.clock.Now()
+	err = l.syncFiles(jobs, topicIDFile, dirDirty)
+	if l.env.flushTimes != nil {
+		l.env.flushTimes(l.env.clock.Now().Sub(began))
+	}
+	if err != nil {
 		if !errors.Is(err, errGone) {
 			return false, err
 		}

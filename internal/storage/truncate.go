@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -9,11 +10,16 @@ import (
 )
 
 // TruncateTo cuts the log's end: the batch that holds offset and all after it go.
-// The log may so end before offset. It does nothing when the log ends there or earlier.
+// The log may so end before offset. Leader epochs that begin at its end or behind go too, also where no record does.
 func (l *Log) TruncateTo(offset int64) error {
+	if err := l.ensure(); err != nil {
+		return err
+	}
+	l.replaceMu.Lock()
 	l.appendMu.Lock()
 	err := l.truncateLocked(offset)
 	l.appendMu.Unlock()
+	l.replaceMu.Unlock()
 	l.wakeWaiters()
 	return err
 }
@@ -23,17 +29,22 @@ func (l *Log) truncateLocked(offset int64) error {
 		return err
 	}
 	if offset >= l.leo.Load() {
+		// A leader that was deposed before it had appended anything has noted an epoch that begins at its end:
+		// as a follower it must not go on telling it, or it would be sent here again and again.
+		l.mu.Lock()
+		l.epochs.truncateFromEnd(l.leo.Load())
+		l.mu.Unlock()
 		return nil
 	}
-	l.changed.Store(true)
-	var err error
-	if offset <= l.segments[0].base {
-		err = l.replaceBySegmentAt(max(offset, 0))
-	} else {
-		err = l.cutTail(offset)
+	if err := l.touch(); err != nil {
+		return err
 	}
+	err := l.cutAt(offset)
 	if err == nil {
 		err = l.afterCut()
+	}
+	if err != nil && errors.Is(err, errNotBegun) {
+		return fmt.Errorf("%w: cannot truncate %s to offset %d: %w", ErrStorage, l.tp, offset, err)
 	}
 	if err != nil {
 		return l.fail(fmt.Errorf("cannot truncate %s to offset %d: %w", l.tp, offset, err))
@@ -42,8 +53,7 @@ func (l *Log) truncateLocked(offset int64) error {
 }
 
 // afterCut rebuilds what follows from the log's records, and makes durable what
-// recovery would otherwise believe: a recovery point above the new end would leave
-// records unchecked that are appended there next.
+// recovery would otherwise believe.
 func (l *Log) afterCut() error {
 	end := l.leo.Load()
 	if err := l.loadProducers(end, end); err != nil {
@@ -52,13 +62,37 @@ func (l *Log) afterCut() error {
 	l.mu.Lock()
 	l.setHighWatermarkLocked(l.hw.Load())
 	l.mu.Unlock()
+	if err := l.findUnreplicated(); err != nil {
+		return err
+	}
 	if err := l.saveEpochs(); err != nil {
 		return err
 	}
-	if err := l.env.pointLowered(l); err != nil {
+	// Once more: between the first time and the cut a checkpoint may have noted what was true then.
+	if err := l.env.pointLowered(l, end); err != nil {
 		return err
 	}
 	return l.env.startMoved(l)
+}
+
+// errNotBegun says that a cut has changed nothing.
+var errNotBegun = errors.New("nothing was cut")
+
+func (l *Log) cutAt(offset int64) error {
+	if offset <= l.segments[0].base {
+		return l.replaceBySegmentAt(max(offset, 0))
+	}
+	return l.cutTail(offset)
+}
+
+// lowerPoint makes the recovery point no higher than what a cut will leave, before the cut. After it, a crash in
+// between would look like the loss of synced records; and a point above the new end would leave records unchecked
+// that are appended there next.
+func (l *Log) lowerPoint(to int64) error {
+	if err := l.env.pointLowered(l, to); err != nil {
+		return fmt.Errorf("%w: %w", errNotBegun, err)
+	}
+	return nil
 }
 
 // cutTail cuts within or right after the segment that holds offset.
@@ -78,6 +112,9 @@ func (l *Log) cutTail(offset int64) error {
 	if err := v.seg.loadIndexes(); err != nil {
 		return err
 	}
+	if err := l.lowerPoint(end); err != nil {
+		return err
+	}
 	removed := l.segments[i:]
 	l.publishCut(v.seg, i, pos, end)
 	for _, s := range slices.Backward(removed) { // a crash in between leaves no gap
@@ -93,21 +130,31 @@ func (l *Log) cutTail(offset int64) error {
 	return l.cutFiles(v.seg, pos, end)
 }
 
-// cutPosition is where to cut so that whole batches stay, and where the log will end.
+// cutPosition is where to cut so that whole batches stay, and where the log will end: after the last of them, also when
+// compaction has left a gap there, since the next start would find nothing else.
 func (l *Log) cutPosition(v view, offset int64) (pos, end int64, err error) {
+	end = v.seg.base
 	err = v.seg.with(kindLog, func(f vfs.File) error {
-		if pos, err = l.locate(v, f, offset); err != nil || pos >= v.size {
+		if pos, err = l.locate(v, f, offset); err != nil || pos == 0 {
+			return err
+		}
+		e, _, err := v.seg.floor(func(e offsetEntry) bool { return int64(e.pos) < pos })
+		if err != nil {
 			return err
 		}
 		h := walkHeaders(f, v.size)
 		defer h.close()
-		b, _, err := h.at(pos)
-		if err == nil {
-			offset = min(offset, b.BaseOffset())
+		for at := int64(e.pos); at < pos; {
+			b, size, err := h.at(at)
+			if err != nil {
+				return err
+			}
+			end = b.NextOffset()
+			at += size
 		}
-		return err
+		return nil
 	})
-	return pos, offset, err
+	return pos, end, err
 }
 
 // publishCut makes s, the segment before number i, the last one and the log end at end.
@@ -129,7 +176,7 @@ func (l *Log) publishCut(s *segment, i int, pos, end int64) {
 	}
 	l.leo.Store(end)
 	l.synced.Store(min(l.synced.Load(), end))
-	l.hw.Store(min(l.hw.Load(), end))
+	l.moveHighWatermark(min(l.hw.Load(), end))
 	l.logStart.Store(min(l.logStart.Load(), end))
 	l.epochs.truncateFromEnd(end)
 	l.marks.clear()
@@ -144,6 +191,7 @@ func (l *Log) cutFiles(s *segment, pos, end int64) error {
 			return err
 		}
 	}
+	s.verified.cut(pos)
 	// Else a power cut could bring back what was cut, below records of a newer epoch.
 	if err := s.with(kindLog, vfs.File.Sync); err != nil {
 		return err
@@ -163,23 +211,35 @@ func (l *Log) cutFiles(s *segment, pos, end int64) error {
 
 // TruncateFullyAndStartAt throws all records away; the log goes on at offset.
 func (l *Log) TruncateFullyAndStartAt(offset int64) error {
+	if err := l.ensure(); err != nil {
+		return err
+	}
+	l.replaceMu.Lock()
 	l.appendMu.Lock()
 	err := l.Err()
 	if err == nil {
-		l.changed.Store(true)
+		err = l.touch()
+	}
+	if err == nil {
 		if err = l.replaceBySegmentAt(offset); err == nil {
 			err = l.afterCut()
 		}
-		if err != nil {
+		if err != nil && errors.Is(err, errNotBegun) {
+			err = fmt.Errorf("%w: cannot begin %s anew at offset %d: %w", ErrStorage, l.tp, offset, err)
+		} else if err != nil {
 			err = l.fail(fmt.Errorf("cannot begin %s anew at offset %d: %w", l.tp, offset, err))
 		}
 	}
 	l.appendMu.Unlock()
+	l.replaceMu.Unlock()
 	l.wakeWaiters()
 	return err
 }
 
 func (l *Log) replaceBySegmentAt(offset int64) error {
+	if err := l.lowerPoint(min(l.segments[0].base, offset)); err != nil {
+		return err
+	}
 	snapshots, err := l.snapshotOffsets()
 	if err != nil {
 		return err
@@ -208,7 +268,7 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 	l.epochs.clear()
 	l.marks.clear()
 	l.logStart.Store(offset)
-	l.hw.Store(offset)
+	l.moveHighWatermark(offset)
 	l.leo.Store(offset)
 	l.synced.Store(offset)
 	return nil
@@ -218,6 +278,9 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 // records are gone at once and stay so through a crash; their segments go with the
 // next retention. Offsets above the high watermark are refused.
 func (l *Log) AdvanceLogStartOffset(offset int64) error {
+	if err := l.ensure(); err != nil {
+		return err
+	}
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
 	if err := l.advanceStartLocked(offset); err != nil {
@@ -232,6 +295,9 @@ func (l *Log) AdvanceLogStartOffset(offset int64) error {
 
 // advanceStart is AdvanceLogStartOffset in memory.
 func (l *Log) advanceStart(offset int64) error {
+	if err := l.ensure(); err != nil {
+		return err
+	}
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
 	return l.advanceStartLocked(offset)
@@ -247,7 +313,9 @@ func (l *Log) advanceStartLocked(offset int64) error {
 	if offset <= l.logStart.Load() {
 		return nil
 	}
-	l.changed.Store(true)
+	if err := l.touch(); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.logStart.Store(offset)
@@ -263,6 +331,10 @@ func (l *Log) writeTopicID(id [16]byte) error {
 // Close ends the log. With clean everything is on the disk afterwards and the next
 // start has nothing to check; without, it is as if the process had died.
 func (l *Log) Close(clean bool) error {
+	if !l.isOpen() {
+		l.abandonLazy()
+	}
+	l.replaceMu.Lock()
 	l.appendMu.Lock()
 	var err error
 	if clean && !l.closed.Load() {
@@ -275,6 +347,7 @@ func (l *Log) Close(clean bool) error {
 		s.forget()
 	}
 	l.appendMu.Unlock()
+	l.replaceMu.Unlock()
 	l.wakeWaiters()
 	if err != nil {
 		return fmt.Errorf("cannot close the log of %s in order: %w", l.tp, err)

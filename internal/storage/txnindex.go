@@ -52,6 +52,9 @@ func (s *segment) loadAborted() ([]AbortedTxn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !ok && s.log.env.files.isGone(&s.files[kindTxnIndex]) {
+		return nil, errGone // another segment is in its place, with an index of its own
+	}
 	if ok {
 		b, err := s.readAll(kindTxnIndex)
 		if err != nil {

@@ -102,6 +102,10 @@ var (
 	// ErrStorage says that the disk failed and the log takes no more appends, or that it
 	// was full: then Log.Err is nil, nothing has changed, and another try may succeed.
 	ErrStorage = errors.New("storage error")
+	// ErrDiskFull is the ErrStorage of a volume that has no space left for clients' records.
+	ErrDiskFull = errors.New("disk is full")
+	// ErrNotReady says that the log is still to be checked after an unclean stop; it serves when that is done.
+	ErrNotReady = errors.New("log is not recovered yet")
 	// ErrClosed says that the log was closed or deleted.
 	ErrClosed = errors.New("log is closed")
 	// ErrTruncated says that what was waited for has been cut off.

@@ -73,9 +73,11 @@ func (a *api) kafkaRange(l Listener) Range {
 
 // catalog splits requests.txt. A line that it cannot read leaves its API out, which
 // the package's tests and NewTable notice.
-func catalog() []api {
+func catalog() []api { return parseCatalog(requestsText) }
+
+func parseCatalog(text string) []api {
 	var out []api
-	for line := range strings.Lines(requestsText) {
+	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		if head, ok := strings.CutPrefix(line, "api "); ok {
 			if a, ok := parseHead(head); ok {

@@ -55,6 +55,9 @@ func (v *Version) Decode(body []byte, aliasing Aliasing) (kmsg.Request, error) {
 	}
 	req := kmsg.RequestForKey(v.Key)
 	if req == nil {
+		req = privateRequest(v.Key)
+	}
+	if req == nil {
 		return nil, fmt.Errorf("%w: kmsg does not know key %d", ErrUnknownAPI, v.Key)
 	}
 	req.SetVersion(v.Version)

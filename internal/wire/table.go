@@ -21,7 +21,7 @@ type Table struct {
 func NewTable(kind Listener, ranges []Range) (*Table, error) {
 	t := &Table{kind: kind, ranges: slices.Clone(ranges)}
 	slices.SortFunc(t.ranges, func(a, b Range) int { return int(a.Key) - int(b.Key) })
-	known := catalog()
+	known := append(catalog(), parseCatalog(privateText)...)
 	for i, r := range t.ranges {
 		if i > 0 && t.ranges[i-1].Key == r.Key {
 			return nil, fmt.Errorf("cannot build the %s's API table: key %d is there twice", kind, r.Key)
@@ -79,7 +79,9 @@ func (t *Table) Lookup(key, version int16) (*Version, error) {
 func (t *Table) ApiKeys() []kmsg.ApiVersionsResponseApiKey {
 	keys := make([]kmsg.ApiVersionsResponseApiKey, 0, len(t.ranges))
 	for _, r := range t.ranges {
-		keys = append(keys, r.apiKey())
+		if r.Key < PrivateKeys {
+			keys = append(keys, r.apiKey())
+		}
 	}
 	return keys
 }

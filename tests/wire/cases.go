@@ -20,7 +20,7 @@ type errorCase struct {
 // cases are run in this order, each on connections of its own.
 func cases() []errorCase {
 	var all []errorCase
-	for _, group := range [][]errorCase{frameCases(), produceCases(), idempotenceCases(), groupCases(), topicCases(), fetchCases()} {
+	for _, group := range [][]errorCase{frameCases(), produceCases(), idempotenceCases(), txnCases(), groupCases(), topicCases(), fetchCases()} {
 		all = append(all, group...)
 	}
 	return all

@@ -1,0 +1,74 @@
+package node
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/obs"
+	"github.com/moldau-stream/moldau/internal/storage"
+)
+
+// failedDirs are the log directories that have gone out of use while the node runs; heartbeats tell the controller.
+type failedDirs struct {
+	mu   sync.Mutex
+	ids  [][16]byte
+	tell func() // nil until somebody is there to be told
+}
+
+func (f *failedDirs) add(id [16]byte) {
+	f.mu.Lock()
+	f.ids = append(f.ids, id)
+	tell := f.tell
+	f.mu.Unlock()
+	if tell != nil {
+		tell()
+	}
+}
+
+// whenMore has fn called for each directory that fails from now on, and now for those before.
+func (f *failedDirs) whenMore(fn func()) {
+	f.mu.Lock()
+	f.tell = fn
+	some := len(f.ids) > 0
+	f.mu.Unlock()
+	if some {
+		fn()
+	}
+}
+
+func (f *failedDirs) list() [][16]byte {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([][16]byte(nil), f.ids...)
+}
+
+// dirFailed is told by storage of a directory that cannot be written any more. The node goes on with the others; with
+// the last one, or with that of the metadata log, it ends, since it would only stand in the way of those who can serve.
+func (n *Node) dirFailed(d storage.DirInfo, left int) {
+	n.failedDirs.add(d.ID)
+	switch {
+	case left == 0:
+		n.failFor("the last log directory has failed", fmt.Errorf("no log directory is left: %w", d.Err))
+	case d.Path == filepath.Clean(n.o.Settings.MetadataDir()):
+		n.failFor("the log directory of the metadata has failed", d.Err)
+	}
+}
+
+// logFlushes is where the times of syncs go.
+func (n *Node) logFlushes() func(time.Duration) {
+	h := n.registry.Histogram(obs.LogFlushTimeMs, "Milliseconds that syncs of logs took.", 0.001)
+	return h.ObserveDuration
+}
+
+// bootID names the boot of the kernel, "" where the system does not say.
+func bootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}

@@ -1,0 +1,72 @@
+package storage
+
+import (
+	"errors"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// Damage that nobody reads is found too late: when the replica that had it right is gone as well. So the closed
+// segments of the open logs are read again and again, slowly. Logs that nobody uses are left alone: what is wrong with
+// them is found when somebody does.
+
+// scrubEvery is how often a share of the work is done.
+const scrubEvery = time.Second
+
+// scrubber is where the search in one log directory is. It is used by one goroutine.
+type scrubber struct {
+	logs  []*Log // still to be searched in this round
+	views []view // of the log before them
+	log   *Log
+	chunk int64
+}
+
+// scrub reads some bytes more.
+func (d *logDir) scrub(budget int64) {
+	for budget > 0 && d.err() == nil && !d.m.isClosed() {
+		n, ok := d.scrubber.step(d)
+		if !ok {
+			return
+		}
+		budget -= n
+	}
+}
+
+// step checks one part of one segment; ok is false at the end of a round.
+func (s *scrubber) step(d *logDir) (n int64, ok bool) {
+	for len(s.views) == 0 {
+		if len(s.logs) == 0 {
+			s.logs = d.m.logsIn(d)
+			s.log = nil
+			return 0, false
+		}
+		s.log, s.logs = s.logs[0], s.logs[1:]
+		if s.log.isOpen() && s.log.Err() == nil {
+			views := s.log.views()
+			s.views, s.chunk = views[:len(views)-1], 0 // the active one is still being written
+		}
+	}
+	v := s.views[0]
+	begin := s.chunk * verifyChunkBytes
+	if begin >= v.size {
+		s.views, s.chunk = s.views[1:], 0
+		return 1, true
+	}
+	s.chunk++
+	err := v.seg.with(kindLog, func(f vfs.File) error { return s.log.verifyChunk(v, f, s.chunk-1) })
+	if err != nil && !errors.Is(err, errGone) && !errors.Is(err, ErrClosed) {
+		d.env.logger.Error("cannot read a closed segment", "partition", s.log.tp.String(), "file", v.seg.path(kindLog), "position", begin, "err", err)
+		d.suspect()
+		s.views, s.chunk = s.views[1:], 0
+	}
+	return min(verifyChunkBytes, v.size-begin), true
+}
+
+// Damaged is how many damaged places have been found in segments since the start.
+func (m *Manager) Damaged() (n int64) {
+	for _, d := range m.dirs {
+		n += d.env.damaged.Load()
+	}
+	return n
+}
