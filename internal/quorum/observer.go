@@ -66,8 +66,7 @@ func StartObserver(cfg Config, source Source) (*Observer, error) {
 	o := &Observer{cfg: cfg, source: source, disk: d, pub: newPublisher(d.replay.Image()), cancel: cancel, lastSnapshot: cfg.Clock.Now(), highWatermark: -1, goal: -1, caughtUp: make(chan struct{})}
 	o.sinceSnapshotBytes = d.behindBytes
 	o.image.Store(d.replay.Image())
-	k := d.kraft
-	o.kraft.Store(&k)
+	o.showMembers()
 	go o.pub.run()
 	o.done.Add(1)
 	go o.run(ctx)
@@ -92,6 +91,17 @@ func (o *Observer) Members() Members {
 		m.Voters = append(m.Voters, Voter{ID: v.ID, Directory: v.DirectoryID, Endpoints: v.Endpoints})
 	}
 	return m
+}
+
+// showMembers shows who votes, where that has changed.
+func (o *Observer) showMembers() {
+	k := o.disk.kraft
+	if old := o.kraft.Swap(&k); old != nil && len(old.voters) == len(k.voters) && (len(k.voters) == 0 || &old.voters[0] == &k.voters[0]) {
+		return
+	}
+	if o.cfg.OnMembers != nil {
+		o.cfg.OnMembers(o.Members())
+	}
 }
 
 // Close ends the following, and syncs and closes the copy.
@@ -219,8 +229,7 @@ func (o *Observer) take(c Chunk) error {
 		}
 	}
 	d.log.SetHighWatermark(d.log.EndOffset())
-	k := d.kraft
-	o.kraft.Store(&k)
+	o.showMembers()
 	if steps == 0 {
 		return nil
 	}
@@ -275,7 +284,7 @@ func (o *Observer) install(ctx context.Context, id SnapshotID) error {
 	before := d.replay.Image()
 	d.replay, d.kraft, d.snapshot = meta.NewReplay(img), k, &id
 	d.applied = position{endOffset: id.EndOffset, epoch: id.Epoch, timestampMs: img.TimestampMs()}
-	o.kraft.Store(&k)
+	o.showMembers()
 	o.sinceSnapshotBytes, o.lastSnapshot = 0, o.cfg.Clock.Now()
 	d.log.SetHighWatermark(id.EndOffset)
 	o.cfg.Logger.Info("loaded a metadata snapshot of the controllers", "endOffset", id.EndOffset, "epoch", id.Epoch)
