@@ -96,6 +96,8 @@ func runTool(env *Env, name string, args []string) int {
 	switch name {
 	case "", "server":
 		code = runServer(r, args)
+	case "dev":
+		code = runDev(r, args)
 	case "help":
 		code = runHelp(r)
 	case "version":
@@ -131,7 +133,7 @@ func dispatch(args []string) (name string, rest []string, found bool) {
 	}
 	first := args[1]
 	switch first {
-	case "server", "help", "version", "tool-names":
+	case "server", "dev", "help", "version", "tool-names":
 		return first, args[2:], true
 	case "-h", "-help", "--help":
 		return "help", args[2:], true

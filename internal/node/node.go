@@ -299,7 +299,7 @@ func (n *Node) Stop() error {
 
 // stopBroker takes leave of the cluster and ends what serves clients.
 func (n *Node) stopBroker(ctx context.Context) error {
-	if !closed(n.failed) { // a controller that has failed consents to nothing
+	if !closed(n.failed) && n.o.Settings.Bool(config.ControlledShutdownEnable) { // a controller that has failed consents to nothing
 		n.member.leave(ctx)
 	}
 	n.member.stop()
