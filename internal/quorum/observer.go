@@ -39,6 +39,7 @@ type Observer struct {
 	// kraft is what the log says of the quorum; the follower's goroutine replaces it whole.
 	kraft atomic.Pointer[kraftState]
 
+	lastErr  atomic.Pointer[error] // why the last step failed
 	caughtUp chan struct{} // closed when the copy has what a controller had when it was first asked
 	goal     int64         // that offset; -1 until it is known
 	cancel   context.CancelFunc
@@ -117,6 +118,9 @@ func (o *Observer) run(ctx context.Context) {
 	defer func() { o.closeErr = errors.Join(o.disk.log.Sync(), o.disk.close()) }()
 	for ctx.Err() == nil {
 		err := o.step(ctx)
+		if err != nil && ctx.Err() == nil {
+			o.lastErr.Store(&err)
+		}
 		var fatal *fatalError
 		switch {
 		case err == nil, ctx.Err() != nil:
