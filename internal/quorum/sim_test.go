@@ -408,3 +408,32 @@ func TestALeaderThatResignsIsFollowed(t *testing.T) {
 	}
 	s.calls.Wait()
 }
+
+// A log of another history is told apart also when its epochs are older than all that are known here: an answer that
+// looked like "nothing new" once made a broker serve what its controllers did not know.
+func TestALogOfUnknownEpochsDiverges(t *testing.T) {
+	s := newSea(1, 3, memDisk, crashClone)
+	for id := range s.size {
+		if err := s.start(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer func() {
+		for _, n := range s.nodes {
+			_ = n.Close()
+		}
+	}()
+	for done := false; !done; {
+		s.pass(100 * time.Millisecond)
+		s.say("x")
+		done = s.nodes[0].LogEndOffset() > 3
+	}
+	n := s.nodes[0]
+	for _, epoch := range []int32{0, 900} {
+		c, err := n.Fetch(n.LogEndOffset(), epoch, 1000)
+		if err != nil || !c.Diverges || c.DivergingEpoch < 0 || c.DivergingEnd < 0 {
+			t.Errorf("epoch %d: %+v, %v", epoch, c, err)
+		}
+	}
+	s.calls.Wait()
+}
