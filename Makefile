@@ -7,3 +7,15 @@ GO ?= go
 build:
 	$(GO) build -o bin/moldau ./cmd/moldau
 	@for t in $$(bin/moldau tool-names); do ln -sf moldau bin/$$t; ln -sf moldau bin/$$t.sh; done
+
+# make cli-diff: the same command lines through Apache Kafka's tools and ours, on
+# both brokers. MOLDAU_REALKAFKA names the script that starts Apache Kafka.
+.PHONY: cli-diff
+cli-diff: build
+	cd tests && $(GO) test -tags realkafka -count=1 -timeout 30m -run TestCLIDiff -v ./cli
+
+# make sim: two thousand runs of a cluster of brokers in one process, each by its seed, with crashes, lost caches of disks,
+# partitions and slow links. One seed again: go test ./internal/replica -run Simulation -v -args -sim.seed N
+.PHONY: sim
+sim:
+	$(GO) test ./internal/replica -run Simulation -v -timeout 30m -args -sim.seeds 500

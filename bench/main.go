@@ -85,7 +85,7 @@ func withOptions(args []string, do func(options) error) error {
 	f.StringVar(&o.moldau, "moldau", "", "the binary to measure (default: built from the tree)")
 	f.StringVar(&o.kafka, "kafka", "auto", "measure Apache Kafka beside: auto, on, off")
 	f.StringVar(&o.heap, "kafka-heap", "2g", "heap of Apache Kafka")
-	f.StringVar(&o.profile, "profile", os.Getenv("PROFILE"), "cpu: write a CPU profile of each scenario")
+	f.StringVar(&o.profile, "profile", os.Getenv("PROFILE"), "cpu or allocs: write a profile of each scenario")
 	f.StringVar(&o.out, "out", "../docs", "directory of benchmarks.md and what belongs to it")
 	f.StringVar(&o.work, "work", "", "directory for data (default: the system's for temporary files)")
 	f.IntVar(&o.brokerCPU, "broker-cpu", 0, "CPU of the broker, -1: any")
@@ -99,8 +99,8 @@ func withOptions(args []string, do func(options) error) error {
 		return err
 	}
 	o.args = f.Args()
-	if o.profile != "" && o.profile != "cpu" {
-		return fmt.Errorf("cannot take a profile of %q: only of cpu", o.profile)
+	if o.profile != "" && profilePaths()[o.profile] == "" {
+		return fmt.Errorf("cannot take a profile of %q: only of cpu or allocs", o.profile)
 	}
 	if o.rounds == 0 {
 		o.rounds = 5

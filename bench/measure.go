@@ -39,16 +39,20 @@ type measured struct {
 	admin string // of ours, for allocations and profiles
 }
 
+// profileMargin is how much longer than its profile a load lasts.
+const profileMargin = 200 * time.Millisecond
+
 // loadRound drives for so long and measures.
 func (e *env) loadRound(m measured, d *load.Driver, length time.Duration, maxBytes int64, profile string) (metrics, error) {
 	out := metrics{}
 	if profile != "" && m.admin != "" {
+		if maxBytes > 0 {
+			length = time.Second // longer, and it would show a disk that cannot follow
+		}
 		done := make(chan error, 1)
-		go func() { done <- takeProfile(m.admin, profile, length) }()
-		for range 2 { // a profile takes whole seconds; twice the load covers it
-			if _, err := d.Run(length, 0); err != nil {
-				return nil, err
-			}
+		go func() { done <- takeProfile(m.admin, e.opts.profile, profile, length) }()
+		if _, err := d.Run(length+profileMargin, maxBytes); err != nil {
+			return nil, err
 		}
 		return out, <-done
 	}
@@ -158,9 +162,14 @@ func scrape(admin string) map[string]float64 {
 	return out
 }
 
-func takeProfile(admin, file string, length time.Duration) error {
+// profilePaths are the kinds of profiles that a broker can take of itself.
+func profilePaths() map[string]string {
+	return map[string]string{"cpu": "profile", "allocs": "allocs"}
+}
+
+func takeProfile(admin, kind, file string, length time.Duration) error {
 	secs := max(1, int(length.Seconds()+0.5))
-	resp, err := http.Get(fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", admin, secs))
+	resp, err := http.Get(fmt.Sprintf("%s/debug/pprof/%s?seconds=%d", admin, profilePaths()[kind], secs))
 	if err != nil {
 		return fmt.Errorf("cannot take a profile: %w", err)
 	}

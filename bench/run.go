@@ -11,10 +11,10 @@ import (
 	"github.com/moldau-stream/moldau/bench/host"
 )
 
-func allScenarios() []*scenario { return loadScenarios() }
-
-// touchBytes of memory are touched before anything is measured.
-const touchBytes = 4 << 30
+// allScenarios are the rows of the report, in its order.
+func allScenarios() []*scenario {
+	return slices.Concat(loadScenarios(), nodeScenarios(), clientScenarios())
+}
 
 // result is what a scenario has given, as it is kept in the file of results.
 type result struct {
@@ -88,7 +88,6 @@ func measure(o options) error {
 			fmt.Println("without Apache Kafka:", err)
 		}
 	}
-	host.Touch(touchBytes)
 	var failed error
 	for _, s := range list {
 		r := e.scenario(s, subjects)
@@ -171,7 +170,7 @@ func (e *env) profiles(s *scenario, in []subject) {
 		if x.kind != kindMoldau {
 			continue
 		}
-		file := filepath.Join(e.opts.out, "..", "bench", "profiles", s.name+"."+x.name+".pprof")
+		file := filepath.Join(e.opts.out, "..", "bench", "profiles", s.name+"."+x.name+"."+e.opts.profile+".pprof")
 		if _, err := s.run(e, x, round{scenario: s, length: max(e.opts.length, 4*time.Second), profile: file}); err != nil {
 			fmt.Println("  no profile:", err)
 		} else {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/moldau-stream/moldau/bench/host"
 	"github.com/moldau-stream/moldau/bench/load"
 	"github.com/moldau-stream/moldau/bench/roofline"
 	"github.com/moldau-stream/moldau/internal/record"
@@ -102,6 +103,11 @@ func (p produceShape) run(e *env, s subject, r round) (metrics, error) {
 		return nil, err
 	}
 	settle()
+	if p.maxBytes > 0 {
+		if err := host.Touch(int(p.maxBytes)); err != nil {
+			return nil, err
+		}
+	}
 	return e.loadRound(m, d, r.length, p.maxBytes, r.profile)
 }
 
@@ -156,7 +162,7 @@ func (f fetchShape) run(e *env, s subject, r round) (metrics, error) {
 		if err != nil {
 			return nil, err
 		}
-		if log, err = keep(e, "fetch/"+s.name, func() (filled, error) { return e.fill(b.Addr, s, f.bytes) }); err != nil {
+		if log, err = keep(e, "fetch/"+s.name, func() (filled, error) { return e.fill(b.Addr, f.bytes, nil) }); err != nil {
 			return nil, err
 		}
 		addr, m = b.Addr, measured{b.Process.PID(), b.Admin}
@@ -183,7 +189,7 @@ func (f fetchShape) run(e *env, s subject, r round) (metrics, error) {
 }
 
 // fill writes a log of batches of so many bytes.
-func (e *env) fill(addr string, s subject, batchBytes int) (filled, error) {
+func (e *env) fill(addr string, batchBytes int, configs map[string]string) (filled, error) {
 	batch, n := load.BatchOfSize(batchBytes, 1024, record.None, 0, 1)
 	c, err := load.NewClient(addr)
 	if err != nil {
@@ -191,7 +197,7 @@ func (e *env) fill(addr string, s subject, batchBytes int) (filled, error) {
 	}
 	defer c.Close()
 	e.topics++
-	id, err := c.CreateTopic(fmt.Sprintf("bench-%d", e.topics), 1, nil)
+	id, err := c.CreateTopic(fmt.Sprintf("bench-%d", e.topics), 1, configs)
 	if err != nil {
 		return filled{}, err
 	}

@@ -12,12 +12,16 @@ const (
 	mib = 1 << 20
 )
 
+// bulkBytes is written in a round where much is written in a short time: little enough to stay in memory that is
+// in use already.
+const bulkBytes = 512 << 20
+
 var loadColumns = []string{cpuPerGB, cpuPerReq, mbPerSecond, reqPerSec, p50, p99, allocs}
 
 // loadScenarios are those that the raw driver measures.
 func loadScenarios() []*scenario {
-	bulk := produceShape{conns: 4, depth: 5, partitions: 4, batchBytes: mib, recordBytes: kib, maxBytes: 2 << 30, perConn: true}
-	many := produceShape{conns: 4, depth: 5, partitions: 100, batchBytes: 16 * kib, recordBytes: kib, maxBytes: 2 << 30}
+	bulk := produceShape{conns: 4, depth: 5, partitions: 4, batchBytes: mib, recordBytes: kib, maxBytes: bulkBytes, perConn: true}
+	many := produceShape{conns: 4, depth: 5, partitions: 100, batchBytes: 16 * kib, recordBytes: kib, maxBytes: bulkBytes}
 	single := produceShape{conns: 16, depth: 5, partitions: 16, recordBytes: 100, one: true, perConn: true}
 	turns := single
 	turns.depth = 1
@@ -83,7 +87,7 @@ const codecBatchBytes = 64 * kib
 func codecScenarios() []*scenario {
 	var out []*scenario
 	for _, c := range []record.Codec{record.None, record.Gzip, record.Snappy, record.LZ4, record.Zstd} {
-		shape := produceShape{conns: 4, depth: 5, partitions: 4, batchBytes: codecBatchBytes, recordBytes: kib, codec: c, repeat: 80, maxBytes: 2 << 30, perConn: true}
+		shape := produceShape{conns: 4, depth: 5, partitions: 4, batchBytes: codecBatchBytes, recordBytes: kib, codec: c, repeat: 80, maxBytes: bulkBytes, perConn: true}
 		out = append(out, &scenario{
 			name: "codec-" + c.String(), title: fmt.Sprintf("Produce, batches of 64 KiB on the wire, %s", c),
 			how:     "4 connections, depth 5, acks=1; the GB are those on the wire",

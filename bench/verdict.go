@@ -22,8 +22,11 @@ func verdicts(s *scenario, r *result) []verdict {
 			continue
 		}
 		if t.against == "" {
-			met := median(mine) <= t.atMost
-			out = append(out, verdict{fmt.Sprintf("%s %s, wanted at most %s: %s", figure(median(mine)), t.metric, figure(t.atMost), word(met)), met})
+			met, bound := median(mine) <= t.atMost, "at most "+figure(t.atMost)
+			if t.more {
+				met, bound = median(mine) >= t.atLeast, "at least "+figure(t.atLeast)
+			}
+			out = append(out, verdict{fmt.Sprintf("%s %s, wanted %s: %s", figure(median(mine)), t.metric, bound, word(met)), met})
 			continue
 		}
 		theirs := r.subject(string(t.against)).of(t.metric)

@@ -2,6 +2,7 @@ package load
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -90,7 +91,10 @@ func (c *Client) CreateTopic(name string, partitions int32, configs map[string]s
 	if err := kerr.ErrorForCode(got.ErrorCode); err != nil {
 		return id, fmt.Errorf("cannot create topic %s: %w", name, err)
 	}
-	return got.TopicID, c.awaitLeaders(name, int(partitions))
+	if err := c.awaitLeaders(name, int(partitions)); err != nil {
+		return id, err
+	}
+	return got.TopicID, c.awaitServing(name, int(partitions))
 }
 
 // leaderTimeout bounds the wait for leaders.
@@ -182,4 +186,57 @@ func (c *Client) LogBytes(name string, partitions int) (int64, error) {
 		}
 	}
 	return total, nil
+}
+
+// Conn is the connection itself.
+func (c *Client) Conn() net.Conn { return c.nc }
+
+// Hello asks for the versions of the broker's APIs.
+func (c *Client) Hello() error {
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.Version = 0
+	_, err := c.Call(req)
+	return err
+}
+
+// Produce sends one batch with acks=1.
+func (c *Client) Produce(topicID [16]byte, partition int32, batch []byte) error {
+	resp, err := c.Call(ProduceRequest(topicID, partition, batch, 1))
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode)
+}
+
+// Refused tells an answer of the broker from a connection that has failed.
+func Refused(err error) bool {
+	var e *kerr.Error
+	return errors.As(err, &e)
+}
+
+// awaitServing waits until each partition's leader acts as one: Apache Kafka tells of a leader before that.
+func (c *Client) awaitServing(name string, partitions int) error {
+	for end := time.Now().Add(leaderTimeout); ; time.Sleep(20 * time.Millisecond) {
+		req := kmsg.NewPtrListOffsetsRequest()
+		req.Version, req.ReplicaID = 7, -1
+		t := kmsg.NewListOffsetsRequestTopic()
+		t.Topic = name
+		for i := range partitions {
+			p := kmsg.NewListOffsetsRequestTopicPartition()
+			p.Partition, p.Timestamp, p.CurrentLeaderEpoch = int32(i), -1, -1
+			t.Partitions = append(t.Partitions, p)
+		}
+		req.Topics = append(req.Topics, t)
+		resp, err := c.Call(req)
+		if err != nil {
+			return err
+		}
+		refused := slices.IndexFunc(resp.(*kmsg.ListOffsetsResponse).Topics[0].Partitions, func(p kmsg.ListOffsetsResponseTopicPartition) bool { return p.ErrorCode != 0 })
+		if refused < 0 {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("partition %d of topic %s does not serve after %s", refused, name, leaderTimeout)
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/moldau-stream/moldau/internal/cli"
 	"github.com/moldau-stream/moldau/internal/node"
+	"github.com/moldau-stream/moldau/internal/quorum"
 )
 
 // version is set by the linker in releases.
@@ -26,6 +27,7 @@ func main() {
 		Signals:          signals,
 		Server:           server,
 		Storage:          storageWriter(),
+		Metadata:         cli.MetadataChecker{Batch: quorum.CheckBatch, Files: quorum.CheckFiles},
 	}))
 }
 

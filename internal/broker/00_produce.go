@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/record"
@@ -29,26 +30,60 @@ const firstZstdProduce = 7
 // produce appends record batches. v3-13; topics by id from 13; the current leader
 // beside NOT_LEADER_OR_FOLLOWER from 10 (KIP-951).
 func (b *Broker) produce(r *server.Request) {
-	req := r.Body.(*kmsg.ProduceRequest)
-	p := &producing{b: b, r: r, req: req, resp: req.ResponseKind().(*kmsg.ProduceResponse)}
+	p := b.producing(r)
 	p.prepare()
-	if req.TransactionID == nil || !p.verify() {
+	if p.req.TransactionID == nil || !p.verify() {
 		p.append()
 	}
 }
 
 func (p *producing) append() {
-	p.b.replicas.Produce(p.parts, p.req.Acks, millis(max(p.req.TimeoutMillis, 0)), p.answer)
+	p.b.replicas.Produce(p.parts, p.req.Acks, millis(max(p.req.TimeoutMillis, 0)), p.done)
 }
 
-// producing is one produce request under way.
+// producing is one produce request under way. Its memory serves one request after the other.
 type producing struct {
 	b     *Broker
 	r     *server.Request
 	req   *kmsg.ProduceRequest
-	resp  *kmsg.ProduceResponse
+	resp  kmsg.ProduceResponse
 	parts []replica.Append // in the order of the request
 	bytes []int            // by part, for the metrics
+	done  func()           // answer, bound once
+}
+
+// What is kept for the next request is bounded: a very large one keeps nothing.
+const (
+	maxKeptTopics = 16
+	maxKeptParts  = 1024
+)
+
+func (b *Broker) producing(r *server.Request) *producing {
+	p, ok := b.producings.Get().(*producing)
+	if !ok {
+		p = &producing{b: b, resp: kmsg.NewProduceResponse()}
+		p.done = p.answer
+	}
+	p.r, p.req = r, r.Body.(*kmsg.ProduceRequest)
+	return p
+}
+
+// release gives p back. What belongs to the request, whose records lie in the connection's buffer, is let go of.
+func (p *producing) release() {
+	if cap(p.parts) > maxKeptParts || cap(p.resp.Topics) > maxKeptTopics {
+		return
+	}
+	p.r, p.req = nil, nil
+	clear(p.parts)
+	p.parts, p.bytes = p.parts[:0], p.bytes[:0]
+	topics := p.resp.Topics
+	for i := range topics {
+		t := &topics[i]
+		clear(t.Partitions)
+		*t = kmsg.ProduceResponseTopic{Partitions: t.Partitions[:0]}
+	}
+	p.resp = kmsg.ProduceResponse{Topics: topics[:0]}
+	p.b.producings.Put(p)
 }
 
 // prepare turns the request into appends; what cannot be appended carries its error. The
@@ -58,8 +93,7 @@ func (p *producing) prepare() {
 	for i := range p.req.Topics {
 		n += len(p.req.Topics[i].Partitions)
 	}
-	p.parts = make([]replica.Append, 0, n)
-	p.bytes = make([]int, 0, n)
+	p.parts, p.bytes = slices.Grow(p.parts, n), slices.Grow(p.bytes, n)
 	all := p.refuseTransaction()
 	for i := range p.req.Topics {
 		t := &p.req.Topics[i]
@@ -166,14 +200,15 @@ func invalid(format string, args ...any) error {
 
 // answer runs when each part is decided.
 func (p *producing) answer() {
+	defer p.release()
 	var failed error
 	next := 0
-	p.resp.Topics = make([]kmsg.ProduceResponseTopic, len(p.req.Topics))
+	p.resp.Topics = slices.Grow(p.resp.Topics[:0], len(p.req.Topics))[:len(p.req.Topics)]
 	for i := range p.req.Topics {
 		t := &p.req.Topics[i]
 		out := &p.resp.Topics[i]
 		out.Topic, out.TopicID = t.Topic, t.TopicID
-		out.Partitions = make([]kmsg.ProduceResponseTopicPartition, len(t.Partitions))
+		out.Partitions = slices.Grow(out.Partitions, len(t.Partitions))[:len(t.Partitions)]
 		for j := range t.Partitions {
 			a := &p.parts[next]
 			p.partition(&out.Partitions[j], a)
@@ -186,7 +221,7 @@ func (p *producing) answer() {
 		}
 	}
 	if p.req.Acks != 0 {
-		p.r.Reply(p.resp)
+		p.r.Reply(&p.resp)
 		return
 	}
 	if failed != nil {

@@ -12,11 +12,12 @@ import (
 )
 
 // fetch reads record batches. v4-18: sessions from 7 (KIP-227), inline divergence
-// from 12 (KIP-595), topics by id from 13, leader hints from 16 (KIP-951).
-// Readers are consumers: replicas of other brokers are refused until there are any.
+// from 12 (KIP-595), topics by id from 13, leader hints from 16 (KIP-951). Replicas of other brokers read to the log's end, and what
+// they ask for says what they hold; consumers may read from followers from 11 (KIP-392).
 func (b *Broker) fetch(r *server.Request) {
 	req := r.Body.(*kmsg.FetchRequest)
-	if fetchReplicaID(req) >= 0 {
+	id := fetchReplicaID(req)
+	if id >= 0 && !b.allowed(r, security.OperationClusterAction, security.ResourceCluster, security.ClusterName) {
 		b.replyFetchError(r, req, kerr.ClusterAuthorizationFailed)
 		return
 	}
@@ -27,24 +28,46 @@ func (b *Broker) fetch(r *server.Request) {
 	}
 	f := &fetching{
 		b: b, r: r, req: req, ctx: ctx, parts: make([]replica.FetchPart, len(ctx.keys)),
-		parked: parkedOf(r.Conn), img: b.Image(),
+		parked: parkedOf(r.Conn), img: b.Image(), fromReplica: id >= 0,
 	}
 	for i := range f.parts {
 		f.prepare(i)
 	}
-	maxBytes := min(int64(req.MaxBytes), b.conf().Long(config.FetchMaxBytes))
-	spec := replica.FetchSpec{
-		MaxWait:  millis(max(req.MaxWaitMillis, 0)),
-		MinBytes: min(int64(req.MinBytes), maxBytes), // more could never be met
-		MaxBytes: maxBytes,
-	}
-	if req.IsolationLevel == 1 {
-		spec.Isolation = replica.ReadCommitted
-	}
+	spec := b.fetchSpec(req, id)
 	if parked := b.replicas.Fetch(spec, f.parts, f.answer); parked != nil {
 		f.parked.add(f, parked)
 	}
 }
+
+// fetchSpec is what a whole request of replica id, or of a consumer, asks for.
+func (b *Broker) fetchSpec(req *kmsg.FetchRequest, id int32) replica.FetchSpec {
+	maxBytes := int64(req.MaxBytes)
+	if id < 0 {
+		maxBytes = min(maxBytes, b.conf().Long(config.FetchMaxBytes))
+	}
+	spec := replica.FetchSpec{
+		MaxWait:  millis(max(req.MaxWaitMillis, 0)),
+		MinBytes: min(int64(req.MinBytes), maxBytes), // more could never be met
+		MaxBytes: maxBytes, FromFollower: req.Version >= firstFromFollower,
+	}
+	switch {
+	case id >= 0:
+		spec.Isolation, spec.FromReplica, spec.Replica, spec.ReplicaEpoch = replica.ReadLogEnd, true, id, -1
+		if req.Version >= 15 {
+			spec.ReplicaEpoch = req.ReplicaState.Epoch
+		}
+		return spec
+	case req.IsolationLevel == 1:
+		spec.Isolation = replica.ReadCommitted
+	}
+	if b.replicas.RackAware() {
+		spec.Rack = req.Rack
+	}
+	return spec
+}
+
+// firstFromFollower is the first version whose clients may read from a follower (KIP-392).
+const firstFromFollower = 11
 
 // fetchReplicaID is the broker that asks, -1 for a consumer.
 func fetchReplicaID(req *kmsg.FetchRequest) int32 {
@@ -62,8 +85,9 @@ type fetching struct {
 	ctx   *fetchContext
 	parts []replica.FetchPart // as ctx.keys
 
-	parked   *parkedFetches // of the connection
-	answered bool           // guarded by parked
+	fromReplica bool
+	parked      *parkedFetches // of the connection
+	answered    bool           // guarded by parked
 
 	// The topic of the part that was prepared last: partitions of a topic come one after the other.
 	img   *meta.Image
@@ -79,7 +103,7 @@ func (f *fetching) prepare(i int) {
 	*p = replica.FetchPart{
 		TP: storage.TopicPartition{Topic: k.topic, Partition: k.partition}, TopicID: k.id,
 		Offset: want.FetchOffset, MaxBytes: int64(want.PartitionMaxBytes),
-		LeaderEpoch: want.CurrentLeaderEpoch, LastFetchedEpoch: want.LastFetchedEpoch,
+		LeaderEpoch: want.CurrentLeaderEpoch, LastFetchedEpoch: want.LastFetchedEpoch, ReplicaStart: want.LogStartOffset,
 		HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1,
 	}
 	if f.r.Version < 9 {
@@ -113,7 +137,7 @@ func (f *fetching) lookUp(k fetchKey) (t *meta.Topic, err error) {
 		t = f.img.Topic(name)
 	}
 	switch {
-	case !f.b.allowedTopic(f.r, security.OperationRead, name):
+	case !f.fromReplica && !f.b.allowedTopic(f.r, security.OperationRead, name):
 		return t, kerr.TopicAuthorizationFailed
 	case t == nil:
 		return nil, replica.ErrUnknownTopicOrPartition
@@ -128,7 +152,11 @@ func (f *fetching) answer() {
 	n := 0
 	for i := range f.parts {
 		p := &f.parts[i]
-		f.b.metrics.fetched(p)
+		if f.fromReplica {
+			f.b.metrics.replicated(p)
+		} else {
+			f.b.metrics.fetched(p)
+		}
 		f.b.tell("read", p.TP, p.Err, true)
 		if include[i] { // all that holds records is
 			n++

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/moldau-stream/moldau/internal/storage"
@@ -17,6 +18,12 @@ func (b *Broker) deleteRecords(r *server.Request) {
 func (b *Broker) deleteRecordsAndReply(r *server.Request) {
 	req := r.Body.(*kmsg.DeleteRecordsRequest)
 	resp := req.ResponseKind().(*kmsg.DeleteRecordsResponse)
+	deadline := b.clock.Now().Add(millis(max(req.TimeoutMillis, 0)))
+	type pending struct {
+		topic, partition int
+		deletion         *replica.Deletion
+	}
+	var all []pending // all are begun before any is waited for
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		out := kmsg.NewDeleteRecordsResponseTopic()
@@ -24,29 +31,39 @@ func (b *Broker) deleteRecordsAndReply(r *server.Request) {
 		for _, want := range t.Partitions {
 			p := kmsg.NewDeleteRecordsResponseTopicPartition()
 			p.Partition = want.Partition
-			p.LowWatermark, p.ErrorCode = b.deleteBefore(r, storage.TopicPartition{Topic: t.Topic, Partition: want.Partition}, want.Offset)
+			p.LowWatermark = -1
+			var d *replica.Deletion
+			if d, p.ErrorCode = b.deleteBefore(r, storage.TopicPartition{Topic: t.Topic, Partition: want.Partition}, want.Offset); d != nil {
+				all = append(all, pending{i, len(out.Partitions), d})
+			}
 			out.Partitions = append(out.Partitions, p)
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
+	for _, x := range all {
+		out := &resp.Topics[x.topic].Partitions[x.partition]
+		low, err := x.deletion.Wait(deadline)
+		out.LowWatermark, out.ErrorCode = low, code(err)
+	}
 	r.Reply(resp)
 }
 
-func (b *Broker) deleteBefore(r *server.Request, tp storage.TopicPartition, offset int64) (int64, int16) {
+// deleteBefore deletes here; the other replicas follow.
+func (b *Broker) deleteBefore(r *server.Request, tp storage.TopicPartition, offset int64) (*replica.Deletion, int16) {
 	if !b.allowedTopic(r, security.OperationDelete, tp.Topic) {
-		return -1, kerr.TopicAuthorizationFailed.Code
+		return nil, kerr.TopicAuthorizationFailed.Code
 	}
 	if partitionOf(b.Image(), tp) == nil {
-		return -1, kerr.UnknownTopicOrPartition.Code
+		return nil, kerr.UnknownTopicOrPartition.Code
 	}
 	if isInternal(tp.Topic) {
-		return -1, kerr.InvalidTopicException.Code
+		return nil, kerr.InvalidTopicException.Code
 	}
 	if p, err := b.replicas.Partition(tp); err == nil {
 		if log := p.Log(); log != nil && !log.Config().Delete {
-			return -1, kerr.PolicyViolation.Code
+			return nil, kerr.PolicyViolation.Code
 		}
 	}
-	low, err := b.replicas.DeleteRecords(tp, offset)
-	return low, code(err)
+	d, err := b.replicas.DeleteRecords(tp, offset)
+	return d, code(err)
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"github.com/moldau-stream/moldau/internal/clock"
@@ -65,6 +66,8 @@ type Broker struct {
 	sessions *fetchSessions
 	ids      producerIDs
 	troubles troubles
+
+	producings sync.Pool // of *producing
 }
 
 // New returns a broker that knows no topic yet; SetImage tells it.

@@ -52,7 +52,7 @@ func (a *fetchAnswer) partition(out *kmsg.FetchResponseTopicPartition, p *replic
 	out.Default()
 	out.Partition, out.ErrorCode = p.TP.Partition, codeAt(p.Err, a.f.r.Version, firstStorageErrorFetch)
 	out.HighWatermark, out.LastStableOffset, out.LogStartOffset = p.HighWatermark, p.LastStableOffset, p.LogStartOffset
-	out.PreferredReadReplica, out.RecordBatches = -1, []byte{}
+	out.PreferredReadReplica, out.RecordBatches = p.ReadElsewhere(), []byte{}
 	if neverRead(p.Err) || a.f.req.IsolationLevel == 1 && p.Err == nil && p.Diverging == nil {
 		out.AbortedTransactions = make([]kmsg.FetchResponseTopicPartitionAbortedTransaction, 0, len(p.Aborted))
 		for _, t := range p.Aborted {

@@ -45,6 +45,7 @@ type cachedPartition struct {
 type fetchSession struct {
 	id       int32
 	usesIDs  bool
+	replica  bool // of a follower, which no consumer's takes the place of
 	created  time.Time
 	lastUsed time.Time     // guarded by the cache
 	place    *list.Element // in the cache's order of use; guarded by the cache
@@ -183,13 +184,13 @@ func keyOf(version int16, topic string, id [16]byte, partition int32) fetchKey {
 func (s *fetchSessions) create(req *kmsg.FetchRequest) *fetchSession {
 	now := s.clock.Now()
 	session := &fetchSession{
-		usesIDs: req.Version >= 13, created: now, lastUsed: now, epoch: 1,
+		usesIDs: req.Version >= 13, replica: fetchReplicaID(req) >= 0, created: now, lastUsed: now, epoch: 1,
 		order: list.New(), parts: make(map[fetchKey]*list.Element),
 	}
 	session.update(req)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.byID) >= s.slots && !s.evictLocked(now) || s.named+len(session.parts) > maxSessionPartitions {
+	if len(s.byID) >= s.slots && !s.evictLocked(now, session.replica) || s.named+len(session.parts) > maxSessionPartitions {
 		return nil
 	}
 	session.counted = len(session.parts)
@@ -218,18 +219,20 @@ func (s *fetchSessions) account(session *fetchSession) bool {
 	return true
 }
 
-// evictLocked frees the slot of the session that has been idle longest, if that is long enough.
-func (s *fetchSessions) evictLocked(now time.Time) bool {
-	oldest := s.byUse.Front()
-	if oldest == nil {
-		return false
+// evictLocked frees the slot of the session that has been idle longest, if that is long enough; for a follower, whose
+// session names thousands of partitions, that of any consumer.
+func (s *fetchSessions) evictLocked(now time.Time, forReplica bool) bool {
+	for e := s.byUse.Front(); e != nil; e = e.Next() {
+		session := e.Value.(*fetchSession)
+		if now.Sub(session.lastUsed) >= sessionEvictionAge || forReplica && !session.replica {
+			s.removeLocked(session)
+			return true
+		}
+		if !forReplica {
+			return false // the others have been used since
+		}
 	}
-	session := oldest.Value.(*fetchSession)
-	if now.Sub(session.lastUsed) < sessionEvictionAge {
-		return false
-	}
-	s.removeLocked(session)
-	return true
+	return false
 }
 
 // use finds a session and notes that it lives.
@@ -332,7 +335,7 @@ func (s *fetchSession) note(k fetchKey, f *replica.FetchPart) bool {
 		return true // forgotten meanwhile
 	}
 	p := e.Value.(*cachedPartition)
-	tell := f.Err != nil || f.Slice != nil || f.Diverging != nil
+	tell := f.Err != nil || f.Slice != nil || f.Diverging != nil || f.ReadElsewhere() >= 0
 	tell = tell || f.HighWatermark != p.highWatermark || f.LogStartOffset != p.logStartOffset
 	p.highWatermark, p.logStartOffset = f.HighWatermark, f.LogStartOffset
 	if f.Err != nil {

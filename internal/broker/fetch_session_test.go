@@ -166,3 +166,24 @@ func TestSessionsNameABoundedNumberOfPartitions(t *testing.T) {
 		t.Fatalf("%d sessions, %d partitions counted", len(s.byID), s.named)
 	}
 }
+
+// Followers come before consumers: a session of theirs names thousands of partitions.
+func TestAFollowerTakesAConsumersSlot(t *testing.T) {
+	s := newFetchSessions(clock.NewFake(time.Unix(0, 0)), 1)
+	consumer := &reader{t: t, s: s}
+	if _, _, _ = consumer.poll(consumer.request(0, 1), 5); consumer.id == 0 {
+		t.Fatal("a free slot was not given")
+	}
+	follower := &reader{t: t, s: s}
+	req := follower.request(0, 1)
+	req.ReplicaID = 3
+	if _, _, _ = follower.poll(req, 5); follower.id == 0 {
+		t.Fatal("a follower without a session")
+	}
+	other := &reader{t: t, s: s}
+	req = other.request(0, 1)
+	req.ReplicaID = 4
+	if _, _, _ = other.poll(req, 5); other.id != 0 {
+		t.Fatal("a follower took a follower's slot")
+	}
+}

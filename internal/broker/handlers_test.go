@@ -12,6 +12,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/replica"
+	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/storage"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -215,6 +216,10 @@ func TestAFetchSession(t *testing.T) {
 	}
 	replica := fetchRequest(fetchFrom("t", 0, 0))
 	replica.ReplicaID = 2
+	if got := tell(c.call(12, replica)); got != "t/0=NOT_LEADER_FOR_PARTITION hw -1" { // no replica of the partition
+		t.Fatal(got)
+	}
+	r.rules.deny(fmt.Sprintf("%v %v *", security.OperationClusterAction, security.ResourceCluster))
 	if got := tell(c.call(12, replica)); got != "CLUSTER_AUTHORIZATION_FAILED" {
 		t.Fatal(got)
 	}

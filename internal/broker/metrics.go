@@ -69,3 +69,13 @@ func (m *Metrics) fetched(p *replica.FetchPart) {
 		}
 	}
 }
+
+// replicated counts one partition's part of a replica's fetch.
+func (m *Metrics) replicated(p *replica.FetchPart) {
+	if p.Slice == nil {
+		return
+	}
+	for _, c := range []*obs.TopicCounters{m.topics.All(), m.topic(p.TP.Topic, p.Err)} {
+		c.ReplicationBytesOut.Add(p.Slice.Len)
+	}
+}

@@ -19,6 +19,7 @@ type subOption struct {
 	doc         string
 	deprecated  bool
 	exclusive   string // at most one of the options with the same mark
+	choices     []string
 	kind        string // Integer, Long or Double: the value must be one
 	defs        string // the default, for the help and for value()
 	many        bool   // takes all words up to the next option
@@ -255,6 +256,9 @@ func looksLikeSubOption(word string) bool {
 }
 
 func (o *subOption) check(v string) error {
+	if len(o.choices) > 0 && !contains(o.choices, v) {
+		return fmt.Errorf("invalid choice: '%s' (choose from {%s})", v, strings.Join(o.choices, ","))
+	}
 	var err error
 	switch o.kind {
 	case "Integer":
@@ -311,7 +315,8 @@ func clash(options []subOption, o *subOption, parsed *subArgs) *subOption {
 func missing(c *subcommand, parsed *subArgs) string {
 	var choice []string
 	satisfied := c.oneOf == ""
-	for i := range c.options {
+	// Of several options that are missing, Kafka names the last.
+	for i := len(c.options) - 1; i >= 0; i-- {
 		o := &c.options[i]
 		if o.required && !parsed.given[o.long] {
 			if o.mustName {
@@ -319,6 +324,9 @@ func missing(c *subcommand, parsed *subArgs) string {
 			}
 			return fmt.Sprintf("argument %s is required", o.label())
 		}
+	}
+	for i := range c.options {
+		o := &c.options[i]
 		if c.oneOf != "" && o.exclusive == c.oneOf {
 			choice = append(choice, o.label())
 			satisfied = satisfied || parsed.given[o.long]
@@ -425,8 +433,13 @@ func (o *subOption) text() string {
 func justify(s string, width int) string {
 	var out strings.Builder
 	line := ""
-	for _, piece := range breakable(s) {
-		if line != "" && len(line)+len(piece) > width {
+	pieces := breakable(s)
+	for i, piece := range pieces {
+		room := width
+		if i == len(pieces)-1 {
+			room-- // Kafka counts the line end
+		}
+		if line != "" && len(line)+len(piece) > room {
 			out.WriteString(spread(strings.TrimRight(line, " "), width) + "\n")
 			line = ""
 		}

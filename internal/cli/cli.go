@@ -18,28 +18,43 @@ type tool struct {
 // tools are Kafka's names without the kafka- prefix.
 func tools() map[string]tool {
 	return map[string]tool{
-		"topics":              {runTopics, "create, list, describe, alter and delete topics"},
-		"console-producer":    {runConsoleProducer, "send lines of standard input to a topic"},
-		"console-consumer":    {runConsoleConsumer, "print the records of a topic"},
-		"consumer-groups":     {runConsumerGroups, "list, describe, reset and delete consumer groups"},
-		"configs":             {runConfigs, "show and change configs of topics, brokers, groups, users, ..."},
-		"get-offsets":         {runGetOffsets, "print offsets of partitions"},
-		"delete-records":      {runDeleteRecords, "cut the head of partitions"},
-		"dump-log":            {runDumpLog, "print the files of a log"},
-		"log-dirs":            {runLogDirs, "show the sizes of replicas on disk"},
-		"broker-api-versions": {runAPIVersions, "show the APIs and versions of each broker"},
-		"cluster":             {runCluster, "show the cluster id and its nodes, unregister brokers"},
-		"groups":              {runGroups, "list groups of every kind"},
-		"features":            {runFeatures, "show and change the feature levels of the cluster"},
-		"metadata-quorum":     {runMetadataQuorum, "show and change the metadata quorum"},
-		"transactions":        {runTransactions, "show and repair transactions"},
-		"leader-election":     {runLeaderElection, "elect leaders of partitions"},
-		"client-metrics":      {runClientMetrics, "show and change which metrics clients push"},
-		"acls":                {runACLs, "list, add and remove access control lists"},
-		"delegation-tokens":   {runDelegationTokens, "make, renew, end and show delegation tokens"},
-		"storage":             {runStorage, "format and inspect log directories"},
-		"server-start":        {runServerStart, "start a node from a properties file"},
-		"server-stop":         {runServerStop, "stop the nodes on this machine"},
+		"topics":                    {runTopics, "create, list, describe, alter and delete topics"},
+		"console-producer":          {runConsoleProducer, "send lines of standard input to a topic"},
+		"console-consumer":          {runConsoleConsumer, "print the records of a topic"},
+		"consumer-groups":           {runConsumerGroups, "list, describe, reset and delete consumer groups"},
+		"configs":                   {runConfigs, "show and change configs of topics, brokers, groups, users, ..."},
+		"get-offsets":               {runGetOffsets, "print offsets of partitions"},
+		"delete-records":            {runDeleteRecords, "cut the head of partitions"},
+		"dump-log":                  {runDumpLog, "print the files of a log"},
+		"log-dirs":                  {runLogDirs, "show the sizes of replicas on disk"},
+		"broker-api-versions":       {runAPIVersions, "show the APIs and versions of each broker"},
+		"cluster":                   {runCluster, "show the cluster id and its nodes, unregister brokers"},
+		"groups":                    {runGroups, "list groups of every kind"},
+		"features":                  {runFeatures, "show and change the feature levels of the cluster"},
+		"metadata-quorum":           {runMetadataQuorum, "show and change the metadata quorum"},
+		"transactions":              {runTransactions, "show and repair transactions"},
+		"leader-election":           {runLeaderElection, "elect leaders of partitions"},
+		"client-metrics":            {runClientMetrics, "show and change which metrics clients push"},
+		"acls":                      {runACLs, "list, add and remove access control lists"},
+		"delegation-tokens":         {runDelegationTokens, "make, renew, end and show delegation tokens"},
+		"producer-perf-test":        {runProducerPerf, "measure how fast a producer can send"},
+		"consumer-perf-test":        {runConsumerPerf, "measure how fast a consumer can read"},
+		"e2e-latency":               {runE2ELatency, "measure the time from sending to receiving"},
+		"verifiable-producer":       {runVerifiableProducer, "send numbers and print what became of each as JSON"},
+		"verifiable-consumer":       {runVerifiableConsumer, "read in a group and print what happens as JSON"},
+		"reassign-partitions":       {runReassign, "move replicas between brokers and directories"},
+		"share-groups":              {runShareGroups, "list, describe, reset and delete share groups"},
+		"streams-groups":            {runStreamsGroups, "list, describe, reset and delete groups of Kafka Streams"},
+		"console-share-consumer":    {runConsoleShareConsumer, "print the records of a topic, as a member of a share group"},
+		"share-consumer-perf-test":  {runSharePerf, "measure how fast a share group can read"},
+		"verifiable-share-consumer": {runVerifiableShare, "read in a share group and print what happens as JSON"},
+		"replica-verification":      {runReplicaVerification, "compare the replicas of topics"},
+		"streams-application-reset": {runStreamsReset, "reset an application of Kafka Streams"},
+		"metadata-shell":            {runMetadataShell, "show the metadata in a snapshot or log file"},
+		"jmx":                       {runJmx, "read the metrics of a node"},
+		"storage":                   {runStorage, "format and inspect log directories"},
+		"server-start":              {runServerStart, "start a node from a properties file"},
+		"server-stop":               {runServerStop, "stop the nodes on this machine"},
 	}
 }
 
@@ -102,6 +117,8 @@ func runTool(env *Env, name string, args []string) int {
 		code = runHelp(r)
 	case "version":
 		r.println(env.Version)
+	case "log":
+		code = runLog(r, args)
 	case "tool-names":
 		// For the build, which links the binary under each.
 		r.println(strings.Join(ToolNames(), "\n"))
@@ -133,7 +150,7 @@ func dispatch(args []string) (name string, rest []string, found bool) {
 	}
 	first := args[1]
 	switch first {
-	case "server", "dev", "help", "version", "tool-names":
+	case "server", "dev", "help", "version", "log", "tool-names":
 		return first, args[2:], true
 	case "-h", "-help", "--help":
 		return "help", args[2:], true
@@ -175,7 +192,9 @@ func runHelp(r *run) int {
 	r.println("")
 	r.println("  moldau                             start a node on localhost:9092, data in ./moldau-data")
 	r.println("  moldau server FILE [--override k=v] start a node from a Kafka properties file")
+	r.println("  moldau dev [--nodes N]             start a cluster on this machine, for trying things out")
 	r.println("  moldau server --check-config FILE  say what a properties file means, start nothing")
+	r.println("  moldau log check DIR               verify a log directory that no node is running on")
 	r.println("  moldau TOOL ...                    run one of Kafka's tools:")
 	r.println("")
 	all := tools()

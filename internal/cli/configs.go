@@ -119,7 +119,7 @@ func (t *configsTool) checkArgs() error {
 		return err
 	}
 	if countGiven(p, "alter", "describe") != 1 {
-		return t.usage(p.set, nil, "Command must include exactly one action: --describe, --alter.")
+		return t.usage(p.set, nil, "Command must include exactly one action: --describe, --alter")
 	}
 	for _, o := range []string{"alter", "describe"} {
 		invalid := map[string][]string{"alter": {"describe", "all"}, "describe": {"alter", "add-config", "delete-config"}}[o]
@@ -214,6 +214,10 @@ func (t *configsTool) checkEntities() error {
 		return illegal("Only one of --add-config or --add-config-file must be specified")
 	}
 	if t.p.has("alter") && !first.named && !first.isDefault {
+		switch first.typ {
+		case "topics", "client-metrics", "groups":
+			return illegal("An entity name must be specified with --alter of %s", first.typ)
+		}
 		return illegal("An entity-name or default entity must be specified with --alter of %s", joinTypes(t.entities))
 	}
 	return nil

@@ -83,7 +83,7 @@ func quotaValues(values []kmsg.DescribeClientQuotasResponseEntryValue) string {
 		byKey[v.Key] = v.Value
 	}
 	var out []string
-	for _, k := range hashMapOrder(keys) {
+	for _, k := range sizedMapOrder(keys) {
 		out = append(out, k+"="+javaDouble(byKey[k], 64))
 	}
 	return strings.Join(out, ", ")

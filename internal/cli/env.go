@@ -37,6 +37,8 @@ type Env struct {
 	Server func(ServerArgs) int
 	// Storage writes what kafka-storage format must leave in a directory.
 	Storage StorageWriter
+	// Metadata checks what the quorum keeps in a directory.
+	Metadata MetadataChecker
 	// Processes and Kill are how kafka-server-stop finds and ends nodes.
 	Processes func() ([]Process, error)
 	Kill      func(pid int, signal string) error

@@ -195,6 +195,9 @@ func runFeatureDependencies(r *run, a *subArgs) int {
 		case !ok:
 			return r.failln("Unknown feature: "+name, 1)
 		case level < 0 || int(level) >= len(levels):
+			if r.tool == "features" {
+				return r.failln(fmt.Sprintf("No feature:%s with feature level %d", name, level), 1)
+			}
 			return r.failln(fmt.Sprintf("Feature level %d is not supported for feature %s", level, name), 1)
 		case levels[level].needs == 0:
 			r.printf("%s=%d has no dependencies.\n", name, level)

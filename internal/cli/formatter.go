@@ -157,7 +157,12 @@ func (f *defaultFormatter) write(w *bufio.Writer, rec *kgo.Record) error {
 		b = strconv.AppendInt(append(b, "Offset:"...), rec.Offset, 10)
 	}
 	if begin(f.delivery) {
-		b = append(b, "Delivery:NOT_PRESENT"...)
+		b = append(b, "Delivery:"...)
+		if n := rec.DeliveryCount(); n > 0 {
+			b = strconv.AppendInt(b, int64(n), 10)
+		} else {
+			b = append(b, "NOT_PRESENT"...)
+		}
 	}
 	if begin(f.epoch) {
 		b = append(b, "Epoch:NOT_PRESENT"...)

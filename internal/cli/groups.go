@@ -51,6 +51,8 @@ type groupsTool struct {
 	p            *parsed
 	c            *client.Client
 	brokersKnown bool
+	// remarkClamp tells that a wanted offset lies outside a partition; nil logs it.
+	remarkClamp func(tp topicPartition, want, limit int64, tooHigh bool)
 }
 
 func runConsumerGroups(r *run, args []string) int {

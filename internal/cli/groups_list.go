@@ -97,8 +97,8 @@ func (r *run) printGroups(p *parsed, all []kmsg.ListGroupsResponseGroup, wanted 
 			width = max(width, len(g.Group))
 		}
 	}
-	r.printf("%-*s %-20s %s\n", width, "GROUP", "TYPE", "PROTOCOL")
+	r.printf("%-*s %-*s %s\n", width, "GROUP", width, "TYPE", "PROTOCOL")
 	for _, g := range shown {
-		r.printf("%-*s %-20s %s\n", width, g.Group, groupTypeText(g.GroupType), g.ProtocolType)
+		r.printf("%-*s %-*s %s\n", width, g.Group, width, groupTypeText(g.GroupType), g.ProtocolType)
 	}
 }

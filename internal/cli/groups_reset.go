@@ -232,18 +232,29 @@ func (g *groupsTool) clamped(want map[topicPartition]int64) (map[topicPartition]
 	if err != nil {
 		return nil, err
 	}
-	const logger = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+	remark := g.remarkClamp
+	if remark == nil {
+		remark = g.logClamp
+	}
 	for _, tp := range tps {
 		switch {
 		case want[tp] > ends[tp]:
-			g.logLine("WARN", logger, fmt.Sprintf("New offset (%d) is higher than latest offset for topic partition %s. Value will be set to %d", want[tp], tp, ends[tp]))
+			remark(tp, want[tp], ends[tp], true)
 			want[tp] = ends[tp]
 		case want[tp] < starts[tp]:
-			g.logLine("WARN", logger, fmt.Sprintf("New offset (%d) is lower than earliest offset for topic partition %s. Value will be set to %d", want[tp], tp, starts[tp]))
+			remark(tp, want[tp], starts[tp], false)
 			want[tp] = starts[tp]
 		}
 	}
 	return want, nil
+}
+
+func (g *groupsTool) logClamp(tp topicPartition, want, limit int64, tooHigh bool) {
+	beyond := "lower than earliest"
+	if tooHigh {
+		beyond = "higher than latest"
+	}
+	g.logLine("WARN", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", fmt.Sprintf("New offset (%d) is %s offset for topic partition %s. Value will be set to %d", want, beyond, tp, limit))
 }
 
 func (g *groupsTool) shifted(tps []topicPartition, current map[topicPartition]committed) (map[topicPartition]int64, error) {

@@ -22,8 +22,18 @@ func javaHash(s string) int32 {
 
 // hashMapOrder sorts keys as iterating a java.util.HashMap that they were put
 // into one by one does. Some of the tools print in that order.
-func hashMapOrder(keys []string) []string {
-	buckets := uint32(16)
+func hashMapOrder(keys []string) []string { return mapOrder(keys, 16) }
+
+// sizedMapOrder is hashMapOrder for a map that was made for as many keys.
+func sizedMapOrder(keys []string) []string {
+	buckets := uint32(1)
+	for buckets < uint32(len(keys)) {
+		buckets *= 2
+	}
+	return mapOrder(keys, buckets)
+}
+
+func mapOrder(keys []string, buckets uint32) []string {
 	for float64(len(keys)) > 0.75*float64(buckets) {
 		buckets *= 2
 	}

@@ -75,7 +75,7 @@ func topicActions() []string { return []string{"create", "list", "alter", "descr
 
 func (r *run) checkTopicsArgs(p *parsed) error {
 	req := topicsRequired()
-	if err := r.helpOrVersion(p, req, "Create, delete, describe, or change topics."); err != nil {
+	if err := r.helpOrVersion(p, req, "Create, delete, describe, or change a topic."); err != nil {
 		return err
 	}
 	actions := 0

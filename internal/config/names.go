@@ -445,3 +445,9 @@ const (
 	ClientMetricsMatch      = "match"
 	ClientMetricsMetrics    = "metrics"
 )
+
+// The values of replica.selector.class: Kafka's own selectors, under the names of their Java classes.
+const (
+	RackAwareSelector = "org.apache.kafka.common.replica.RackAwareReplicaSelector"
+	LeaderSelector    = "org.apache.kafka.common.replica.LeaderSelector"
+)

@@ -228,7 +228,7 @@ var brokerKeysToL = [...]Key{
 		Doc: "Let a new follower begin at the last offset in tiered storage instead of copying all local data.",
 	},
 	{
-		Name: "follower.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Check: atLeast{0}, Origin: Beside, Importance: Medium, Mode: ClusterWide, NoEffect: noReplication,
+		Name: "follower.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Check: atLeast{0}, Origin: Beside, Importance: Medium, Mode: ClusterWide,
 		Doc: "Most bytes in a second that this broker receives for throttled replicas.",
 	},
 	{
@@ -496,7 +496,7 @@ var brokerKeysToL = [...]Key{
 		Doc: "Time between two checks for leaders that are not on their preferred replica.",
 	},
 	{
-		Name: "leader.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Check: atLeast{0}, Origin: Beside, Importance: Medium, Mode: ClusterWide, NoEffect: noReplication,
+		Name: "leader.replication.throttled.rate", Type: Long, Default: "9223372036854775807", Check: atLeast{0}, Origin: Beside, Importance: Medium, Mode: ClusterWide,
 		Doc: "Most bytes in a second that this broker sends for throttled replicas.",
 	},
 	{

@@ -59,7 +59,7 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Directory for data, used when log.dirs is absent.",
 	},
 	{
-		Name: "log.dir.failure.timeout.ms", Type: Long, Default: "30000", Check: atLeast{1}, Importance: Low, NoEffect: noReplication,
+		Name: "log.dir.failure.timeout.ms", Type: Long, Default: "30000", Check: atLeast{1}, Importance: Low, NoEffect: staysUp,
 		Doc: "How long a broker may fail to report a broken log directory before it stops.",
 	},
 	{
@@ -315,7 +315,7 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Threads that move replicas between log directories.",
 	},
 	{
-		Name: "num.replica.fetchers", Type: Int, Default: "1", Check: atLeast{1}, Importance: High, Mode: ClusterWide, NoEffect: noReplication,
+		Name: "num.replica.fetchers", Type: Int, Default: "1", Check: atLeast{1}, Importance: High, Mode: ClusterWide,
 		Doc: "Parallel fetchers from each leading broker.",
 	},
 	{
@@ -511,23 +511,23 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Most bytes in a second for moves between log directories.",
 	},
 	{
-		Name: "replica.fetch.backoff.ms", Type: Int, Default: "1000", Check: atLeast{0}, Importance: Medium, NoEffect: noReplication,
+		Name: "replica.fetch.backoff.ms", Type: Int, Default: "1000", Check: atLeast{0}, Importance: Medium,
 		Doc: "Pause of a follower after a failed fetch.",
 	},
 	{
-		Name: "replica.fetch.max.bytes", Type: Int, Default: "1048576", Check: atLeast{0}, Importance: Medium, NoEffect: noReplication,
+		Name: "replica.fetch.max.bytes", Type: Int, Default: "1048576", Check: atLeast{0}, Importance: Medium,
 		Doc: "Bytes that a follower asks for of each partition.",
 	},
 	{
-		Name: "replica.fetch.min.bytes", Type: Int, Default: "1", Importance: High, NoEffect: noReplication,
+		Name: "replica.fetch.min.bytes", Type: Int, Default: "1", Importance: High,
 		Doc: "Bytes that a follower waits for before its fetch is answered.",
 	},
 	{
-		Name: "replica.fetch.response.max.bytes", Type: Int, Default: "10485760", Check: atLeast{0}, Importance: Medium, NoEffect: noReplication,
+		Name: "replica.fetch.response.max.bytes", Type: Int, Default: "10485760", Check: atLeast{0}, Importance: Medium,
 		Doc: "Bytes that a follower asks for in one response.",
 	},
 	{
-		Name: "replica.fetch.wait.max.ms", Type: Int, Default: "500", Importance: High, NoEffect: noReplication,
+		Name: "replica.fetch.wait.max.ms", Type: Int, Default: "500", Importance: High,
 		Doc: "How long a follower's fetch may wait for data.",
 	},
 	{
@@ -535,27 +535,27 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Time between two writes of the high watermarks to disk.",
 	},
 	{
-		Name: "replica.lag.time.max.ms", Type: Long, Default: "30000", Importance: High, NoEffect: noReplication,
+		Name: "replica.lag.time.max.ms", Type: Long, Default: "30000", Importance: High,
 		Doc: "Time that a follower may lag before it leaves the in-sync replicas.",
 	},
 	{
-		Name: "replica.selector.class", Type: String, Null: true, Importance: Medium, NoEffect: noReplication,
+		Name: "replica.selector.class", Type: String, Null: true, Check: oneOf{RackAwareSelector, LeaderSelector}, Importance: Medium,
 		Doc: "Which replica a consumer is sent to; by default always the leader.",
 	},
 	{
-		Name: "replica.socket.receive.buffer.bytes", Type: Int, Default: "65536", Importance: High, NoEffect: noReplication,
+		Name: "replica.socket.receive.buffer.bytes", Type: Int, Default: "65536", Importance: High, NoEffect: systemDecides,
 		Doc: "Receive buffer of the connections that followers fetch by.",
 	},
 	{
-		Name: "replica.socket.timeout.ms", Type: Int, Default: "30000", Importance: High, NoEffect: noReplication,
+		Name: "replica.socket.timeout.ms", Type: Int, Default: "30000", Importance: High,
 		Doc: "How long a follower waits for an answer from its leader.",
 	},
 	{
-		Name: "replication.quota.window.num", Type: Int, Default: "11", Check: atLeast{1}, Importance: Low, NoEffect: noQuotas,
+		Name: "replication.quota.window.num", Type: Int, Default: "11", Check: atLeast{1}, Importance: Low,
 		Doc: "How many past windows the replication rate is averaged over.",
 	},
 	{
-		Name: "replication.quota.window.size.seconds", Type: Int, Default: "1", Check: atLeast{1}, Importance: Low, NoEffect: noQuotas,
+		Name: "replication.quota.window.size.seconds", Type: Int, Default: "1", Check: atLeast{1}, Importance: Low,
 		Doc: "Length of one window for the replication rate.",
 	},
 	{
@@ -827,11 +827,11 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Waiting ShareFetch requests after which finished ones are swept.",
 	},
 	{
-		Name: "socket.connection.setup.timeout.max.ms", Type: Long, Default: "30000", Importance: Medium, NoEffect: noReplication,
+		Name: "socket.connection.setup.timeout.max.ms", Type: Long, Default: "30000", Importance: Medium, NoEffect: oneSetupTimeout,
 		Doc: "Longest time to wait for a connection to another node.",
 	},
 	{
-		Name: "socket.connection.setup.timeout.ms", Type: Long, Default: "10000", Importance: Medium, NoEffect: noReplication,
+		Name: "socket.connection.setup.timeout.ms", Type: Long, Default: "10000", Importance: Medium,
 		Doc: "First time to wait for a connection to another node.",
 	},
 	{
@@ -840,7 +840,7 @@ var brokerKeysFromL = [...]Key{
 	},
 	{
 		Name: "socket.receive.buffer.bytes", Type: Int, Default: "102400", Importance: High,
-		Doc: "Receive buffer of client connections; -1 is the system's choice.",
+		Doc: "Receive buffer of client connections; -1, and so the default, is the system's choice, which grows with what a connection moves.",
 	},
 	{
 		Name: "socket.request.max.bytes", Type: Int, Default: "104857600", Check: atLeast{1}, Importance: High,
@@ -848,7 +848,7 @@ var brokerKeysFromL = [...]Key{
 	},
 	{
 		Name: "socket.send.buffer.bytes", Type: Int, Default: "102400", Importance: High,
-		Doc: "Send buffer of client connections; -1 is the system's choice.",
+		Doc: "Send buffer of client connections; -1, and so the default, is the system's choice, which grows with what a connection moves.",
 	},
 	{
 		Name: "ssl.allow.dn.changes", Type: Boolean, Default: "false", Importance: Low, NoEffect: noTLS,
@@ -999,7 +999,7 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Let a replica that is not in sync become leader when no other is left, at the price of records.",
 	},
 	{
-		Name: "unclean.leader.election.interval.ms", Type: Long, Default: "300000", Check: atLeast{1}, Importance: Medium, Internal: true, NoEffect: noReplication,
+		Name: "unclean.leader.election.interval.ms", Type: Long, Default: "300000", Check: atLeast{1}, Importance: Medium, Internal: true, NoEffect: electsAtOnce,
 		Doc: "Time between two attempts of unclean election, where it is allowed.",
 	},
 	{

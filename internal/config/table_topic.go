@@ -39,7 +39,7 @@ var topicKeys = [...]Key{
 		Doc: "Time that a message may stay in memory before it is forced to disk.",
 	},
 	{
-		Name: "follower.replication.throttled.replicas", Type: List, Default: "", Check: throttledReplicas{}, Importance: Medium, NoEffect: noReplication,
+		Name: "follower.replication.throttled.replicas", Type: List, Default: "", Check: throttledReplicas{}, Importance: Medium,
 		Doc: "Replicas whose fetching is throttled, written partition:broker; * is all.",
 	},
 	{
@@ -51,7 +51,7 @@ var topicKeys = [...]Key{
 		Doc: "Segment size, for tests.",
 	},
 	{
-		Name: "leader.replication.throttled.replicas", Type: List, Default: "", Check: throttledReplicas{}, Importance: Medium, NoEffect: noReplication,
+		Name: "leader.replication.throttled.replicas", Type: List, Default: "", Check: throttledReplicas{}, Importance: Medium,
 		Doc: "Replicas whose serving to followers is throttled, written partition:broker; * is all.",
 	},
 	{

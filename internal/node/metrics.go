@@ -76,6 +76,7 @@ func (n *Node) WriteMetrics(w *obs.Writer) {
 		return
 	}
 	n.writeReplicas(w)
+	n.writeReplication(w)
 	n.writeLogs(w)
 	n.writeGroups(w)
 	n.writeCleaner(w)

@@ -65,6 +65,7 @@ type Node struct {
 	replicas   *replica.Manager
 	groups     *group.Service
 	txns       *txn.Service
+	peers      *brokerPeers
 	broker     *broker.Broker
 	registry   *obs.Registry
 	metrics    *broker.Metrics
@@ -158,8 +159,8 @@ func (n *Node) bind(h server.Handler) error {
 		Network: n.o.Network, Clock: n.o.Clock, Log: n.o.Logger, Observer: newObserver(n.registry),
 		SocketRequestMaxBytes:    s.Int(config.SocketRequestMaxBytes),
 		ConnectionsMaxIdle:       s.Duration(config.ConnectionsMaxIdleMs),
-		SocketSendBufferBytes:    s.Int(config.SocketSendBufferBytes),
-		SocketReceiveBufferBytes: s.Int(config.SocketReceiveBufferBytes),
+		SocketSendBufferBytes:    socketBuffer(s.Int(config.SocketSendBufferBytes)),
+		SocketReceiveBufferBytes: socketBuffer(s.Int(config.SocketReceiveBufferBytes)),
 		InterBrokerListener:      s.InterBrokerListener(),
 		Limits:                   limits(s),
 	}
@@ -186,18 +187,14 @@ func (n *Node) bind(h server.Handler) error {
 // buildBroker joins replica manager, group coordinator and handlers.
 func (n *Node) buildBroker() {
 	s := n.o.Settings
-	flush := s.Bool(config.MoldauFlushAcks)
 	n.placements = newPlacements()
-	n.replicas = replica.NewManager(replica.Config{
-		NodeID: n.id, Logs: n.logs, Clock: n.o.Clock, Logger: n.o.Logger, FlushAcks: flush,
-		TopicConfig: n.topicConfig, OnHighWatermark: n.onHighWatermark, OnRole: n.onRole, OnDeleted: n.onDeleted,
-		OnPlaced: n.placements.note,
-	})
+	n.replicas = replica.NewManager(n.replicaConfig())
 	n.groups = n.buildGroups()
+	n.peers = newBrokerPeers(n)
 	n.txns = n.buildTxns()
 	n.broker = broker.New(broker.Config{
 		NodeID: n.id, ClusterID: n.clusterID, Settings: s, Clock: n.o.Clock, Logger: n.o.Logger,
-		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Txns: n.txns, Controller: controllerLink{n},
+		Logs: n.logs, Replicas: n.replicas, Groups: n.groups, Txns: n.txns, Peers: n.peers, Controller: controllerLink{n},
 		Authorizer: security.AllowAll{}, Metrics: n.metrics,
 	})
 }
@@ -210,6 +207,7 @@ func (n *Node) join(ctx context.Context) error {
 	if err := n.metadata.CaughtUp(known); err != nil {
 		return fmt.Errorf("cannot read the cluster's metadata within %s: %w", patience, err)
 	}
+	// before the first image: a broker takes no role before the metadata knows of its registration
 	n.member = newMembership(n)
 	n.beating.Store(n.member)
 	n.metadata.Subscribe(n.publish)
@@ -223,8 +221,9 @@ func (n *Node) join(ctx context.Context) error {
 // publish applies an image to this broker and then shows it to requests.
 func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	n.learn(img, delta)
-	n.replicas.ApplyMetadata(img, delta)
 	settings := n.settings(img)
+	n.replicas.SetSettings(replicationSettings(settings))
+	n.replicas.ApplyMetadata(img, delta)
 	n.server.SetLimits(limits(settings))
 	n.logs.SetProducerIDExpirationMs(settings.Long(config.ProducerIDExpirationMs))
 	n.logs.SetCleanerConfig(cleanerConfig(settings))
@@ -306,6 +305,7 @@ func (n *Node) stopBroker(ctx context.Context) error {
 	n.health.SetState(obs.StateShuttingDown)
 	n.replicas.Stop()
 	n.txns.Close()
+	n.peers.close()
 	n.groups.Close()
 	return n.server.Shutdown(ctx)
 }
@@ -323,8 +323,12 @@ func (n *Node) abandon() {
 	if n.admin != nil {
 		_ = n.admin.Close(ctx)
 	}
+	if n.replicas != nil {
+		n.replicas.Stop()
+	}
 	if n.txns != nil {
 		n.txns.Close()
+		n.peers.close()
 	}
 	if n.groups != nil {
 		n.groups.Close()

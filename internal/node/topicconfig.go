@@ -15,6 +15,7 @@ func (n *Node) topicConfig(img *meta.Image, topic string) replica.TopicConfig {
 		n.o.Logger.Warn("a setting of a topic cannot be used; its default holds", "topic", topic, "cause", err)
 	}
 	c := replica.TopicConfig{Log: logConfig(t), MinISR: int(t.MinInsyncReplicas)}
+	throttledReplicas(img, topic, &c)
 	c.Log.StrictRecords = n.o.Settings.Bool(config.MoldauStrictRecords)
 	return c
 }

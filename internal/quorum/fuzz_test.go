@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/moldau-stream/moldau/internal/meta"
+	"github.com/moldau-stream/moldau/internal/record"
+	"github.com/moldau-stream/moldau/internal/vfs"
 	"go.etcd.io/raft/v3/raftpb"
 )
 
@@ -33,5 +35,42 @@ func FuzzDecodeCheckpoint(f *testing.F) {
 	f.Add(encodeCheckpoint(slices.Values(meta.BootstrapRecords()), meta.LatestMetadataVersion, 1, kraftState{}, 1, 1))
 	f.Fuzz(func(_ *testing.T, data []byte) {
 		_, _, _ = loadSnapshot(data, SnapshotID{10, 1}) // an image or an error, never a panic
+	})
+}
+
+// Any bytes in any file that the quorum keeps are looked at without a panic; a node's own files are sound.
+func FuzzCheckFiles(f *testing.F) {
+	names := []string{"/d/bootstrap.checkpoint", "/d/raft.wal", "/d/" + logDirName + "/quorum-state", "/d/" + logDirName + "/00000000000000000010-0000000001.checkpoint"}
+	checkpoint := encodeCheckpoint(slices.Values(meta.BootstrapRecords()), meta.LatestMetadataVersion, 1, kraftState{}, 1, 1)
+	f.Add(uint8(0), checkpoint)
+	f.Add(uint8(1), frame(1, appendBase(nil, base{index: 3, term: 2, endOffset: 10, voters: []uint64{1}})))
+	f.Add(uint8(2), []byte(`{"clusterId":"","leaderId":1,"leaderEpoch":2,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1}],"data_version":0}`))
+	f.Add(uint8(3), checkpoint)
+	f.Add(uint8(1), []byte{'M', 'Q', 'W', '1', 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
+		m := vfs.NewMem()
+		if err := m.MkdirAll("/d/"+logDirName, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := vfs.WriteFileAtomic(m, names[int(which)%len(names)], data); err != nil {
+			t.Fatal(err)
+		}
+		CheckFiles(m, "/d", func(string, string) {}, func(string, string) {})
+		_, _ = readQuorumEpoch(m, "/d/"+logDirName)
+	})
+}
+
+// FuzzCheckBatch unpacks what lies in the metadata log.
+func FuzzCheckBatch(f *testing.F) {
+	f.Add([]byte(record.ControlBatch(record.BuilderOptions{}, 1, record.LeaderChange{LeaderID: 1})))
+	b := record.NewBuilder(record.BuilderOptions{})
+	for _, r := range meta.BootstrapRecords() {
+		b.Append(1, nil, meta.Append(nil, r), nil)
+	}
+	f.Add([]byte(b.Build()))
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		if b, _, err := record.Next(data); err == nil {
+			_ = CheckBatch(b)
+		}
 	})
 }

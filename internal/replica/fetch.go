@@ -23,6 +23,14 @@ type FetchSpec struct {
 	MaxWait            time.Duration
 	MinBytes, MaxBytes int64
 	Isolation          Isolation
+
+	// Of a replica, which reads with ReadLogEnd:
+	FromReplica  bool
+	Replica      int32 // the broker's id
+	ReplicaEpoch int64 // of the broker's registration; -1: not told
+	// Of a consumer:
+	FromFollower bool   // it knows that followers may serve it
+	Rack         string // where it is; empty: not told
 }
 
 // FetchPart is one partition's part of a fetch: what to read and what came of it.
@@ -33,6 +41,7 @@ type FetchPart struct {
 	MaxBytes         int64
 	LeaderEpoch      int32 // the leader epoch the reader knows; -1: none
 	LastFetchedEpoch int32 // the epoch of the reader's last record; -1: none
+	ReplicaStart     int64 // the log start offset of a replica
 
 	// Err may be set before Fetch: the part is not read then, and the others are waited for.
 	Err                                             error
@@ -42,9 +51,15 @@ type FetchPart struct {
 	Diverging                                       *storage.EpochEndOffset // the reader's log leaves the leader's here
 
 	partition *Partition
+	noted     bool  // what a replica has told is taken over
+	elsewhere int32 // one more than the replica to read from; 0: this one
 	end       int64 // of what was there: the watermark, or the log's end for a replica
+	upTo      int64 // to read below
 	readable  int64 // bytes that count for MinBytes: also those that the limits keep back
 }
+
+// ReadElsewhere is the replica that the consumer had better read from, -1 for this one.
+func (f *FetchPart) ReadElsewhere() int32 { return f.elsewhere - 1 }
 
 // fail sets the part's error; nothing else is told of a partition that cannot be read.
 func (f *FetchPart) fail(err error) {
@@ -58,7 +73,7 @@ func (f *FetchPart) clear() {
 		f.Slice.Release()
 		f.Slice = nil
 	}
-	f.Aborted, f.Diverging, f.readable = nil, nil, 0
+	f.Aborted, f.Diverging, f.readable, f.elsewhere = nil, nil, 0, 0
 }
 
 // Fetch reads the parts in their order and calls done once: at once when there is
@@ -69,10 +84,23 @@ func (f *FetchPart) clear() {
 func (m *Manager) Fetch(spec FetchSpec, parts []FetchPart, done func()) *ParkedFetch {
 	got := m.read(&spec, parts)
 	if got.enough(&spec) || spec.MaxWait <= 0 {
+		m.handOut(&spec, parts)
 		done()
 		return nil
 	}
 	return m.park(spec, parts, got, done)
+}
+
+// handOut counts what a replica is about to get.
+func (m *Manager) handOut(spec *FetchSpec, parts []FetchPart) {
+	if !spec.FromReplica {
+		return
+	}
+	for i := range parts {
+		if f := &parts[i]; f.Slice != nil {
+			m.throttles.sent(f.partition, spec.Replica, f.Slice.Len)
+		}
+	}
 }
 
 // reading is what one pass over the parts has found.
@@ -92,8 +120,8 @@ func (m *Manager) read(spec *FetchSpec, parts []FetchPart) reading {
 			continue
 		}
 		tried = true
-		m.readPart(spec.Isolation, f, left, first)
-		if f.Err != nil || f.Diverging != nil {
+		m.readPart(spec, f, left, first)
+		if f.Err != nil || f.Diverging != nil || f.elsewhere > 0 {
 			got.urgent = true
 			continue
 		}
@@ -107,7 +135,7 @@ func (m *Manager) read(spec *FetchSpec, parts []FetchPart) reading {
 	return got
 }
 
-func (m *Manager) readPart(iso Isolation, f *FetchPart, left int64, first bool) {
+func (m *Manager) readPart(spec *FetchSpec, f *FetchPart, left int64, first bool) {
 	if f.partition == nil {
 		p, err := m.Partition(f.TP)
 		if err != nil {
@@ -120,36 +148,76 @@ func (m *Manager) readPart(iso Isolation, f *FetchPart, left int64, first bool) 
 		}
 		f.partition = p
 	}
-	f.partition.read(iso, f, max(min(left, f.MaxBytes), 0), first)
+	f.partition.read(spec, f, max(min(left, f.MaxBytes), 0), first)
 }
 
 // read fills f from the partition's log; a first part may exceed maxBytes by one batch.
-func (p *Partition) read(iso Isolation, f *FetchPart, maxBytes int64, first bool) {
+func (p *Partition) read(spec *FetchSpec, f *FetchPart, maxBytes int64, first bool) {
 	p.lead.RLock()
-	defer p.lead.RUnlock()
-	if err := p.checkLeader(f.LeaderEpoch); err != nil {
+	out := p.readAsRole(spec, f, maxBytes, first)
+	p.lead.RUnlock()
+	out.fire(p)
+}
+
+// readAsRole is read for one role; what a replica's fetch releases is the caller's to fire. lead must be held.
+func (p *Partition) readAsRole(spec *FetchSpec, f *FetchPart, maxBytes int64, first bool) (out released) {
+	if err := p.checkReader(spec, f.LeaderEpoch); err != nil {
 		f.fail(err)
-		return
+		return out
 	}
+	if err := p.log.Wake(); err != nil {
+		f.fail(err)
+		return out
+	}
+	err := p.checkPlace(f)
+	if err == nil && f.Diverging == nil && spec.FromReplica && !f.noted {
+		out, err = p.noteFetch(spec, f)
+		f.noted = true
+	}
+	p.measure(spec.Isolation, f)
+	switch {
+	case err != nil:
+		f.fail(err)
+		return out
+	case f.Diverging != nil:
+		return out
+	}
+	if spec.Rack != "" && p.role == Leader {
+		if f.elsewhere = p.readSource(spec.Rack, f.Offset) + 1; f.elsewhere > 0 {
+			return out
+		}
+	}
+	if spec.FromReplica && p.m.throttles.holdsBack(p, spec.Replica) {
+		return out
+	}
+	p.fill(spec, f, maxBytes, first)
+	return out
+}
+
+// measure tells of the log's offsets, and up to where f may be read.
+func (p *Partition) measure(iso Isolation, f *FetchPart) {
 	// In this order, since each may rise while the next is read, and start <= stable <= high must hold in the answer.
 	f.LogStartOffset = p.log.LogStartOffset()
 	f.LastStableOffset = p.log.LastStableOffset()
 	f.HighWatermark = p.log.HighWatermark()
-	f.end = f.HighWatermark
-	upTo := f.HighWatermark
+	f.end, f.upTo = f.HighWatermark, f.HighWatermark
 	switch iso {
 	case ReadCommitted:
-		upTo = f.LastStableOffset
+		f.upTo = f.LastStableOffset
 	case ReadLogEnd:
-		upTo = p.log.LogEndOffset()
-		f.end = upTo
+		f.upTo = p.log.LogEndOffset()
+		f.end = f.upTo
 	}
-	if err := p.readUpTo(f, upTo, maxBytes, first); err != nil {
+}
+
+// fill reads.
+func (p *Partition) fill(spec *FetchSpec, f *FetchPart, maxBytes int64, first bool) {
+	if err := p.readUpTo(f, f.upTo, maxBytes, first); err != nil {
 		f.clear()
 		f.fail(err)
 		return
 	}
-	if iso == ReadCommitted && f.Slice != nil {
+	if spec.Isolation == ReadCommitted && f.Slice != nil {
 		var err error
 		if f.Aborted, err = p.log.AbortedTxns(f.Offset, f.Slice.NextOffset); err != nil {
 			f.clear()
@@ -158,15 +226,21 @@ func (p *Partition) read(iso Isolation, f *FetchPart, maxBytes int64, first bool
 	}
 }
 
-func (p *Partition) readUpTo(f *FetchPart, upTo, maxBytes int64, first bool) error {
-	if f.LastFetchedEpoch >= 0 {
-		if diverges, err := p.diverges(f); diverges || err != nil {
+// checkPlace says whether the reader's offset lies in the log, and notes where its log leaves this one.
+func (p *Partition) checkPlace(f *FetchPart) error {
+	start := p.log.LogStartOffset()
+	if f.LastFetchedEpoch >= 0 && !p.m.flaws.skipEpochCheck {
+		if diverges, err := p.diverges(f, start); diverges || err != nil {
 			return err
 		}
 	}
-	if f.Offset < f.LogStartOffset || f.Offset > p.log.LogEndOffset() {
+	if f.Offset < start || f.Offset > p.log.LogEndOffset() {
 		return storage.ErrOffsetOutOfRange
 	}
+	return nil
+}
+
+func (p *Partition) readUpTo(f *FetchPart, upTo, maxBytes int64, first bool) error {
 	if f.Offset >= upTo || maxBytes == 0 && !first {
 		return nil
 	}
@@ -193,9 +267,9 @@ func readError(err error) error {
 }
 
 // diverges checks the reader's last epoch against the log's (KIP-595) and notes where they part.
-func (p *Partition) diverges(f *FetchPart) (bool, error) {
+func (p *Partition) diverges(f *FetchPart, start int64) (bool, error) {
 	end := p.log.EndOffsetForEpoch(f.LastFetchedEpoch)
-	if end.Epoch < 0 || end.EndOffset < 0 || f.Offset < f.LogStartOffset {
+	if end.Epoch < 0 || end.EndOffset < 0 || f.Offset < start {
 		return false, storage.ErrOffsetOutOfRange
 	}
 	if end.Epoch < f.LastFetchedEpoch || end.EndOffset < f.Offset {

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/clock"
 	"github.com/moldau-stream/moldau/internal/meta"
@@ -18,6 +19,17 @@ type Config struct {
 	Logger *slog.Logger
 	// FlushAcks: a record counts as held by this replica only when it is synced (moldau.flush.acks).
 	FlushAcks bool
+	// InterBrokerListener is the name of the listener by which brokers reach each other.
+	InterBrokerListener string
+	// Dial makes a connection to a broker's address; nil where there are no other brokers.
+	Dial func(broker int32, address string) Peer
+	// Controller takes changes of the in-sync replicas; nil where there are no other brokers.
+	Controller Controller
+	// BrokerEpoch is that of this broker's registration, -1 before the first: until an image knows of it, the broker
+	// takes no role. nil where the metadata names no brokers.
+	BrokerEpoch func() int64
+	// Settings of replication; zero means DefaultSettings.
+	Settings Settings
 	// TopicConfig gives the settings of a topic's logs and its min.insync.replicas, as the image has them.
 	TopicConfig func(img *meta.Image, topic string) TopicConfig
 	// OnHighWatermark is told of each move of a led partition's high watermark; no lock is held. May be nil.
@@ -36,6 +48,8 @@ type Config struct {
 type TopicConfig struct {
 	Log    storage.LogConfig
 	MinISR int
+	// LeaderThrottled and FollowerThrottled replicas are subject to the bounds of Settings.
+	LeaderThrottled, FollowerThrottled ThrottledReplicas
 }
 
 // Manager owns the partitions of a broker.
@@ -50,6 +64,21 @@ type Manager struct {
 	onRole          func(storage.TopicPartition, int32, bool)
 	onDeleted       func([]*meta.Topic)
 	onPlaced        func([16]byte, int32, [16]byte)
+	listener        string
+	dial            func(int32, string) Peer
+	controller      Controller
+	brokerEpoch     func() int64
+	// spawn runs fn beside the caller, and awaitSync is storage's: a simulation has both wait for their turn.
+	spawn     func(fn func())
+	awaitSync func(log *storage.Log, offset int64, fn func(error))
+	flaws     flaws
+
+	settings  atomic.Pointer[Settings]
+	isr       *isrChannel
+	fetchers  *fetcherSet
+	throttles throttles
+	counts    counts
+	lagTimer  clock.Timer // checks for followers that have fallen behind; guarded by mu
 
 	mu         sync.RWMutex
 	partitions map[storage.TopicPartition]*Partition
@@ -63,11 +92,63 @@ type Manager struct {
 
 // NewManager returns a manager without partitions; ApplyMetadata gives it some.
 func NewManager(c Config) *Manager {
-	return &Manager{
+	m := &Manager{
 		nodeID: c.NodeID, logs: c.Logs, clock: c.Clock, logger: c.Logger, flushAcks: c.FlushAcks,
 		topicConfig: c.TopicConfig, onHighWatermark: c.OnHighWatermark, onRole: c.OnRole, onDeleted: c.OnDeleted, onPlaced: c.OnPlaced,
+		listener: c.InterBrokerListener, dial: c.Dial, controller: c.Controller, brokerEpoch: c.BrokerEpoch,
 		partitions: make(map[storage.TopicPartition]*Partition),
+		spawn:      func(fn func()) { go fn() },
+		awaitSync:  func(log *storage.Log, offset int64, fn func(error)) { log.AwaitSync(offset, fn) },
 	}
+	if c.Settings == (Settings{}) {
+		c.Settings = DefaultSettings()
+	}
+	m.settings.Store(&c.Settings)
+	m.isr, m.fetchers, m.throttles.m = newIsrChannel(m), newFetcherSet(m), m
+	if m.controller != nil {
+		m.armLagTimer()
+	}
+	return m
+}
+
+// SetSettings changes the settings of replication.
+func (m *Manager) SetSettings(s Settings) {
+	old := m.settings.Swap(&s)
+	if old.NumFetchers != s.NumFetchers {
+		m.fetchers.rearrange()
+	}
+}
+
+// RackAware says whether consumers are to be sent to replicas of their rack.
+func (m *Manager) RackAware() bool { return m.conf().RackAware }
+
+// epochNow is the broker epoch for those who ask by it.
+func (m *Manager) epochNow() int64 {
+	if m.brokerEpoch == nil {
+		return -1
+	}
+	return m.brokerEpoch()
+}
+
+func (m *Manager) conf() *Settings { return m.settings.Load() }
+
+// armLagTimer has the followers looked at twice in replica.lag.time.max.ms, so that one that has fallen behind is
+// noticed at the latest after one and a half of it.
+func (m *Manager) armLagTimer() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.stopped {
+		m.lagTimer = m.clock.AfterFunc(max(m.conf().LagTimeMax/2, time.Millisecond), m.checkLag)
+	}
+}
+
+func (m *Manager) checkLag() {
+	now, maxLag := m.clock.Now(), m.conf().LagTimeMax
+	m.Each(func(p *Partition) bool {
+		p.maybeShrink(now, maxLag)
+		return true
+	})
+	m.armLagTimer()
 }
 
 // Partition is the local replica of tp; ErrNotLeader when other brokers hold it, or this one is about
@@ -138,7 +219,12 @@ func (m *Manager) Counts() Counts {
 func (m *Manager) Stop() {
 	m.mu.Lock()
 	m.stopped = true
+	if m.lagTimer != nil {
+		m.lagTimer.Stop()
+	}
 	m.mu.Unlock()
+	m.isr.stop()
+	m.fetchers.stop()
 	m.Each(func(p *Partition) bool {
 		p.end(ErrShuttingDown, ErrNotLeader)
 		return true

@@ -15,10 +15,17 @@ func (m *Manager) ApplyMetadata(img *meta.Image, delta *meta.Delta) {
 	m.applyMu.Lock()
 	defer m.applyMu.Unlock()
 	m.image.Store(img)
+	if !m.caughtUp && !m.isRegistered(img) {
+		return
+	}
+	defer m.fetchers.kick()
 	if !m.caughtUp {
 		m.caughtUp = true
 		m.applyAll(img)
 		return
+	}
+	if len(delta.ChangedBrokers) > 0 {
+		m.brokersChanged(delta.ChangedBrokers)
 	}
 	m.deleteTopics(delta.DeletedTopics)
 	for _, t := range delta.ChangedTopics {
@@ -32,6 +39,17 @@ func (m *Manager) ApplyMetadata(img *meta.Image, delta *meta.Delta) {
 			m.applyConfigs(img)
 		}
 	}
+}
+
+// isRegistered says that img knows of this start of the broker. Before it does, it may say that the broker leads what
+// it led before it died, in the same epoch: with records lost since, its followers would cut their logs to its own. The
+// step that registers the broker has put it out of sync where it may have lost something.
+func (m *Manager) isRegistered(img *meta.Image) bool {
+	if m.brokerEpoch == nil {
+		return true
+	}
+	b, epoch := img.Broker(m.nodeID), m.brokerEpoch()
+	return b != nil && epoch >= 0 && b.Epoch == epoch
 }
 
 // applyAll compares every partition with the image.
@@ -145,9 +163,23 @@ func (m *Manager) dropPartition(tp storage.TopicPartition, id [16]byte) {
 	}
 }
 
+// brokersChanged has those try again who wait for a broker, and those look again who wait for it no more.
+func (m *Manager) brokersChanged(brokers map[int32]struct{}) {
+	m.fetchers.brokersChanged(brokers)
+	m.Each(func(p *Partition) bool {
+		p.lookAtLow()
+		return true
+	})
+}
+
 // become gives the partition the role, replicas and settings that the image says.
 func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 	p.lead.Lock()
+	if want.PartitionEpoch < p.partitionEpoch { // the controller's answer to this broker was faster than its log
+		p.lead.Unlock()
+		p.configure(cfg)
+		return
+	}
 	err := p.open(cfg.Log, want.Directory(p.m.nodeID))
 	was, newTerm := p.role, want.LeaderEpoch > p.leaderEpoch
 	leads, epoch := err == nil && want.Leader == p.m.nodeID, want.LeaderEpoch
@@ -155,12 +187,19 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 	if leads && (was != Leader || newTerm) {
 		start = p.log.BeginEpoch(epoch) // it waits for the log's own lock, so not with mu
 	}
+	if p.m.flaws.truncateToWatermark && err == nil && !leads && newTerm {
+		err = p.log.TruncateTo(p.log.HighWatermark())
+	}
 	p.mu.Lock()
 	p.epochStart = start
-	p.assumeLocked(want, cfg.MinISR, err == nil)
+	p.assumeLocked(want, cfg, err == nil)
 	var lost waits
-	if was == Leader && (!leads || newTerm) {
+	if was != p.role || newTerm {
 		lost = p.takeWaitsLocked() // before the new term may add its own
+		p.backlog = nil
+	}
+	if leads && p.uncleanTerm && p.pending == nil {
+		p.proposeLocked(isrRecover, p.isr)
 	}
 	p.mu.Unlock()
 	p.lead.Unlock()
@@ -172,7 +211,12 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 	if err == nil {
 		p.tellPlace(want)
 	}
-	lost.fail(ErrNotLeader)
+	lost.fail(p.m, ErrNotLeader)
+	if err == nil && !leads && want.Leader >= 0 {
+		p.m.fetchers.follow(p, want.Leader, epoch)
+	} else {
+		p.m.fetchers.unfollow(p)
+	}
 	switch {
 	case leads:
 		if log := p.Log(); log != nil && !log.Dormant() { // in one that sleeps, everything is committed
@@ -200,6 +244,7 @@ func (m *Manager) recovered(p *Partition) {
 		return
 	}
 	p.become(want, m.topicConfig(img, p.tp.Topic))
+	m.fetchers.kick()
 }
 
 // LogsFailed wakes those who wait for partitions whose logs have gone out of use: a log directory has failed.
@@ -216,7 +261,7 @@ func (m *Manager) LogsFailed() {
 // the disk: the watermark can pass it then.
 func (p *Partition) holdWhatIsThere() {
 	if log := p.Log(); p.m.flushAcks && log != nil && !log.Dormant() {
-		log.AwaitSync(log.LogEndOffset(), p.synced)
+		p.m.awaitSync(log, log.LogEndOffset(), p.synced)
 	}
 }
 
@@ -246,8 +291,17 @@ func (p *Partition) open(cfg storage.LogConfig, dir [16]byte) error {
 }
 
 // assumeLocked takes over what the controller has decided. lead and mu must be held.
-func (p *Partition) assumeLocked(want *meta.Partition, minISR int, hasLog bool) {
-	p.replicas, p.isr, p.minISR = want.Replicas, want.ISR, minISR
+func (p *Partition) assumeLocked(want *meta.Partition, cfg TopicConfig, hasLog bool) {
+	newTerm := want.LeaderEpoch > p.leaderEpoch
+	if want.PartitionEpoch > p.partitionEpoch && p.pending != nil { // the controller has decided something else, or this
+		if !newTerm && slices.Equal(want.ISR, p.pending.isr) {
+			p.m.counts.altered(p.pending.kind)
+		}
+		p.pending = nil
+	}
+	p.replicas, p.isr, p.minISR = want.Replicas, want.ISR, cfg.MinISR
+	p.uncleanTerm = want.RecoveryState == meta.RecoveryStateRecovering
+	p.throttleLocked(cfg)
 	p.partitionEpoch, p.leaderID, p.leaderEpoch = want.PartitionEpoch, want.Leader, want.LeaderEpoch
 	switch {
 	case !hasLog:
@@ -257,6 +311,16 @@ func (p *Partition) assumeLocked(want *meta.Partition, minISR int, hasLog bool) 
 	default:
 		p.role = Follower
 	}
+	if p.role == Leader {
+		p.watchFollowersLocked(newTerm, p.m.clock.Now())
+	} else {
+		p.followers = nil
+	}
+}
+
+// throttleLocked notes which replicas of the partition are throttled. lead and mu must be held.
+func (p *Partition) throttleLocked(cfg TopicConfig) {
+	p.leaderThrottled, p.followerThrottled = cfg.LeaderThrottled.of(p.tp.Partition), cfg.FollowerThrottled.of(p.tp.Partition)
 }
 
 // configure changes the settings of a living partition.
@@ -264,6 +328,7 @@ func (p *Partition) configure(cfg TopicConfig) {
 	p.lead.Lock()
 	p.mu.Lock()
 	p.minISR = cfg.MinISR
+	p.throttleLocked(cfg)
 	if p.log != nil {
 		p.log.SetConfig(cfg.Log)
 	}
@@ -291,7 +356,8 @@ func (p *Partition) end(gone, why error) Role {
 	lost := p.takeWaitsLocked()
 	p.mu.Unlock()
 	p.lead.Unlock()
-	lost.fail(why)
+	lost.fail(p.m, why)
+	p.m.fetchers.unfollow(p)
 	return was
 }
 
@@ -303,10 +369,11 @@ func (m *Manager) tellRole(tp storage.TopicPartition, epoch int32, leads bool) {
 
 // tellPlace tells where the log lies if the metadata says otherwise. Metadata from before directories were told says nothing.
 func (p *Partition) tellPlace(want *meta.Partition) {
-	if p.m.onPlaced == nil || len(want.Directories) == 0 {
+	log := p.Log() // nil when the broker is stopping
+	if p.m.onPlaced == nil || len(want.Directories) == 0 || log == nil {
 		return
 	}
-	if dir := p.m.logs.DirectoryID(p.Log()); dir != want.Directory(p.m.nodeID) {
+	if dir := p.m.logs.DirectoryID(log); dir != want.Directory(p.m.nodeID) {
 		p.m.onPlaced(p.topicID, p.tp.Partition, dir)
 	}
 }

@@ -31,6 +31,9 @@ func (m *Manager) ListOffset(tp storage.TopicPartition, timestamp int64, iso Iso
 	if err := p.checkLeader(currentEpoch); err != nil {
 		return none, err
 	}
+	if err := p.log.Wake(); err != nil {
+		return none, err
+	}
 	switch timestamp {
 	case LatestTimestamp:
 		if p.lagging(iso) {
@@ -102,30 +105,10 @@ func (m *Manager) EndOffsetForEpoch(tp storage.TopicPartition, currentEpoch, epo
 	if err := p.checkLeader(currentEpoch); err != nil {
 		return undefined, err
 	}
+	if err := p.log.Wake(); err != nil {
+		return undefined, err
+	}
 	return p.log.EndOffsetForEpoch(epoch), nil
-}
-
-// DeleteRecords moves the log start to offset (-1: the high watermark) and returns the new low watermark.
-func (m *Manager) DeleteRecords(tp storage.TopicPartition, offset int64) (int64, error) {
-	p, err := m.Partition(tp)
-	if err != nil {
-		return -1, err
-	}
-	p.lead.RLock()
-	defer p.lead.RUnlock()
-	if err := p.checkLeader(-1); err != nil {
-		return -1, err
-	}
-	if offset == -1 {
-		offset = p.log.HighWatermark()
-	}
-	if offset < 0 || offset > p.log.HighWatermark() {
-		return -1, storage.ErrOffsetOutOfRange
-	}
-	if err := p.log.AdvanceLogStartOffset(offset); err != nil {
-		return -1, err
-	}
-	return p.log.LogStartOffset(), nil
 }
 
 // ActiveProducers lists the producers that the partition remembers.

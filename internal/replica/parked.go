@@ -38,14 +38,14 @@ func (f *ParkedFetch) resume() {
 
 // resumeAll goes on with fetches whose waits the caller has taken, beside the caller, who has other things
 // to do: on a few goroutines, since a fresh one for each spends much of its time in growing its stack.
-func resumeAll(fetches []*ParkedFetch) {
+func (m *Manager) resumeAll(fetches []*ParkedFetch) {
 	n := min(len(fetches), runtime.GOMAXPROCS(0))
 	for i := range n {
-		go func() {
+		m.spawn(func() {
 			for ; i < len(fetches); i += n {
 				fetches[i].resume()
 			}
-		}()
+		})
 	}
 }
 
@@ -72,6 +72,7 @@ func (f *ParkedFetch) settle(got reading) *ParkedFetch {
 	for {
 		if got.enough(&f.spec) || !f.m.clock.Now().Before(f.deadline) {
 			f.timer.Stop()
+			f.m.handOut(&f.spec, f.parts)
 			f.mu.Unlock()
 			f.done()
 			return nil
@@ -97,7 +98,7 @@ func (f *ParkedFetch) hang(bytes int64) bool {
 	f.wait = w
 	for i := range f.parts {
 		part := &f.parts[i]
-		if part.partition == nil || part.partition.awaitData(w, part) {
+		if part.partition == nil || part.partition.awaitData(&f.spec, w, part) {
 			continue
 		}
 		// Who has taken the wait meanwhile is about to resume; otherwise go on here.
@@ -125,10 +126,10 @@ func (f *ParkedFetch) clear() {
 
 // awaitData hangs w on the partition until there is more than the reading of f has seen; false means
 // that there is already, or that the partition's role has changed.
-func (p *Partition) awaitData(w *fetchWait, f *FetchPart) bool {
+func (p *Partition) awaitData(spec *FetchSpec, w *fetchWait, f *FetchPart) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.checkLeader(f.LeaderEpoch) != nil {
+	if p.checkReader(spec, f.LeaderEpoch) != nil {
 		return false
 	}
 	now := p.log.HighWatermark()

@@ -35,16 +35,22 @@ type Partition struct {
 	mu sync.Mutex
 
 	// The role: changed with lead and mu both held, so either is enough to read it.
-	gone           error // why nobody is served any more; nil while the partition lives
-	role           Role
-	log            *storage.Log // nil while it cannot be opened
-	recovering     bool         // that is because it is still being checked
-	leaderID       int32
-	leaderEpoch    int32
-	partitionEpoch int32
-	replicas, isr  []int32
-	minISR         int
-	epochStart     int64 // log end offset when this broker became leader of leaderEpoch
+	gone                               error // why nobody is served any more; nil while the partition lives
+	role                               Role
+	log                                *storage.Log // nil while it cannot be opened
+	recovering                         bool         // that is because it is still being checked
+	leaderID                           int32
+	leaderEpoch                        int32
+	partitionEpoch                     int32
+	replicas, isr                      []int32
+	minISR                             int
+	epochStart                         int64 // log end offset when this broker became leader of leaderEpoch
+	leaderThrottled, followerThrottled throttledReplicas
+	uncleanTerm                        bool // this broker was elected uncleanly, and the controller does not know yet that it has recovered
+
+	followers []follower // mu: the replicas on other brokers, while this one leads
+	pending   *isrChange // mu: what the controller has been asked for and has not answered; nil when nothing
+	lows      []*lowWait // mu: who waits for all replicas to have deleted records
 
 	acks    ackHeap   // mu
 	readers fetchList // mu
@@ -140,6 +146,19 @@ func (p *Partition) checkLeader(currentEpoch int32) error {
 	return nil
 }
 
+// checkReader says why the partition cannot serve a reader. Consumers that know how may read from a follower (KIP-392).
+// lead or mu must be held.
+func (p *Partition) checkReader(spec *FetchSpec, currentEpoch int32) error {
+	if p.m.flaws.skipEpochCheck {
+		currentEpoch = anyEpoch
+	}
+	err := p.checkLeader(currentEpoch)
+	if err == ErrNotLeader && spec.FromFollower && p.role == Follower {
+		return nil
+	}
+	return err
+}
+
 // effectiveMinISR is min.insync.replicas, but never more than there are replicas. lead or mu must be held.
 func (p *Partition) effectiveMinISR() int { return min(p.minISR, len(p.replicas)) }
 
@@ -176,7 +195,7 @@ func (p *Partition) append(batches []byte, acks int16, origin storage.Origin, ep
 	p.lead.RUnlock()
 	out.fire(p)
 	if p.m.flushAcks {
-		r.log.AwaitSync(r.info.LastOffset+1, p.synced)
+		p.m.awaitSync(r.log, r.info.LastOffset+1, p.synced)
 	}
 	return r, nil
 }

@@ -114,7 +114,7 @@ func (w *produceWait) start(timeout time.Duration) {
 		o := &w.open[i]
 		o.owner, o.slot = w, i
 		if w.acks == 1 {
-			o.log.AwaitSync(o.offset, o.settle)
+			w.m.awaitSync(o.log, o.offset, o.settle)
 		} else {
 			o.p.awaitAck(o, w.parts[o.part].LeaderEpoch)
 		}
@@ -199,7 +199,7 @@ func (p *Partition) parkAck(w *ackWait, epoch int32) (decided bool, err error) {
 		heap.Push(&p.acks, w)
 		return false, nil
 	}
-	if len(p.isr) < p.effectiveMinISR() {
+	if len(p.maximalISR()) < p.effectiveMinISR() {
 		return true, ErrNotEnoughReplicasAfterAppend
 	}
 	return true, nil

@@ -173,10 +173,13 @@ func (l *fetchList) takeAll() (fetches []*ParkedFetch) {
 type waits struct {
 	acks    []*ackWait
 	fetches []*ParkedFetch
+	lows    []*lowWait
 }
 
 func (p *Partition) takeWaitsLocked() waits {
-	return waits{p.acks.popAll(), p.readers.takeAll()}
+	w := waits{p.acks.popAll(), p.readers.takeAll(), p.lows}
+	p.lows = nil
+	return w
 }
 
 // failWaits ends the wait of everybody: appends fail with err, fetches read again.
@@ -184,13 +187,16 @@ func (p *Partition) failWaits(err error) {
 	p.mu.Lock()
 	lost := p.takeWaitsLocked()
 	p.mu.Unlock()
-	lost.fail(err)
+	lost.fail(p.m, err)
 }
 
 // fail is called without locks.
-func (w waits) fail(err error) {
+func (w waits) fail(m *Manager, err error) {
 	for _, a := range w.acks {
 		a.settle(err)
 	}
-	resumeAll(w.fetches)
+	m.resumeAll(w.fetches)
+	for _, l := range w.lows {
+		l.end()
+	}
 }

@@ -1,6 +1,10 @@
 package replica
 
-import "github.com/moldau-stream/moldau/internal/storage"
+import (
+	"slices"
+
+	"github.com/moldau-stream/moldau/internal/storage"
+)
 
 // released is who may go on because something was appended or committed.
 type released struct {
@@ -9,6 +13,7 @@ type released struct {
 	moved bool // the high watermark has risen to hw
 	acked []*ackWait
 	woken []*ParkedFetch
+	low   []*lowWait
 }
 
 // fire calls them; no lock may be held.
@@ -16,7 +21,10 @@ func (r *released) fire(p *Partition) {
 	for _, w := range r.acked {
 		w.settle(nil)
 	}
-	resumeAll(r.woken)
+	p.m.resumeAll(r.woken)
+	for _, w := range r.low {
+		w.end()
+	}
 	if f := p.m.onHighWatermark; f != nil && r.moved {
 		f(p.tp, r.epoch, r.hw)
 	}
@@ -52,39 +60,71 @@ func (p *Partition) advanceLocked(r *released) {
 	if p.role != Leader || p.unusable() != nil {
 		return
 	}
-	end, ok := p.inSyncEnd()
-	if !ok || len(p.isr) < p.effectiveMinISR() {
+	if len(p.isr) < p.effectiveMinISR() {
 		return
 	}
-	hw := p.log.HighWatermark()
+	end, hw := p.inSyncEnd(), p.log.HighWatermark()
 	if end > hw {
 		p.log.SetHighWatermark(end)
 		hw = end
 		r.hw, r.epoch, r.moved = hw, p.leaderEpoch, true
 		r.acked = p.acks.popReached(hw, r.acked)
 	}
-	// An append may find that another one, which came after it, has moved the watermark over
-	// both: then its bytes are committed, though it moves nothing itself.
+	p.wakeReadersLocked(r, hw, r.moved)
+}
+
+// wakeReadersLocked tells the readers of what is committed now. An append may find that another one, which came after it,
+// has moved the watermark over both: then its bytes are committed, though it moves nothing itself.
+func (p *Partition) wakeReadersLocked(r *released, hw int64, moved bool) {
 	bytes, exact := p.backlog.take(hw)
 	switch {
 	case !exact:
 		r.woken = p.readers.wake(watermarkReader, r.woken)
-	case r.moved || bytes > 0:
+	case moved || bytes > 0:
 		r.woken = p.readers.credit(watermarkReader, max(bytes, 1), r.woken)
 	}
 }
 
-// inSyncEnd is the offset below which every in-sync replica holds everything. A replica on
-// another broker vouches for what it has fetched; here that is nothing, and nothing is committed
-// that it ought to hold. lead or mu must be held.
-func (p *Partition) inSyncEnd() (int64, bool) {
-	for _, id := range p.isr {
-		if id != p.m.nodeID {
-			return 0, false
+// inSyncEnd is the offset below which every replica holds everything that may be in sync, or has caught up and is
+// about to be: else the watermark would run away from who joins. A replica on another broker vouches
+// for what it has fetched. mu must be held.
+func (p *Partition) inSyncEnd() int64 {
+	leaderEnd := p.log.LogEndOffset()
+	end := leaderEnd
+	if p.m.flushAcks {
+		end = p.log.FlushedOffset()
+	}
+	if p.m.flaws.ackBeforeReplication || len(p.followers) == 0 {
+		return end
+	}
+	now, maxLag, isr := p.m.clock.Now(), p.m.conf().LagTimeMax, p.maximalISR()
+	for i := range p.followers {
+		f := &p.followers[i]
+		if f.end >= end {
+			continue
+		}
+		if slices.Contains(isr, f.id) || f.isCaughtUp(leaderEnd, now, maxLag) && p.mayJoin(f) {
+			end = f.end
 		}
 	}
-	if p.m.flushAcks {
-		return p.log.FlushedOffset(), true
+	return end
+}
+
+// followed counts what a follower has copied, and raises its high watermark to the leader's as far as its log
+// reaches. lead must be held.
+func (p *Partition) followed(info storage.AppendInfo, leaderHW int64) released {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var r released
+	if info.SizeInBytes > 0 {
+		p.backlog.add(info.LastOffset+1, int64(info.SizeInBytes))
 	}
-	return p.log.LogEndOffset(), true
+	hw := p.log.HighWatermark()
+	moved := false
+	if to := min(leaderHW, p.log.LogEndOffset()); to > hw { // a new leader may know less than its predecessor: committed stays committed
+		p.log.SetHighWatermark(to)
+		hw, moved = to, true
+	}
+	p.wakeReadersLocked(&r, hw, moved)
+	return r
 }

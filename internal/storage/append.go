@@ -43,7 +43,10 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 	if err := l.Err(); err != nil {
 		return AppendInfo{}, err
 	}
-	nowMs := l.nowMs() // read under the lock: what is appended later has no earlier time
+	nowMs := int64(0)
+	if cfg.TimestampType == record.LogAppendTime {
+		nowMs = l.nowMs() // read under the lock: what is appended later has no earlier time
+	}
 	offset := l.leo.Load()
 	info := AppendInfo{FirstOffset: offset, MaxTimestampMs: c.maxTs, LogAppendTimeMs: -1,
 		LogStartOffset: l.logStart.Load(), NumRecords: c.numRecords, SizeInBytes: len(c.bytes)}

@@ -101,17 +101,17 @@ func (m *Manager) checkpointCleaned(d *logDir) error {
 	return d.writeCheckpoint(cleanerFile, &d.cleaned, cleaned)
 }
 
-// secure makes everything below an offset durable and notes that in the directory's checkpoint, with what recovery
-// trusts below it. A cleaned log has gaps, which after an unclean stop must not lie where gaps are taken for lost records;
-// and a record may only make way for one that stays.
-func (d *logDir) secure(l *Log, offset int64) error {
+// secure makes everything durable that a cleaning goes by, and notes in the directory's checkpoint that what it will change is. A
+// record may only make way for one that stays, or for a marker that does; and a cleaned log has gaps, which after
+// an unclean stop must not lie where gaps are taken for lost records.
+func (d *logDir) secure(l *Log, offset, decided int64) error {
 	if _, known := d.cleanedTo(l.tp); !known {
 		// Tells recovery that the log may have gaps, should the first pass not come to its end.
 		if err := d.noteCleaned(l, l.LogStartOffset(), l.cuts()); err != nil {
 			return err
 		}
 	}
-	if l.FlushedOffset() < offset {
+	if l.FlushedOffset() < max(offset, decided) {
 		if err := l.Flush(); err != nil {
 			return err
 		}

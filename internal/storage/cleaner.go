@@ -156,7 +156,7 @@ func (c *cleaner) cleanFilthiest(id int) bool {
 func (c *cleaner) cleanLog(id int, d dirtyLog) (cleaned bool) {
 	l := d.l
 	p := c.newCleaning(d)
-	err := c.m.dirOf(l).secure(l, d.upper)
+	err := c.m.dirOf(l).secure(l, d.upper, d.decided)
 	end := d.first
 	if err == nil {
 		end, err = p.run(c.shares())

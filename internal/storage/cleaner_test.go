@@ -724,3 +724,44 @@ func TestTheThrottleCountsAllBytes(t *testing.T) {
 	close(stop)
 	th.took(1<<30, stop) // ends at once
 }
+
+func TestATransactionIsUndecidedWhileItsMarkerCanBeCutOff(t *testing.T) {
+	for _, stop := range []string{"orderly", "kill", "cut"} {
+		x := newCompacted(t, compactConfig())
+		x.put("a=1")
+		x.putAs(record.BuilderOptions{ProducerID: 1, Transactional: true}, "a=perhaps")
+		x.roll()
+		x.end(1, false)
+		x.roll() // a snapshot that knows of the end
+		x.put("b=1")
+		x.l.hw.Store(2) // as a follower knows it
+		hw := map[TopicPartition]int64{testTP: 2}
+		switch stop {
+		case "orderly":
+			if err := x.m.Close(true); err != nil {
+				t.Fatal(err)
+			}
+			if err := WriteOffsetCheckpoint(x.fs, "/d/"+highWatermarkFile, hw); err != nil {
+				t.Fatal(err)
+			}
+			x.m = openManager(t, x.fs, x.clk, compactConfig())
+		case "kill":
+			if err := WriteOffsetCheckpoint(x.fs, "/d/"+highWatermarkFile, hw); err != nil {
+				t.Fatal(err)
+			}
+			x.m = openManager(t, x.fs.KillClone(), x.clk, compactConfig())
+		case "cut":
+			if err := x.l.TruncateTo(3); err != nil {
+				t.Fatal(err)
+			}
+		}
+		x.l = x.m.Log(testTP)
+		if hw, stable := x.l.HighWatermark(), x.l.LastStableOffset(); hw != 2 || stable != 1 {
+			t.Errorf("%s: the high watermark is %d, stable is %d", stop, hw, stable)
+		}
+		x.l.SetHighWatermark(x.l.LogEndOffset())
+		if stable := x.l.LastStableOffset(); stable != x.l.LogEndOffset() {
+			t.Errorf("%s: stable is %d of %d", stop, stable, x.l.LogEndOffset())
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -40,8 +41,8 @@ type sentRecord struct {
 type history struct {
 	batches []sent
 	anew    int64 // the log has begun anew at this offset
-	// expired producers may be known or not.
-	expired map[int64]bool
+	// expired says of producers below which offset what they have sent may be forgotten.
+	expired map[int64]int64
 }
 
 func (h *history) end() int64 {
@@ -59,9 +60,9 @@ func (h *history) cut(end int64) {
 }
 
 func (h *history) clone() *history {
-	c := &history{batches: slices.Clone(h.batches), anew: h.anew, expired: map[int64]bool{}}
-	for id := range h.expired {
-		c.expired[id] = true
+	c := &history{batches: slices.Clone(h.batches), anew: h.anew, expired: map[int64]int64{}}
+	for id, end := range h.expired {
+		c.expired[id] = end
 	}
 	return c
 }
@@ -164,7 +165,7 @@ func (h *history) verify(l *Log, untouched int64, nowMs, deleteRetentionMs int64
 		if b.pid >= 0 && !b.control {
 			delete(lastSeq, b.pid)
 		}
-		if b.pid >= 0 && !b.control && b.last >= start { // what is deleted may be forgotten
+		if b.pid >= 0 && !b.control && b.last >= max(start, h.expired[b.pid]) { // what is deleted may be forgotten too
 			lastSeq[b.pid] = b.seq + int32(len(b.records)) - 1
 		}
 		f := h.fateOf(i)
@@ -216,7 +217,7 @@ func (h *history) verify(l *Log, untouched int64, nowMs, deleteRetentionMs int64
 		known[p.ProducerID] = p.LastSequence
 	}
 	for pid, seq := range lastSeq {
-		if got, ok := known[pid]; !h.expired[pid] && (!ok || got != seq) {
+		if got, ok := known[pid]; !ok || got != seq {
 			return fmt.Errorf("the last sequence of producer %d is %d, the log knows %d (%v)", pid, seq, got, ok)
 		}
 	}
@@ -261,7 +262,8 @@ func (c seededChooser) upTo(n int, _ string) int { return c.r.IntN(n + 1) }
 // compactor does everything to a compacted log that can happen to one, beside its history.
 type compactor struct {
 	fsys vfs.FS
-	clk  *clock.Fake
+	dir  string // the log directory, "" for /d
+	clk  clock.Clock
 	cfg  LogConfig
 	m    *Manager
 	l    *Log
@@ -280,6 +282,10 @@ func (x *compactor) open(t tb) {
 		o.Cleaner = DefaultCleanerConfig()
 		o.Cleaner.DedupeBufferBytes = 24 * keySlotBytes // some passes do not come to the end
 		o.Cleaner.IOBufferBytes = 1
+		if x.dir != "" {
+			o.Dirs = []string{x.dir}
+			o.Cleaner.DedupeBufferBytes = 1 << 20 // all in one pass
+		}
 		// What a log looks like must not depend on knowing at the start that it is compacted.
 		o.ConfigFor = func(string) LogConfig { return smallConfig() }
 	})
@@ -290,6 +296,7 @@ func (x *compactor) open(t tb) {
 	x.l.SetConfig(x.cfg)
 	x.hw = min(x.hw, x.l.LogEndOffset())
 	x.l.SetHighWatermark(x.hw)
+	x.hw = x.l.HighWatermark()
 }
 
 func (x *compactor) append(t tb, c chooser) {
@@ -301,7 +308,6 @@ func (x *compactor) append(t tb, c chooser) {
 		s.pid = int64(c.upTo(2, "pid"))
 		s.seq = x.h.nextSeq(s.pid)
 		s.transactional = x.h.isOpen(s.pid) || c.upTo(1, "transactional") == 1
-		delete(x.h.expired, s.pid)
 		o.HasProducer, o.ProducerID, o.BaseSequence, o.Transactional = true, s.pid, s.seq, s.transactional
 	}
 	b := record.NewBuilder(o)
@@ -392,7 +398,8 @@ func TestCompactedLogAgainstItsHistory(t *testing.T) {
 		cfg := compactConfig()
 		cfg.SegmentBytes = 600
 		mem := vfs.NewMem()
-		x := &compactor{fsys: mem, clk: newTestClock(), cfg: cfg, h: &history{expired: map[int64]bool{}}, epoch: 1}
+		clk := newTestClock()
+		x := &compactor{fsys: mem, clk: clk, cfg: cfg, h: &history{expired: map[int64]int64{}}, epoch: 1}
 		format(t, mem, "/d")
 		x.open(t)
 		reopen := func(t *rapid.T, to *vfs.Mem) {
@@ -412,7 +419,7 @@ func TestCompactedLogAgainstItsHistory(t *testing.T) {
 				}
 			},
 			"time": func(t *rapid.T) {
-				x.clk.Advance(time.Duration(rapid.IntRange(0, 90_000).Draw(t, "ms")) * time.Millisecond)
+				clk.Advance(time.Duration(rapid.IntRange(0, 90_000).Draw(t, "ms")) * time.Millisecond)
 			},
 			"flush": func(t *rapid.T) {
 				if err := x.l.Flush(); err != nil {
@@ -429,7 +436,7 @@ func TestCompactedLogAgainstItsHistory(t *testing.T) {
 				}
 				for pid := range int64(3) {
 					if !known[pid] {
-						x.h.expired[pid] = true
+						x.h.expired[pid] = x.h.end()
 					}
 				}
 			},
@@ -520,7 +527,8 @@ func dieWhileCleaning(t *testing.T, seed uint64) (cuts int) {
 	var mu sync.Mutex // guards moments and n; the syncer works in the background
 	var moments []moment
 	n := uint64(0)
-	x := &compactor{clk: newTestClock(), cfg: cfg, h: &history{expired: map[int64]bool{}}, epoch: 1}
+	clk := newTestClock()
+	x := &compactor{clk: clk, cfg: cfg, h: &history{expired: map[int64]int64{}}, epoch: 1}
 	x.fsys = vfs.NewFault(base, func(op vfs.Op) error {
 		if !op.Kind.Mutates() {
 			return nil
@@ -566,7 +574,7 @@ func dieWhileCleaning(t *testing.T, seed uint64) (cuts int) {
 				t.Fatal(err)
 			}
 		})
-		x.clk.Advance(40 * time.Second)
+		clk.Advance(40 * time.Second)
 		x.clean(t)
 		x.clean(t)
 		if err := x.verify(); err != nil {
@@ -618,21 +626,21 @@ func dieWhileCleaning(t *testing.T, seed uint64) (cuts int) {
 
 // A full disk ends a cleaning without a trace, and another goes through.
 func TestAFullDiskEndsACleaning(t *testing.T) {
-	for nth := 1; ; nth++ {
+	for nth := int64(1); ; nth++ {
 		base := vfs.NewMem()
 		format(t, base, "/d")
-		full := false
-		seen := 0
+		var full atomic.Bool
+		var seen atomic.Int64
 		fault := vfs.NewFault(base, func(op vfs.Op) error {
-			if !full || op.Kind != vfs.OpWrite && op.Kind != vfs.OpCreate {
+			if !full.Load() || op.Kind != vfs.OpWrite && op.Kind != vfs.OpCreate {
 				return nil
 			}
-			if seen++; seen == nth {
+			if seen.Add(1) == nth {
 				return fmt.Errorf("no room: %w", syscall.ENOSPC)
 			}
 			return nil
 		})
-		x := &compactor{fsys: fault, clk: newTestClock(), cfg: compactConfig(), h: &history{expired: map[int64]bool{}}, epoch: 1}
+		x := &compactor{fsys: fault, clk: newTestClock(), cfg: compactConfig(), h: &history{expired: map[int64]int64{}}, epoch: 1}
 		x.open(t)
 		c := seededChooser{rand.New(rand.NewPCG(4, 9))}
 		for range 12 {
@@ -658,9 +666,9 @@ func TestAFullDiskEndsACleaning(t *testing.T) {
 			t.Fatal(err)
 		}
 		x.cleaned = d.upper
-		full = true
+		full.Store(true)
 		cleaned := x.m.cleaner.cleanLog(0, d)
-		full = false
+		full.Store(false)
 		if err := x.verify(); err != nil {
 			t.Fatalf("write %d: %v", nth, err)
 		}
@@ -675,7 +683,7 @@ func TestAFullDiskEndsACleaning(t *testing.T) {
 			t.Fatalf("write %d: %v", nth, err)
 		}
 		_ = x.m.Close(false)
-		if cleaned && seen < nth {
+		if cleaned && seen.Load() < nth {
 			if nth < 5 {
 				t.Fatalf("only %d writes", nth)
 			}

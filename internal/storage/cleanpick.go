@@ -9,6 +9,7 @@ import (
 type dirtyLog struct {
 	l            *Log
 	first, upper int64 // the dirty part that may be cleaned
+	decided      int64 // the offset below which all lies that a cleaning goes by: markers may be above upper
 	cuts         int64
 	cleanBytes   int64
 	dirtyBytes   int64
@@ -36,7 +37,8 @@ func (d *dirtyLog) isDue() bool {
 func (l *Log) inspect(cleanedTo int64, known bool, nowMs int64) (dirtyLog, error) {
 	cfg := l.config()
 	d := dirtyLog{l: l}
-	stable := l.LastStableOffset()
+	d.decided = l.HighWatermark()
+	stable := min(d.decided, l.LastStableOffset())
 	views := l.views()
 	d.cuts = views[0].cuts
 	start, end := l.logStart.Load(), l.leo.Load()

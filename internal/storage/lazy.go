@@ -23,14 +23,17 @@ const (
 // a start neither time nor descriptors, and little memory.
 type lazy struct {
 	state atomic.Int32
-
-	// openMu is held while the log opens. It is taken before any other lock of the log.
-	openMu    sync.Mutex
-	st        *dormant // guarded by openMu; nil once the log is open
-	epoch     int32    // guarded by openMu: the leader epoch that has begun while nobody looked, -1 for none
+	// abandoned says that the log will not be needed any more: an opening that is under way ends.
 	abandoned atomic.Bool
 	small     atomic.Bool // it has one segment, so that there is nothing to clean
-	ready     []func()    // guarded by openMu: to be called when the log has been recovered, well or not
+
+	// openMu is held while the log opens, which may take long. It is taken before any other lock of the log.
+	openMu sync.Mutex
+	// mu guards the rest, for moments.
+	mu    sync.Mutex
+	st    *dormant // nil once the log is open
+	epoch int32    // the leader epoch that has begun while nobody looked, -1 for none
+	ready []func() // to be called when the log has been recovered, well or not
 }
 
 // dormant is what the log directory's small files say of a log.
@@ -40,14 +43,13 @@ type dormant struct {
 	endKnown                               bool // the log was left in order, at recoveryPoint
 	compacted                              bool // the cleaner has been in it
 	cleanedTo                              int64
-	adoptTopicID                           [16]byte // for a directory that names no topic
 }
 
 // stateLocked is what is to be known to open the log.
 func (l *Log) stateLocked(segments *atomic.Int64) openState {
 	d := l.lazy.st
 	return openState{tp: l.tp, dir: l.dir, clean: d.clean, logStart: d.logStart, recoveryPoint: d.recoveryPoint, syncedTo: max(d.recoveryPoint, 0),
-		highWatermark: d.highWatermark, adoptTopicID: d.adoptTopicID, sameBoot: d.sameBoot, compacted: d.compacted, cleanedTo: d.cleanedTo, segmentsLeft: segments}
+		highWatermark: d.highWatermark, sameBoot: d.sameBoot, compacted: d.compacted, cleanedTo: d.cleanedTo, segmentsLeft: segments}
 }
 
 // newDormantLog is the log of a directory without a look at its files.
@@ -92,7 +94,10 @@ func (l *Log) openLocked(segments *atomic.Int64) error {
 	if l.lazy.abandoned.Load() {
 		return fmt.Errorf("%w: %s", ErrClosed, l.tp)
 	}
-	if err := l.load(l.stateLocked(segments)); err != nil {
+	l.lazy.mu.Lock()
+	st := l.stateLocked(segments)
+	l.lazy.mu.Unlock()
+	if err := l.load(st); err != nil {
 		l.unload()
 		if passes(err) {
 			return fmt.Errorf("%w: %w", ErrStorage, err)
@@ -100,6 +105,8 @@ func (l *Log) openLocked(segments *atomic.Int64) error {
 		l.env.suspect()
 		return l.failLog(err)
 	}
+	l.lazy.mu.Lock()
+	defer l.lazy.mu.Unlock()
 	if l.lazy.epoch >= 0 {
 		l.epochs.assign(l.lazy.epoch, l.leo.Load())
 	}
@@ -113,15 +120,20 @@ func passes(err error) bool {
 	return isDiskFull(err) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, ErrClosed)
 }
 
+// Wake opens a log that is dormant, or says why it cannot be used now. Who acts on a log's offsets wakes it first: of one
+// that cannot be opened for the moment they all read 0.
+func (l *Log) Wake() error { return l.ensure() }
+
 // recoverNow opens a log that had to be checked, and tells who has waited for it.
 func (l *Log) recoverNow(segments *atomic.Int64) {
 	l.lazy.openMu.Lock()
 	_ = l.openLocked(segments) // it sticks in the log, or it passes
-	if l.lazy.state.Load() == logUnrecovered && l.failure.Load() == nil {
-		l.lazy.state.Store(logDormant) // something was missing: whoever needs it tries again
-	}
+	l.lazy.mu.Lock()
+	// Something may have been missing that passes: then whoever needs the log tries again.
+	l.lazy.state.CompareAndSwap(logUnrecovered, logDormant)
 	ready := l.lazy.ready
 	l.lazy.ready = nil
+	l.lazy.mu.Unlock()
 	l.lazy.openMu.Unlock()
 	for _, fn := range ready {
 		fn()
@@ -131,12 +143,9 @@ func (l *Log) recoverNow(segments *atomic.Int64) {
 // WhenReady calls fn when the log has been recovered, well or not; ok is false, and fn is not called, when there is
 // nothing to wait for.
 func (l *Log) WhenReady(fn func()) (ok bool) {
+	l.lazy.mu.Lock()
+	defer l.lazy.mu.Unlock()
 	if l.lazy.state.Load() != logUnrecovered {
-		return false
-	}
-	l.lazy.openMu.Lock()
-	defer l.lazy.openMu.Unlock()
-	if l.lazy.state.Load() != logUnrecovered || l.Err() != nil {
 		return false
 	}
 	l.lazy.ready = append(l.lazy.ready, fn)
@@ -148,23 +157,16 @@ func (l *Log) Dormant() bool {
 	if l.lazy.state.Load() != logDormant {
 		return false
 	}
-	l.lazy.openMu.Lock()
-	defer l.lazy.openMu.Unlock()
+	l.lazy.mu.Lock()
+	defer l.lazy.mu.Unlock()
 	st := l.lazy.st
 	return st != nil && st.endKnown && st.highWatermark >= st.recoveryPoint
 }
 
 // BeginEpoch notes that a leader epoch begins at the log's end, which it returns. A dormant log stays so.
 func (l *Log) BeginEpoch(epoch int32) int64 {
-	if l.lazy.state.Load() == logDormant {
-		l.lazy.openMu.Lock()
-		if st := l.lazy.st; st != nil && st.endKnown && l.lazy.state.Load() == logDormant {
-			l.lazy.epoch = max(l.lazy.epoch, epoch)
-			end := st.recoveryPoint
-			l.lazy.openMu.Unlock()
-			return end
-		}
-		l.lazy.openMu.Unlock()
+	if end, ok := l.beginEpochAsleep(epoch); ok {
+		return end
 	}
 	if l.ensure() != nil {
 		return 0
@@ -177,15 +179,32 @@ func (l *Log) BeginEpoch(epoch int32) int64 {
 	return l.leo.Load()
 }
 
+func (l *Log) beginEpochAsleep(epoch int32) (end int64, ok bool) {
+	l.lazy.mu.Lock()
+	defer l.lazy.mu.Unlock()
+	st := l.lazy.st
+	if st == nil || !st.endKnown || l.lazy.state.Load() != logDormant {
+		return 0, false
+	}
+	l.lazy.epoch = max(l.lazy.epoch, epoch)
+	return st.recoveryPoint, true
+}
+
+// isUnchecked says that the log was not left in order and has not been checked since.
+func (l *Log) isUnchecked() bool {
+	l.lazy.mu.Lock()
+	defer l.lazy.mu.Unlock()
+	return l.lazy.st != nil && !l.lazy.st.clean
+}
+
 // isOpen says that the log's files have been looked at.
 func (l *Log) isOpen() bool { return l.lazy.state.Load() == logOpen }
 
 // abandonLazy ends a log that was never opened.
 func (l *Log) abandonLazy() {
-	l.lazy.abandoned.Store(true) // a recovery that is under way ends
+	l.lazy.abandoned.Store(true)
 	l.lazy.openMu.Lock()
 	defer l.lazy.openMu.Unlock()
-	l.lazy.ready = nil
 	if !l.isOpen() {
 		l.closed.Store(true)
 	}
@@ -193,8 +212,6 @@ func (l *Log) abandonLazy() {
 
 // topicIDOnDisk reads the topic's id of a log that is not open.
 func (l *Log) topicIDOnDisk() [16]byte {
-	l.lazy.openMu.Lock()
-	defer l.lazy.openMu.Unlock()
 	l.mu.RLock()
 	id := l.topicID
 	l.mu.RUnlock()
@@ -207,22 +224,29 @@ func (l *Log) topicIDOnDisk() [16]byte {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.topicID = id
-	return id
+	if l.topicID == ([16]byte{}) {
+		l.topicID = id
+	}
+	return l.topicID
 }
 
 // adoptTopicID gives a log that is not open, and whose directory names no topic, its topic's id.
 func (l *Log) adoptTopicID(id [16]byte) (adopted bool) {
-	l.lazy.openMu.Lock()
-	defer l.lazy.openMu.Unlock()
-	if l.isOpen() || l.lazy.st == nil {
-		return false
+	if l.lazy.state.Load() != logDormant {
+		l.lazy.mu.Lock()
+		defer l.lazy.mu.Unlock()
+		if l.lazy.st == nil {
+			return false
+		}
+		// One that is being checked is told when that is done: a power cut has left it without the id.
+		l.lazy.ready = append(l.lazy.ready, func() {
+			if err := l.noteTopicID(id); err != nil && !errors.Is(err, ErrClosed) {
+				l.env.logger.Error("cannot note a topic's id", "partition", l.tp.String(), "err", err)
+			}
+		})
+		return true
 	}
-	l.lazy.st.adoptTopicID = id
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.topicID = id
-	return true
+	return false
 }
 
 // sizeOnDisk adds up the segments of a log that is not open.

@@ -171,11 +171,17 @@ func (l *Log) SetHighWatermark(hw int64) {
 	l.setHighWatermarkLocked(hw)
 }
 
-func (l *Log) setHighWatermarkLocked(hw int64) {
-	hw = max(l.logStart.Load(), min(hw, l.leo.Load()))
+// moveHighWatermark also notes that the checkpoint is behind: one that names an offset above the log's end would
+// commit what is appended there next.
+func (l *Log) moveHighWatermark(hw int64) {
 	if l.hw.Swap(hw) != hw && !l.hwMoved.Load() {
 		l.hwMoved.Store(true)
 	}
+}
+
+func (l *Log) setHighWatermarkLocked(hw int64) {
+	hw = max(l.logStart.Load(), min(hw, l.leo.Load()))
+	l.moveHighWatermark(hw)
 	if len(l.producers.unreplicated) > 0 {
 		l.producers.highWatermarkMoved(hw)
 	}
@@ -307,6 +313,9 @@ func (l *Log) SetTopicID(id [16]byte) error {
 	}
 	if have == ([16]byte{}) && l.adoptTopicID(id) {
 		return nil
+	}
+	if err := l.ensure(); err != nil {
+		return err
 	}
 	return l.noteTopicID(id)
 }

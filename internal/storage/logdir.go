@@ -523,9 +523,7 @@ func (d *logDir) close(clean bool) error {
 	wg.Wait()
 	d.env.syncer.close()
 	d.closeTouched()
-	if left, _ := d.recovery.remaining(); left > 0 {
-		clean = false // they are to be checked by the next start
-	}
+	clean = clean && !slices.ContainsFunc(d.m.logsIn(d), (*Log).isUnchecked)
 	if !clean {
 		return errors.Join(errs...)
 	}

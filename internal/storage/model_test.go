@@ -174,6 +174,7 @@ func (x *machine) restart(t *rapid.T) {
 	if err := x.m.Close(true); err != nil {
 		t.Fatal(err)
 	}
+	mustBeSound(t, x.fs)
 	x.open(t)
 	x.sameProducers(t, before)
 }
@@ -182,6 +183,7 @@ func (x *machine) kill(t *rapid.T) {
 	before := sortedProducers(x.l)
 	x.fs = x.fs.KillClone()
 	_ = x.m.Close(false)
+	mustBeSound(t, x.fs)
 	x.open(t)
 	x.sameProducers(t, before)
 }
@@ -205,6 +207,7 @@ func (x *machine) powerCut(t *rapid.T) {
 		x.fs = x.fs.CrashClone()
 	}
 	_ = x.m.Close(false)
+	mustBeSound(t, x.fs)
 	x.open(t)
 	end := x.l.LogEndOffset()
 	if end < synced {

@@ -76,7 +76,6 @@ type openState struct {
 	compacted     bool  // the cleaner has been at work on it, and leaves gaps
 	cleanedTo     int64 // up to here
 
-	adoptTopicID [16]byte // for a directory that names no topic
 	// sameBoot says that the kernel has not stopped since the log was last written: all that was written is in the
 	// files, and only the last write may be torn.
 	sameBoot     bool
@@ -144,12 +143,6 @@ func (o *opener) open() error {
 		return err
 	}
 	o.topicIDFile = named && !o.st.clean
-	if !named && o.st.adoptTopicID != ([16]byte{}) {
-		if err := o.writeTopicID(o.st.adoptTopicID); err != nil {
-			return fmt.Errorf("cannot note the topic id: %w", err)
-		}
-		o.topicID, o.topicIDFile = o.st.adoptTopicID, true
-	}
 	if err := o.findSegments(); err != nil {
 		return err
 	}
@@ -187,6 +180,10 @@ func (o *opener) open() error {
 	o.mu.Lock()
 	o.setHighWatermarkLocked(o.st.highWatermark)
 	o.mu.Unlock()
+	o.hwMoved.Store(o.hw.Load() != o.st.highWatermark) // the checkpoint may name what was lost
+	if err := o.findUnreplicated(); err != nil {
+		return err
+	}
 	if synced := o.synced.Load(); synced < o.st.syncedTo {
 		// What is appended there next is not on the disk because the lost records were.
 		return o.env.pointLowered(o.Log, synced)

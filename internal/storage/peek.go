@@ -15,9 +15,13 @@ import (
 
 // mayHaveOld looks from outside whether retention could find something in a dormant log. When in doubt it says yes.
 func (l *Log) mayHaveOld() bool {
-	l.lazy.openMu.Lock()
-	defer l.lazy.openMu.Unlock()
-	if l.lazy.state.Load() != logDormant || l.lazy.st == nil {
+	if l.lazy.state.Load() == logUnrecovered {
+		return false // retention comes again
+	}
+	l.lazy.mu.Lock()
+	st := l.lazy.st
+	l.lazy.mu.Unlock()
+	if st == nil || l.failure.Load() != nil {
 		return true
 	}
 	entries, err := l.env.fs.ReadDir(l.dir)
@@ -41,7 +45,7 @@ func (l *Log) mayHaveOld() bool {
 		}
 		size += info.Size()
 	}
-	if segments == 0 || segments > 1 && l.lazy.st.logStart > base {
+	if segments == 0 || segments > 1 && st.logStart > base {
 		return true
 	}
 	return size > 0 && l.wouldGo(first, base, size)

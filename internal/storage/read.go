@@ -176,7 +176,7 @@ func (l *Log) measure(s *Slice, v view, maxBytes, upTo int64, minOneBatch bool) 
 	if end <= s.Pos {
 		return nil
 	}
-	good, err := l.verify(v, s.File, s.Pos, end)
+	good, err := l.verify(v, s.File, s.FirstOffset, s.Pos, end)
 	if err != nil {
 		return err
 	}

@@ -205,24 +205,14 @@ func (s *segment) indexFull(cfg *LogConfig) bool {
 // writeIndexes appends the entries that are only in memory to their files, those of
 // the time index first: recovery trusts it as far as the offset index goes. appendMu is held.
 func (s *segment) writeIndexes() error {
-	if n := len(s.times) - s.timesWritten; n > 0 {
-		buf := make([]byte, 0, n*timeEntryBytes)
-		for _, e := range s.times[s.timesWritten:] {
-			buf = binary.BigEndian.AppendUint64(buf, uint64(e.ts))
-			buf = binary.BigEndian.AppendUint32(buf, uint32(e.rel))
-		}
-		if err := s.writeIndex(kindTimeIndex, buf, int64(s.timesWritten)*timeEntryBytes); err != nil {
+	if len(s.times) > s.timesWritten {
+		if err := s.writeIndex(kindTimeIndex, encodeTimeIndex(s.times[s.timesWritten:]), int64(s.timesWritten)*timeEntryBytes); err != nil {
 			return err
 		}
 		s.timesWritten = len(s.times)
 	}
-	if n := len(s.offsets) - s.offsetsWritten; n > 0 {
-		buf := make([]byte, 0, n*offsetEntryBytes)
-		for _, e := range s.offsets[s.offsetsWritten:] {
-			buf = binary.BigEndian.AppendUint32(buf, uint32(e.rel))
-			buf = binary.BigEndian.AppendUint32(buf, uint32(e.pos))
-		}
-		if err := s.writeIndex(kindIndex, buf, int64(s.offsetsWritten)*offsetEntryBytes); err != nil {
+	if len(s.offsets) > s.offsetsWritten {
+		if err := s.writeIndex(kindIndex, encodeOffsetIndex(s.offsets[s.offsetsWritten:]), int64(s.offsetsWritten)*offsetEntryBytes); err != nil {
 			return err
 		}
 		s.offsetsWritten = len(s.offsets)

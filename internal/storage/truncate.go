@@ -10,7 +10,7 @@ import (
 )
 
 // TruncateTo cuts the log's end: the batch that holds offset and all after it go.
-// The log may so end before offset. It does nothing when the log ends there or earlier.
+// The log may so end before offset. Leader epochs that begin at its end or behind go too, also where no record does.
 func (l *Log) TruncateTo(offset int64) error {
 	if err := l.ensure(); err != nil {
 		return err
@@ -29,6 +29,11 @@ func (l *Log) truncateLocked(offset int64) error {
 		return err
 	}
 	if offset >= l.leo.Load() {
+		// A leader that was deposed before it had appended anything has noted an epoch that begins at its end:
+		// as a follower it must not go on telling it, or it would be sent here again and again.
+		l.mu.Lock()
+		l.epochs.truncateFromEnd(l.leo.Load())
+		l.mu.Unlock()
 		return nil
 	}
 	if err := l.touch(); err != nil {
@@ -57,6 +62,9 @@ func (l *Log) afterCut() error {
 	l.mu.Lock()
 	l.setHighWatermarkLocked(l.hw.Load())
 	l.mu.Unlock()
+	if err := l.findUnreplicated(); err != nil {
+		return err
+	}
 	if err := l.saveEpochs(); err != nil {
 		return err
 	}
@@ -168,7 +176,7 @@ func (l *Log) publishCut(s *segment, i int, pos, end int64) {
 	}
 	l.leo.Store(end)
 	l.synced.Store(min(l.synced.Load(), end))
-	l.hw.Store(min(l.hw.Load(), end))
+	l.moveHighWatermark(min(l.hw.Load(), end))
 	l.logStart.Store(min(l.logStart.Load(), end))
 	l.epochs.truncateFromEnd(end)
 	l.marks.clear()
@@ -260,7 +268,7 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 	l.epochs.clear()
 	l.marks.clear()
 	l.logStart.Store(offset)
-	l.hw.Store(offset)
+	l.moveHighWatermark(offset)
 	l.leo.Store(offset)
 	l.synced.Store(offset)
 	return nil

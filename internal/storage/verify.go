@@ -112,8 +112,8 @@ func (v *verified) firstBad(from, to int64) (badRange, bool) {
 }
 
 // verify checks the records of [from, to) of a segment, where not done yet, and returns up to where they are good:
-// less than to where the damage is not at the beginning; where it is, the error.
-func (l *Log) verify(v view, f vfs.File, from, to int64) (int64, error) {
+// less than to where the damage is not at the beginning; where it is, the error. offset is what was asked for.
+func (l *Log) verify(v view, f vfs.File, offset, from, to int64) (int64, error) {
 	if !l.env.verify {
 		return to, nil
 	}
@@ -121,6 +121,14 @@ func (l *Log) verify(v view, f vfs.File, from, to int64) (int64, error) {
 	for _, c := range s.verified.missing(from, to) {
 		if err := l.verifyChunk(v, f, c); err != nil {
 			return 0, err
+		}
+	}
+	if bad, ok := s.verified.firstBad(from-1, from); ok && bad.to == from {
+		// The damage may be what was asked for, and have been passed over for its offsets.
+		h := walkHeaders(f, v.size)
+		defer h.close()
+		if b, _, err := h.at(from); err == nil && b.BaseOffset() > offset {
+			return 0, &CorruptError{File: f.Name(), Position: bad.from, Cause: bad.why}
 		}
 	}
 	bad, ok := s.verified.firstBad(from, to)

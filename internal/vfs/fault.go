@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -158,6 +159,14 @@ func (f *Fault) Lock(name string) (io.Closer, error) {
 		return nil, err
 	}
 	return f.under.Lock(name)
+}
+
+// Usage is that of the file system below.
+func (f *Fault) Usage(name string) (totalBytes, usableBytes int64, err error) {
+	if u, ok := f.under.(Usage); ok {
+		return u.Usage(name)
+	}
+	return 0, 0, errors.ErrUnsupported
 }
 
 type faultFile struct {

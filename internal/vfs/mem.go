@@ -21,6 +21,7 @@ type Mem struct {
 	mu    sync.Mutex // guards all nodes
 	root  *node
 	locks map[string]bool
+	quota int64 // bytes that all files may hold; 0 for no bound
 }
 
 // node is a file or a directory.
@@ -437,12 +438,19 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, pathErr("write", f.name, fs.ErrInvalid)
 	}
+	n, full := f.m.roomLocked(len(f.n.data), int(off), int(off)+len(p))
+	if full != nil {
+		p = p[:n]
+	}
 	end := int(off) + len(p)
 	if end > len(f.n.data) {
 		f.n.data = append(f.n.data, make([]byte, end-len(f.n.data))...)
 	}
 	copy(f.n.data[off:], p)
 	f.n.touch(int(off), end)
+	if full != nil {
+		return len(p), pathErr("write", f.name, full)
+	}
 	return len(p), nil
 }
 

@@ -80,6 +80,9 @@ func AppendResponse(dst []byte, correlationID int32, resp kmsg.Response) ([]byte
 	start := len(dst)
 	dst = append(dst, 0, 0, 0, 0)
 	dst = AppendResponseHeader(dst, resp.Key(), resp.IsFlexible(), correlationID)
+	if p, ok := resp.(*kmsg.ProduceResponse); ok {
+		return finishFrame(appendProduceResponse(dst, p), start)
+	}
 	return finishFrame(resp.AppendTo(dst), start)
 }
 

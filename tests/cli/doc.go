@@ -7,9 +7,11 @@
 //	    go test -tags realkafka -timeout 30m ./tests/cli
 //
 // MOLDAU_REALKAFKA is a script with `start DIR NODES PORT`, `stop DIR` and
-// `tool NAME ARGS...`. TestDifferential runs a list of command lines through
-// both tools on one broker; TestGolden replays recorded sessions
-// (MOLDAU_GOLDEN_CLI) with our tools alone. MOLDAU_TEST_BOOTSTRAP names a
+// `cp`. TestCLIDiff (make cli-diff) gives the command lines of
+// testdata/lines.txt to Kafka's tools, in one JVM (driver/ToolDriver.java), and
+// to ours, on Apache Kafka and on Moldau; MOLDAU_CLI_BROKER and
+// MOLDAU_CLI_SECTION pick a broker and a section. TestGolden replays recorded
+// sessions (MOLDAU_GOLDEN_CLI) with our tools alone. MOLDAU_TEST_BOOTSTRAP names a
 // running one-node cluster to use instead of starting one: with it the tests
 // run against Moldau itself.
 package cli

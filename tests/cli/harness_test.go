@@ -29,6 +29,10 @@ type world struct {
 	real      string
 	bg        *exec.Cmd
 	bgOut     *bytes.Buffer
+
+	controller     string
+	nodeProperties string // of the broker
+	metadataLog    string // the broker's metadata log
 }
 
 func newWorld(t *testing.T) *world {
@@ -47,9 +51,22 @@ func newWorld(t *testing.T) *world {
 		t.Skip("neither MOLDAU_REALKAFKA nor MOLDAU_TEST_BOOTSTRAP is set")
 	}
 	cluster := filepath.Join(t.TempDir(), "cluster")
-	out, err := exec.Command(w.real, "start", cluster, "1", "29592").Output()
+	more := filepath.Join(t.TempDir(), "more.properties")
+	if err := os.WriteFile(more, []byte("authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\nsuper.users=User:ANONYMOUS\nallow.everyone.if.no.acl.found=true\ndelegation.token.secret.key=abc\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	start := exec.Command(w.real, "start", cluster, "1", "29592")
+	if t.Name() != "TestGolden" {
+		start.Env = append(os.Environ(), "RK_PROPS="+more)
+	}
+	out, err := start.Output()
 	if err != nil {
 		t.Fatalf("cannot start Kafka: %v", err)
+	}
+	w.controller = "127.0.0.1:29692"
+	w.metadataLog = filepath.Join(cluster, "data-1/__cluster_metadata-0/00000000000000000000.log")
+	if b, err := os.ReadFile(filepath.Join(cluster, "1.properties")); err == nil {
+		w.nodeProperties = string(b)
 	}
 	t.Cleanup(func() { exec.Command(w.real, "stop", cluster).Run() })
 	w.bootstrap = strings.TrimSpace(string(out))

@@ -17,6 +17,7 @@ type Traits struct {
 	Idempotent bool
 	Commit     bool
 	Admin      bool
+	Transact   bool // see transactor
 	// DropsOnLeave: when told to leave it commits records that it has not shown yet, so delivery cannot be checked.
 	DropsOnLeave bool
 }

@@ -169,14 +169,14 @@ func (e *Env) python(ctx context.Context, title, script string, t Traits, env ..
 
 func confluentEntry(extra string, current bool) func(context.Context, *Env) (Client, error) {
 	return func(ctx context.Context, e *Env) (Client, error) {
-		t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true}
+		t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true}
 		title := "confluent-kafka"
 		if current {
 			t.Groups = append(t.Groups, "consumer")
 		} else {
 			// It assumes what a 0.11 broker had: no zstd, no admin calls of today.
 			title = "confluent-kafka (0.11 protocol)"
-			t = Traits{Codecs: allCodecs[:4], Groups: []string{"eager"}, Commit: true, Idempotent: true}
+			t = Traits{Codecs: allCodecs[:4], Groups: []string{"eager"}, Commit: true, Idempotent: true, Transact: true}
 		}
 		return e.python(ctx, title, "confluent.py", t, "EXTRA="+extra)
 	}
@@ -211,7 +211,7 @@ func kafkajsEntry(ctx context.Context, e *Env) (Client, error) {
 		// Its headers are an object: one value a name, or several side by side. null is not among them.
 		Limits:     corpus.Limits{NoRepeatedHeaders: true, NoNullHeaderValues: true},
 		ReadLimits: corpus.Limits{HeadersByName: true},
-		Codecs:     allCodecs, Groups: []string{"eager"}, Create: true, Idempotent: true, Commit: true, Admin: true,
+		Codecs:     allCodecs, Groups: []string{"eager"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true,
 	}
 	return e.worker(ctx, "kafkajs", t, []string{"NODE_PATH=" + filepath.Join(modules, "node_modules"), "KAFKAJS_NO_PARTITIONER_WARNING=1"}, "node", filepath.Join(dir, "kafkajs.js"))
 }
@@ -229,7 +229,7 @@ func javaEntry(version string, groups []string) func(context.Context, *Env) (Cli
 		if err != nil {
 			return nil, err
 		}
-		t := Traits{Codecs: allCodecs, Groups: groups, Create: true, Idempotent: true, Commit: true, Admin: true}
+		t := Traits{Codecs: allCodecs, Groups: groups, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true}
 		return e.worker(ctx, "Java", t, nil, "java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
 			"-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", cp, "Worker")
 	}

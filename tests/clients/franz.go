@@ -27,7 +27,7 @@ var allCodecs = []string{"none", "gzip", "snappy", "lz4", "zstd"}
 func (f *franz) Name() string { return f.name }
 
 func (f *franz) Traits() Traits {
-	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true}
+	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true}
 	if f.versions == nil {
 		t.Groups = append(t.Groups, "consumer")
 	}

@@ -21,7 +21,7 @@ type saramaClient struct {
 func (s *saramaClient) Name() string { return s.name }
 
 func (s *saramaClient) Traits() Traits {
-	t := Traits{Codecs: allCodecs, Groups: []string{"eager"}, Create: true, Idempotent: true, Commit: true, Admin: s.version.IsAtLeast(sarama.V1_0_0_0)}
+	t := Traits{Codecs: allCodecs, Groups: []string{"eager"}, Create: true, Idempotent: true, Commit: true, Transact: true, Admin: s.version.IsAtLeast(sarama.V1_0_0_0)}
 	if !s.version.IsAtLeast(sarama.V2_1_0_0) {
 		t.Codecs = allCodecs[:4]
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // Columns of the table, in order.
-var Columns = []string{"create", "none", "gzip", "snappy", "lz4", "zstd", "consume", "eager", "coop", "kip848", "commit", "idemp", "admin"}
+var Columns = []string{"create", "none", "gzip", "snappy", "lz4", "zstd", "consume", "eager", "coop", "kip848", "commit", "idemp", "txn", "admin"}
 
 // Bounds of single steps. A JVM on a loaded machine is slow; a hang is slower.
 const (
@@ -64,6 +64,9 @@ func (s *scenario) run(ctx context.Context) {
 	}
 	if t.Idempotent {
 		s.step(ctx, "idemp", stepTimeout, s.idempotent)
+	}
+	if t.Transact {
+		s.step(ctx, "txn", stepTimeout, s.transact)
 	}
 	if t.Admin {
 		s.step(ctx, "admin", stepTimeout, s.admin)

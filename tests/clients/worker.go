@@ -42,6 +42,7 @@ type request struct {
 	Group      string          `json:"group,omitempty"`
 	Strategy   string          `json:"strategy,omitempty"`
 	Offset     int64           `json:"offset,omitempty"`
+	Out        string          `json:"out,omitempty"`
 }
 
 type answer struct {

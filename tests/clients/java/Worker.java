@@ -84,6 +84,7 @@ public final class Worker {
             case "leave": members.get((String) req.get("name")).leave(); break;
             case "commit": commit((String) req.get("group"), topic, number(req, "offset")); break;
             case "resume": answer.put("offset", resume((String) req.get("group"), topic)); break;
+            case "transact": transact((String) req.get("name"), (String) req.get("group"), topic, (String) req.get("out"), number(req, "count")); break;
             case "admin": admin(topic); break;
             default: throw new IllegalArgumentException("no operation " + req.get("op"));
         }
@@ -278,6 +279,37 @@ public final class Worker {
                 for (ConsumerRecord<byte[], byte[]> r : c.poll(POLL)) return r.offset();
             }
             throw new IllegalStateException("no record");
+        }
+    }
+
+    /** Copies committed records in transactions of ten with their offsets; the second transaction is aborted and done again. */
+    private static void transact(String id, String group, String in, String out, int count) {
+        Properties p = new Properties();
+        p.put("bootstrap.servers", BOOTSTRAP);
+        p.put("transactional.id", id);
+        Map<String, String> more = Map.of("isolation.level", "read_committed", "max.poll.records", "10");
+        try (KafkaProducer<byte[], byte[]> to = new KafkaProducer<>(p, new ByteArraySerializer(), new ByteArraySerializer());
+             KafkaConsumer<byte[], byte[]> from = newConsumer(group, more)) {
+            to.initTransactions();
+            from.subscribe(Collections.singleton(in));
+            long end = System.currentTimeMillis() + STEP_MS;
+            for (int done = 0, turn = 0; done < count;) {
+                if (System.currentTimeMillis() > end) throw new IllegalStateException(done + " of " + count + " records copied");
+                List<ConsumerRecord<byte[], byte[]>> got = new ArrayList<>();
+                from.poll(POLL).forEach(got::add);
+                if (got.isEmpty()) continue;
+                to.beginTransaction();
+                for (ConsumerRecord<byte[], byte[]> r : got) to.send(new ProducerRecord<>(out, 0, null, r.value()));
+                TopicPartition tp = new TopicPartition(in, 0);
+                to.sendOffsetsToTransaction(Map.of(tp, new OffsetAndMetadata(got.get(got.size() - 1).offset() + 1)), from.groupMetadata());
+                if (turn++ == 1) {
+                    to.abortTransaction();
+                    from.seek(tp, got.get(0).offset());
+                    continue;
+                }
+                to.commitTransaction();
+                done += got.size();
+            }
         }
     }
 

@@ -169,6 +169,33 @@ const ops = {
     return { offset: first }
   },
 
+  // Copies committed records in transactions of ten with their offsets; the second is aborted and done again.
+  transact: async ({ name, group, topic, out, count }) => {
+    const consumer = consumerOf(group)
+    const got = []
+    await consumer.connect()
+    await consumer.subscribe({ topic, fromBeginning: true })
+    await consumer.run({ autoCommit: false, eachMessage: async ({ message }) => { got.push(message) } })
+    await until(() => got.length >= count, count + ' records')
+    await consumer.disconnect()
+    const producer = kafka.producer({ transactionalId: name, idempotent: true, maxInFlightRequests: 1 })
+    await producer.connect()
+    for (let from = 0, turn = 0; from < got.length; turn++) {
+      const part = got.slice(from, from + 10)
+      const tx = await producer.transaction()
+      await tx.send({ topic: out, acks: -1, messages: part.map((m) => ({ value: m.value, partition: 0 })) })
+      const next = String(Number(part[part.length - 1].offset) + 1)
+      await tx.sendOffsets({ consumerGroupId: group, topics: [{ topic, partitions: [{ partition: 0, offset: next }] }] })
+      if (turn === 1) {
+        await tx.abort()
+        continue
+      }
+      await tx.commit()
+      from += part.length
+    }
+    await producer.disconnect()
+  },
+
   admin: async ({ topic }) => {
     const admin = kafka.admin()
     await admin.connect()

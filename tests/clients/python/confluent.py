@@ -130,6 +130,35 @@ class Client:
                 return {"offset": m.offset()}
         raise RuntimeError("no record within 40 s")
 
+    def transact(self, req):
+        """Copies committed records in transactions of ten with their offsets; the second is aborted and done again."""
+        p = Producer(config(transactional_id=req["name"]))
+        p.init_transactions(30)
+        c = reader(req["group"], enable_auto_commit=False, isolation_level="read_committed", session_timeout_ms=10000)
+        c.subscribe([req["topic"]])
+        done, turn, deadline = 0, 0, time.time() + 60
+        while done < req["count"]:
+            if time.time() > deadline:
+                raise RuntimeError("%d of %d records copied" % (done, req["count"]))
+            got = c.consume(10, 0.5)
+            for m in got:
+                if m.error():
+                    raise RuntimeError(str(m.error()))
+            if not got:
+                continue
+            p.begin_transaction()
+            for m in got:
+                p.produce(req["out"], value=m.value(), partition=0)
+            p.send_offsets_to_transaction([TopicPartition(req["topic"], 0, got[-1].offset() + 1)], c.consumer_group_metadata())
+            turn += 1
+            if turn == 2:
+                p.abort_transaction()
+                c.seek(TopicPartition(req["topic"], 0, got[0].offset()))
+                continue
+            p.commit_transaction()
+            done += len(got)
+        c.close()
+
     def admin(self, req):
         adm, t = AdminClient(config()), req["topic"]
         adm.create_topics([NewTopic(t, 2, 1, config={"retention.ms": "3600000"})])[t].result(20)

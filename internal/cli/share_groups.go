@@ -1,0 +1,296 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/moldau-stream/moldau/internal/client"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func shareGroupsOptions() *optionSet {
+	s := newOptions()
+	s.arg("bootstrap-server", "server to connect to", "The brokers to connect to, as host:port, several with commas.")
+	s.arg("command-config", "command config property file", "A properties file for the admin client.")
+	s.arg("group", "share group", "The group to act on; may be given several times.")
+	s.arg("topic", "topic", "The topic whose offsets to reset or delete; may be given several times.")
+	s.flag("all-topics", "Reset the offsets of all topics of the group.")
+	s.flag("all-groups", "Act on all share groups.")
+	s.flag("list", "List the share groups.")
+	s.flag("describe", "Show a group's offsets and lag, its members, or its state.")
+	s.flag("delete", "Delete groups.")
+	s.flag("reset-offsets", "Move a group's start offsets.")
+	s.flag("delete-offsets", "Delete a group's offsets of topics.")
+	s.flag("dry-run", "Only show what --reset-offsets would do.")
+	s.flag("execute", "Do what --reset-offsets shows.")
+	s.arg("to-datetime", "datetime", "Reset to the first record at or after a time: 2026-01-31T15:30:00.000.")
+	s.flag("to-earliest", "Reset to the first record.")
+	s.flag("to-latest", "Reset to the end.")
+	s.arg("timeout", "timeout (ms)", "How long to wait for the group.").ofKind(longValue).withDefault("30000")
+	s.flag("members", "With --describe: the members.")
+	s.flag("offsets", "With --describe: the offsets; this is the default.")
+	s.flag("state", "With --describe: the state. With --list: show states, or only groups in the states given.").takesMaybe("")
+	s.flag("verbose", "With --describe: more columns.")
+	return s
+}
+
+func runShareGroups(r *run, args []string) int {
+	p, err := shareGroupsOptions().parse(args)
+	if err != nil {
+		return r.failln(err.Error(), 1)
+	}
+	g := &shareTool{groupsTool{run: r, p: p}}
+	if err = g.check(); err == nil {
+		err = g.execute()
+	}
+	return r.groupFailure(p, err, "share", 0)
+}
+
+// groupFailure words what went wrong: wrong use prints the table and exits 1,
+// everything else exits with code.
+func (r *run) groupFailure(p *parsed, err error, kind string, code int) int {
+	var use *optionError
+	var je *javaError
+	switch c, ok := exitCode(err); {
+	case err == nil:
+		return 0
+	case ok:
+		return c
+	case errors.As(err, &use):
+		c, _ := exitCode(r.usage(p.set, groupsRequired(), use.msg))
+		return c
+	}
+	text := withClass(err)
+	if errors.As(err, &je) {
+		text = je.text
+	}
+	r.printf("\nError: Executing %s group command failed due to %s\n", kind, text)
+	r.errorln(err.Error())
+	r.explainConstruct(err)
+	return r.fail(code)
+}
+
+// shareTool is the groups tool for share groups.
+type shareTool struct{ groupsTool }
+
+func (g *shareTool) check() error {
+	p, req := g.p, groupsRequired()
+	if err := g.helpOrVersion(p, req, "This tool helps to list, describe, reset and delete share groups."); err != nil {
+		return err
+	}
+	if err := g.checkRequired(p, req, "bootstrap-server"); err != nil {
+		return err
+	}
+	bad := func(msg string) error { return g.usage(p.set, req, msg) }
+	if countGiven(p, "list", "describe", "delete", "reset-offsets", "delete-offsets") != 1 {
+		return bad("Command must include exactly one action: --list, --describe, --delete, --reset-offsets, --delete-offsets.")
+	}
+	selected := p.hasAny("group", "all-groups")
+	switch {
+	case p.has("describe") && !selected:
+		return bad("Option [describe] takes one of these options: all-groups, group")
+	case p.has("describe") && countGiven(p, "members", "offsets", "state") > 1:
+		return bad("Option [describe] takes at most one of these options: members, offsets, state")
+	case p.has("describe") && len(p.all("state")) > 0:
+		return bad("Option [describe] does not take a value for [state]")
+	case p.has("delete") && !selected:
+		return bad("Option [delete] takes the options [group] or [all-groups]")
+	case p.has("delete-offsets") && !(p.has("group") && p.has("topic")):
+		return bad("Option [delete-offsets] takes the following options: group, topic")
+	case p.has("reset-offsets"):
+		if err := g.checkShareReset(bad); err != nil {
+			return err
+		}
+	}
+	for _, c := range []struct {
+		used    string
+		invalid []string
+	}{
+		{"group", []string{"all-groups", "list"}},
+		{"all-groups", []string{"list", "reset-offsets", "delete-offsets"}},
+		{"topic", []string{"list", "describe", "delete", "all-topics"}},
+		{"all-topics", []string{"list", "describe", "delete"}},
+	} {
+		if err := g.checkInvalid(p, req, c.used, c.invalid...); err != nil {
+			return err
+		}
+	}
+	p.number("timeout")
+	return p.err
+}
+
+func (g *shareTool) checkShareReset(bad func(string) error) error {
+	p := g.p
+	switch {
+	case p.has("dry-run") && p.has("execute"):
+		return bad("Option [reset-offsets] only accepts one of these options: execute, dry-run")
+	case !p.hasAny("dry-run", "execute"):
+		return bad("Option [reset-offsets] takes the option: [execute] or [dry-run]")
+	case !p.has("group"):
+		return bad("Option [reset-offsets] takes the option: [group]")
+	case !p.hasAny("topic", "all-topics"):
+		return bad("Option [reset-offsets] takes one of these options: all-topics, topic")
+	case countGiven(p, "to-datetime", "to-earliest", "to-latest") != 1:
+		return bad("Option [reset-offsets] takes one of these options: to-datetime, to-earliest, to-latest")
+	}
+	return nil
+}
+
+func (g *shareTool) execute() error {
+	c, err := g.open(client.Admin, g.p.value("bootstrap-server"), g.p.value("command-config"), g.timeoutProperties())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	g.c = c
+	switch {
+	case g.p.has("list"):
+		return g.list()
+	case g.p.has("describe"):
+		return g.describe()
+	case g.p.has("delete"):
+		return g.deleteGroups()
+	case g.p.has("reset-offsets"):
+		return g.reset()
+	}
+	return g.deleteOffsets()
+}
+
+// timeoutProperties is --timeout, where it was given.
+func (g *groupsTool) timeoutProperties() client.Properties {
+	if !g.p.has("timeout") {
+		return client.Properties{}
+	}
+	return client.Properties{"default.api.timeout.ms": g.p.value("timeout")}
+}
+
+// ofType lists the groups of one type.
+func (g *groupsTool) ofType(typ string, states []string) ([]kmsg.ListGroupsResponseGroup, error) {
+	all, err := g.listGroups(g.c, states, []string{typ})
+	if err != nil {
+		return nil, err
+	}
+	var out []kmsg.ListGroupsResponseGroup
+	for _, rg := range all {
+		if strings.EqualFold(rg.GroupType, typ) {
+			out = append(out, rg)
+		}
+	}
+	return out, nil
+}
+
+// namedOrAll are the groups of --group, or all of a type.
+func (g *groupsTool) namedOrAll(typ string) ([]string, error) {
+	if !g.p.has("all-groups") {
+		return g.selectedGroups()
+	}
+	all, err := g.ofType(typ, nil)
+	var ids []string
+	for _, rg := range all {
+		ids = append(ids, rg.Group)
+	}
+	return ids, err
+}
+
+func (g *shareTool) list() error {
+	return g.listOfType("share", []string{"Dead", "Empty", "Stable"})
+}
+
+// listOfType prints the groups of a type, with --state their states.
+func (g *groupsTool) listOfType(typ string, known []string) error {
+	states, err := parseListed(g.p.all("state"), known, "Invalid state list '%s'. Valid states are: %s")
+	if err != nil {
+		return err
+	}
+	all, err := g.ofType(typ, states)
+	if err != nil {
+		return err
+	}
+	width := minColumn
+	for _, rg := range all {
+		width = max(width, len(rg.Group))
+	}
+	if g.p.has("state") {
+		g.printf("%-*s %s\n", width, "GROUP", "STATE")
+	}
+	for _, rg := range all {
+		if g.p.has("state") {
+			g.printf("%-*s %s\n", width, rg.Group, rg.GroupState)
+			continue
+		}
+		g.println(rg.Group)
+	}
+	return nil
+}
+
+func (g *shareTool) deleteGroups() error {
+	return g.deleteOfType("share", "Group '%s' is not a share group.", "")
+}
+
+// deleteOfType deletes groups, after a look that each is of the type.
+func (g *groupsTool) deleteOfType(typ, wrongType, quote string) error {
+	ids, err := g.namedOrAll(typ)
+	if err != nil {
+		return err
+	}
+	all, err := g.ofType(typ, nil)
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, rg := range all {
+		known[rg.Group] = true
+	}
+	failures := map[string]string{}
+	var there []string
+	for _, id := range ids {
+		if !known[id] {
+			failures[id] = "java.lang.IllegalArgumentException: " + fmt.Sprintf(wrongType, id)
+			continue
+		}
+		there = append(there, id)
+	}
+	if len(there) > 0 {
+		codes, err := g.sendDelete(there, func(id string, err error) { failures[id] = withClass(err) })
+		if err != nil {
+			return err
+		}
+		for id, code := range codes {
+			if err := client.CodeError(code, nil); err != nil {
+				failures[id] = withClass(err)
+			}
+		}
+	}
+	g.reportDeleted(typ, ids, failures, quote)
+	return nil
+}
+
+func (g *groupsTool) reportDeleted(typ string, ids []string, failures map[string]string, quote string) {
+	var deleted []string
+	for _, id := range ids {
+		if _, bad := failures[id]; !bad {
+			deleted = append(deleted, "'"+id+"'")
+		}
+	}
+	if len(failures) == 0 {
+		list := strings.Join(deleted, ", ")
+		if len(deleted) == 0 {
+			list = quote
+		}
+		g.printf("Deletion of requested %s groups (%s) was successful.\n", typ, list)
+		return
+	}
+	g.failed = true
+	g.printf("\nError: Deletion of some %s groups failed:", typ)
+	for _, id := range ids {
+		if text, bad := failures[id]; bad {
+			g.printf("\n* Group '%s' could not be deleted due to: %s", id, text)
+		}
+	}
+	g.println("")
+	if len(deleted) > 0 {
+		g.printf("\nThese %s groups were deleted successfully: %s\n", typ, strings.Join(deleted, ", "))
+	}
+}

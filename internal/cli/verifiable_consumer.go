@@ -1,0 +1,229 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/moldau-stream/moldau/internal/client"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+func verifiableConsumer() (*subTool, *subcommand) {
+	pad := "                           "
+	c := &subcommand{run: runVerifiableConsumerParsed, doc: "Reads in a group and prints what happens as lines of JSON.",
+		usage: "usage: verifiable-consumer [-h] --topic TOPIC\n" + pad + "[--group-protocol GROUP-PROTOCOL]\n" + pad + "[--group-remote-assignor GROUP-REMOTE-ASSIGNOR]\n" + pad + "--group-id GROUP-ID\n" + pad + "[--group-instance-id GROUP-INSTANCE-ID]\n" + pad +
+			"[--max-messages MAX-MESSAGES]\n" + pad + "[--session-timeout TIMEOUT-MS] [--verbose]\n" + pad + "[--enable-autocommit]\n" + pad + "[--reset-policy RESET-POLICY]\n" + pad + "[--assignment-strategy ASSIGNMENT-STRATEGY]\n" + pad +
+			"[--consumer.config CONFIG-FILE]\n" + pad + "[--command-config CONFIG-FILE]\n" + pad + "--bootstrap-server HOST1:PORT1[,HOST2:PORT2[...]]",
+		options: []subOption{
+			{long: "topic", metavar: "TOPIC", required: true, doc: "The topic to read."},
+			{long: "group-protocol", metavar: "GROUP-PROTOCOL", defs: "classic", doc: "classic or consumer."},
+			{long: "group-remote-assignor", metavar: "GROUP-REMOTE-ASSIGNOR", doc: "The broker's assignor, with the consumer protocol."},
+			{long: "group-id", metavar: "GROUP-ID", required: true, doc: "The consumer group."},
+			{long: "group-instance-id", metavar: "GROUP-INSTANCE-ID", doc: "The member's lasting name."},
+			{long: "max-messages", metavar: "MAX-MESSAGES", kind: "Integer", defs: "-1", doc: "How many to read; -1 for no end."},
+			{long: "session-timeout", metavar: "TIMEOUT-MS", kind: "Integer", doc: "The session timeout, in ms, with the classic protocol."},
+			{long: "verbose", doc: "Print each record. (default: false)"},
+			{long: "enable-autocommit", doc: "Let the client commit by itself. (default: false)"},
+			{long: "reset-policy", metavar: "RESET-POLICY", defs: "earliest", doc: "Where to begin without a committed offset: earliest, latest or none."},
+			{long: "assignment-strategy", metavar: "ASSIGNMENT-STRATEGY", defs: "org.apache.kafka.clients.consumer.RangeAssignor", doc: "The assignor, with the classic protocol."},
+			{long: "consumer.config", metavar: "CONFIG-FILE", deprecated: true, doc: "The old name of --command-config."},
+			{long: "command-config", metavar: "CONFIG-FILE", doc: "A properties file for the consumer."},
+			{long: "bootstrap-server", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", required: true, mustName: true, doc: "The brokers to connect to."},
+		}}
+	return &subTool{name: "verifiable-consumer", helpCode: 1}, c
+}
+
+func runVerifiableConsumer(r *run, args []string) int {
+	t, c := verifiableConsumer()
+	return r.runPlain(t, c, args)
+}
+
+func runVerifiableConsumerParsed(r *run, a *subArgs) int {
+	if a.has("consumer.config") && a.has("command-config") {
+		return r.failln("Options --consumer.config and --command-config are mutually exclusive.", 1)
+	}
+	if a.has("consumer.config") {
+		r.println("Option --consumer.config has been deprecated and will be removed in a future version. Use --command-config instead.")
+	}
+	protocol := strings.ToLower(a.value("group-protocol"))
+	if protocol != "classic" && protocol != "consumer" {
+		return r.failln("--group-protocol must be classic or consumer, not "+a.value("group-protocol"), 1)
+	}
+	props, err := verifiableProperties(a, "consumer.config")
+	if err != nil {
+		return r.subFailed(err)
+	}
+	props["group.protocol"] = protocol
+	if protocol == "consumer" {
+		if a.has("group-remote-assignor") {
+			props["group.remote.assignor"] = a.value("group-remote-assignor")
+		}
+	} else {
+		props["partition.assignment.strategy"] = a.value("assignment-strategy")
+		if a.has("session-timeout") {
+			props["session.timeout.ms"] = a.value("session-timeout")
+		}
+	}
+	props["group.id"] = a.value("group-id")
+	if a.has("group-instance-id") {
+		props["group.instance.id"] = a.value("group-instance-id")
+	}
+	props["enable.auto.commit"] = fmt.Sprint(a.has("enable-autocommit"))
+	props["auto.offset.reset"] = a.value("reset-policy")
+	v := &verifiableReader{verifiableEvents: verifiableEvents{run: r}, a: a, topic: a.value("topic")}
+	return v.read(props)
+}
+
+type verifiableReader struct {
+	verifiableEvents
+	a     *subArgs
+	topic string
+	c     *client.Client
+}
+
+func (v *verifiableReader) options(s *client.Settings) ([]kgo.Opt, error) {
+	opts, err := s.ConsumerOptions()
+	if err != nil {
+		return nil, err
+	}
+	group, err := s.GroupOptions()
+	if err != nil {
+		return nil, err
+	}
+	opts = append(append(opts, resetOptions(s.Consumer.OffsetReset)...), group...)
+	opts = append(opts, kgo.ConsumeTopics(v.topic), kgo.BlockRebalanceOnPoll(),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { v.partitions("partitions_assigned", m) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { v.partitions("partitions_revoked", m) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { v.partitions("partitions_revoked", m) }))
+	if !s.Consumer.AutoCommit {
+		return append(opts, kgo.DisableAutoCommit()), nil
+	}
+	return append(opts, kgo.AutoCommitMarks(), kgo.AutoCommitInterval(s.Consumer.CommitInterval)), nil
+}
+
+type jsonPartition struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+}
+
+func (v *verifiableReader) partitions(name string, m map[string][]int32) {
+	list := []jsonPartition{}
+	for _, t := range sortedKeys(m) {
+		ps := append([]int32(nil), m[t]...)
+		sort.Slice(ps, func(i, j int) bool { return ps[i] < ps[j] })
+		for _, p := range ps {
+			list = append(list, jsonPartition{t, p})
+		}
+	}
+	v.event(name, "partitions", list)
+}
+
+func (v *verifiableReader) read(props client.Properties) int {
+	c, err := client.Open(client.Consumer, props, v.hint, v.options)
+	if err != nil {
+		return v.subFailed(err)
+	}
+	v.c = c
+	ctx, sig, stop := v.watchSignals()
+	defer stop()
+	v.event("startup_complete")
+	left := v.a.number("max-messages")
+	for ctx.Err() == nil && left != 0 {
+		fetches := c.PollRecords(ctx, int(c.Settings.Consumer.MaxPollRecords))
+		left = v.consumed(ctx, fetches, left)
+		c.AllowRebalance()
+	}
+	if ctx.Err() != nil {
+		v.event("shutdown_requested")
+	}
+	leave, cancel := context.WithTimeout(v.ctx, leaveTimeout)
+	defer cancel()
+	// What cannot be left now, the session timeout will end.
+	_ = c.LeaveGroupContext(leave)
+	c.CloseAllowingRebalance()
+	v.event("shutdown_complete")
+	if s := sig(); s != nil {
+		return signalExit(s)
+	}
+	return 0
+}
+
+type jsonConsumed struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Count     int64  `json:"count"`
+	MinOffset int64  `json:"minOffset"`
+	MaxOffset int64  `json:"maxOffset"`
+}
+
+type jsonOffset struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	Offset    int64  `json:"offset"`
+}
+
+// consumed prints what was read, no more than left, commits it, and returns
+// how many are still to be read.
+func (v *verifiableReader) consumed(ctx context.Context, fetches kgo.Fetches, left int64) int64 {
+	var parts []jsonConsumed
+	var commit []*kgo.Record
+	total := int64(0)
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		recs := p.Records
+		if left >= 0 {
+			recs = recs[:min(int64(len(recs)), left-total)]
+		}
+		if len(recs) == 0 {
+			return
+		}
+		total += int64(len(recs))
+		parts = append(parts, jsonConsumed{p.Topic, p.Partition, int64(len(recs)), recs[0].Offset, recs[len(recs)-1].Offset})
+		commit = append(commit, recs[len(recs)-1])
+		if v.a.has("verbose") {
+			for _, r := range recs {
+				v.event("record_data", "key", textOrNil(r.Key), "value", textOrNil(r.Value), "topic", r.Topic, "partition", r.Partition, "offset", r.Offset)
+			}
+		}
+	})
+	if total == 0 {
+		return left
+	}
+	v.event("records_consumed", "count", fetches.NumRecords(), "partitions", parts)
+	if v.a.has("enable-autocommit") {
+		v.c.MarkCommitRecords(commit...)
+	} else {
+		v.commit(ctx, commit)
+	}
+	if left >= 0 {
+		return left - total
+	}
+	return left
+}
+
+func textOrNil(b []byte) any {
+	if b == nil {
+		return nil
+	}
+	return string(b)
+}
+
+func (v *verifiableReader) commit(ctx context.Context, recs []*kgo.Record) {
+	err := v.c.CommitRecords(ctx, recs...)
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	var offsets []jsonOffset
+	for _, r := range recs {
+		offsets = append(offsets, jsonOffset{r.Topic, r.Partition, r.Offset + 1})
+	}
+	if err != nil {
+		v.failed = true
+		v.event("offsets_committed", "offsets", offsets, "success", false, "error", err.Error())
+		return
+	}
+	v.event("offsets_committed", "offsets", offsets, "success", true)
+}

@@ -1,0 +1,301 @@
+package storage
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/moldau-stream/moldau/internal/record"
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// checkDir checks /d and returns what was found.
+func checkDir(t tb, fsys vfs.FS, repair bool) ([]Finding, CheckSummary) {
+	t.Helper()
+	var found []Finding
+	sum, err := CheckDir(CheckOptions{FS: fsys, Dir: "/d", Repair: repair, Found: func(f Finding) { found = append(found, f) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found, sum
+}
+
+// mustBeSound fails when the check finds damage in a directory that has none.
+func mustBeSound(t tb, fsys vfs.FS) {
+	t.Helper()
+	found, _ := checkDir(t, fsys, false)
+	for _, f := range found {
+		if f.Damage {
+			t.Fatalf("the check finds damage where there is none: %v", f)
+		}
+	}
+}
+
+// checkedDir is a directory with one log of everything: segments, producers, transactions, epochs.
+func checkedDir(t *testing.T) *vfs.Mem {
+	t.Helper()
+	m := vfs.NewMem()
+	format(t, m, "/d")
+	cfg := smallConfig()
+	mgr := openManager(t, m, newTestClock(), cfg)
+	l, err := mgr.CreateLog(testTP, testID, cfg, [16]byte{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mgr.CreateLog(TopicPartition{"t", 1}, testID, cfg, [16]byte{}); err != nil {
+		t.Fatal(err)
+	}
+	epoch, seq := int32(1), int32(0)
+	put := func(b record.Batch, origin Origin) {
+		if _, err := l.AppendAsLeader(bytes.Clone(b), epoch, origin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range int32(40) {
+		if i%10 == 9 {
+			epoch++
+		}
+		ts := epochStart.UnixMilli() + int64(i)*10
+		put(batchOf(record.BuilderOptions{HasProducer: true, ProducerID: 5, BaseSequence: seq, Codec: record.Codec(i % 5)}, ts, "value", strings.Repeat("x", int(i))), FromClient)
+		seq += 2
+		put(inTxn(7, 0, i, "in a transaction"), FromClient)
+		put(marker(7, 0, i%2 == 0), FromCoordinator)
+	}
+	l.SetHighWatermark(l.LogEndOffset())
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func mustRead(t tb, m vfs.FS, name string) []byte {
+	t.Helper()
+	b, err := vfs.ReadFile(m, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func mustWrite(t *testing.T, m vfs.FS, name string, b []byte) {
+	t.Helper()
+	if err := vfs.WriteFileAtomic(m, name, b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// edit changes a file's bytes.
+func edit(name string, fn func([]byte) []byte) func(*testing.T, vfs.FS) {
+	return func(t *testing.T, m vfs.FS) { mustWrite(t, m, name, fn(bytes.Clone(mustRead(t, m, name)))) }
+}
+
+func flip(at int) func([]byte) []byte {
+	return func(b []byte) []byte {
+		if at < 0 {
+			b[len(b)+at] ^= 0x55
+		} else {
+			b[at] ^= 0x55
+		}
+		return b
+	}
+}
+
+func cut(n int) func([]byte) []byte    { return func(b []byte) []byte { return b[:len(b)-n] } }
+func say(s string) func([]byte) []byte { return func([]byte) []byte { return []byte(s) } }
+
+// logsOf is all records of a directory, which a repair must not change.
+func logsOf(t tb, m vfs.FS) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, name := range strings.Fields(files(t, m, "/d/t-0")) {
+		if path.Ext(name) == logSuffix {
+			out[name] = string(mustRead(t, m, "/d/t-0/"+name))
+		}
+	}
+	return out
+}
+
+// Each kind of file is damaged in turn: the check says what is wrong in which file, a repair makes anew what
+// is derived and touches no record, and after it there is nothing more to repair.
+func TestCheckFindsEachDamageAndRepairsWhatIsDerived(t *testing.T) {
+	whole := checkedDir(t)
+	mustBeSound(t, whole)
+	logs := logsOf(t, whole)
+	var bases []string
+	for name := range logs {
+		bases = append(bases, strings.TrimSuffix(name, logSuffix))
+	}
+	slices.Sort(bases)
+	if len(bases) < 4 {
+		t.Fatal("too few segments", bases)
+	}
+	in := func(i int, suffix string) string { return "/d/t-0/" + bases[i] + suffix }
+	remove := func(name string) func(*testing.T, vfs.FS) {
+		return func(t *testing.T, m vfs.FS) {
+			if err := m.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	secondBatch := int(int32(binary.BigEndian.Uint32([]byte(logs[bases[1]+logSuffix])[8:]))) + record.LengthPrefixBytes
+	for _, c := range []struct {
+		name    string
+		damage  func(*testing.T, vfs.FS)
+		file    string
+		problem string
+		derived bool
+	}{
+		{"a bit of a record", edit(in(1, ".log"), flip(secondBatch+70)), in(1, ".log"), "checksum", false},
+		{"a batch's length", edit(in(1, ".log"), func(b []byte) []byte { b[secondBatch+8] = 0x7f; return b }), in(1, ".log"), "no whole batch", false},
+		{"a batch's offset", edit(in(1, ".log"), func(b []byte) []byte { b[secondBatch+7] -= 2; return b }), in(1, ".log"), "cannot lie in the segment", false},
+		{"a batch's offset in the log", edit(in(0, ".log"), func(b []byte) []byte {
+			_, rest, _ := record.Next(b)
+			_, rest, _ = record.Next(rest)
+			record.Batch(rest).SetBaseOffset(0)
+			return b
+		}), in(0, ".log"), "comes where offset", false},
+		{"a batch's epoch", edit(in(2, ".log"), func(b []byte) []byte { record.Batch(b).SetPartitionLeaderEpoch(0); return b }), in(2, ".log"), "leader epoch 0 follows", false},
+		{"records that do not unpack", edit(in(0, ".log"), func(b []byte) []byte {
+			first, _, _ := record.Next(b)
+			first[record.HeaderBytes] ^= 0x7f
+			first.UpdateCRC()
+			return b
+		}), in(0, ".log"), "cannot be unpacked", false},
+		{"the end of a closed segment", edit(in(1, ".log"), cut(20)), in(1, ".log"), "no whole batch", false},
+		{"the end of the log", edit(in(len(bases)-1, ".log"), cut(20)), in(len(bases)-1, ".log"), "no whole batch", false},
+		{"an index entry's position", edit(in(1, ".index"), flip(7)), in(1, ".index"), "entry", true},
+		{"an index entry's order", edit(in(1, ".index"), func(b []byte) []byte { copy(b[8:], b[:8]); return b }), in(1, ".index"), "does not rise", true},
+		{"half an index entry", edit(in(1, ".index"), cut(3)), in(1, ".index"), "cut short", true},
+		{"an index", remove(in(1, ".index")), in(1, ".index"), "missing", true},
+		{"a time index entry", edit(in(1, ".timeindex"), flip(6)), in(1, ".timeindex"), "entry", true},
+		{"a time index", remove(in(2, ".timeindex")), in(2, ".timeindex"), "missing", true},
+		{"a transaction index", remove(in(0, ".txnindex")), in(0, ".txnindex"), "which is not listed", true},
+		{"a transaction index entry", edit(in(0, ".txnindex"), flip(9)), in(0, ".txnindex"), "not listed", true},
+		{"half a transaction index entry", edit(in(0, ".txnindex"), cut(5)), in(0, ".txnindex"), "cut short", true},
+		{"a transaction that was not aborted", edit(in(0, ".txnindex"), func(b []byte) []byte {
+			last, _ := parseTxnIndex(b)
+			a := last[len(last)-1]
+			return appendAbortedTxn(b, AbortedTxn{5, a.LastOffset + 1, a.LastOffset + 1, a.LastOffset + 2})
+		}), in(0, ".txnindex"), "was aborted at", true},
+		{"a producer snapshot's bit", edit(in(2, ".snapshot"), flip(20)), in(2, ".snapshot"), "checksum", true},
+		{"a producer's sequence", edit(in(2, ".snapshot"), func(b []byte) []byte {
+			ps, _ := parseSnapshot(b, 0)
+			p := ps.byID[5]
+			p.batches[p.n-1].lastSeq++
+			return ps.encodeSnapshot()
+		}), in(2, ".snapshot"), "producer 5 has sequence", true},
+		{"a producer snapshot", edit(in(1, ".snapshot"), say("")), in(1, ".snapshot"), "no producer snapshot", true},
+		{"the leader epochs", edit("/d/t-0/leader-epoch-checkpoint", say("0\n9\n1 0\n")), "/d/t-0/leader-epoch-checkpoint", "announces", true},
+		{"a leader epoch", edit("/d/t-0/leader-epoch-checkpoint", say("0\n2\n1 0\n2 3\n")), "/d/t-0/leader-epoch-checkpoint", "leader epoch", true},
+		{"the topic id", edit("/d/t-0/partition.metadata", say("version: 0\ntopic_id: short\n")), "/d/t-0/partition.metadata", "which topic", false},
+		{"another topic's id", edit("/d/t-1/partition.metadata", func([]byte) []byte { return encodePartitionMetadata([16]byte{9}) }), "partition.metadata", "deleted topic", false},
+		{"meta.properties", edit("/d/meta.properties", say("version=7\n")), "/d/meta.properties", "whose directory", false},
+		{"no meta.properties", remove("/d/meta.properties"), "/d/meta.properties", "missing", false},
+		{"the recovery points", edit("/d/recovery-point-offset-checkpoint", say("0\nx\n")), "/d/recovery-point-offset-checkpoint", "cannot be understood", false},
+		{"a recovery point", edit("/d/recovery-point-offset-checkpoint", say("0\n1\nt 0 100000\n")), "/d/recovery-point-offset-checkpoint", "records are lost", false},
+		{"a high watermark", edit("/d/replication-offset-checkpoint", say("0\n1\nt 0 100000\n")), "/d/replication-offset-checkpoint", "records are lost", false},
+		{"a segment's name", func(t *testing.T, m vfs.FS) { mustWrite(t, m, "/d/t-0/17.log", nil) }, "/d/t-0/17.log", "20 digits", false},
+		{"a segment that overlaps", func(t *testing.T, m vfs.FS) {
+			mustWrite(t, m, "/d/t-0/00000000000000000001.log", []byte(logs[bases[0]+logSuffix]))
+		}, "00000000000000000001.log", "ends at", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := whole.KillClone()
+			c.damage(t, m)
+			before := logsOf(t, m)
+			found, sum := checkDir(t, m, false)
+			i := slices.IndexFunc(found, func(f Finding) bool {
+				return f.Damage && strings.HasSuffix(f.File, c.file) && strings.Contains(f.Problem, c.problem) && f.Derived == c.derived
+			})
+			if i < 0 || sum.Damages == 0 {
+				t.Fatalf("it is not found: %v", found)
+			}
+			if c.derived && sum.Damages != 1 {
+				t.Errorf("more is found than was done: %v", found)
+			}
+			repaired, _ := checkDir(t, m, true)
+			if after := logsOf(t, m); fmt.Sprint(after) != fmt.Sprint(before) {
+				t.Fatal("a repair has touched records")
+			}
+			again, sum := checkDir(t, m, false)
+			if c.derived && sum.Damages != 0 {
+				t.Fatalf("after the repair (%v) it is still found: %v", repaired, again)
+			}
+			if slices.ContainsFunc(again, func(f Finding) bool { return f.Derived && f.Damage }) {
+				t.Errorf("something derived was not repaired: %v", again)
+			}
+		})
+	}
+}
+
+// A repaired directory opens as one that was never damaged.
+func TestARepairedDirectoryServesAsBefore(t *testing.T) {
+	whole := checkedDir(t)
+	read := func(m *vfs.Mem) (map[int64]string, []AbortedTxn) {
+		mgr := openManager(t, m, newTestClock(), smallConfig())
+		defer func() { _ = mgr.Close(false) }()
+		l := mgr.Log(testTP)
+		txns, err := l.AbortedTxns(0, l.LogEndOffset())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return readFrom(t, l, 0), txns
+	}
+	records, txns := read(whole.KillClone())
+	m := whole.KillClone()
+	for _, name := range strings.Fields(files(t, m, "/d/t-0")) {
+		switch path.Ext(name) {
+		case indexSuffix, timeIndexSuffix, txnIndexSuffix:
+			f, err := m.OpenFile("/d/t-0/"+name, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.WriteAt([]byte("damage"), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, sum := checkDir(t, m, true); sum.Repaired == 0 || sum.Repaired != sum.Damages {
+		t.Fatalf("%+v", sum)
+	}
+	again, txnsAgain := read(m)
+	if fmt.Sprint(again) != fmt.Sprint(records) || fmt.Sprint(txnsAgain) != fmt.Sprint(txns) {
+		t.Fatal("other records or transactions are served after the repair", txns, txnsAgain)
+	}
+}
+
+// A running node keeps the check out.
+func TestCheckIsRefusedWhileANodeRuns(t *testing.T) {
+	m := checkedDir(t)
+	mgr := openManager(t, m, newTestClock(), smallConfig())
+	defer func() { _ = mgr.Close(false) }()
+	if _, err := CheckDir(CheckOptions{FS: m, Dir: "/d", Found: func(Finding) {}}); err == nil || !strings.Contains(err.Error(), "is a node running") {
+		t.Fatal(err)
+	}
+}
+
+// What a stop leaves is worth a note and no damage.
+func TestCheckNotesLeftovers(t *testing.T) {
+	m := checkedDir(t)
+	for _, name := range []string{"/d/t-0/00000000000000000000.log.deleted", "/d/t-0/00000000000000000000.index.cleaned", "/d/t-0/00000000000000000000.log.swap", "/d/x.tmp"} {
+		mustWrite(t, m, name, nil)
+	}
+	for _, dir := range []string{"/d/t-3.abc-delete", "/d/t-4.abc-future", "/d/t-5-stray", "/d/whatever"} {
+		if err := m.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, sum := checkDir(t, m, false)
+	if sum.Notes < 8 || sum.Damages != 0 {
+		t.Fatal(sum, found)
+	}
+	one, _ := CheckDir(CheckOptions{FS: m, Dir: "/d", Topic: func(topic string) bool { return topic == "none" }, Found: func(Finding) {}})
+	if one.Partitions != 0 || sum.Partitions != 2 {
+		t.Fatal(one, sum)
+	}
+}
