@@ -39,7 +39,7 @@ type loop struct {
 	sinceSnapshotBytes int64
 	lastSnapshot       time.Time
 	snapshotRunning    bool
-	snapshotWanted     bool // whatever its size
+	snapshotWanted     bool        // whatever its size
 	quorumFile         quorumState // as it stands on disk
 	closeErr           error
 	snapshotDone       chan struct{} // closed by the snapshot's goroutine

@@ -40,8 +40,8 @@ type Observer struct {
 	kraft atomic.Pointer[kraftState]
 
 	lastErr  atomic.Pointer[error] // why the last step failed
-	caughtUp chan struct{} // closed when the copy has what a controller had when it was first asked
-	goal     int64         // that offset; -1 until it is known
+	caughtUp chan struct{}         // closed when the copy has what a controller had when it was first asked
+	goal     int64                 // that offset; -1 until it is known
 	cancel   context.CancelFunc
 	done     sync.WaitGroup
 
