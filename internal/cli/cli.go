@@ -117,6 +117,8 @@ func runTool(env *Env, name string, args []string) int {
 		code = runComplete(r, args)
 	case "top":
 		code = runTop(r, args)
+	case "dev":
+		code = runDev(r, args)
 	case "help":
 		code = runHelp(r)
 	case "version":
@@ -158,7 +160,7 @@ func dispatch(args []string) (name string, rest []string, found bool) {
 	}
 	first := args[1]
 	switch first {
-	case "server", "help", "version", "log", "tool-names", "completion", "complete", "top":
+	case "server", "dev", "help", "version", "log", "tool-names", "completion", "complete", "top":
 		return first, args[2:], true
 	case "-h", "-help", "--help":
 		return "help", args[2:], true
@@ -200,6 +202,7 @@ func runHelp(r *run) int {
 	r.println("")
 	r.println("  moldau                             start a node on localhost:9092, data in ./moldau-data")
 	r.println("  moldau server FILE [--override k=v] start a node from a Kafka properties file")
+	r.println("  moldau dev [--nodes N]             start a cluster on this machine, for trying things out")
 	r.println("  moldau server --check-config FILE  say what a properties file means, start nothing")
 	r.println("  moldau top                         watch topics, groups and partitions of a cluster")
 	r.println("  moldau completion bash|zsh|fish    print the shell's completion, with live topic and group names")

@@ -215,7 +215,7 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Time after which a new segment of the metadata log begins.",
 	},
 	{
-		Name: "metadata.max.idle.interval.ms", Type: Int, Default: "500", Check: atLeast{0}, Importance: Low, NoEffect: oneVoter,
+		Name: "metadata.max.idle.interval.ms", Type: Int, Default: "500", Check: atLeast{0}, Importance: Low, NoEffect: heartbeatsTell,
 		Doc: "Time after which an idle active controller writes a record that shows it is alive; 0 never.",
 	},
 	{
