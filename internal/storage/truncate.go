@@ -240,14 +240,8 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 	if err := l.lowerPoint(min(l.segments[0].base, offset)); err != nil {
 		return err
 	}
-	snapshots, err := l.snapshotOffsets()
-	if err != nil {
+	if err := l.removeSnapshots(); err != nil {
 		return err
-	}
-	for _, off := range snapshots {
-		if err := l.env.fs.Remove(l.snapshotPath(off)); err != nil {
-			return err
-		}
 	}
 	for _, s := range slices.Backward(l.segments) {
 		if err := l.removeSegment(s); err != nil {

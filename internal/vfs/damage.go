@@ -2,7 +2,6 @@ package vfs
 
 import (
 	"io/fs"
-	"maps"
 	"strings"
 	"syscall"
 )
@@ -115,7 +114,7 @@ func (n *node) syncAll() {
 		n.sync()
 		return
 	}
-	n.durable = maps.Clone(n.names)
+	n.syncNames()
 	for _, c := range n.names {
 		c.syncAll()
 	}
