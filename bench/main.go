@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -79,7 +80,7 @@ func withOptions(args []string, do func(options) error) error {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	var o options
 	f.BoolVar(&o.quick, "quick", false, "measure the main scenarios in two minutes, without Apache Kafka unless -kafka=on")
-	f.StringVar(&o.only, "only", "", "scenarios to measure, separated by commas; a name stands for all that begin with it")
+	f.StringVar(&o.only, "only", "", "scenarios to measure, separated by commas; what is not a name stands for all names that begin with it")
 	f.IntVar(&o.rounds, "rounds", 0, "rounds that count (default 5, quick 3)")
 	f.DurationVar(&o.length, "length", 0, "load of a round (default 3s, quick 1s)")
 	f.StringVar(&o.moldau, "moldau", "", "the binary to measure (default: built from the tree)")
@@ -148,7 +149,8 @@ func wanted(o options) ([]*scenario, error) {
 	for _, s := range allScenarios() {
 		take := o.only == "" && (!o.quick || s.quick)
 		for _, name := range strings.Split(o.only, ",") {
-			take = take || name != "" && strings.HasPrefix(s.name, name)
+			exact := slices.ContainsFunc(allScenarios(), func(x *scenario) bool { return x.name == name })
+			take = take || s.name == name || !exact && name != "" && strings.HasPrefix(s.name, name)
 		}
 		if take {
 			out = append(out, s)
