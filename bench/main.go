@@ -33,6 +33,7 @@ type options struct {
 	out, work            string
 	brokerCPU, driverCPU int
 	list                 bool
+	given                bool // moldau was named
 	args                 []string
 }
 
@@ -100,6 +101,7 @@ func withOptions(args []string, do func(options) error) error {
 		return err
 	}
 	o.args = f.Args()
+	o.given = o.moldau != "" || len(o.args) > 0
 	if o.profile != "" && profilePaths()[o.profile] == "" {
 		return fmt.Errorf("cannot take a profile of %q: only of cpu or allocs", o.profile)
 	}
