@@ -190,6 +190,7 @@ func (m *membership) heartbeat() time.Duration {
 	req.BrokerID, req.BrokerEpoch, req.WantShutdown = m.n.id, m.epoch, m.leaving
 	m.mu.Unlock()
 	req.OfflineLogDirs = m.n.failedDirs.list()
+	req.CordonedLogDirs = m.n.logs.Cordoned()
 	req.CurrentMetadataOffset = m.n.broker.Image().Offset()
 	resp, err := m.call(ctx, req)
 	m.mu.Lock()

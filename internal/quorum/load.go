@@ -289,6 +289,11 @@ func (d *disk) adopt(cfg *Config, old walState, voters []uint64) (walState, erro
 		st.base.term = max(uint64(max(epoch, d.applied.epoch, 0)), old.hard.term)
 		st.hard = hardState{term: st.base.term, commit: st.base.index}
 		cfg.Logger.Info("taking over a metadata log", slog.Int64("logEndOffset", st.base.endOffset), slog.Uint64("epoch", st.base.term))
+	} else if d.kraft.dynamic() {
+		// The first voters stand in the first snapshot and in no entry. Entries that begin behind it make the leader send it
+		// to whoever joins; all first voters begin in the same way.
+		st.base.index, st.base.term = 1, 1
+		st.hard = hardState{term: 1, commit: 1}
 	}
 	if d.wal != nil {
 		if err := d.wal.close(); err != nil {

@@ -169,6 +169,18 @@ func (f *Fault) Usage(name string) (totalBytes, usableBytes int64, err error) {
 	return 0, 0, errors.ErrUnsupported
 }
 
+// SyncAll is OpSync of the directory.
+func (f *Fault) SyncAll(dir string) error {
+	a, ok := f.under.(AllSyncer)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	if err := f.ask(OpSync, dir); err != nil {
+		return err
+	}
+	return a.SyncAll(dir)
+}
+
 type faultFile struct {
 	File
 	f *Fault
