@@ -62,10 +62,11 @@ func (m *Manager) BeginMove(tp TopicPartition, dir string) (*Future, error) {
 		return nil, nil
 	}
 	name := path.Join(to.path, m.uniqueName(tp, futureDirSuffix))
-	if err := m.opts.FS.MkdirAll(name, 0o755); err != nil {
+	// Its name is on the disk before anything rests on it: the swap removes the only other copy.
+	if err := errors.Join(m.opts.FS.MkdirAll(name, 0o755), m.opts.FS.SyncDir(to.path)); err != nil {
 		return nil, fmt.Errorf("cannot make the copy of %s in %s: %w", tp, to.path, err)
 	}
-	f, err := m.openFuture(to, tp, name, current)
+	f, err := m.openFuture(to, tp, name, current, false)
 	if err != nil {
 		return nil, errors.Join(err, m.opts.FS.RemoveAll(name))
 	}
@@ -81,8 +82,9 @@ func (m *Manager) dirAt(p string) (*logDir, error) {
 	return nil, fmt.Errorf("%w: %s", ErrUnknownDirectory, p)
 }
 
-func (m *Manager) openFuture(to *logDir, tp TopicPartition, dir string, current *Log) (*Future, error) {
-	l, err := openLog(to.env, openState{tp: tp, dir: dir, cfg: current.Config(), clean: to.clean})
+// openFuture opens a copy; clean says that an earlier run has left it in order.
+func (m *Manager) openFuture(to *logDir, tp TopicPartition, dir string, current *Log, clean bool) (*Future, error) {
+	l, err := openLog(to.env, openState{tp: tp, dir: dir, cfg: current.Config(), clean: clean})
 	if err != nil {
 		return nil, err
 	}
@@ -127,9 +129,10 @@ func (m *Manager) ResumeMoves() (moves []*Future) {
 				continue
 			}
 			var f *Future
-			err := m.clearCopy(d, full)
+			clean := d.clean && m.dirOf(current).clean
+			err := m.clearCopy(d, full, clean)
 			if err == nil {
-				f, err = m.openFuture(d, tp, full, current)
+				f, err = m.openFuture(d, tp, full, current, clean)
 			}
 			if err != nil {
 				m.opts.Logger.Error("cannot go on with the move of a log to another directory", "partition", tp.String(), "dir", full, "err", err)
@@ -142,12 +145,12 @@ func (m *Manager) ResumeMoves() (moves []*Future) {
 }
 
 // clearCopy empties the copy that a run has left which did not end in order: nothing of it was synced, so there may be
-// holes in it, and holes are no error where compaction makes them.
-func (m *Manager) clearCopy(d *logDir, dir string) error {
-	if d.clean {
+// holes in it, and holes are no error where compaction makes them. And the log itself may have lost what the copy has.
+func (m *Manager) clearCopy(d *logDir, dir string, clean bool) error {
+	if clean {
 		return nil
 	}
-	return errors.Join(m.opts.FS.RemoveAll(dir), m.opts.FS.MkdirAll(dir, 0o755))
+	return errors.Join(m.opts.FS.RemoveAll(dir), m.opts.FS.MkdirAll(dir, 0o755), m.opts.FS.SyncDir(d.path))
 }
 
 // Valid says that the move has not been given up.
@@ -266,9 +269,13 @@ func (f *Future) finish(current *Log) error {
 const readAhead = 1 << 20
 
 // putInPlace gives a finished copy the name of the log, which leaves under another. old is "" when it is gone already.
+// The copy's own name is synced before: a start removes the old log without a question.
 func (m *Manager) putInPlace(future, home, old, gone string) error {
 	fsys := m.opts.FS
 	if old != "" {
+		if err := fsys.SyncDir(path.Dir(future)); err != nil {
+			return err
+		}
 		if err := errors.Join(fsys.Rename(old, gone), fsys.SyncDir(path.Dir(old))); err != nil {
 			return err
 		}

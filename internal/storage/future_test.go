@@ -84,8 +84,14 @@ func TestALogMovesToAnotherDirectory(t *testing.T) {
 	}
 }
 
-// The power goes at every step of a move: the log is in one place, whole, and the move can go on.
+// The power goes at every step of a move: the log is in one place, whole, and the move can go on. So it is in directories
+// of a first run, and in those that an orderly stop has left, of which nothing is in doubt at first.
 func TestAMoveThroughPowerCuts(t *testing.T) {
+	t.Run("in the first run", func(t *testing.T) { moveThroughPowerCuts(t, false) })
+	t.Run("after an orderly stop", func(t *testing.T) { moveThroughPowerCuts(t, true) })
+}
+
+func moveThroughPowerCuts(t *testing.T, restarted bool) {
 	m := vfs.NewMem()
 	format(t, m, "/a", "/b")
 	if err := m.SyncDir("/"); err != nil {
@@ -106,6 +112,12 @@ func TestAMoveThroughPowerCuts(t *testing.T) {
 	l.SetHighWatermark(20)
 	if err := errors.Join(l.Flush(), mgr.CheckpointAll()); err != nil {
 		t.Fatal(err)
+	}
+	if restarted {
+		if err := mgr.Close(true); err != nil {
+			t.Fatal(err)
+		}
+		mgr = openManager(t, fsys, newTestClock(), smallConfig(), twoDirs)
 	}
 	clones = nil
 	f, err := mgr.BeginMove(testTP, "/b")
