@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"path"
 	"strings"
@@ -93,6 +94,7 @@ func (m *Manager) openFuture(to *logDir, tp TopicPartition, dir string, current 
 		return nil, err
 	}
 	f := &Future{m: m, to: to, log: l}
+	_ = current.takeCut() // those before are none of its concern
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.futures[tp] = f
@@ -165,6 +167,17 @@ func (f *Future) Copy(maxBytes int, all bool) (int64, error) {
 	if current == nil || !f.Valid() {
 		return 0, fmt.Errorf("%w: the move of %s was given up", ErrClosed, f.log.tp)
 	}
+	for {
+		cuts := current.cuts()
+		n, err := f.copyFrom(current, maxBytes, all)
+		if err == nil || current.cuts() == cuts {
+			return n, err
+		}
+		// The log was cut under the copying; what is there now is another matter.
+	}
+}
+
+func (f *Future) copyFrom(current *Log, maxBytes int, all bool) (int64, error) {
 	if err := f.align(current); err != nil {
 		return 0, err
 	}
@@ -189,13 +202,53 @@ func (f *Future) Copy(maxBytes int, all bool) (int64, error) {
 	return int64(len(b)), err
 }
 
-// align brings the copy into the range of the log: that may have been cut at either end.
+// align brings the copy to where it is a part of the log: that may have been cut at either end, and may have other
+// records since where it was cut.
 func (f *Future) align(current *Log) error {
+	if to := current.takeCut(); to < f.log.LogEndOffset() {
+		if err := f.log.TruncateTo(to); err != nil {
+			current.noteCut(to)
+			return err
+		}
+	}
 	start, end := current.LogStartOffset(), current.LogEndOffset()
 	if first, at := f.log.LogStartOffset(), f.log.LogEndOffset(); at < start || first > start || at > end {
 		return f.log.TruncateFullyAndStartAt(start)
 	}
 	return nil
+}
+
+// noteCutLocked notes that the log ends at an offset for a moment, for its copy. mu is held.
+func (l *Log) noteCutLocked(end int64) { l.lowestCut = min(l.lowestCut, end) }
+
+func (l *Log) noteCut(end int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noteCutLocked(end)
+}
+
+// takeCut is the lowest offset that the log was cut to since it was asked before.
+func (l *Log) takeCut() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	to := l.lowestCut
+	l.lowestCut = math.MaxInt64
+	return to
+}
+
+// alignCopies brings the copies to what the logs are at an orderly stop: the next start knows nothing of cuts before it.
+func (m *Manager) alignCopies() {
+	m.mu.RLock()
+	futures := maps.Clone(m.futures)
+	m.mu.RUnlock()
+	for tp, f := range futures {
+		if l := m.Log(tp); l != nil && l.isOpen() && f.log.Err() == nil {
+			if err := f.align(l); err != nil {
+				m.opts.Logger.Warn("cannot cut the copy of a log as the log was cut", "partition", tp.String(), "err", err)
+				f.to.untidy.Store(true)
+			}
+		}
+	}
 }
 
 // Swap puts the copy in the log's place and returns it as the log. Nobody may append to the log meanwhile.

@@ -163,6 +163,55 @@ func moveThroughPowerCuts(t *testing.T, restarted bool) {
 	t.Logf("%d cuts", len(cuts))
 }
 
+// While the copy grows, an election cuts the log, and other records come: also when an orderly stop lies between, the
+// copy has what the log has.
+func TestACutUnderAMove(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		m := vfs.NewMem()
+		format(t, m, "/a", "/b")
+		mgr := openManager(t, m, newTestClock(), smallConfig(), twoDirs)
+		l := mustCreate(t, mgr, testTP, 1)
+		for i := range 10 {
+			mustAppend(t, l, values(1, fmt.Sprintf("old %d", i)))
+		}
+		l.SetHighWatermark(10)
+		f, err := mgr.BeginMove(testTP, "/b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		copyAll(t, f)
+		if err := l.TruncateTo(4); err != nil {
+			t.Fatal(err)
+		}
+		for i := 4; i < 12; i++ {
+			mustAppend(t, l, values(1, fmt.Sprintf("new %d", i)))
+		}
+		l.SetHighWatermark(12)
+		want := fmt.Sprint(readFrom(t, l, 0))
+		if restarted {
+			if err := mgr.Close(true); err != nil {
+				t.Fatal(err)
+			}
+			mgr = openManager(t, m, newTestClock(), smallConfig(), twoDirs)
+			f = mgr.ResumeMoves()[0]
+			if f.log.LogEndOffset() != 4 {
+				t.Fatal("the copy was not kept as far as it is one:", f.log.LogEndOffset())
+			}
+		}
+		copyAll(t, f)
+		moved, err := f.Swap()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(readFrom(t, moved, 0)); got != want {
+			t.Fatalf("restarted %v: the copy is another log:\n%s\n%s", restarted, got, want)
+		}
+		if err := mgr.Close(true); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestAMoveThatIsGivenUpLeavesNothing(t *testing.T) {
 	m := vfs.NewMem()
 	format(t, m, "/a", "/b")

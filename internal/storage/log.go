@@ -78,6 +78,7 @@ type Log struct {
 	producers   producers
 	epochs      epochCache
 	truncations int64 // how often the tail was cut, so that a sync or a read that ran meanwhile knows
+	lowestCut   int64 // where the tail was cut lowest since the log's copy was last told (future.go)
 	topicID     [16]byte
 	topicIDFile bool // partition.metadata may not be on the disk
 	dirDirty    bool // the directory's own name may not be

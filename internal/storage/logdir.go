@@ -36,6 +36,7 @@ type logDir struct {
 	scrubber      scrubber
 	futureNames   map[TopicPartition]string // copies of logs that an earlier run has begun; until they are gone on with
 	suspected     atomic.Bool               // a probe is due soon
+	untidy        atomic.Bool               // something is not as an orderly stop must leave it
 	loaded        []*Log                    // between load and distribute
 
 	// ckMu serialises the writing of checkpoint files, and is held over it.
@@ -589,7 +590,7 @@ func (d *logDir) close(clean bool) error {
 	wg.Wait()
 	d.env.syncer.close()
 	d.closeTouched()
-	clean = clean && !slices.ContainsFunc(d.m.logsIn(d), (*Log).isUnchecked)
+	clean = clean && !d.untidy.Load() && !slices.ContainsFunc(d.m.logsIn(d), (*Log).isUnchecked)
 	if !clean {
 		return errors.Join(errs...)
 	}

@@ -603,6 +603,9 @@ func (m *Manager) Close(clean bool) error {
 		d.recovery.stop()
 	}
 	m.scheduler.stop()
+	if clean {
+		m.alignCopies()
+	}
 	var errs []error
 	for _, d := range m.dirs {
 		if d.env != nil {

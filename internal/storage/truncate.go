@@ -162,6 +162,7 @@ func (l *Log) publishCut(s *segment, i int, pos, end int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.truncations++
+	l.noteCutLocked(end)
 	l.segments = l.segments[:i:i]
 	s.size, s.dirty, s.nameDirty = pos, true, true
 	rel := end - s.base
@@ -258,6 +259,7 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.truncations++
+	l.noteCutLocked(min(offset, l.segments[0].base))
 	l.segments = []*segment{s}
 	l.epochs.clear()
 	l.marks.clear()
