@@ -122,7 +122,7 @@ func (v *moves) move(f *storage.Future) {
 		}
 		switch {
 		case err == nil:
-		case !f.Valid():
+		case errors.Is(err, storage.ErrMoveGivenUp):
 			v.m.logger.Info("the move of a log to another directory was given up", "topic", tp.Topic, "partition", tp.Partition, "cause", err)
 		default:
 			v.m.logger.Error("cannot move a log to another directory: it stays where it is", "topic", tp.Topic, "partition", tp.Partition, "cause", err)

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math"
 	"path"
@@ -27,11 +28,16 @@ const futureCompleteFile = "moldau-future-complete"
 // ErrUnknownDirectory says that no log directory has that path.
 var ErrUnknownDirectory = errors.New("no such log directory")
 
+// ErrMoveGivenUp says that somebody has ended a move: the log was deleted, or is to move to elsewhere.
+var ErrMoveGivenUp = fmt.Errorf("%w: the move was given up", ErrClosed)
+
 // Future is a log on its way into another log directory. It is used by one goroutine.
 type Future struct {
 	m   *Manager
 	to  *logDir
 	log *Log // the copy
+	// marked says that moldau-future-complete may be there.
+	marked bool
 }
 
 // TopicPartition is what moves.
@@ -155,17 +161,23 @@ func (m *Manager) clearCopy(d *logDir, dir string, clean bool) error {
 	return errors.Join(m.opts.FS.RemoveAll(dir), m.opts.FS.MkdirAll(dir, 0o755), m.opts.FS.SyncDir(d.path))
 }
 
-// Valid says that the move has not been given up.
-func (f *Future) Valid() bool {
-	return f.m.future(f.log.tp) == f && f.log.Err() == nil && f.to.err() == nil
+// err says why the move cannot go on, or nil.
+func (f *Future) err() error {
+	if f.m.future(f.log.tp) != f {
+		return fmt.Errorf("%w: %s", ErrMoveGivenUp, f.log.tp)
+	}
+	return errors.Join(f.to.err(), f.log.Err())
 }
 
 // Copy copies some committed records more, or with all, up to the log's end. It returns how many bytes it has copied;
 // none when the copy has caught up.
 func (f *Future) Copy(maxBytes int, all bool) (int64, error) {
+	if err := f.err(); err != nil {
+		return 0, err
+	}
 	current := f.m.Log(f.log.tp)
-	if current == nil || !f.Valid() {
-		return 0, fmt.Errorf("%w: the move of %s was given up", ErrClosed, f.log.tp)
+	if current == nil {
+		return 0, fmt.Errorf("%w: %s", ErrMoveGivenUp, f.log.tp)
 	}
 	for {
 		cuts := current.cuts()
@@ -251,17 +263,25 @@ func (m *Manager) alignCopies() {
 	}
 }
 
-// Swap puts the copy in the log's place and returns it as the log. Nobody may append to the log meanwhile.
+// Swap puts the copy in the log's place and returns it as the log. Nobody may append to the log meanwhile. When the copy
+// cannot be completed, the move is over and the log stays.
 func (f *Future) Swap() (*Log, error) {
 	m, tp := f.m, f.log.tp
 	m.createMu.Lock()
 	defer m.createMu.Unlock()
-	current := m.Log(tp)
-	if current == nil || !f.Valid() {
-		return nil, fmt.Errorf("%w: the move of %s was given up", ErrClosed, tp)
+	if err := f.err(); err != nil {
+		return nil, err
 	}
+	current := m.Log(tp)
 	if err := f.finish(current); err != nil {
-		return nil, fmt.Errorf("cannot complete the move of %s to %s: %w", tp, f.to.path, err)
+		err = fmt.Errorf("cannot complete the move of %s to %s: %w", tp, f.to.path, err)
+		if rerr := f.unmark(); rerr != nil {
+			// The next start would put the copy in the log's place: nothing may be appended to the log that the copy lacks.
+			err = errors.Join(err, current.failLog(rerr))
+			f.to.fail(rerr)
+		}
+		m.giveUp(f)
+		return nil, err
 	}
 	hw, start := current.HighWatermark(), current.LogStartOffset()
 	from := m.dirOf(current)
@@ -315,7 +335,20 @@ func (f *Future) finish(current *Log) error {
 	if err := f.log.Close(true); err != nil {
 		return err
 	}
+	f.marked = true
 	return vfs.WriteFileAtomic(f.m.opts.FS, path.Join(f.log.dir, futureCompleteFile), nil)
+}
+
+// unmark makes sure that the next start does not take the copy for complete.
+func (f *Future) unmark() error {
+	if !f.marked {
+		return nil
+	}
+	err := f.m.opts.FS.Remove(path.Join(f.log.dir, futureCompleteFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return f.m.opts.FS.SyncDir(f.log.dir)
 }
 
 // readAhead is how much is copied at once.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
@@ -212,6 +213,55 @@ func TestACutUnderAMove(t *testing.T) {
 	}
 }
 
+// The disk that a log moves to is full at the last moment: the log stays, and can be moved later.
+func TestAMoveThatCannotEndCanBeginAgain(t *testing.T) {
+	for _, failing := range []vfs.OpKind{vfs.OpCreate, vfs.OpSync, vfs.OpRename, vfs.OpSyncDir} {
+		m := vfs.NewMem()
+		format(t, m, "/a", "/b")
+		full, marking := false, false
+		fsys := vfs.NewFault(m, func(op vfs.Op) error {
+			marking = marking || full && strings.Contains(op.Name, futureCompleteFile)
+			if marking && op.Kind == failing && strings.Contains(op.Name, futureDirSuffix) {
+				full, marking = false, false
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		mgr := openManager(t, fsys, newTestClock(), smallConfig(), twoDirs)
+		l := mustCreate(t, mgr, testTP, 1)
+		mustAppend(t, l, values(1, "one"))
+		l.SetHighWatermark(1)
+		f, err := mgr.BeginMove(testTP, "/b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		copyAll(t, f)
+		full = true
+		if _, err := f.Swap(); !errors.Is(err, syscall.ENOSPC) || len(mgr.Futures()) != 0 {
+			t.Fatal(failing, err)
+		}
+		mustAppend(t, l, values(1, "two"))
+		l.SetHighWatermark(2)
+		if f, err = mgr.BeginMove(testTP, "/b"); f == nil || err != nil {
+			t.Fatal(failing, "the second move does not begin", f, err)
+		}
+		// The log must be what it is now also after a kill.
+		killed := openManager(t, m.KillClone(), newTestClock(), smallConfig(), twoDirs)
+		if l := killed.Log(testTP); l.LogEndOffset() != 2 || l.LogDir() != "/a" {
+			t.Fatal(failing, l.LogDir(), l.LogEndOffset())
+		}
+		_ = killed.Close(false)
+		copyAll(t, f)
+		moved, err := f.Swap()
+		if err != nil || len(readFrom(t, moved, 0)) != 2 {
+			t.Fatal(failing, err)
+		}
+		if err := mgr.Close(true); err != nil {
+			t.Fatal(failing, err)
+		}
+	}
+}
+
 func TestAMoveThatIsGivenUpLeavesNothing(t *testing.T) {
 	m := vfs.NewMem()
 	format(t, m, "/a", "/b")
@@ -234,7 +284,7 @@ func TestAMoveThatIsGivenUpLeavesNothing(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		clk.Advance(0)
-		if _, err := f.Copy(100, true); !errors.Is(err, ErrClosed) || f.Valid() {
+		if _, err := f.Copy(100, true); !errors.Is(err, ErrMoveGivenUp) {
 			t.Fatal(name, err)
 		}
 		if s := files(t, m, "/b"); strings.Contains(s, "t-0") {
