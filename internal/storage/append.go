@@ -124,6 +124,9 @@ func (l *Log) appendAsFollowerLocked(batches []byte, leaderEpoch int32, cfg *Log
 		if b.PartitionLeaderEpoch() > leaderEpoch {
 			break
 		}
+		if info.SizeInBytes == 0 && l.holdsStart(b) {
+			end = b.BaseOffset()
+		}
 		if b.BaseOffset() < end || b.LastOffsetDelta() < 0 || b.LastOffset() < b.BaseOffset() {
 			return AppendInfo{}, fmt.Errorf("%w: a batch [%d, %d] cannot follow offset %d in %s", ErrOffsetOutOfRange, b.BaseOffset(), b.LastOffset(), end-1, l.tp)
 		}
@@ -145,6 +148,11 @@ func (l *Log) appendAsFollowerLocked(batches []byte, leaderEpoch int32, cfg *Log
 	info.LastOffset = end - 1
 	if err := l.env.space.take(info.SizeInBytes); err != nil {
 		return AppendInfo{}, err
+	}
+	if info.FirstOffset < l.leo.Load() {
+		if err := l.beginBelow(info.FirstOffset); err != nil {
+			return AppendInfo{}, err
+		}
 	}
 	if err := l.write(batches[:info.SizeInBytes], info.FirstOffset, end, info.MaxTimestampMs, cfg); err != nil {
 		return AppendInfo{}, err
