@@ -98,6 +98,7 @@ func (m *Manager) checkpointCleaned(d *logDir) error {
 			cleaned[l.tp] = to
 		}
 	}
+	d.keepExpected(d.cleaned, cleaned)
 	return d.writeCheckpoint(cleanerFile, &d.cleaned, cleaned)
 }
 

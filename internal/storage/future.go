@@ -68,6 +68,10 @@ func (m *Manager) BeginMove(tp TopicPartition, dir string) (*Future, error) {
 	if m.dirOf(current) == to {
 		return nil, nil
 	}
+	// What the directory's files may still say of a log of that name that was here before is not of this one.
+	if err := to.clearStale(tp); err != nil {
+		return nil, err
+	}
 	name := path.Join(to.path, m.uniqueName(tp, futureDirSuffix))
 	// Its name is on the disk before anything rests on it: the swap removes the only other copy.
 	if err := errors.Join(m.opts.FS.MkdirAll(name, 0o755), m.opts.FS.SyncDir(to.path)); err != nil {
@@ -280,6 +284,7 @@ func (f *Future) Swap() (*Log, error) {
 			err = errors.Join(err, current.failLog(rerr))
 			f.to.fail(rerr)
 		}
+		f.to.departed(tp)
 		m.giveUp(f)
 		return nil, err
 	}
@@ -302,6 +307,8 @@ func (f *Future) Swap() (*Log, error) {
 	m.logs[tp] = l
 	delete(m.futures, tp)
 	m.mu.Unlock()
+	f.to.arrived(tp)
+	m.cleaner.forget(current)
 	from.noteStale(tp)
 	m.opts.Logger.Info("a log has moved to another log directory", "partition", tp.String(), "from", from.path, "to", f.to.path)
 	m.scheduler.after(time.Duration(current.config().FileDeleteDelayMs)*time.Millisecond, func() { m.removeDir(gone) })
@@ -326,13 +333,13 @@ func (f *Future) finish(current *Log) error {
 		return err
 	}
 	f.log.SetHighWatermark(current.HighWatermark())
-	if err := f.to.noteStart(f.log.tp, current.LogStartOffset()); err != nil {
-		return err
-	}
 	if err := f.to.touch(f.log); err != nil {
 		return err
 	}
 	if err := f.log.Close(true); err != nil {
+		return err
+	}
+	if err := f.to.expect(current, f.m.dirOf(current)); err != nil {
 		return err
 	}
 	f.marked = true
@@ -367,22 +374,6 @@ func (m *Manager) putInPlace(future, home, old, gone string) error {
 		}
 	}
 	return errors.Join(fsys.Rename(future, home), fsys.SyncDir(path.Dir(home)))
-}
-
-// noteStart writes the start offset of a log that is about to come into the directory.
-func (d *logDir) noteStart(tp TopicPartition, start int64) error {
-	d.ckMu.Lock()
-	defer d.ckMu.Unlock()
-	starts := map[TopicPartition]int64{tp: start}
-	for other, at := range d.starts {
-		if other != tp {
-			starts[other] = at
-		}
-	}
-	if start == 0 {
-		delete(starts, tp)
-	}
-	return d.writeCheckpoint(logStartFile, &d.starts, starts)
 }
 
 // GiveUp ends a move; the copy goes.

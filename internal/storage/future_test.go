@@ -262,6 +262,118 @@ func TestAMoveThatCannotEndCanBeginAgain(t *testing.T) {
 	}
 }
 
+// A compacted log takes with it what the checkpoints say of it, also when those are written while it is between the
+// directories, and whenever the process is killed.
+func TestAMovedLogIsKnownWhereItComes(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/a", "/b")
+	clk := newTestClock()
+	var clones []*vfs.Mem
+	var between func()
+	fsys := vfs.NewFault(m, func(op vfs.Op) error {
+		if between != nil && op.Kind == vfs.OpRename && strings.HasSuffix(op.Name, futureDirSuffix) {
+			do := between
+			between = nil
+			do()
+		}
+		if op.Kind.Mutates() {
+			clones = append(clones, m.CrashClone(), m.KillClone())
+		}
+		return nil
+	})
+	mgr := openManager(t, fsys, clk, compactConfig(), twoDirs)
+	l, err := mgr.CreateLog(testTP, testID, compactConfig(), mgr.dirs[0].props.DirectoryID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &compacted{t: t, fs: m, clk: clk, m: mgr, l: l}
+	for i := range 30 {
+		x.put(fmt.Sprintf("k%d=%d", i%4, i), fmt.Sprintf("once%d=%d", i, i))
+	}
+	x.roll()
+	if err := l.AdvanceLogStartOffset(3); err != nil {
+		t.Fatal(err)
+	}
+	x.clean()
+	if err := errors.Join(l.Flush(), mgr.CheckpointAll()); err != nil {
+		t.Fatal(err)
+	}
+	want := x.batches()
+	cleanedTo, _ := mgr.dirs[0].cleanedTo(testTP)
+	if cleanedTo == 0 {
+		t.Fatal("nothing was cleaned")
+	}
+	f, err := mgr.BeginMove(testTP, "/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyAll(t, f)
+	clones = nil
+	between = func() {
+		if err := mgr.CheckpointAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err = f.Swap(); err != nil {
+		t.Fatal(err)
+	}
+	cuts := clones
+	_ = mgr.Close(false)
+	there := 0
+	for i, c := range cuts {
+		mgr := openManager(t, c, clk, compactConfig(), twoDirs)
+		l := mgr.Log(testTP)
+		if got := describe(t, l); got != want || l.LogStartOffset() != 3 {
+			t.Fatalf("cut %d: start %d\n%s\nwant\n%s", i, l.LogStartOffset(), got, want)
+		}
+		d := mgr.dirOf(l)
+		if to, known := d.cleanedTo(testTP); !known || to != cleanedTo {
+			t.Fatalf("cut %d: the cleaner's checkpoint of %s: %d %v, want %d", i, d.path, to, known, cleanedTo)
+		}
+		if d.notedPoint(testTP) < l.LogEndOffset() {
+			t.Fatalf("cut %d: the recovery point of %s is %d", i, d.path, d.notedPoint(testTP))
+		}
+		if d.path == "/b" {
+			there++
+		}
+		_ = mgr.Close(false)
+	}
+	if there == 0 || there == len(cuts) {
+		t.Fatal(there, len(cuts))
+	}
+}
+
+// Records were deleted up to the middle of a batch: a copy of the log begins with that batch, and with the log's start.
+func TestALogThatBeginsWithinABatchMoves(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/a", "/b")
+	mgr := openManager(t, m, newTestClock(), smallConfig(), twoDirs)
+	l := mustCreate(t, mgr, testTP, 1)
+	for i := range 5 {
+		mustAppend(t, l, values(1, fmt.Sprintf("a%d", i), "b", "c", "d"))
+	}
+	l.SetHighWatermark(20)
+	if err := l.AdvanceLogStartOffset(6); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprint(readFrom(t, l, 6))
+	f, err := mgr.BeginMove(testTP, "/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyAll(t, f)
+	moved, err := f.Swap()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(readFrom(t, moved, 6)); got != want || moved.LogStartOffset() != 6 {
+		t.Fatal(moved.LogStartOffset(), got)
+	}
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAMoveThatIsGivenUpLeavesNothing(t *testing.T) {
 	m := vfs.NewMem()
 	format(t, m, "/a", "/b")

@@ -45,10 +45,11 @@ type logDir struct {
 	points, starts, hws map[TopicPartition]int64    // what the files say
 	cleaned             map[TopicPartition]int64    // what the cleaner's says
 	stale               map[TopicPartition]struct{} // deleted logs that the files may still name
+	arriving            map[TopicPartition]struct{} // logs that are about to come from another directory
 }
 
 func newLogDir(m *Manager, p string) *logDir {
-	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}}
+	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
 		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
 		failed: d.fail, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes}
@@ -347,6 +348,14 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 			points[l.tp] = min(max(points[l.tp], d.points[l.tp]), l.synced.Load())
 		}
 	}
+	d.keepExpected(d.points, points)
+	for _, l := range m.logsIn(d) {
+		if _, done := points[l.tp]; !done {
+			if point, ok := d.points[l.tp]; ok {
+				points[l.tp] = point // it has come meanwhile
+			}
+		}
+	}
 	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
 }
 
@@ -461,6 +470,7 @@ func (m *Manager) checkpointStartOffsets(d *logDir) error {
 			starts[l.tp] = start
 		}
 	}
+	d.keepExpected(d.starts, starts)
 	return d.writeCheckpoint(logStartFile, &d.starts, starts)
 }
 
