@@ -103,6 +103,8 @@ func (m *Manager) openFuture(to *logDir, tp TopicPartition, dir string, current 
 		_ = l.Close(false) // nothing has been written to it
 		return nil, err
 	}
+	current.copying.Store(true)
+	m.cleaner.awaitIdle(current)
 	f := &Future{m: m, to: to, log: l}
 	_ = current.takeCut() // those before are none of its concern
 	m.mu.Lock()
@@ -393,6 +395,9 @@ func (m *Manager) giveUp(f *Future) {
 	m.mu.Unlock()
 	if !mine {
 		return
+	}
+	if current := m.Log(f.log.tp); current != nil {
+		current.copying.Store(false)
 	}
 	_ = f.log.Close(false) // nothing of it is wanted
 	gone := path.Join(f.to.path, m.uniqueName(f.log.tp, deleteDirSuffix))

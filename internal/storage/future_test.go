@@ -3,9 +3,11 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
@@ -368,6 +370,83 @@ func TestALogThatBeginsWithinABatchMoves(t *testing.T) {
 	}
 	if got := fmt.Sprint(readFrom(t, moved, 6)); got != want || moved.LogStartOffset() != 6 {
 		t.Fatal(moved.LogStartOffset(), got)
+	}
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A tombstone must not go before the copy has it: the copy would keep the deleted value. So the cleaner leaves a log that
+// moves alone, until it has come or the move is given up.
+func TestTheCleanerWaitsForAMove(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/a", "/b")
+	clk := newTestClock()
+	cfg := compactConfig()
+	cfg.DeleteRetentionMs = 0
+	mgr := openManager(t, m, clk, cfg, twoDirs)
+	l, err := mgr.CreateLog(testTP, testID, cfg, mgr.dirs[0].props.DirectoryID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &compacted{t: t, fs: m, clk: clk, m: mgr, l: l}
+	x.put("k=v")
+	for i := range 20 {
+		x.put(fmt.Sprintf("other%d=%d", i, i))
+	}
+	x.put("k")
+	x.roll()
+	busy, _ := mgr.cleaner.filthiest() // a pass has begun
+	begun := make(chan *Future)
+	go func() {
+		f, err := mgr.BeginMove(testTP, "/b")
+		if err != nil {
+			t.Error(err)
+		}
+		begun <- f
+	}()
+	for !l.copying.Load() {
+		runtime.Gosched()
+	}
+	if mgr.cleaner.cleanLog(0, busy) {
+		t.Fatal("a pass did not end")
+	}
+	mgr.cleaner.mu.Lock()
+	delete(mgr.cleaner.busy, l)
+	mgr.cleaner.mu.Unlock()
+	mgr.cleaner.freed.Broadcast()
+	f := <-begun
+	if _, err := f.Copy(100, false); err != nil { // it has the value, not the tombstone
+		t.Fatal(err)
+	}
+	for range 3 {
+		clk.Advance(time.Hour)
+		if mgr.cleaner.cleanFilthiest(0) {
+			t.Fatal("a log was cleaned while it moves")
+		}
+	}
+	copyAll(t, f)
+	if x.l, err = f.Swap(); err != nil {
+		t.Fatal(err)
+	}
+	x.roll()
+	for range 3 {
+		clk.Advance(time.Hour)
+		mgr.cleaner.cleanFilthiest(0)
+		x.put("more=1")
+		x.roll()
+	}
+	if s := x.batches(); strings.Contains(s, "k=v") || !strings.Contains(s, "other1=1") {
+		t.Fatal(s)
+	}
+	if f, err = mgr.BeginMove(testTP, "/a"); err != nil {
+		t.Fatal(err)
+	}
+	f.GiveUp()
+	x.put("more=2")
+	x.roll()
+	if !mgr.cleaner.cleanFilthiest(0) {
+		t.Fatal("nothing is cleaned after a move that was given up")
 	}
 	if err := mgr.Close(true); err != nil {
 		t.Fatal(err)

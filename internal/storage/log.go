@@ -94,6 +94,7 @@ type Log struct {
 	changed atomic.Bool           // something was written since the log was opened in order
 	failure atomic.Pointer[error] // why the log takes no more appends
 	closed  atomic.Bool
+	copying atomic.Bool // a copy of it grows in another directory, and the cleaner must wait
 	settled atomic.Bool // nothing is appended any more, since the directory closes
 
 	flushMu  sync.Mutex // one sync of this log at a time, held over it
