@@ -244,7 +244,12 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 	if err := l.removeSnapshots(); err != nil {
 		return err
 	}
-	for _, s := range slices.Backward(l.segments) {
+	// Readers see the new segment before the old ones go, and need no file of it.
+	old := l.segments
+	unmade := newSegment(l, offset)
+	unmade.inMemory, unmade.abortedLoaded, unmade.maxTsKnown = true, true, true
+	l.publishNew(unmade)
+	for _, s := range slices.Backward(old) {
 		if err := l.removeSegment(s); err != nil {
 			return err
 		}
@@ -256,18 +261,23 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 	if err != nil {
 		return err
 	}
+	l.publishNew(s)
+	return nil
+}
+
+// publishNew makes s, which has no records, the only segment, and the log begin and end there. appendMu is held.
+func (l *Log) publishNew(s *segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.truncations++
-	l.noteCutLocked(min(offset, l.segments[0].base))
+	l.noteCutLocked(min(s.base, l.segments[0].base))
 	l.segments = []*segment{s}
 	l.epochs.clear()
 	l.marks.clear()
-	l.logStart.Store(offset)
-	l.moveHighWatermark(offset)
-	l.leo.Store(offset)
-	l.synced.Store(offset)
-	return nil
+	l.logStart.Store(s.base)
+	l.moveHighWatermark(s.base)
+	l.leo.Store(s.base)
+	l.synced.Store(s.base)
 }
 
 // AdvanceLogStartOffset deletes the records below offset, as DeleteRecords asks. The
