@@ -194,7 +194,7 @@ func (l *Log) write(b []byte, first, end, maxTs int64, cfg *LogConfig) error {
 	l.marks.appended(s, first, pos)
 	if len(s.offsets)-s.offsetsWritten >= indexFlushEntries {
 		// Without space the entries wait on in memory: the records are in the log already.
-		if err := s.writeIndexes(); err != nil && !isDiskFull(err) {
+		if err := s.writeIndexes(); err != nil && !isDiskFull(err) && !isShortage(err) {
 			return l.fail(err)
 		}
 	}
@@ -204,7 +204,7 @@ func (l *Log) write(b []byte, first, end, maxTs int64, cfg *LogConfig) error {
 func (l *Log) writeBytes(s *segment, b []byte, pos int64) error {
 	f, err := s.acquire(kindLog)
 	if err != nil {
-		return l.fail(fmt.Errorf("cannot append to %s: %w", l.tp, err))
+		return l.failUnlessFull(fmt.Errorf("cannot append to %s: %w", l.tp, err))
 	}
 	defer s.release(kindLog)
 	if _, err := f.WriteAt(b, pos); err != nil {
@@ -220,9 +220,9 @@ func (l *Log) writeBytes(s *segment, b []byte, pos int64) error {
 }
 
 // failUnlessFull fails the log for an error that left it as it was before, unless it
-// only lacks space: that passes, and the append or the roll can be tried again.
+// only lacks space or descriptors: that passes, and the append or the roll can be tried again.
 func (l *Log) failUnlessFull(err error) error {
-	if isDiskFull(err) {
+	if isDiskFull(err) || isShortage(err) {
 		return fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	return l.fail(err)
@@ -299,7 +299,7 @@ func (l *Log) tooOld(s *segment, maxTs int64, cfg *LogConfig) (bool, error) {
 	if !s.firstTsKnown {
 		ts, err := s.readFirstTimestamp(s.size)
 		if err != nil {
-			return false, l.fail(err)
+			return false, l.failUnlessFull(err)
 		}
 		l.mu.Lock()
 		s.firstTs, s.firstTsKnown = ts, true

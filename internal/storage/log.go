@@ -378,9 +378,17 @@ func (l *Log) errWrite() error {
 }
 
 // fail is failLog for a write or a sync that failed: as in Kafka, the whole log directory goes out of use with the
-// log, unless there was only no space.
+// log, unless there was only a lack of space or of descriptors. When a file is not there, only the log's own directory may be
+// gone: the log directory is tried out.
 func (l *Log) fail(cause error) error {
 	err := l.failLog(cause)
+	if errors.Is(cause, fs.ErrNotExist) {
+		l.env.suspect()
+		return err
+	}
+	if isShortage(cause) {
+		return err
+	}
 	if l.env.failed != nil && isIOError(cause) && !isDiskFull(cause) {
 		l.env.failed(cause)
 	}

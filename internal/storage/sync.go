@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
@@ -206,6 +207,11 @@ func (l *Log) syncOnce() (again bool, err error) {
 		l.env.flushTimes(l.env.clock.Now().Sub(began))
 	}
 	if err != nil {
+		if isUnopened(err) {
+			l.putBack(jobs, topicIDFile, dirDirty)
+			l.env.after(payRetry, func() { l.env.syncer.enqueue(l) })
+			return false, fmt.Errorf("%w: cannot sync %s yet: %w", ErrStorage, l.tp, err)
+		}
 		if !errors.Is(err, errGone) {
 			return false, err
 		}
@@ -226,6 +232,11 @@ func (l *Log) syncOnce() (again bool, err error) {
 	}
 	l.synced.Store(max(l.synced.Load(), target))
 	return false, nil
+}
+
+// isUnopened says that a file could not be opened for want of a descriptor: nothing of it was synced, and nothing lost.
+func isUnopened(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // syncFiles makes the files of one round durable, and then their names.
