@@ -29,6 +29,8 @@ const (
 	lost cutOutcome = iota
 	kept
 	killed
+	namesLost // and the data kept
+	dataLost  // and the names kept
 	torn
 )
 
@@ -36,7 +38,7 @@ func (o cutOutcome) String() string {
 	if o >= torn {
 		return fmt.Sprintf("torn (%d)", o-torn)
 	}
-	return [...]string{"lost", "kept", "kept, and the kernel runs on"}[o]
+	return [...]string{"lost", "kept", "kept, and the kernel runs on", "names lost", "data lost"}[o]
 }
 
 // near is how far from an operation its number may move from run to run, as two directories are loaded side by side.
@@ -61,6 +63,7 @@ func (w *cutWork) check(err error) {
 }
 
 func (w *cutWork) start(boot string) {
+	w.model.do(func() { w.model.boot = boot })
 	m, err := openCut(w.fsys, w.clk, boot)
 	w.check(err)
 	w.m = m
@@ -171,6 +174,7 @@ func (w *cutWork) retain(p *cutLog, bytes int64) {
 	_, err := l.DeleteOldSegments()
 	w.check(err)
 	l.SetConfig(cutConfig(p.tp.Topic))
+	w.model.do(func() { p.deleted = max(p.deleted, l.LogStartOffset()) })
 	w.settle()
 }
 
@@ -269,12 +273,17 @@ func (w *cutWork) run() {
 		w.end(compact, 30, round != 1)
 		w.check(w.log(compact).Roll())
 		w.sync(compact)
-		w.time(40 * time.Second)
+		if round != 1 {
+			w.time(40 * time.Second) // checkpoints
+		}
 		w.clean(compact)
 	}
+	w.cutBack()
+	w.late()
 	w.stop(true)
 
 	w.start("boot 1")
+	w.put(leader, 2, w.next(leader, cutProducer, 2, false), "the first after an orderly stop", strings.Repeat("v", 90))
 	w.deleteRecords(leader, 5)
 	w.put(leader, 2, w.next(leader, cutProducer, 1, false), "after an orderly stop")
 	w.retain(leader, 500)
@@ -296,12 +305,62 @@ func (w *cutWork) run() {
 	w.sync(again)
 	w.time(2 * time.Minute) // the directories of deleted logs and the files of deleted segments go
 	w.put(leader, 3, w.next(leader, cutProducer, 1, false), "not synced")
-	w.stop(false)
-
-	w.start("boot 2")
+	w.forgetful()
 	w.put(txn, 3, w.next(txn, cutProducer, 1, false), "after a power cut")
 	w.sync(txn)
 	w.stop(true)
+}
+
+// cutBack cuts a segment off, and appends up to where it began.
+func (w *cutWork) cutBack() {
+	p := w.model.newLog(TopicPartition{"back", 0}, 7)
+	w.create(p, 2)
+	for range 3 {
+		w.follow(p, 1, 2)
+		w.check(w.log(p).Roll())
+	}
+	w.sync(p)
+	w.time(time.Minute)
+	w.cut(p, 6)
+	w.follow(p, 9, 1)
+	w.follow(p, 9, 1)
+	w.sync(p)
+}
+
+// late has the largest timestamp first, so that the time index alone knows of it.
+func (w *cutWork) late() {
+	p := w.model.newLog(TopicPartition{"late", 0}, 8)
+	w.create(p, 2)
+	w.ts += 1_000_000
+	w.put(p, 1, record.BuilderOptions{}, "early", strings.Repeat("e", 50))
+	w.put(p, 1, record.BuilderOptions{}, "early too", strings.Repeat("e", 50))
+	w.ts -= 1_000_000
+	for range 2 {
+		w.put(p, 1, record.BuilderOptions{}, "late", strings.Repeat("l", 50))
+	}
+	w.sync(p)
+	w.time(time.Minute)
+	w.put(p, 1, record.BuilderOptions{}, "later")
+}
+
+// forgetful ends a run without an orderly stop, and deletes the batches of a producer in the next one.
+func (w *cutWork) forgetful() {
+	p := w.model.newLog(TopicPartition{"forget", 0}, 9)
+	w.create(p, 2)
+	w.put(p, 1, w.next(p, 50, 1, true), "begun")
+	w.stop(true)
+	w.start("boot 1")
+	w.put(p, 1, w.next(p, 51, 1, false), strings.Repeat("f", 300))
+	w.end(p, 50, true)
+	for range 4 {
+		w.put(p, 1, w.next(p, cutProducer, 1, false), strings.Repeat("f", 300))
+	}
+	w.stop(false)
+	w.start("boot 2")
+	w.sync(p)
+	w.retain(p, 400)
+	w.put(p, 1, w.next(p, cutProducer, 1, false), "after retention")
+	w.sync(p)
 }
 
 // move moves a log to the other directory while another is written to.
@@ -353,7 +412,11 @@ func forEachCut(t tb, wanted func(op int, o cutOutcome) bool, hook func(vfs.Op) 
 		case kept:
 			return base.KillClone(), "boot 3"
 		case killed:
-			return base.KillClone(), "boot 1"
+			return base.KillClone(), model.look(clk.Now()).boot
+		case namesLost:
+			return base.MixedClone(false, true), "boot 3"
+		case dataLost:
+			return base.MixedClone(true, false), "boot 3"
 		}
 		return base.TornClone(rand.New(rand.NewPCG(uint64(op), uint64(o)))), "boot 3"
 	}

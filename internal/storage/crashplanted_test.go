@@ -49,6 +49,7 @@ var passesOn = map[string]bool{"syncFile": true, "writeFile": true, "with": true
 
 func fileSort(name string) string {
 	base := strings.TrimSuffix(path.Base(name), ".tmp")
+	base = strings.TrimSuffix(base, cleanedSuffix)
 	if ext := path.Ext(base); ext != "" && len(base) == segmentNameDigits+len(ext) {
 		return ext
 	}
