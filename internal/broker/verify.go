@@ -70,6 +70,9 @@ func (v *verifying) ask(done func()) {
 		busy := false
 		for n, i := range asked {
 			v.parts[i].code = v.understood(codes[n])
+			if codes[n] != 0 {
+				v.b.unverified.Add(1)
+			}
 			busy = busy || codes[n] == kerr.ConcurrentTransactions.Code
 		}
 		if busy && v.adds && v.again(done) {
@@ -251,3 +254,6 @@ func (v *verifying) refusal(p *verifyPart) error {
 	// Older clients do not expect these of a produce; this one they retry, without asking for metadata first.
 	return fmt.Errorf("%w: Unable to verify the partition has been added to the transaction. Underlying error: %s", kerr.NotEnoughReplicas, e.Message)
 }
+
+// VerificationFailures is how often a transaction coordinator did not confirm a partition.
+func (b *Broker) VerificationFailures() int64 { return b.unverified.Load() }

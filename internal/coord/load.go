@@ -76,6 +76,7 @@ func (s *shard[M]) tryLoad() error {
 	}
 	s.rt.cfg.Log.Log(s.rt.ctx, level, "coordinator loaded", "shard", s.rt.describe(s.partition), "epoch", s.epoch,
 		"records", records, "ms", s.rt.cfg.Clock.Now().Sub(start).Milliseconds())
+	s.rt.noteLoad(s.rt.cfg.Clock.Now().Sub(start))
 	s.activate(m, extent)
 	return nil
 }

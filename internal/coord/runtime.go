@@ -56,6 +56,7 @@ type Runtime[M Machine] struct {
 	mu     sync.RWMutex // guards what follows; never held while a shard runs
 	shards map[int32]*shard[M]
 	closed bool
+	loaded []loadSample
 }
 
 // New returns a runtime that leads nothing yet.

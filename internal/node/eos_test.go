@@ -99,7 +99,7 @@ func (l *lives) copier(ctx context.Context, opts []kgo.Opt) {
 func (l *lives) copyOnce(ctx context.Context, opts []kgo.Opt) {
 	s, err := kgo.NewGroupTransactSession(append([]kgo.Opt{
 		kgo.SeedBrokers("localhost:9092"), kgo.Dialer(l.dial), kgo.TransactionalID("copier"), kgo.ConsumerGroup("copiers"), kgo.ConsumeTopics("in"),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.RequireStableFetchOffsets(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.DefaultProduceTopic("out"), kgo.SessionTimeout(6 * time.Second), kgo.HeartbeatInterval(200 * time.Millisecond),
 		kgo.RetryTimeout(3 * time.Second), kgo.TransactionTimeout(20 * time.Second), kgo.RecordDeliveryTimeout(5 * time.Second),
 	}, opts...)...)

@@ -79,6 +79,7 @@ func (n *Node) WriteMetrics(w *obs.Writer) {
 	n.writeReplication(w)
 	n.writeLogs(w)
 	n.writeGroups(w)
+	n.writeTransactions(w)
 	n.writeCleaner(w)
 	w.Family(obs.ConnectionCount, "Open connections.", obs.KindGauge).Int(int64(n.server.Connections()))
 	sessions, partitions := n.broker.FetchSessions()

@@ -159,8 +159,8 @@ func (n *Node) bind(h server.Handler) error {
 		Network: n.o.Network, Clock: n.o.Clock, Log: n.o.Logger, Observer: newObserver(n.registry),
 		SocketRequestMaxBytes:    s.Int(config.SocketRequestMaxBytes),
 		ConnectionsMaxIdle:       s.Duration(config.ConnectionsMaxIdleMs),
-		SocketSendBufferBytes:    socketBuffer(s.Int(config.SocketSendBufferBytes)),
-		SocketReceiveBufferBytes: socketBuffer(s.Int(config.SocketReceiveBufferBytes)),
+		SocketSendBufferBytes:    s.Int(config.SocketSendBufferBytes),
+		SocketReceiveBufferBytes: receiveBuffer(s.Int(config.SocketReceiveBufferBytes)),
 		InterBrokerListener:      s.InterBrokerListener(),
 		Limits:                   limits(s),
 	}

@@ -140,4 +140,11 @@ const (
 	Raft2CurrentEpoch  = "kafka_server_raft_metrics_current_epoch"
 	Raft2HighWatermark = "kafka_server_raft_metrics_high_watermark"
 	Raft2LogEndOffset  = "kafka_server_raft_metrics_log_end_offset"
+
+	// Transactions.
+	TransactionalIDs          = "moldau_transactional_ids"
+	TransactionMarkersPending = "moldau_transaction_markers_pending"
+	TransactionLoadTimeAvg    = "kafka_server_transaction_coordinator_metrics_partition_load_time_avg"
+	TransactionLoadTimeMax    = "kafka_server_transaction_coordinator_metrics_partition_load_time_max"
+	VerificationFailures      = "kafka_server_addpartitionstotxnmanager_verificationfailurerate_total"
 )

@@ -5,6 +5,7 @@
 //	LOGDIR/recovery-point-offset-checkpoint      up to where each log is known to be on the disk
 //	LOGDIR/log-start-offset-checkpoint           what DeleteRecords has cut
 //	LOGDIR/replication-offset-checkpoint         high watermarks
+//	LOGDIR/cleaner-offset-checkpoint             up to where compacted logs are clean
 //	LOGDIR/TOPIC-N/00000000000000000000.log      record batches, one after another
 //	LOGDIR/TOPIC-N/....index                     sparse: last offset of a batch -> its position
 //	LOGDIR/TOPIC-N/....timeindex                 sparse: largest timestamp so far -> its offset
@@ -24,6 +25,10 @@
 // indexes lie in memory and are appended to their files, those of closed segments
 // are searched in their files. Descriptors come from a cache with a bound, since a
 // node has more segments than it may have descriptors.
+//
+// The cleaner compacts logs whose topics ask for it (clean*.go; docs/formats/log.md tells the
+// rules). It reads and writes closed segments without any lock and puts them in place under
+// replaceMu, which is taken before appendMu by whoever removes, cuts or replaces segments.
 //
 // Kafka's rule holds for what is durable: everything below the recovery point
 // (FlushedOffset) is on the disk, with its indexes; what lies above is checked

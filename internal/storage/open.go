@@ -180,10 +180,10 @@ func (o *opener) open() error {
 	o.mu.Lock()
 	o.setHighWatermarkLocked(o.st.highWatermark)
 	o.mu.Unlock()
-	o.hwMoved.Store(o.hw.Load() != o.st.highWatermark) // the checkpoint may name what was lost
 	if err := o.findUnreplicated(); err != nil {
 		return err
 	}
+	o.hwMoved.Store(o.hw.Load() != o.st.highWatermark) // the checkpoint may name what was lost
 	if synced := o.synced.Load(); synced < o.st.syncedTo {
 		// What is appended there next is not on the disk because the lost records were.
 		return o.env.pointLowered(o.Log, synced)

@@ -358,8 +358,10 @@ func (l *Log) settle(sync bool) error {
 	if !l.changed.Load() {
 		return nil
 	}
-	if err := l.saveSnapshot(sync); err != nil {
-		return err
+	if l.leo.Load() > l.segments[0].base { // an empty log has nothing to tell, as in Kafka
+		if err := l.saveSnapshot(sync); err != nil {
+			return err
+		}
 	}
 	s := l.active()
 	if err := s.loadIndexes(); err != nil {

@@ -43,7 +43,6 @@ type world struct {
 	wrote map[string]map[TopicPartition]bool
 	// The newest producer that any process of an id was told of, and whose it is.
 	owner map[string]*writer
-	lossy bool // a failover has cut the log: what was told stays true, what was not may be gone
 }
 
 var worldPartitions = []TopicPartition{{"t", 0}, {"t", 1}, {"u", 0}}

@@ -107,11 +107,14 @@ type Metrics struct {
 	ByState     map[string]int
 	Undelivered int // markers that are still to be written
 	Partitions  coord.Counts
+
+	LoadAvgMs, LoadMaxMs float64 // of the last half minute's loads
 }
 
 // Metrics takes a snapshot. It waits for the turns that run now.
 func (s *Service) Metrics() Metrics {
 	m := Metrics{ByState: map[string]int{}, Partitions: s.rt.Counts()}
+	m.LoadAvgMs, m.LoadMaxMs = s.rt.LoadTimes()
 	for st := Empty; st <= CompleteAbort; st++ {
 		m.ByState[st.String()] = 0
 	}
