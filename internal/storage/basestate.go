@@ -108,3 +108,18 @@ func (l *Log) removeSnapshots() error {
 	}
 	return nil
 }
+
+// removeBrokenSnapshots removes those from an offset on that the power has cut short. Snapshots are written without a sync
+// where a segment begins, and become durable with that segment.
+func (l *Log) removeBrokenSnapshots(from int64) error {
+	snapshots, err := l.snapshotOffsets()
+	if err != nil {
+		return err
+	}
+	for _, at := range snapshots {
+		if at >= from {
+			l.loadSnapshot(at) // which removes a bad one
+		}
+	}
+	return nil
+}

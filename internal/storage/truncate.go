@@ -237,7 +237,8 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 }
 
 func (l *Log) replaceBySegmentAt(offset int64) error {
-	if err := l.lowerPoint(min(l.segments[0].base, offset)); err != nil {
+	// To 0, since a death on the way may leave no segment at all, and that must not look like a loss.
+	if err := l.lowerPoint(0); err != nil {
 		return err
 	}
 	if err := l.removeSnapshots(); err != nil {
