@@ -221,7 +221,7 @@ func (l *Log) failUnlessFull(err error) error {
 }
 
 func isDiskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, ErrDiskFull)
 }
 
 // applyLocked takes the batches into producer state and leader epochs.

@@ -358,10 +358,27 @@ func (l *Log) saveForCheckpoint(point int64) error {
 	}
 	for _, k := range []fileKind{kindIndex, kindTimeIndex} {
 		if err := s.with(k, vfs.File.Sync); err != nil && !l.hasGone(s, err) {
-			return err
+			return l.indexNotSynced(s, err)
 		}
 	}
 	return nil
+}
+
+// indexNotSynced is saveForCheckpoint's end when a sync has failed: another one of the same pages would prove nothing.
+func (l *Log) indexNotSynced(s *segment, err error) error {
+	err = fmt.Errorf("cannot sync the indexes of segment %d: %w", s.base, err)
+	if !isDiskFull(err) {
+		return l.fail(err)
+	}
+	l.mu.Lock()
+	for _, later := range l.segments {
+		if later.base >= s.base { // the dirty ones are the last
+			later.dirty, later.closedUnsaved = true, true
+		}
+	}
+	l.mu.Unlock()
+	l.notePagesLost()
+	return fmt.Errorf("%w: %w: %w", ErrStorage, ErrDiskFull, err)
 }
 
 // writeForCheckpoint is the part of saveForCheckpoint that keeps appends out. It

@@ -339,7 +339,7 @@ func (l *Log) Close(clean bool) error {
 	var err error
 	if clean && !l.closed.Load() {
 		if err = l.Err(); err == nil {
-			if err = l.settle(true); err == nil && l.changed.Load() {
+			if err = errors.Join(l.settle(true), l.rewriteUnsynced()); err == nil && l.changed.Load() {
 				err = l.syncNow()
 			}
 		}
@@ -407,6 +407,9 @@ func (l *Log) settleAll() error {
 		}
 	}
 	if err := l.settle(false); err != nil {
+		return err
+	}
+	if err := l.rewriteUnsynced(); err != nil {
 		return err
 	}
 	l.settled.Store(true)
