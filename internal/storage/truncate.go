@@ -375,7 +375,7 @@ func (l *Log) settle(sync bool) error {
 	l.mu.Lock()
 	s.noteMaxTimestamp()
 	l.mu.Unlock()
-	if err := s.writeIndexes(); err != nil {
+	if err := errors.Join(s.writeIndexes(), s.unreserve()); err != nil {
 		return err
 	}
 	if err := l.writeEpochs(sync); err != nil {

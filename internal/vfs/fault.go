@@ -26,6 +26,7 @@ const (
 	OpWrite    OpKind = "write"
 	OpTruncate OpKind = "truncate"
 	OpSync     OpKind = "sync"
+	OpReserve  OpKind = "reserve"
 )
 
 // Mutates says whether the operation changes what is on disk.
@@ -213,6 +214,17 @@ func (f *faultFile) Sync() error {
 		return err
 	}
 	return f.File.Sync()
+}
+
+// Preallocate is OpReserve.
+func (f *faultFile) Preallocate(size int64) error {
+	if err := f.f.ask(OpReserve, f.Name()); err != nil {
+		return err
+	}
+	if p, ok := f.File.(Preallocator); ok {
+		return p.Preallocate(size)
+	}
+	return errors.ErrUnsupported
 }
 
 func (f *faultFile) Fd() (uintptr, bool) { return 0, false }
