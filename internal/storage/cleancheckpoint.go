@@ -98,7 +98,6 @@ func (m *Manager) checkpointCleaned(d *logDir) error {
 			cleaned[l.tp] = to
 		}
 	}
-	d.keepExpected(d.cleaned, cleaned)
 	return d.writeCheckpoint(cleanerFile, &d.cleaned, cleaned)
 }
 

@@ -38,6 +38,9 @@ type Future struct {
 	log *Log // the copy
 	// marked says that moldau-future-complete may be there.
 	marked bool
+	// cleanedTo is up to where the log was clean when the copy began, if the cleaner had been in it at all: what it has cleaned
+	// since may have been copied before.
+	cleanedTo int64
 }
 
 // TopicPartition is what moves.
@@ -77,10 +80,12 @@ func (m *Manager) BeginMove(tp TopicPartition, dir string) (*Future, error) {
 	if err := errors.Join(m.opts.FS.MkdirAll(name, 0o755), m.opts.FS.SyncDir(to.path)); err != nil {
 		return nil, fmt.Errorf("cannot make the copy of %s in %s: %w", tp, to.path, err)
 	}
+	cleanedTo, _ := m.dirOf(current).cleanedTo(tp)
 	f, err := m.openFuture(to, tp, name, current, false)
 	if err != nil {
 		return nil, errors.Join(err, m.opts.FS.RemoveAll(name))
 	}
+	f.cleanedTo = cleanedTo
 	return f, nil
 }
 
@@ -279,6 +284,7 @@ func (f *Future) Swap() (*Log, error) {
 		return nil, err
 	}
 	current := m.Log(tp)
+	defer f.arrived()
 	if err := f.finish(current); err != nil {
 		err = fmt.Errorf("cannot complete the move of %s to %s: %w", tp, f.to.path, err)
 		if rerr := f.unmark(); rerr != nil {
@@ -286,7 +292,6 @@ func (f *Future) Swap() (*Log, error) {
 			err = errors.Join(err, current.failLog(rerr))
 			f.to.fail(rerr)
 		}
-		f.to.departed(tp)
 		m.giveUp(f)
 		return nil, err
 	}
@@ -309,7 +314,6 @@ func (f *Future) Swap() (*Log, error) {
 	m.logs[tp] = l
 	delete(m.futures, tp)
 	m.mu.Unlock()
-	f.to.arrived(tp)
 	m.cleaner.forget(current)
 	from.noteStale(tp)
 	m.opts.Logger.Info("a log has moved to another log directory", "partition", tp.String(), "from", from.path, "to", f.to.path)
@@ -335,13 +339,13 @@ func (f *Future) finish(current *Log) error {
 		return err
 	}
 	f.log.SetHighWatermark(current.HighWatermark())
+	if err := f.announce(current); err != nil {
+		return err
+	}
 	if err := f.to.touch(f.log); err != nil {
 		return err
 	}
 	if err := f.log.Close(true); err != nil {
-		return err
-	}
-	if err := f.to.expect(current, f.m.dirOf(current)); err != nil {
 		return err
 	}
 	f.marked = true
@@ -376,6 +380,49 @@ func (m *Manager) putInPlace(future, home, old, gone string) error {
 		}
 	}
 	return errors.Join(fsys.Rename(future, home), fsys.SyncDir(path.Dir(home)))
+}
+
+// announce has the checkpoints of the new directory tell of the log before it comes: where it starts, that all of it is on
+// the disk, so that gaps which the cleaner has left are none that a crash has made, and up to where it is clean.
+func (f *Future) announce(current *Log) error {
+	tp, d := f.log.tp, f.to
+	if err := d.clearStale(tp); err != nil {
+		return err
+	}
+	if err := f.log.Flush(); err != nil {
+		return err
+	}
+	_, compacted := f.m.dirOf(current).cleanedTo(tp)
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	delete(d.arriving, tp)
+	defer func() { d.arriving[tp] = struct{}{} }()
+	note := func(name string, file *map[TopicPartition]int64, offset int64, is bool) error {
+		now := maps.Clone(*file)
+		delete(now, tp)
+		if is {
+			now[tp] = offset
+		}
+		return d.writeCheckpoint(name, file, now)
+	}
+	start, end := current.LogStartOffset(), current.LogEndOffset()
+	if d.pointsKnown { // else all logs that are found are checked, and none of their gaps is taken for a loss
+		if err := note(recoveryPointFile, &d.points, end, true); err != nil {
+			return err
+		}
+	}
+	return errors.Join(note(logStartFile, &d.starts, start, start > 0),
+		note(highWatermarkFile, &d.hws, current.HighWatermark(), true), note(cleanerFile, &d.cleaned, max(f.cleanedTo, start), compacted))
+}
+
+// arrived ends what announce has begun.
+func (f *Future) arrived() {
+	f.to.ckMu.Lock()
+	defer f.to.ckMu.Unlock()
+	delete(f.to.arriving, f.log.tp)
+	if f.m.Log(f.log.tp) == nil || f.m.dirOf(f.m.Log(f.log.tp)) != f.to {
+		f.to.stale[f.log.tp] = struct{}{} // it has not come
+	}
 }
 
 // GiveUp ends a move; the copy goes.

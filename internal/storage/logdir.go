@@ -348,7 +348,6 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 			points[l.tp] = min(max(points[l.tp], d.points[l.tp]), l.synced.Load())
 		}
 	}
-	d.keepExpected(d.points, points)
 	for _, l := range m.logsIn(d) {
 		if _, done := points[l.tp]; !done {
 			if point, ok := d.points[l.tp]; ok {
@@ -368,10 +367,27 @@ func (l *Log) saveForCheckpoint(point int64) error {
 	}
 	for _, k := range []fileKind{kindIndex, kindTimeIndex} {
 		if err := s.with(k, vfs.File.Sync); err != nil && !l.hasGone(s, err) {
-			return err
+			return l.indexNotSynced(s, err)
 		}
 	}
 	return nil
+}
+
+// indexNotSynced is saveForCheckpoint's end when a sync has failed: another one of the same pages would prove nothing.
+func (l *Log) indexNotSynced(s *segment, err error) error {
+	err = fmt.Errorf("cannot sync the indexes of segment %d: %w", s.base, err)
+	if !isDiskFull(err) {
+		return l.fail(err)
+	}
+	l.mu.Lock()
+	for _, later := range l.segments {
+		if later.base >= s.base { // the dirty ones are the last
+			later.dirty, later.closedUnsaved = true, true
+		}
+	}
+	l.mu.Unlock()
+	l.notePagesLost()
+	return fmt.Errorf("%w: %w: %w", ErrStorage, ErrDiskFull, err)
 }
 
 // writeForCheckpoint is the part of saveForCheckpoint that keeps appends out. It
@@ -470,7 +486,6 @@ func (m *Manager) checkpointStartOffsets(d *logDir) error {
 			starts[l.tp] = start
 		}
 	}
-	d.keepExpected(d.starts, starts)
 	return d.writeCheckpoint(logStartFile, &d.starts, starts)
 }
 
@@ -506,8 +521,15 @@ func (m *Manager) checkpointHighWatermarks(d *logDir) error {
 	return nil
 }
 
-// writeCheckpoint writes a file if it would say something new. ckMu is held.
+// writeCheckpoint writes a file if it would say something new. What it tells of logs that are about to come stays. ckMu is held.
 func (d *logDir) writeCheckpoint(name string, last *map[TopicPartition]int64, now map[TopicPartition]int64) error {
+	for tp := range d.arriving {
+		if at, ok := (*last)[tp]; ok {
+			if _, named := now[tp]; !named {
+				now[tp] = at
+			}
+		}
+	}
 	if maps.Equal(*last, now) {
 		return nil
 	}
