@@ -198,7 +198,7 @@ func (l *Log) write(b []byte, first, end, maxTs int64, cfg *LogConfig) error {
 func (l *Log) writeBytes(s *segment, b []byte, pos int64) error {
 	f, err := s.acquire(kindLog)
 	if err != nil {
-		return l.fail(fmt.Errorf("cannot append to %s: %w", l.tp, err))
+		return l.failUnlessFull(fmt.Errorf("cannot append to %s: %w", l.tp, err))
 	}
 	defer s.release(kindLog)
 	if _, err := f.WriteAt(b, pos); err != nil {
@@ -214,12 +214,17 @@ func (l *Log) writeBytes(s *segment, b []byte, pos int64) error {
 }
 
 // failUnlessFull fails the log for an error that left it as it was before, unless it
-// only lacks space: that passes, and the append or the roll can be tried again.
+// only lacks space or descriptors: that passes, and the append or the roll can be tried again.
 func (l *Log) failUnlessFull(err error) error {
-	if isDiskFull(err) {
+	if isDiskFull(err) || isOutOfFiles(err) {
 		return fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	return l.fail(err)
+}
+
+// isOutOfFiles says that the process or the system may not open more files at the moment.
+func isOutOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 func isDiskFull(err error) bool {

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
@@ -51,7 +50,7 @@ type dormant struct {
 func (l *Log) stateLocked(segments *atomic.Int64) openState {
 	d := l.lazy.st
 	return openState{tp: l.tp, dir: l.dir, clean: d.clean, logStart: d.logStart, recoveryPoint: d.recoveryPoint, syncedTo: max(d.recoveryPoint, 0),
-		highWatermark: d.highWatermark, sameBoot: d.sameBoot, compacted: d.compacted, cleanedTo: d.cleanedTo, segmentsLeft: segments}
+		highWatermark: d.highWatermark, sameBoot: d.sameBoot, compacted: d.compacted, cleanedTo: d.cleanedTo, endKnown: d.endKnown, segmentsLeft: segments}
 }
 
 // newDormantLog is the log of a directory without a look at its files.
@@ -119,7 +118,7 @@ func (l *Log) openLocked(segments *atomic.Int64) error {
 
 // passes says that an open failed for want of something that may be there again later.
 func passes(err error) bool {
-	return isDiskFull(err) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, ErrClosed)
+	return isDiskFull(err) || isOutOfFiles(err) || errors.Is(err, ErrClosed)
 }
 
 // Wake opens a log that is dormant, or says why it cannot be used now. Who acts on a log's offsets wakes it first: of one

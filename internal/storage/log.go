@@ -380,7 +380,7 @@ func (l *Log) errWrite() error {
 // log, unless there was only no space.
 func (l *Log) fail(cause error) error {
 	err := l.failLog(cause)
-	if l.env.failed != nil && isIOError(cause) && !isDiskFull(cause) {
+	if l.env.failed != nil && isIOError(cause) && !isDiskFull(cause) && !isOutOfFiles(cause) {
 		l.env.failed(cause)
 	}
 	return err

@@ -61,7 +61,7 @@ func (l *Log) Read(from int64, maxBytes int, upTo int64, minOneBatch bool) (*Sli
 	}
 	for {
 		s, err := l.tryRead(from, int64(maxBytes), upTo, minOneBatch)
-		if errors.Is(err, errGone) && !l.closed.Load() {
+		if errors.Is(err, errGone) && l.Err() == nil {
 			continue // retention overtook it: look again
 		}
 		if errors.Is(err, errGone) {
@@ -272,7 +272,7 @@ func (l *Log) OffsetForTimestamp(ts int64) (found TimestampOffset, ok bool, err 
 	}
 	for {
 		found, ok, err = l.tryOffsetForTimestamp(ts)
-		if errors.Is(err, errGone) && !l.closed.Load() {
+		if errors.Is(err, errGone) && l.Err() == nil {
 			continue // retention or the cleaner overtook it: look again
 		}
 		if err != nil {
@@ -305,7 +305,7 @@ func (l *Log) MaxTimestampOffset() (found TimestampOffset, ok bool, err error) {
 	}
 	for {
 		found, ok, err = l.tryMaxTimestamp()
-		if errors.Is(err, errGone) && !l.closed.Load() {
+		if errors.Is(err, errGone) && l.Err() == nil {
 			continue // retention overtook it: look again
 		}
 		if err != nil {
@@ -433,7 +433,7 @@ func (l *Log) AbortedTxns(from, to int64) ([]AbortedTxn, error) {
 	}
 	for {
 		txns, err := l.tryAbortedTxns(from, to)
-		if errors.Is(err, errGone) && !l.closed.Load() {
+		if errors.Is(err, errGone) && l.Err() == nil {
 			continue // retention or the cleaner overtook it: look again
 		}
 		if err != nil {

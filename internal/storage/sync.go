@@ -203,7 +203,11 @@ func (l *Log) syncOnce() (again bool, err error) {
 	l.topicIDFile, l.dirDirty = false, false
 	l.mu.Unlock()
 
-	if err := l.payDebts(jobs); errors.Is(err, errOwed) || isDiskFull(err) {
+	if err := l.payDebts(jobs); isDiskFull(err) {
+		l.putBack(jobs, topicIDFile, dirDirty)
+		l.notePagesLost()
+		return false, err
+	} else if errors.Is(err, errOwed) {
 		l.putBack(jobs, topicIDFile, dirDirty)
 		l.env.after(payRetry, func() { l.env.syncer.enqueue(l) })
 		return false, fmt.Errorf("%w: cannot sync %s yet: %w", ErrStorage, l.tp, err)
@@ -219,6 +223,11 @@ func (l *Log) syncOnce() (again bool, err error) {
 		if isDiskFull(err) {
 			l.putBack(jobs, topicIDFile, dirDirty)
 			l.notePagesLost()
+		}
+		if isOutOfFiles(err) { // nothing was synced in vain: what could not be opened is still to be
+			l.putBack(jobs, topicIDFile, dirDirty)
+			l.env.after(payRetry, func() { l.env.syncer.enqueue(l) })
+			return false, fmt.Errorf("%w: cannot sync %s yet: %w", ErrStorage, l.tp, err)
 		}
 		if !errors.Is(err, errGone) {
 			return false, err
