@@ -70,7 +70,7 @@ func TestTwoBrokersOfOneID(t *testing.T) {
 	c := apart(t, 1)
 	c.startAll()
 	c.disks[7] = vfs.NewMem()
-	c.opts[7] = append(append([]string{}, c.opts[1]...), "listeners=PLAINTEXT://n7:9092", "initial.broker.registration.timeout.ms=1000")
+	c.opts[7] = append(append([]string{}, c.opts[1]...), "listeners=PLAINTEXT://n7:9092", "initial.broker.registration.timeout.ms=2500")
 	c.refuses(7, "another process serves as broker 1", "node.id")
 	delete(c.opts, 7)
 	c.create("colours", 1, 1) // the first one serves on

@@ -203,7 +203,9 @@ func (s *sea) sail() []string {
 		}
 	}
 	s.pass(3 * time.Second)
+	s.mu.Lock()
 	s.rough = true
+	s.mu.Unlock()
 	for step := range simSteps {
 		for i := range 3 {
 			s.say(fmt.Sprintf("g%d-%d", step, i))

@@ -40,6 +40,10 @@ func (l *Log) DeleteOldSegments() (int, error) {
 	if err := l.touch(); err != nil {
 		return 0, err
 	}
+	// A full disk is the reason for many a deletion, and must not be in its way.
+	if err := l.keepStateAt(l.segments[n].base); err != nil && !isDiskFull(err) {
+		return 0, fmt.Errorf("cannot apply retention to %s: %w", l.tp, err)
+	}
 	old := l.segments[:n:n]
 	l.mu.Lock()
 	l.segments = append([]*segment(nil), l.segments[n:]...)

@@ -162,7 +162,7 @@ func (s *segment) rewriteDerived(v view) error {
 		s.abortedOwed = 0
 		s.log.mu.Unlock()
 	}
-	return s.log.rewriteSnapshot(s.base, false)
+	return s.log.rewriteSnapshot(s.base)
 }
 
 // remakeIndexFiles makes the index files of a closed segment from its batches.
@@ -198,7 +198,7 @@ func (s *segment) remakeIndexFiles(size int64) error {
 }
 
 // rewriteSnapshot writes a producer snapshot again, if there is one; a damaged one goes, it can be made from the batches.
-func (l *Log) rewriteSnapshot(offset int64, sync bool) error {
+func (l *Log) rewriteSnapshot(offset int64) error {
 	name := l.snapshotPath(offset)
 	data, err := vfs.ReadFile(l.env.fs, name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -214,9 +214,7 @@ func (l *Log) rewriteSnapshot(offset int64, sync bool) error {
 	if err != nil {
 		return err
 	}
-	if _, err = f.WriteAt(data, 0); err == nil && sync {
-		err = f.Sync()
-	}
+	_, err = f.WriteAt(data, 0)
 	return errors.Join(err, f.Close())
 }
 

@@ -237,17 +237,12 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 }
 
 func (l *Log) replaceBySegmentAt(offset int64) error {
-	if err := l.lowerPoint(min(l.segments[0].base, offset)); err != nil {
+	// To 0, since a death on the way may leave no segment at all, and that must not look like a loss.
+	if err := l.lowerPoint(0); err != nil {
 		return err
 	}
-	snapshots, err := l.snapshotOffsets()
-	if err != nil {
+	if err := l.removeSnapshots(); err != nil {
 		return err
-	}
-	for _, off := range snapshots {
-		if err := l.env.fs.Remove(l.snapshotPath(off)); err != nil {
-			return err
-		}
 	}
 	for _, s := range slices.Backward(l.segments) {
 		if err := l.removeSegment(s); err != nil {

@@ -3,7 +3,6 @@ package vfs
 import (
 	"errors"
 	"io/fs"
-	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -132,7 +131,7 @@ func (n *node) syncAll() {
 		n.sync()
 		return
 	}
-	n.durable = maps.Clone(n.names)
+	n.syncNames()
 	for _, c := range n.names {
 		c.syncAll()
 	}
