@@ -41,11 +41,18 @@ type logDir struct {
 
 	// ckMu serialises the writing of checkpoint files, and is held over it.
 	ckMu                sync.Mutex
-	pointsKnown         bool                        // there was a recovery-point file: a log it does not name is new
-	points, starts, hws map[TopicPartition]int64    // what the files say
-	cleaned             map[TopicPartition]int64    // what the cleaner's says
-	stale               map[TopicPartition]struct{} // deleted logs that the files may still name
-	arriving            map[TopicPartition]struct{} // logs that are about to come from another directory
+	pointsKnown         bool                          // there was a recovery-point file: a log it does not name is new
+	points, starts, hws map[TopicPartition]int64      // what the files say
+	cleaned             map[TopicPartition]int64      // what the cleaner's says
+	stale               map[TopicPartition]struct{}   // deleted logs that the files may still name
+	missing             map[TopicPartition]missingLog // of stale, those that the last orderly stop has listed; written only by load
+	arriving            map[TopicPartition]struct{}   // logs that are about to come from another directory
+}
+
+// missingLog is a log that was there at the last orderly stop and whose directory is gone.
+type missingLog struct {
+	topicID [16]byte
+	end     int64
 }
 
 func newLogDir(m *Manager, p string) *logDir {
@@ -175,8 +182,14 @@ func (d *logDir) load() {
 		tp.Topic = topic
 		d.loaded = append(d.loaded, d.found(tp))
 	}
-	d.topicIDs, d.touched = nil, nil
 	d.findStale()
+	d.missing = map[TopicPartition]missingLog{}
+	for tp := range d.stale {
+		if id, listed := d.topicIDs[tp]; listed {
+			d.missing[tp] = missingLog{topicID: id, end: d.points[tp]}
+		}
+	}
+	d.topicIDs, d.touched = nil, nil
 	if len(d.loaded) > 0 && !d.clean {
 		return // the recovery writes what is known when it is done
 	}
@@ -202,10 +215,10 @@ func (d *logDir) notePoints() error {
 // partitionOf says whether a directory is a partition's, and sees to those that are on their way out.
 func (d *logDir) partitionOf(e fs.DirEntry) (TopicPartition, bool) {
 	name := e.Name()
-	if !e.IsDir() || name == MetadataLogDir {
+	full := path.Join(d.path, name)
+	if name == MetadataLogDir || !d.isDirectory(e, full) {
 		return TopicPartition{}, false
 	}
-	full := path.Join(d.path, name)
 	switch {
 	case strings.HasSuffix(name, deleteDirSuffix):
 		d.m.scheduler.after(0, func() { d.m.removeDir(full) })
@@ -227,6 +240,15 @@ func (d *logDir) partitionOf(e fs.DirEntry) (TopicPartition, bool) {
 		return tp, false
 	}
 	return tp, true
+}
+
+// isDirectory follows links, as Kafka does.
+func (d *logDir) isDirectory(e fs.DirEntry, full string) bool {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return e.IsDir()
+	}
+	info, err := d.env.fs.Stat(full)
+	return err == nil && info.IsDir()
 }
 
 // found is a log that lies in the directory.
@@ -254,7 +276,17 @@ func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Lo
 	if err := d.env.fs.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	l, err := openLog(d.env, openState{tp: tp, dir: dir, cfg: cfg})
+	if gone, ok := d.missing[tp]; ok && gone.topicID == topicID && gone.end > 0 {
+		d.env.logger.Error("records are lost: the partition's directory, which was there at the last stop, is gone. It begins anew; what other replicas hold is copied from them. If there is a backup, stop the node and restore the directory before anything is produced",
+			"partition", tp.String(), "dir", dir, "logEndOffset", gone.end)
+	}
+	st := openState{tp: tp, dir: dir, cfg: cfg}
+	if bytes, segments := sizeOnDisk(d.env.fs, dir); segments > 0 {
+		// Put there while the node ran: nothing is known of it, so everything is checked, and gaps may be the cleaner's.
+		d.env.logger.Warn("a new partition's directory holds segments already, they are checked and kept", "partition", tp.String(), "dir", dir, "bytes", bytes)
+		st.recoveryPoint, st.compacted = -1, true
+	}
+	l, err := openLog(d.env, st)
 	if err != nil {
 		return nil, err
 	}

@@ -72,6 +72,7 @@ type openState struct {
 	logStart      int64
 	recoveryPoint int64 // -1 when no checkpoint is left that would name it
 	syncedTo      int64 // what was certainly on the disk; 0 where that is not known
+	endKnown      bool  // it was left in order, and ended at syncedTo
 	highWatermark int64
 	compacted     bool  // the cleaner has been at work on it, and leaves gaps
 	cleanedTo     int64 // up to here

@@ -23,6 +23,13 @@ func (o *opener) recover() (end int64, err error) {
 		if err == nil && end < o.st.syncedTo {
 			err = fmt.Errorf("%w: it ends at offset %d, and was synced up to %d", ErrCorruptRecord, end, o.st.syncedTo)
 		}
+		if err == nil && o.st.endKnown && end > o.st.syncedTo {
+			// A segment from the future: what is behind the end that the last stop has noted is checked, and kept only if it
+			// follows. Else the log would go on at offsets that it has never reached.
+			o.env.logger.Warn("log was closed in order and has grown since, checking what was added", "partition", o.tp.String(), "end", end, "closedAt", o.st.syncedTo)
+			o.st.clean, o.st.recoveryPoint, o.st.distrust = false, o.st.syncedTo, true
+			return o.openUnclean()
+		}
 		if !errors.Is(err, ErrCorruptRecord) {
 			return end, err
 		}
@@ -211,7 +218,7 @@ func (o *opener) openUnclean() (int64, error) {
 			n.Add(-1)
 		}
 		if i > first {
-			if s.base < end || s.base > end && known && o.isLoss(end, point) {
+			if s.base < end || s.base > end && (known && o.isLoss(end, point) || o.st.endKnown && end >= o.st.syncedTo) {
 				return end, o.dropFrom(i, fmt.Errorf("it begins at offset %d, the one before ends at %d", s.base, end))
 			}
 			pos, end = 0, s.base

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,6 +115,9 @@ func (r *recovery) done() {
 
 // recovered is called when every log has been checked.
 func (d *logDir) recovered() {
+	if slices.ContainsFunc(d.m.logsIn(d), (*Log).isUnchecked) {
+		return // one that could not be opened would seem to be new at the next start, for not being named
+	}
 	if err := d.notePoints(); err != nil {
 		d.env.logger.Error("cannot write a checkpoint", "dir", d.path, "err", err)
 	}

@@ -80,6 +80,9 @@ func (l *Log) rewriteUnsynced() error {
 }
 
 func (l *Log) rewriteFiles(synced int64) error {
+	if err := l.payAll(); err != nil { // the cheapest way to see that there is still no space
+		return err
+	}
 	for _, v := range l.views() {
 		if !v.seg.dirty {
 			continue
@@ -155,6 +158,9 @@ func (s *segment) rewriteDerived(v view) error {
 		if err := s.writeAborted(s.aborted, len(s.aborted)); err != nil {
 			return err
 		}
+		s.log.mu.Lock()
+		s.abortedOwed = 0
+		s.log.mu.Unlock()
 	}
 	return s.log.rewriteSnapshot(s.base)
 }

@@ -204,7 +204,11 @@ func (l *Log) syncOnce() (again bool, err error) {
 	l.topicIDFile, l.dirDirty = false, false
 	l.mu.Unlock()
 
-	if err := l.payDebts(jobs); errors.Is(err, errOwed) || isDiskFull(err) {
+	if err := l.payDebts(jobs); isDiskFull(err) {
+		l.putBack(jobs, topicIDFile, dirDirty)
+		l.notePagesLost()
+		return false, err
+	} else if errors.Is(err, errOwed) {
 		l.putBack(jobs, topicIDFile, dirDirty)
 		l.env.after(payRetry, func() { l.env.syncer.enqueue(l) })
 		return false, fmt.Errorf("%w: cannot sync %s yet: %w", ErrStorage, l.tp, err)

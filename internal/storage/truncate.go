@@ -346,7 +346,7 @@ func (l *Log) Close(clean bool) error {
 	var err error
 	if clean && !l.closed.Load() {
 		if err = l.Err(); err == nil {
-			if err = errors.Join(l.settle(true), l.rewriteUnsynced()); err == nil && l.changed.Load() {
+			if err = errors.Join(l.payAll(), l.settle(true), l.rewriteUnsynced()); err == nil && l.changed.Load() {
 				err = l.syncNow()
 			}
 		}
@@ -394,6 +394,16 @@ func (l *Log) settle(sync bool) error {
 	return nil
 }
 
+// payAll writes the entries of transaction indexes that are owed. appendMu is held.
+func (l *Log) payAll() error {
+	for _, s := range l.segments {
+		if err := s.payAborted(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // settleAll writes what the next start wants to find, for a directory that is then synced as a whole: no append comes
 // after it.
 func (l *Log) settleAll() error {
@@ -408,10 +418,8 @@ func (l *Log) settleAll() error {
 	if err := l.Err(); err != nil {
 		return err
 	}
-	for _, s := range l.segments {
-		if err := s.payAborted(); err != nil {
-			return err
-		}
+	if err := l.payAll(); err != nil {
+		return err
 	}
 	if err := l.settle(false); err != nil {
 		return err

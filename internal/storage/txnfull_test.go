@@ -4,7 +4,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
@@ -37,21 +36,14 @@ func TestAFullDiskKeepsAbortedTransactionsWaiting(t *testing.T) {
 		t.Fatal(txns, err, l.Err())
 	}
 	end := l.LogEndOffset()
-	done := make(chan error, 1)
-	l.AwaitSync(end, func(err error) { done <- err })
+	wantErr(t, syncIn(clk, l), ErrDiskFull)
 	if l.FlushedOffset() >= end {
 		t.Fatal("it counts as synced without the index")
 	}
 	s.set(func(vfs.Op) error { return nil })
-	for waiting := true; waiting; {
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Fatal(err)
-			}
-			waiting = false
-		default:
-			clk.Advance(time.Second)
+	for l.FlushedOffset() < end {
+		if err := syncIn(clk, l); err != nil {
+			wantErr(t, err, ErrDiskFull)
 		}
 	}
 	cut := m.CrashClone()

@@ -31,7 +31,7 @@ func ParseTopicPartition(dir string) (TopicPartition, error) {
 		return TopicPartition{}, fmt.Errorf("%q is not the name of a partition's directory", dir)
 	}
 	n, err := strconv.ParseUint(dir[i+1:], 10, 31)
-	if err != nil {
+	if err != nil || strconv.FormatUint(n, 10) != dir[i+1:] { // "t-00" is not partition 0, which may lie beside it
 		return TopicPartition{}, fmt.Errorf("%q is not the name of a partition's directory", dir)
 	}
 	return TopicPartition{Topic: dir[:i], Partition: int32(n)}, nil
