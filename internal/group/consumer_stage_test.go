@@ -18,7 +18,7 @@ type consumer struct {
 	epoch    int32
 	has      assignment
 	interval int32
-	full     bool // says everything with every heartbeat
+	full     bool // has missed an answer, and says everything with the next heartbeat
 }
 
 func (st *stage) consumer(group, id string) *consumer {
@@ -32,6 +32,9 @@ func (c *consumer) beat(tunes ...func(*kmsg.ConsumerGroupHeartbeatRequest)) *kms
 	if c.epoch == 0 {
 		r.SubscribedTopicNames, r.RebalanceTimeoutMillis = c.topics, 60_000
 		c.has = assignment{}
+	}
+	if c.full {
+		r.SubscribedTopicNames, r.RebalanceTimeoutMillis, c.full = c.topics, 60_000, false
 	}
 	if c.epoch >= 0 {
 		r.Topics = []kmsg.ConsumerGroupHeartbeatRequestTopic{}

@@ -254,7 +254,7 @@ func TestNoPartitionHasTwoOwners(t *testing.T) {
 				if c := pick(); c != nil {
 					epoch, has := c.epoch, c.has
 					if c.beat().ErrorCode == codeNone {
-						c.epoch, c.has = epoch, has
+						c.epoch, c.has, c.full = epoch, has, true
 					}
 				}
 			},
