@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/moldau-stream/moldau/bench/host"
@@ -33,7 +36,8 @@ type env struct {
 	opts    options
 	dir     string
 	kafka   *host.Kafka
-	brokers map[string]*host.Broker
+	mu      sync.Mutex
+	brokers map[string]*host.Broker // guarded by mu against a signal
 	kept    map[string]any
 	topics  int
 }
@@ -48,7 +52,25 @@ func newEnv(o options) (*env, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a work directory: %w", err)
 	}
-	return &env{opts: o, dir: dir, brokers: map[string]*host.Broker{}, kept: map[string]any{}}, nil
+	e := &env{opts: o, dir: dir, brokers: map[string]*host.Broker{}, kept: map[string]any{}}
+	e.closeOnSignal()
+	return e, nil
+}
+
+// closeOnSignal leaves no broker behind when the run is broken off.
+func (e *env) closeOnSignal() {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-c
+		fmt.Fprintln(os.Stderr, "bench: broken off")
+		e.mu.Lock() // and keeps it: nothing is started any more
+		for _, b := range e.brokers {
+			b.Process.Kill()
+		}
+		os.RemoveAll(e.dir)
+		os.Exit(1)
+	}()
 }
 
 func (e *env) close() {
@@ -85,8 +107,10 @@ func (e *env) broker(s subject, variant string, props map[string]string) (*host.
 		}
 		return b, nil
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	b, err := host.StartBroker(e.spec(s, props))
-	if b != nil {
+	if b != nil && b.Process != nil {
 		e.brokers[key] = b
 	}
 	return b, err
@@ -96,6 +120,8 @@ func (e *env) broker(s subject, variant string, props map[string]string) (*host.
 func (e *env) drop(s subject, variant string) {
 	key := s.name + "/" + variant
 	if b := e.brokers[key]; b != nil {
+		e.mu.Lock()
+		defer e.mu.Unlock()
 		b.Remove()
 		delete(e.brokers, key)
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,7 @@ type options struct {
 	out, work            string
 	brokerCPU, driverCPU int
 	list                 bool
+	given                bool // moldau was named
 	args                 []string
 }
 
@@ -79,7 +81,7 @@ func withOptions(args []string, do func(options) error) error {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	var o options
 	f.BoolVar(&o.quick, "quick", false, "measure the main scenarios in two minutes, without Apache Kafka unless -kafka=on")
-	f.StringVar(&o.only, "only", "", "scenarios to measure, separated by commas; a name stands for all that begin with it")
+	f.StringVar(&o.only, "only", "", "scenarios to measure, separated by commas; what is not a name stands for all names that begin with it")
 	f.IntVar(&o.rounds, "rounds", 0, "rounds that count (default 5, quick 3)")
 	f.DurationVar(&o.length, "length", 0, "load of a round (default 3s, quick 1s)")
 	f.StringVar(&o.moldau, "moldau", "", "the binary to measure (default: built from the tree)")
@@ -99,6 +101,7 @@ func withOptions(args []string, do func(options) error) error {
 		return err
 	}
 	o.args = f.Args()
+	o.given = o.moldau != "" || len(o.args) > 0
 	if o.profile != "" && profilePaths()[o.profile] == "" {
 		return fmt.Errorf("cannot take a profile of %q: only of cpu or allocs", o.profile)
 	}
@@ -148,7 +151,8 @@ func wanted(o options) ([]*scenario, error) {
 	for _, s := range allScenarios() {
 		take := o.only == "" && (!o.quick || s.quick)
 		for _, name := range strings.Split(o.only, ",") {
-			take = take || name != "" && strings.HasPrefix(s.name, name)
+			exact := slices.ContainsFunc(allScenarios(), func(x *scenario) bool { return x.name == name })
+			take = take || s.name == name || !exact && name != "" && strings.HasPrefix(s.name, name)
 		}
 		if take {
 			out = append(out, s)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,6 +54,10 @@ func (e *env) versions(subjects []subject) map[string]string {
 	for _, s := range subjects {
 		switch s.kind {
 		case kindMoldau:
+			if b, err := os.ReadFile(s.binary); e.opts.given && err == nil {
+				out[s.name] = fmt.Sprintf("a given binary, SHA-256 %.6x", sha256.Sum256(b))
+				continue
+			}
 			commit, _ := exec.Command("git", "-C", "..", "rev-parse", "--short", "HEAD").Output()
 			out[s.name] = "commit " + strings.TrimSpace(string(commit))
 			if dirty, _ := exec.Command("git", "-C", "..", "status", "--porcelain", "--untracked-files=no", "--", "internal", "cmd", "go.mod").Output(); len(dirty) > 0 {
@@ -70,5 +75,5 @@ func (e *env) command(s *scenario) string {
 	if e.opts.quick {
 		c += " QUICK=1"
 	}
-	return c
+	return c + fmt.Sprintf(` BENCHFLAGS="-rounds %d -length %s"`, e.opts.rounds, e.opts.length)
 }

@@ -306,7 +306,8 @@ func runClients(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	n, stop, err := s.start("clients", nil)
+	// The cleaner's rest would make the compacted topic wait.
+	n, stop, err := s.start("clients", map[string]string{"log.cleaner.backoff.ms": "200"})
 	if err != nil {
 		return err
 	}

@@ -56,15 +56,23 @@ func wantedLogs(req *kmsg.DescribeLogDirsRequest) func(storage.TopicPartition) b
 
 func (b *Broker) logsIn(dir string, wanted func(storage.TopicPartition) bool) []kmsg.DescribeLogDirsResponseDirTopic {
 	byTopic := make(map[string][]kmsg.DescribeLogDirsResponseDirTopicPartition)
-	for _, l := range b.logs.Logs() {
+	add := func(l *storage.Log, lag int64, future bool) {
 		tp := l.TopicPartition()
 		if l.LogDir() != dir || !wanted(tp) {
-			continue
+			return
 		}
 		p := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
-		p.Partition, p.Size = tp.Partition, l.Size()
-		p.OffsetLag = max(l.HighWatermark()-l.LogEndOffset(), 0)
+		p.Partition, p.Size, p.OffsetLag, p.IsFuture = tp.Partition, l.Glance().SizeBytes, max(lag, 0), future
 		byTopic[tp.Topic] = append(byTopic[tp.Topic], p)
+	}
+	for _, l := range b.logs.Logs() {
+		g := l.Glance()
+		add(l, g.HighWatermark-g.LogEndOffset, false)
+	}
+	for _, l := range b.logs.Futures() {
+		if current := b.logs.Log(l.TopicPartition()); current != nil {
+			add(l, current.LogEndOffset()-l.LogEndOffset(), true)
+		}
 	}
 	topics := make([]kmsg.DescribeLogDirsResponseDirTopic, 0, len(byTopic))
 	for name, parts := range byTopic {

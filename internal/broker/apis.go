@@ -41,6 +41,7 @@ var apis = []api{
 	{28, 0, 5, (*Broker).txnOffsetCommit},
 	{32, 1, 4, (*Broker).describeConfigs},
 	{33, 0, 2, (*Broker).alterConfigs},
+	{34, 1, 2, (*Broker).alterReplicaLogDirs},
 	{35, 1, 5, (*Broker).describeLogDirs},
 	{36, 0, 2, nil}, // SaslAuthenticate: likewise
 	{37, 0, 3, (*Broker).createPartitions},

@@ -111,6 +111,14 @@ func runTool(env *Env, name string, args []string) int {
 	switch name {
 	case "", "server":
 		code = runServer(r, args)
+	case "completion":
+		code = runCompletion(r, args)
+	case "complete":
+		code = runComplete(r, args)
+	case "top":
+		code = runTop(r, args)
+	case "dev":
+		code = runDev(r, args)
 	case "help":
 		code = runHelp(r)
 	case "version":
@@ -122,6 +130,10 @@ func runTool(env *Env, name string, args []string) int {
 		r.println(strings.Join(ToolNames(), "\n"))
 	default:
 		code = tools()[name].run(r, args)
+	}
+	for _, s := range r.advice {
+		r.out.Flush()
+		r.hint(s)
 	}
 	if err := r.out.Flush(); err != nil && code == 0 {
 		return 1 // the reader of our output has gone
@@ -148,7 +160,7 @@ func dispatch(args []string) (name string, rest []string, found bool) {
 	}
 	first := args[1]
 	switch first {
-	case "server", "help", "version", "log", "tool-names":
+	case "server", "dev", "help", "version", "log", "tool-names", "completion", "complete", "top":
 		return first, args[2:], true
 	case "-h", "-help", "--help":
 		return "help", args[2:], true
@@ -190,7 +202,10 @@ func runHelp(r *run) int {
 	r.println("")
 	r.println("  moldau                             start a node on localhost:9092, data in ./moldau-data")
 	r.println("  moldau server FILE [--override k=v] start a node from a Kafka properties file")
+	r.println("  moldau dev [--nodes N]             start a cluster on this machine, for trying things out")
 	r.println("  moldau server --check-config FILE  say what a properties file means, start nothing")
+	r.println("  moldau top                         watch topics, groups and partitions of a cluster")
+	r.println("  moldau completion bash|zsh|fish    print the shell's completion, with live topic and group names")
 	r.println("  moldau log check DIR               verify a log directory that no node is running on")
 	r.println("  moldau TOOL ...                    run one of Kafka's tools:")
 	r.println("")
@@ -201,5 +216,6 @@ func runHelp(r *run) int {
 	}
 	r.println("")
 	r.println("Each tool also runs under Kafka's own name (kafka-topics, kafka-topics.sh) and takes Kafka's options; --help lists them.")
+	r.println("Listing tools take --format json. MOLDAU_STRICT=1 makes every failure exit with 1, where Kafka's tools exit with 0.")
 	return 0
 }

@@ -373,6 +373,7 @@ func (t *configsTool) alterResource(e entity) error {
 	}
 	for _, rr := range resp.(*kmsg.IncrementalAlterConfigsResponse).Resources {
 		if err := client.CodeError(rr.ErrorCode, rr.ErrorMessage); err != nil {
+			t.hintNearestKeys(e)
 			return err
 		}
 	}

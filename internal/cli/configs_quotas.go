@@ -238,11 +238,9 @@ func (t *configsTool) alterQuotas(set client.Properties, del []string) error {
 	return nil
 }
 
-// checkSetQuotas refuses to delete what is not set, as Kafka's tool does.
+// checkSetQuotas refuses to delete what is not set, as Kafka's tool does; like
+// it, it asks even when nothing is to be deleted.
 func (t *configsTool) checkSetQuotas(del []string) error {
-	if len(del) == 0 {
-		return nil
-	}
 	req := kmsg.NewPtrDescribeClientQuotasRequest()
 	req.Strict = true
 	for _, e := range t.entities {

@@ -54,10 +54,11 @@ func (r *run) dumpLog(p *parsed) error {
 	if err := r.checkRequired(p, req, req...); err != nil {
 		return err
 	}
-	d, err := newDumper(r, p)
+	families, err := loadStoredRecords(storedRecordsText)
 	if err != nil {
 		return err
 	}
+	d := newDumper(r, p, families)
 	files := strings.Split(p.value("files"), ",")
 
 	for len(files) > 1 && files[len(files)-1] == "" {
@@ -93,11 +94,7 @@ type dumper struct {
 	notFound       findings
 }
 
-func newDumper(r *run, p *parsed) (*dumper, error) {
-	families, err := loadStoredRecords(storedRecordsText)
-	if err != nil {
-		return nil, err
-	}
+func newDumper(r *run, p *parsed, families map[string]*storedFamily) *dumper {
 	d := &dumper{run: r, control: families["control"]}
 	d.printData = p.hasAny("print-data-log", "offsets-decoder", "transaction-log-decoder", "value-decoder-class", "key-decoder-class",
 		"cluster-metadata-decoder", "remote-log-metadata-decoder", "share-group-state-decoder")
@@ -107,12 +104,13 @@ func newDumper(r *run, p *parsed) (*dumper, error) {
 	d.settle = func() error {
 		d.maxMessageSize, _ = p.number("max-message-size")
 		d.maxBytes, _ = p.number("max-bytes")
+		var err error
 		if d.parser, err = newMessageParser(p, families); err != nil {
 			return err
 		}
 		return p.err
 	}
-	return d, nil
+	return d
 }
 
 // javaPath is a path as java.io.File keeps it: without doubled and trailing slashes.

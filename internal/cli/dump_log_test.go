@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"bufio"
+	"bytes"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,6 +103,28 @@ func TestJavaString(t *testing.T) {
 	}
 }
 
+// fuzzedDumper is a dumper whose output nobody reads.
+func fuzzedDumper(t testing.TB, families map[string]*storedFamily, args ...string) *dumper {
+	p, err := dumpLogOptions().parse(args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &run{Env: &Env{Stdout: io.Discard, Stderr: io.Discard}, out: bufio.NewWriter(io.Discard)}
+	d := newDumper(r, p, families)
+	if err := d.settle(); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func fuzzedFamilies(f *testing.F) map[string]*storedFamily {
+	families, err := loadStoredRecords(storedRecordsText)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return families
+}
+
 // Nothing in a log may stop the tool but an error, and what it reads is bounded by what there is.
 func FuzzDumpLog(f *testing.F) {
 	for i, name := range []string{"offsets-0", "transactions-0", "metadata-0", "remote-0", "share-0", "control-0", "real/txn-0", "real/codecs-0"} {
@@ -107,8 +132,9 @@ func FuzzDumpLog(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(b[:min(len(b), 3000)], uint8(i))
+		f.Add(b[:min(len(b), 1000)], uint8(i))
 	}
+	families := fuzzedFamilies(f)
 	decoders := []string{"--offsets-decoder", "--transaction-log-decoder", "--cluster-metadata-decoder", "--remote-log-metadata-decoder", "--share-group-state-decoder", "--print-data-log", "--deep-iteration"}
 	f.Fuzz(func(t *testing.T, b []byte, which uint8) {
 		// With its checksum right a damaged batch is looked at more closely.
@@ -120,42 +146,46 @@ func FuzzDumpLog(f *testing.F) {
 			batch.UpdateCRC()
 			rest = next
 		}
-		name := filepath.Join(t.TempDir(), "00000000000000000000.log")
-		if err := os.WriteFile(name, b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		s := &stage{t: t, env: map[string]string{}}
-		s.args([]string{"kafka-dump-log", decoders[int(which)%len(decoders)], "--files", name}, "")
+		d := fuzzedDumper(t, families, decoders[int(which)%len(decoders)])
+		_ = d.batches(&input{ReaderAt: bytes.NewReader(b), name: "/x.log", size: int64(len(b))})
+		d.printFindings()
 	})
 }
 
 // The same for the files beside a log.
 func FuzzDumpLogIndexes(f *testing.F) {
-	dir := "testdata/dumplog/real/codecs-0"
-	for i, x := range []string{".index", ".timeindex", ".txnindex", ".snapshot"} {
-		b, err := os.ReadFile(dir + segmentZero + x)
+	real := "testdata/dumplog/real/codecs-0"
+	suffixes := []string{".index", ".timeindex", ".txnindex", ".snapshot"}
+	for i, x := range suffixes {
+		b, err := os.ReadFile(real + segmentZero + x)
 		if err != nil {
 			b = make([]byte, 34)
 		}
 		f.Add(b, uint8(i), false)
 		f.Add(b, uint8(i), true)
 	}
-	log, err := os.ReadFile(dir + segmentZero + ".log")
+	log, err := os.ReadFile(real + segmentZero + ".log")
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, b []byte, which uint8, sanity bool) {
-		dir := t.TempDir()
-		for x, content := range map[string][]byte{".log": log, ".index": b, ".timeindex": b, ".txnindex": b, ".snapshot": b} {
-			if err := os.WriteFile(dir+segmentZero+x, content, 0o644); err != nil {
-				t.Fatal(err)
-			}
+	families := fuzzedFamilies(f)
+	dir := f.TempDir()
+	put := func(t testing.TB, suffix string, b []byte) {
+		if err := os.WriteFile(dir+segmentZero+suffix, b, 0o644); err != nil {
+			t.Fatal(err)
 		}
-		args := []string{"kafka-dump-log", "--files", dir + segmentZero + []string{".index", ".timeindex", ".txnindex", ".snapshot"}[which%4]}
+	}
+	put(f, ".log", log)
+	f.Fuzz(func(t *testing.T, b []byte, which uint8, sanity bool) {
+		put(t, ".index", b)
+		x := suffixes[int(which)%len(suffixes)]
+		put(t, x, b)
+		var args []string
 		if sanity {
 			args = append(args, "--index-sanity-check")
 		}
-		s := &stage{t: t, env: map[string]string{}}
-		s.args(args, "")
+		d := fuzzedDumper(t, families, args...)
+		_ = d.file(dir + segmentZero + x)
+		d.printFindings()
 	})
 }

@@ -54,6 +54,8 @@ type run struct {
 	ctx    context.Context
 	failed bool // something failed, whatever Kafka's exit code says
 
+	advice []string // helping lines that come after Kafka's own
+
 	errMu sync.Mutex // hints come from the client's goroutines
 	hints map[string]bool
 }

@@ -162,11 +162,7 @@ func (r *run) changeFeatures(a *subArgs, op string, kind int8) int {
 		if err != nil {
 			return err
 		}
-		failed, err := r.updateFeatures(c, levels, op, kind, a.has("dry-run"))
-		if err != nil {
-			return err
-		}
-		if failed > 0 {
+		if failed := r.updateFeatures(c, levels, op, kind, a.has("dry-run")); failed > 0 {
 			return fmt.Errorf("%d out of %d operation(s) failed.", failed, len(levels))
 		}
 		return nil
@@ -224,7 +220,7 @@ func (r *run) wantedLevels(a *subArgs, op string) (map[string]int16, error) {
 }
 
 // updateFeatures asks for the change and prints what became of each feature.
-func (r *run) updateFeatures(c *client.Client, levels map[string]int16, op string, kind int8, dryRun bool) (failed int, err error) {
+func (r *run) updateFeatures(c *client.Client, levels map[string]int16, op string, kind int8, dryRun bool) (failed int) {
 	req := kmsg.NewPtrUpdateFeaturesRequest()
 	req.ValidateOnly = dryRun
 	req.TimeoutMillis = int32(c.Settings.RequestTimeout.Milliseconds())
@@ -234,16 +230,15 @@ func (r *run) updateFeatures(c *client.Client, levels map[string]int16, op strin
 		u.Feature, u.MaxVersionLevel, u.UpgradeType, u.AllowDowngrade = name, levels[name], kind, kind != featureUpgrade
 		req.FeatureUpdates = append(req.FeatureUpdates, u)
 	}
-	resp, err := c.Any(r.ctx, "updateFeatures", req)
-	if err != nil {
-		return 0, err
-	}
 	results := map[string]error{}
-	ur := resp.(*kmsg.UpdateFeaturesResponse)
-	for _, f := range ur.Results {
-		results[f.Feature] = client.CodeError(f.ErrorCode, f.ErrorMessage)
+	resp, whole := c.Any(r.ctx, "updateFeatures", req)
+	if whole == nil {
+		ur := resp.(*kmsg.UpdateFeaturesResponse)
+		for _, f := range ur.Results {
+			results[f.Feature] = client.CodeError(f.ErrorCode, f.ErrorMessage)
+		}
+		whole = client.CodeError(ur.ErrorCode, ur.ErrorMessage)
 	}
-	whole := client.CodeError(ur.ErrorCode, ur.ErrorMessage)
 	for _, name := range names {
 		what := name
 		if op != "disable" {
@@ -266,5 +261,5 @@ func (r *run) updateFeatures(c *client.Client, levels map[string]int16, op strin
 			r.printf("%s %s %s.\n", name, subject, verb)
 		}
 	}
-	return failed, nil
+	return failed
 }

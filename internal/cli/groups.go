@@ -41,6 +41,7 @@ func groupsOptions() *optionSet {
 	s.flag("type", "With --list: show types, or only groups of the types given.").takesMaybe("")
 	s.flag("verbose", "With --describe: more columns.")
 	s.arg("validate-regex", "regex", "Check a regular expression as the broker's subscriptions take it.")
+	s.formatOption()
 	return s
 }
 
@@ -321,6 +322,13 @@ func (g *groupsTool) list() error {
 			shown = append(shown, rg)
 			width = max(width, len(rg.Group))
 		}
+	}
+	if asJSON, err := g.p.wantsJSON(); err != nil || asJSON {
+		var rows [][]string
+		for _, rg := range shown {
+			rows = append(rows, []string{rg.Group, groupTypeText(rg.GroupType), rg.GroupState})
+		}
+		return orRows(err, func() error { return g.jsonRows([]string{"GROUP", "TYPE", "STATE"}, rows) })
 	}
 	width += 10 // as wide as Kafka makes it
 	withType, withState := g.p.has("type"), g.p.has("state")

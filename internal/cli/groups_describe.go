@@ -5,6 +5,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+
+	"github.com/moldau-stream/moldau/internal/client"
 )
 
 const missingColumn = "-"
@@ -21,6 +23,9 @@ func (g *groupsTool) describe() error {
 	}
 	for _, id := range ids {
 		if infos[id] != nil && infos[id].err != nil {
+			if client.IsCode(infos[id].err, client.CodeGroupIDNotFound) {
+				g.hintNearestGroup(id)
+			}
 			return executionError(infos[id].err)
 		}
 	}

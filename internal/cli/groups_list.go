@@ -19,6 +19,7 @@ func allGroupsOptions() *optionSet {
 	s.flag("consumer", "Only consumer groups, classic ones included.")
 	s.flag("share", "Only share groups.")
 	s.flag("streams", "Only streams groups.")
+	s.formatOption()
 	return s
 }
 
@@ -74,11 +75,10 @@ func (r *run) allGroups(p *parsed) error {
 	if err != nil {
 		return err
 	}
-	r.printGroups(p, all, wanted)
-	return nil
+	return r.printGroups(p, all, wanted)
 }
 
-func (r *run) printGroups(p *parsed, all []kmsg.ListGroupsResponseGroup, wanted string) {
+func (r *run) printGroups(p *parsed, all []kmsg.ListGroupsResponseGroup, wanted string) error {
 	var shown []kmsg.ListGroupsResponseGroup
 	width := 20
 	for _, g := range all {
@@ -97,8 +97,17 @@ func (r *run) printGroups(p *parsed, all []kmsg.ListGroupsResponseGroup, wanted 
 			width = max(width, len(g.Group))
 		}
 	}
-	r.printf("%-*s %-*s %s\n", width, "GROUP", width, "TYPE", "PROTOCOL")
+	header := []string{"GROUP", "TYPE", "PROTOCOL"}
+	var rows [][]string
 	for _, g := range shown {
-		r.printf("%-*s %-*s %s\n", width, g.Group, width, groupTypeText(g.GroupType), g.ProtocolType)
+		rows = append(rows, []string{g.Group, groupTypeText(g.GroupType), g.ProtocolType})
 	}
+	asJSON, err := p.wantsJSON()
+	if err != nil || asJSON {
+		return orRows(err, func() error { return r.jsonRows(header, rows) })
+	}
+	for _, row := range append([][]string{header}, rows...) {
+		r.printf("%-*s %-*s %s\n", width, row[0], width, row[1], row[2])
+	}
+	return nil
 }

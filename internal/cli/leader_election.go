@@ -169,7 +169,7 @@ func (r *run) electLeaders(c *client.Client, election int8, tps []topicPartition
 			return r.electionResults(election, er)
 		}
 	}
-	text := err.Error()
+	var text string
 	var te *client.TimeoutError
 	switch {
 	case client.IsCode(err, client.CodeClusterAuthFailed):
@@ -177,7 +177,7 @@ func (r *run) electLeaders(c *client.Client, election int8, tps []topicPartition
 	case errors.As(err, &te):
 		text = "Timeout waiting for election results"
 	default:
-		return fmt.Errorf("Error while making request: %w", err)
+		return err
 	}
 	r.println(text)
 	return errors.New(text)

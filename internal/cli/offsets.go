@@ -19,6 +19,7 @@ func getOffsetsOptions() *optionSet {
 	s.arg("time", "<timestamp> / -1 or latest / -2 or earliest / -3 or max-timestamp / -4 or earliest-local / -5 or latest-tiered / -6 or earliest-pending-upload", "Which offset: that of the first record at or after a timestamp in ms, or a special one.").withDefault("latest")
 	s.arg("command-config", "config file", "A properties file for the admin client.")
 	s.flag("exclude-internal-topics", "Leave internal topics out.")
+	s.formatOption()
 	return s
 }
 
@@ -72,7 +73,23 @@ func (r *run) getOffsets(p *parsed) error {
 	if len(tps) == 0 {
 		return errors.New("Could not match any topic-partitions with the specified filters")
 	}
+	if asJSON, err := p.wantsJSON(); err != nil || asJSON {
+		return orRows(err, func() error { return r.jsonOffsets(c, tps, at) })
+	}
 	return r.printOffsets(c, tps, at)
+}
+
+func (r *run) jsonOffsets(c *client.Client, tps []topicPartition, at int64) error {
+	var rows [][]string
+	results := r.listOffsets(c, fill(tps, at), false)
+	for _, tp := range tps {
+		res := results[tp]
+		if res.err != nil {
+			return fmt.Errorf("%s: %w", tp, res.err)
+		}
+		rows = append(rows, []string{tp.topic, strconv.Itoa(int(tp.partition)), strconv.FormatInt(res.offset, 10)})
+	}
+	return r.jsonRows([]string{"topic", "partition", "offset"}, rows)
 }
 
 func (r *run) printOffsets(c *client.Client, tps []topicPartition, at int64) error {

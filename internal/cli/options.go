@@ -43,6 +43,7 @@ type option struct {
 	hasDef  bool
 	sep     string // values are separated by it as well as by repetition
 	doc     string
+	hidden  bool // not in the table: Kafka's tool does not have it
 }
 
 func (o *option) withDefault(v string) *option      { o.defs, o.hasDef = v, true; return o }
@@ -240,8 +241,10 @@ func (s *optionSet) table(required []string) string {
 		must[n] = true
 	}
 	names := make([]string, 0, len(s.byName))
-	for n := range s.byName {
-		names = append(names, n)
+	for n, o := range s.byName {
+		if !o.hidden {
+			names = append(names, n)
+		}
 	}
 	sort.Strings(names)
 	var b strings.Builder

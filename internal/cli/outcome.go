@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"strings"
 )
 
@@ -17,14 +16,4 @@ func (r *run) outcome(err error) int {
 	r.errorln(strings.TrimRight(err.Error(), "\n"))
 	r.explainConstruct(err)
 	return r.fail(1)
-}
-
-// outcomeOn is outcome for tools that print the sentence on standard output
-// too, behind words of their own.
-func (r *run) outcomeOn(err error, before string) int {
-	var use *optionError
-	if _, ok := exitCode(err); err != nil && !ok && !errors.As(err, &use) {
-		r.printf("%s%s\n", before, strings.TrimRight(err.Error(), "\n"))
-	}
-	return r.outcome(err)
 }

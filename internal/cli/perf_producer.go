@@ -336,10 +336,7 @@ func (r *run) readPayloads(a *subArgs) (payloads, error) {
 		return payloads{}, errors.New("File does not exist or empty file provided.")
 	}
 	delimiter := strings.ReplaceAll(a.value("payload-delimiter"), `\n`, "\n")
-	var fixed [][]byte
-	for _, part := range bytes.Split(b, []byte(delimiter)) {
-		fixed = append(fixed, part)
-	}
+	fixed := bytes.Split(b, []byte(delimiter))
 	for len(fixed) > 0 && len(fixed[len(fixed)-1]) == 0 {
 		fixed = fixed[:len(fixed)-1] // as Java's split leaves them out
 	}

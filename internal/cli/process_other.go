@@ -16,6 +16,8 @@ func killProcess(pid int, _ string) error {
 	return p.Kill()
 }
 
+func apart(*exec.Cmd) {}
+
 func detach(args []string, outputFile string) (int, error) {
 	exe, err := os.Executable()
 	if err != nil {

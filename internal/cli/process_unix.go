@@ -24,6 +24,9 @@ func killProcess(pid int, signal string) error {
 	return syscall.Kill(pid, sig)
 }
 
+// apart gives a process a group of its own: the terminal's Ctrl-C comes to us alone, and we pass it on.
+func apart(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+
 // detach starts this program in a session of its own, so that it outlives the
 // terminal.
 func detach(args []string, outputFile string) (int, error) {

@@ -60,7 +60,10 @@ func runReassign(r *run, args []string) int {
 	if errors.As(err, &re) {
 		text = re.Error()
 	}
-	r.printf("Error: %s\n", text)
+	if !strings.HasPrefix(text, "Error ") {
+		text = "Error: " + text
+	}
+	r.println(text)
 	r.explainConstruct(err)
 	return r.fail(1)
 }

@@ -120,7 +120,7 @@ func decodeJSON(b []byte, into any) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		if word := bytes.Fields(b); len(word) > 0 && syntax.Offset <= int64(len(word[0])) && !bytes.ContainsAny(word[0], "{}[]\"") {
-			return badPlan("Unrecognized token '%s': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')", word[0])
+			return badPlan("Unrecognized token '%s': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')", printable(word[0]))
 		}
 		return badPlan("the file is not JSON: %v at byte %d", syntax, syntax.Offset)
 	}
@@ -280,4 +280,11 @@ func alternateRacks(brokers []broker) []int32 {
 		}
 	}
 	return out
+}
+
+// printable shows the beginning of what may be anything.
+func printable(b []byte) string {
+	const most = 64 // enough to know the file by
+	text := strconv.Quote(string(b[:min(len(b), most)]))
+	return text[1 : len(text)-1]
 }

@@ -472,15 +472,18 @@ func (t *reassignTool) submit(plan []planMove, complaint string) error {
 		rt.Topic, rt.Partitions = name, byTopic[name]
 		req.Topics = append(req.Topics, rt)
 	}
-	resp, err := t.c.Any(t.ctx, "alterPartitionReassignments", req)
-	if err != nil {
-		return err
-	}
-	ar := resp.(*kmsg.AlterPartitionAssignmentsResponse)
-	if err := client.CodeError(ar.ErrorCode, ar.ErrorMessage); err != nil {
-		return err
-	}
 	failed := map[topicPartition]error{}
+	resp, err := t.c.Any(t.ctx, "alterPartitionReassignments", req)
+	ar, answered := resp.(*kmsg.AlterPartitionAssignmentsResponse)
+	if answered && err == nil {
+		err = client.CodeError(ar.ErrorCode, ar.ErrorMessage)
+	}
+	if err != nil {
+		for _, m := range plan {
+			failed[m.tp] = err // all of it failed alike
+		}
+		ar = kmsg.NewPtrAlterPartitionAssignmentsResponse()
+	}
 	for _, topic := range ar.Topics {
 		for _, p := range topic.Partitions {
 			if err := client.CodeError(p.ErrorCode, p.ErrorMessage); err != nil {
@@ -495,7 +498,7 @@ func (t *reassignTool) submit(plan []planMove, complaint string) error {
 	for _, tp := range sortedPartitions(failed) {
 		lines = append(lines, fmt.Sprintf("%s: %s", tp, failed[tp]))
 	}
-	return badPlan("%s", strings.Join(lines, "\n"))
+	return &reassignError{strings.Join(lines, "\n")}
 }
 
 // startMoves asks for moves between directories; a replica that does not exist

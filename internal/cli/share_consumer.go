@@ -44,6 +44,9 @@ func (r *run) needShareGroups(ctx context.Context, c *client.Client) error {
 		key  int16
 		name string
 	}{{76, "SHARE_GROUP_HEARTBEAT"}, {78, "SHARE_FETCH"}, {79, "SHARE_ACKNOWLEDGE"}} {
+		if !has[need.key] && need.name == "SHARE_GROUP_HEARTBEAT" {
+			return &client.KafkaError{Code: client.CodeUnsupportedVersion, Message: "The cluster does not support the share group protocol using ShareGroupHeartbeat API version 1 or later. This version of the API was introduced in Apache Kafka v4.1."}
+		}
 		if !has[need.key] {
 			return &client.KafkaError{Code: client.CodeUnsupportedVersion, Message: "The node does not support " + need.name}
 		}

@@ -33,6 +33,7 @@ func shareGroupsOptions() *optionSet {
 	s.flag("offsets", "With --describe: the offsets; this is the default.")
 	s.flag("state", "With --describe: the state. With --list: show states, or only groups in the states given.").takesMaybe("")
 	s.flag("verbose", "With --describe: more columns.")
+	s.formatOption()
 	return s
 }
 
@@ -207,6 +208,13 @@ func (g *groupsTool) listOfType(typ string, known []string) error {
 	all, err := g.ofType(typ, states)
 	if err != nil {
 		return err
+	}
+	if asJSON, err := g.p.wantsJSON(); err != nil || asJSON {
+		var rows [][]string
+		for _, rg := range all {
+			rows = append(rows, []string{rg.Group, rg.GroupState})
+		}
+		return orRows(err, func() error { return g.jsonRows([]string{"GROUP", "STATE"}, rows) })
 	}
 	width := minColumn
 	for _, rg := range all {

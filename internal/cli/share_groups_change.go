@@ -130,7 +130,11 @@ func (g *shareTool) deleteOffsets() error {
 	top := g.sendDeleteShareOffsets(id, topics, results)
 	if top != nil {
 		g.failed = true
-		g.printf("\nError: %s\n", top)
+		text := top.Error()
+		if isUnsupported(top) {
+			text = "Encounter some unknown error: " + withClass(top)
+		}
+		g.printf("\nError: %s\n", text)
 		for _, t := range topics {
 			results[t] = top
 		}

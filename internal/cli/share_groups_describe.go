@@ -47,6 +47,9 @@ func (g *shareTool) describeShare(ids []string) (map[string]*shareInfo, error) {
 		}
 		return nil
 	})
+	if isUnsupported(err) {
+		return nil, executionError(err)
+	}
 	if err != nil {
 		return nil, wrapExecution(err)
 	}

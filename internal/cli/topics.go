@@ -39,6 +39,7 @@ func topicsOptions() *optionSet {
 	s.flag("if-not-exists", "With --create: do nothing, and succeed, if the topic is there.")
 	s.flag("exclude-internal", "With --list or --describe: leave internal topics out.")
 	s.arg("partition-size-limit-per-response", "maximum number of partitions per response", "With --describe: the most partitions that one response may hold.").ofKind(intValue)
+	s.formatOption()
 	return s
 }
 
@@ -352,7 +353,7 @@ func (t *topicsTool) present() ([]kmsg.MetadataResponseTopic, error) {
 		}
 	}
 	if len(found) == 0 && !t.p.has("if-exists") {
-		return nil, notThere("Topic", t.p.value("topic"))
+		return nil, t.noTopic()
 	}
 	return found, nil
 }
@@ -415,6 +416,13 @@ func (t *topicsTool) list() error {
 		}
 		names = kept
 	}
+	if asJSON, err := t.p.wantsJSON(); err != nil || asJSON {
+		var rows [][]string
+		for _, n := range names {
+			rows = append(rows, []string{n})
+		}
+		return orRows(err, func() error { return t.jsonRows([]string{"topic"}, rows) })
+	}
 	for _, n := range names {
 		t.println(n)
 	}
@@ -430,7 +438,7 @@ func (t *topicsTool) delete() error {
 		if t.p.has("if-exists") {
 			return nil
 		}
-		return notThere("Topic", t.p.value("topic"))
+		return t.noTopic()
 	}
 	req := kmsg.NewPtrDeleteTopicsRequest()
 	req.TimeoutMillis = createTimeoutMs
@@ -448,7 +456,7 @@ func (t *topicsTool) delete() error {
 		switch {
 		case res.ErrorCode == client.CodeUnknownTopicOrPartition && t.p.has("if-exists"):
 		case res.ErrorCode == client.CodeUnknownTopicOrPartition && !known:
-			return notThere("Topic", t.p.value("topic"))
+			return t.noTopic()
 		case res.ErrorCode != 0:
 			return client.CodeError(res.ErrorCode, res.ErrorMessage)
 		}

@@ -79,7 +79,7 @@ func (t *topicsTool) describeTopics(byID bool) ([]described, map[int32]bool, err
 		}
 	}
 	if len(found) == 0 && t.p.has("topic") && !t.p.has("if-exists") {
-		return nil, nil, notThere("Topic", t.p.value("topic"))
+		return nil, nil, t.noTopic()
 	}
 	if !known && len(found) == 0 {
 		return nil, nil, nil

@@ -90,14 +90,15 @@ func (r *run) describeTransaction(c *client.Client, id string) (int32, *kmsg.Des
 	if resp, err = c.OnBroker(r.ctx, call, node, req); err != nil {
 		return 0, nil, err
 	}
-	for _, s := range resp.(*kmsg.DescribeTransactionsResponse).TransactionStates {
-		err := client.CodeError(s.ErrorCode, nil)
-		if client.CodeName(s.ErrorCode) == "TRANSACTIONAL_ID_NOT_FOUND" {
-			err = &client.KafkaError{Code: s.ErrorCode, Message: "DescribeTransactions request for transactionalId `" + id + "` failed because the ID could not be found"}
-		}
-		return node, &s, err
+	states := resp.(*kmsg.DescribeTransactionsResponse).TransactionStates
+	if len(states) == 0 {
+		return 0, nil, fmt.Errorf("broker %d answered without the transaction", node)
 	}
-	return 0, nil, fmt.Errorf("broker %d answered without the transaction", node)
+	s := &states[0]
+	if client.CodeName(s.ErrorCode) == "TRANSACTIONAL_ID_NOT_FOUND" {
+		return node, s, &client.KafkaError{Code: s.ErrorCode, Message: "DescribeTransactions request for transactionalId `" + id + "` failed because the ID could not be found"}
+	}
+	return node, s, client.CodeError(s.ErrorCode, nil)
 }
 
 func runTxnDescribe(r *run, a *subArgs) int {

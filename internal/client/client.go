@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -90,6 +91,10 @@ func checkBootstrap(addrs []string, hint func(string)) ([]string, error) {
 	var problems []string
 	for _, a := range addrs {
 		host, port, err := splitHostPort(a)
+		if err == nil && !validPort(port) {
+			// Kafka's own words for it; to try such a port for a minute helps nobody.
+			return nil, &ConfigError{"Invalid port in bootstrap.servers: " + a}
+		}
 		if err != nil {
 			hint(fmt.Sprintf("%s is not host:port, such as localhost:9092", a))
 			return nil, &ConfigError{"Invalid url in bootstrap.servers: " + a}
@@ -131,6 +136,12 @@ func splitHostPort(s string) (host, port string, err error) {
 	return m[2], m[3], nil
 }
 
+// validPort reports whether a number is one that TCP has.
+func validPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
+}
+
 // ValidHostPorts reports whether every one of a comma-separated list is host:port.
 func ValidHostPorts(list string) bool {
 	for _, s := range strings.Split(list, ",") {
@@ -150,9 +161,10 @@ func (c *Client) Deadline(ctx context.Context) (context.Context, context.CancelF
 // default.api.timeout.ms is over. call is Kafka's name for what is done; it is
 // part of the error.
 func (c *Client) Any(ctx context.Context, call string, req kmsg.Request) (kmsg.Response, error) {
-	return c.untilAnswered(ctx, call, func(ctx context.Context) (kmsg.Response, error) {
+	resp, err := c.untilAnswered(ctx, call, func(ctx context.Context) (kmsg.Response, error) {
 		return c.anySeed(ctx, req)
 	})
+	return resp, named(err, req)
 }
 
 // Metadata asks for brokers and the named topics (nil for all, empty for none)
@@ -282,6 +294,28 @@ func (c *Client) fatal(err error) error {
 	return nil
 }
 
+// named puts the request's name into the complaint that a node does not know it.
+func named(err error, req kmsg.Request) error {
+	var ke *KafkaError
+	if errors.As(err, &ke) && ke.Code == CodeUnsupportedVersion && strings.HasPrefix(ke.Message, "The node does not support this request") {
+		return &KafkaError{Code: CodeUnsupportedVersion, Message: "The node does not support " + apiConstant(kmsg.NameForKey(req.Key()))}
+	}
+	return err
+}
+
+// apiConstant is Kafka's constant for an API: UPDATE_FEATURES.
+func apiConstant(name string) string {
+	name = strings.NewReplacer("ACLs", "Acls", "SASL", "Sasl", "SCRAM", "Scram", "ID", "Id", "AlterPartitionAssignments", "AlterPartitionReassignments").Replace(name)
+	var b strings.Builder
+	for i, r := range name {
+		if i > 0 && r >= 'A' && r <= 'Z' {
+			b.WriteByte('_')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToUpper(b.String())
+}
+
 // isUnsupported recognises franz-go's complaint that broker and client have no
 // version of the API in common.
 func isUnsupported(err error) bool {
@@ -308,7 +342,7 @@ func (c *Client) OnBroker(ctx context.Context, call string, id int32, req kmsg.R
 	ctx, cancel := c.Deadline(ctx)
 	defer cancel()
 	resp, err := c.Client.Broker(int(id)).RetriableRequest(ctx, req)
-	return resp, c.final(ctx, call, err)
+	return resp, named(c.final(ctx, call, err), req)
 }
 
 // Shards sends req to every broker that a part of it belongs to and returns

@@ -28,11 +28,11 @@ var brokerKeysToL = [...]Key{
 		Doc: "Java class that may veto a change of configuration.",
 	},
 	{
-		Name: "alter.log.dirs.replication.quota.window.num", Type: Int, Default: "11", Check: atLeast{1}, Importance: Low, NoEffect: noDirectoryMoves,
+		Name: "alter.log.dirs.replication.quota.window.num", Type: Int, Default: "11", Check: atLeast{1}, Importance: Low, NoEffect: noMoveWindows,
 		Doc: "How many past windows the rate of moves between log directories is averaged over.",
 	},
 	{
-		Name: "alter.log.dirs.replication.quota.window.size.seconds", Type: Int, Default: "1", Check: atLeast{1}, Importance: Low, NoEffect: noDirectoryMoves,
+		Name: "alter.log.dirs.replication.quota.window.size.seconds", Type: Int, Default: "1", Check: atLeast{1}, Importance: Low, NoEffect: noMoveWindows,
 		Doc: "Length of one window for the rate of moves between log directories.",
 	},
 	{
@@ -120,11 +120,11 @@ var brokerKeysToL = [...]Key{
 		Doc: "Period at which the timing of controller events is logged.",
 	},
 	{
-		Name: "controller.quorum.append.linger.ms", Type: Int, Default: "25", Check: atLeast{0}, Importance: Medium, NoEffect: oneVoter,
+		Name: "controller.quorum.append.linger.ms", Type: Int, Default: "25", Check: atLeast{0}, Importance: Medium, NoEffect: gathersBySync,
 		Doc: "How long the active controller gathers records before it writes them.",
 	},
 	{
-		Name: "controller.quorum.auto.join.enable", Type: Boolean, Default: "false", Importance: Low, NoEffect: oneVoter,
+		Name: "controller.quorum.auto.join.enable", Type: Boolean, Default: "false", Importance: Low,
 		Doc: "Let a controller add itself to the voters when it starts.",
 	},
 	{
@@ -132,31 +132,31 @@ var brokerKeysToL = [...]Key{
 		Doc: "Addresses through which a node finds the controller quorum.",
 	},
 	{
-		Name: "controller.quorum.election.backoff.max.ms", Type: Int, Default: "1000", Check: atLeast{0}, Importance: High, NoEffect: oneVoter,
+		Name: "controller.quorum.election.backoff.max.ms", Type: Int, Default: "1000", Check: atLeast{0}, Importance: High, NoEffect: electionsByTimeout,
 		Doc: "Longest pause after an election that nobody won.",
 	},
 	{
-		Name: "controller.quorum.election.timeout.ms", Type: Int, Default: "1000", Check: atLeast{0}, Importance: High, NoEffect: oneVoter,
+		Name: "controller.quorum.election.timeout.ms", Type: Int, Default: "1000", Check: atLeast{0}, Importance: High,
 		Doc: "How long a voter waits for the outcome of an election that it stood in.",
 	},
 	{
-		Name: "controller.quorum.fetch.max.bytes", Type: Int, Default: "1048576", Check: atLeast{1}, Importance: Low, NoEffect: oneVoter,
+		Name: "controller.quorum.fetch.max.bytes", Type: Int, Default: "1048576", Check: atLeast{1}, Importance: Low,
 		Doc: "Most bytes of the metadata log that one fetch returns.",
 	},
 	{
-		Name: "controller.quorum.fetch.snapshot.max.bytes", Type: Int, Default: "1048576", Check: atLeast{1}, Importance: Low, NoEffect: oneVoter,
+		Name: "controller.quorum.fetch.snapshot.max.bytes", Type: Int, Default: "1048576", Check: atLeast{1}, Importance: Low,
 		Doc: "Most bytes of a metadata snapshot that one fetch returns.",
 	},
 	{
-		Name: "controller.quorum.fetch.timeout.ms", Type: Int, Default: "2000", Check: atLeast{0}, Importance: High, NoEffect: oneVoter,
+		Name: "controller.quorum.fetch.timeout.ms", Type: Int, Default: "2000", Check: atLeast{0}, Importance: High,
 		Doc: "Time without a successful fetch after which a voter stands for election.",
 	},
 	{
-		Name: "controller.quorum.request.timeout.ms", Type: Int, Default: "2000", Check: atLeast{0}, Importance: Medium, NoEffect: oneVoter,
+		Name: "controller.quorum.request.timeout.ms", Type: Int, Default: "2000", Check: atLeast{0}, Importance: Medium,
 		Doc: "How long a request between controllers may take.",
 	},
 	{
-		Name: "controller.quorum.retry.backoff.ms", Type: Int, Default: "20", Check: atLeast{0}, Importance: Low, NoEffect: oneVoter,
+		Name: "controller.quorum.retry.backoff.ms", Type: Int, Default: "20", Check: atLeast{0}, Importance: Low, NoEffect: pausesGrow,
 		Doc: "Pause before a failed request between controllers is sent again.",
 	},
 	{
@@ -172,11 +172,11 @@ var brokerKeysToL = [...]Key{
 		Doc: "Length of one window for the rate of controller mutations.",
 	},
 	{
-		Name: "controller.socket.timeout.ms", Type: Int, Default: "30000", Importance: Medium, NoEffect: oneVoter,
+		Name: "controller.socket.timeout.ms", Type: Int, Default: "30000", Importance: Medium, NoEffect: quorumTimeout,
 		Doc: "How long the broker waits for an answer from the controller.",
 	},
 	{
-		Name: "cordoned.log.dirs", Type: List, Default: "", Importance: Medium, Mode: PerBroker, NoEffect: noDirectoryMoves,
+		Name: "cordoned.log.dirs", Type: List, Default: "", Importance: Medium, Mode: PerBroker,
 		Doc: "Log directories that take no new replicas; * is all of them.",
 	},
 	{

@@ -215,7 +215,7 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Time after which a new segment of the metadata log begins.",
 	},
 	{
-		Name: "metadata.max.idle.interval.ms", Type: Int, Default: "500", Check: atLeast{0}, Importance: Low, NoEffect: oneVoter,
+		Name: "metadata.max.idle.interval.ms", Type: Int, Default: "500", Check: atLeast{0}, Importance: Low, NoEffect: heartbeatsTell,
 		Doc: "Time after which an idle active controller writes a record that shows it is alive; 0 never.",
 	},
 	{
@@ -311,7 +311,7 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Logs of one directory that are recovered at the same time when the node starts.",
 	},
 	{
-		Name: "num.replica.alter.log.dirs.threads", Type: Int, Null: true, Importance: High, NoEffect: noDirectoryMoves,
+		Name: "num.replica.alter.log.dirs.threads", Type: Int, Null: true, Importance: High,
 		Doc: "Threads that move replicas between log directories.",
 	},
 	{
@@ -507,7 +507,7 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Turn tiered storage on for the node.",
 	},
 	{
-		Name: "replica.alter.log.dirs.io.max.bytes.per.second", Type: Long, Default: "9223372036854775807", Check: atLeast{0}, Origin: Beside, Importance: Medium, Mode: ClusterWide, NoEffect: noDirectoryMoves,
+		Name: "replica.alter.log.dirs.io.max.bytes.per.second", Type: Long, Default: "9223372036854775807", Check: atLeast{0}, Origin: Beside, Importance: Medium, Mode: ClusterWide,
 		Doc: "Most bytes in a second for moves between log directories.",
 	},
 	{
@@ -848,7 +848,7 @@ var brokerKeysFromL = [...]Key{
 	},
 	{
 		Name: "socket.send.buffer.bytes", Type: Int, Default: "102400", Importance: High,
-		Doc: "Send buffer of client connections; -1, and so the default, is the system's choice, which grows with what a connection moves.",
+		Doc: "Send buffer of client connections, of which a reader far away may want more; -1 is the system's choice.",
 	},
 	{
 		Name: "ssl.allow.dn.changes", Type: Boolean, Default: "false", Importance: Low, NoEffect: noTLS,

@@ -206,9 +206,9 @@ func (h *Handler) envelope(r *server.Request) {
 		}
 		r.Reply(reseal(resp))
 	}
-	switch req.(type) {
+	switch q := req.(type) {
 	case *kmsg.DescribeQuorumRequest:
-		go func() { reply(h.quorumState(req.(*kmsg.DescribeQuorumRequest))) }()
+		go func() { reply(h.quorumState(q)) }()
 	case *kmsg.AddRaftVoterRequest, *kmsg.RemoveRaftVoterRequest:
 		go func() { reply(h.changeVoters(req)) }()
 	default:

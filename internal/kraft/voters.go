@@ -200,8 +200,8 @@ func voterAnswer(req kmsg.Request, err error) kmsg.Response {
 	return resp
 }
 
-// LearnFrom takes the controllers' addresses from the voters' record and an image.
-func (d *Directory) LearnFrom(m quorum.Members, img *meta.Image, listener string) {
+// LearnMembers takes the controllers' addresses from the voters' record.
+func (d *Directory) LearnMembers(m quorum.Members, listener string) {
 	for _, v := range m.Voters {
 		for i, e := range v.Endpoints {
 			if i == 0 || e.Name == listener {
@@ -209,6 +209,10 @@ func (d *Directory) LearnFrom(m quorum.Members, img *meta.Image, listener string
 			}
 		}
 	}
+}
+
+// LearnImage takes them from what controllers registered.
+func (d *Directory) LearnImage(img *meta.Image, listener string) {
 	for _, c := range img.Controllers() {
 		for i, e := range c.Listeners {
 			if i == 0 || e.Name == listener {

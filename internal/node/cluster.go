@@ -205,7 +205,7 @@ func (n *Node) newLeader(int32) {
 // learn takes the controllers' addresses from what the log says.
 func (n *Node) learn(img *meta.Image, delta *meta.Delta) {
 	if delta == nil || len(delta.ChangedControllers) > 0 {
-		n.cluster.directory.LearnFrom(n.metadata.Members(), img, n.controllerListenerName())
+		n.cluster.directory.LearnImage(img, n.controllerListenerName())
 	}
 }
 

@@ -61,6 +61,7 @@ func (n *Node) quorumConfig() quorum.Config {
 		Retention:        s.Duration(config.MetadataMaxRetentionMs),
 		OnFatal:          n.fail,
 		OnLeader:         n.newLeader,
+		OnMembers:        func(m quorum.Members) { n.cluster.directory.LearnMembers(m, n.controllerListenerName()) },
 	}
 	for _, v := range s.QuorumVoters() {
 		c.Voters = append(c.Voters, v.ID)

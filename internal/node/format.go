@@ -55,7 +55,8 @@ func (n *Node) identify() (identity, error) {
 		return id, err
 	}
 	if id.clusterID == "" {
-		if !n.alone() && !(n.o.Settings.IsController() && len(n.o.Settings.QuorumBootstrapServers()) <= 1) {
+		s := n.o.Settings
+		if !n.alone() && !(s.IsController() && len(s.QuorumVoters()) == 0 && len(s.QuorumBootstrapServers()) == 1) {
 			return id, errors.New("cannot make a cluster id by itself: this node is one of several of a cluster, which all must be formatted with the same id; run kafka-storage format --cluster-id ID on each, or set CLUSTER_ID")
 		}
 		id.clusterID = meta.FormatUUID(newUUID())

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/moldau-stream/moldau/internal/config"
 	"github.com/moldau-stream/moldau/internal/obs"
 	"github.com/moldau-stream/moldau/internal/storage"
 )
@@ -71,4 +73,24 @@ func bootID() string {
 		return ""
 	}
 	return strings.TrimSpace(string(b))
+}
+
+// moveThreads is num.replica.alter.log.dirs.threads, or as many as there are log directories.
+func (n *Node) moveThreads() int {
+	if s := n.o.Settings; !s.IsNull(config.NumReplicaAlterLogDirsThreads) {
+		return s.Int(config.NumReplicaAlterLogDirsThreads)
+	}
+	return len(n.o.Settings.DataDirs())
+}
+
+// writeRecovery writes how far the recovery of each log directory is.
+func (n *Node) writeRecovery(w *obs.Writer) {
+	logs := w.Family(obs.RemainingLogsToRecover, "Logs of a directory that are still to be recovered.", obs.KindGauge)
+	segments := w.Family(obs.RemainingSegmentsToRecover, "Segments that a thread has still to check in its log.", obs.KindGauge)
+	for _, r := range n.logs.Recovery() {
+		logs.Int(int64(r.RemainingLogs), "dir", r.Dir)
+		for i, left := range r.RemainingSegments {
+			segments.Int(left, "dir", r.Dir, "threadNum", strconv.Itoa(i))
+		}
+	}
 }

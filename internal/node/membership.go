@@ -75,8 +75,12 @@ func (m *membership) join(ctx context.Context) error {
 
 // register announces the broker until the controller accepts it.
 func (m *membership) register(ctx context.Context) error {
+	var refusal error // the last one that a controller gave a reason for
 	for {
 		resp, err := m.call(ctx, m.registration())
+		if err != nil && ctx.Err() != nil && refusal != nil {
+			err = refusal // it says more than that the time is up
+		}
 		if err == nil {
 			r := resp.(*kmsg.BrokerRegistrationResponse)
 			switch e := kerr.ErrorForCode(r.ErrorCode); e {
@@ -86,7 +90,7 @@ func (m *membership) register(ctx context.Context) error {
 			case kerr.InconsistentClusterID, kerr.InvalidRegistration, kerr.UnsupportedVersion:
 				return m.refused(e)
 			default:
-				err = e // e.g. DUPLICATE_BROKER_REGISTRATION until an old session has timed out
+				err, refusal = e, e // e.g. DUPLICATE_BROKER_REGISTRATION until an old session has timed out
 			}
 		}
 		m.n.o.Logger.Warn("cannot register with the controller yet", "cause", err)
@@ -190,6 +194,7 @@ func (m *membership) heartbeat() time.Duration {
 	req.BrokerID, req.BrokerEpoch, req.WantShutdown = m.n.id, m.epoch, m.leaving
 	m.mu.Unlock()
 	req.OfflineLogDirs = m.n.failedDirs.list()
+	req.CordonedLogDirs = m.n.logs.Cordoned()
 	req.CurrentMetadataOffset = m.n.broker.Image().Offset()
 	resp, err := m.call(ctx, req)
 	m.mu.Lock()

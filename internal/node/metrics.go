@@ -170,10 +170,11 @@ func (n *Node) writeLogs(w *obs.Writer) {
 		}
 		tp := p.TopicPartition()
 		labels := []string{"topic", tp.Topic, "partition", strconv.Itoa(int(tp.Partition))}
-		size.Int(log.Size(), labels...)
-		segments.Int(int64(log.NumSegments()), labels...)
-		start.Int(log.LogStartOffset(), labels...)
-		end.Int(log.LogEndOffset(), labels...)
+		g := log.Glance()
+		size.Int(g.SizeBytes, labels...)
+		segments.Int(int64(g.Segments), labels...)
+		start.Int(g.LogStartOffset, labels...)
+		end.Int(g.LogEndOffset, labels...)
 		return true
 	})
 	free := w.Family(obs.LogDirFreeBytes, "Free bytes of a log directory's file system.", obs.KindGauge)
@@ -189,6 +190,8 @@ func (n *Node) writeLogs(w *obs.Writer) {
 			total.Int(t, "dir", d.Path)
 		}
 	}
+	n.writeRecovery(w)
+	w.Family("moldau_log_damaged_places", "Damaged places that were found in segments since the start.", obs.KindGauge).Int(n.logs.Damaged())
 	w.Family(obs.OfflineLogDirectoryCount, "Log directories that have failed.", obs.KindGauge).Int(failed)
 }
 

@@ -159,8 +159,8 @@ func (n *Node) bind(h server.Handler) error {
 		Network: n.o.Network, Clock: n.o.Clock, Log: n.o.Logger, Observer: newObserver(n.registry),
 		SocketRequestMaxBytes:    s.Int(config.SocketRequestMaxBytes),
 		ConnectionsMaxIdle:       s.Duration(config.ConnectionsMaxIdleMs),
-		SocketSendBufferBytes:    socketBuffer(s.Int(config.SocketSendBufferBytes)),
-		SocketReceiveBufferBytes: socketBuffer(s.Int(config.SocketReceiveBufferBytes)),
+		SocketSendBufferBytes:    s.Int(config.SocketSendBufferBytes),
+		SocketReceiveBufferBytes: receiveBuffer(s.Int(config.SocketReceiveBufferBytes)),
 		InterBrokerListener:      s.InterBrokerListener(),
 		Limits:                   limits(s),
 	}
@@ -225,6 +225,8 @@ func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	n.replicas.SetSettings(replicationSettings(settings))
 	n.replicas.ApplyMetadata(img, delta)
 	n.server.SetLimits(limits(settings))
+	n.logs.SetCordoned(settings.List(config.CordonedLogDirs))
+	n.replicas.SetMoveRate(settings.Long(config.ReplicaAlterLogDirsIOMaxBytesPerSecond))
 	n.logs.SetProducerIDExpirationMs(settings.Long(config.ProducerIDExpirationMs))
 	n.logs.SetCleanerConfig(cleanerConfig(settings))
 	n.logs.SetTransactionVerification(settings.Bool(config.TransactionPartitionVerificationEnable))

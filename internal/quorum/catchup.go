@@ -76,6 +76,10 @@ func (o *Observer) CaughtUp(ctx context.Context) error {
 	case <-o.caughtUp:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("this node has not reached the active controller, or not got all metadata yet: %w", ctx.Err())
+		err := ctx.Err()
+		if last := o.lastErr.Load(); last != nil {
+			err = *last
+		}
+		return fmt.Errorf("this node has not reached the active controller, or not got all metadata yet: %w", err)
 	}
 }

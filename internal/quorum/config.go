@@ -64,6 +64,8 @@ type Config struct {
 
 	// OnLeader is told of each new leader, by its node id. It must not block; nil = nobody is told.
 	OnLeader func(nodeID int32)
+	// OnMembers is told of the members at the start and after each change. It must not block; nil = nobody is told.
+	OnMembers func(Members)
 	// OnFatal is told once when the node cannot go on: its disk failed, or its log is damaged. It must not block.
 	OnFatal func(error)
 }

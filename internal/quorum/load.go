@@ -54,10 +54,38 @@ func load(cfg *Config) (d *disk, err error) {
 		return d, err
 	}
 	st, err := d.loadWAL(cfg)
+	if errors.Is(err, errHalfInstalled) {
+		if err := d.undoInstall(cfg, st.base.endOffset); err != nil {
+			return d, err
+		}
+		return load(cfg)
+	}
 	if err != nil {
 		return d, err
 	}
 	return d, d.startStorage(st)
+}
+
+// errHalfInstalled says that the process ended while it took over a snapshot of the leader: the snapshot is there, and the
+// metadata log begins behind it, but Raft's log does not know of it yet.
+var errHalfInstalled = errors.New("a snapshot of the leader was taken over by half")
+
+// undoInstall goes back to before the snapshot came: Raft's log holds everything from its beginning on, and an older
+// snapshot, if any is needed, what was before. The leader sends the snapshot again.
+func (d *disk) undoInstall(cfg *Config, beginning int64) error {
+	name := path.Join(d.dir, d.snapshot.name())
+	cfg.Logger.Warn("a snapshot of the leader was taken over by half when this node ended; going back to before it", "snapshot", name)
+	err := cfg.FS.Remove(name)
+	if err == nil {
+		err = cfg.FS.SyncDir(d.dir)
+	}
+	if err == nil {
+		err = d.log.Reset(beginning)
+	}
+	if err = errors.Join(err, d.close()); err != nil {
+		return fmt.Errorf("cannot undo a snapshot that was taken over by half: %w", err)
+	}
+	return nil
 }
 
 // open makes the log's directory where it is missing, and reads snapshot and log.
@@ -200,7 +228,7 @@ func (d *disk) loadWAL(cfg *Config) (walState, error) {
 		if err == nil {
 			return st, nil
 		}
-		if len(voters) != 1 || len(st.base.voters) > 1 {
+		if len(voters) != 1 || voters[0] != ownID(cfg, &d.kraft) || len(st.base.voters) > 1 {
 			return st, err
 		}
 		cfg.Logger.Warn("the metadata log went on without this node's Raft log; as the only voter it follows the metadata log", "reason", err)
@@ -240,6 +268,9 @@ func (d *disk) match(st *walState) error {
 			at, last = b.NextOffset(), b
 		}
 		d.applied.index, d.applied.term = e.GetIndex(), e.GetTerm()
+	}
+	if at < end && d.snapshot != nil && d.snapshot.EndOffset == end && d.log.StartOffset() == end {
+		return errHalfInstalled
 	}
 	if at < end {
 		return fmt.Errorf("the metadata log ends at offset %d, the Raft log at %d", end, at)
@@ -289,6 +320,11 @@ func (d *disk) adopt(cfg *Config, old walState, voters []uint64) (walState, erro
 		st.base.term = max(uint64(max(epoch, d.applied.epoch, 0)), old.hard.term)
 		st.hard = hardState{term: st.base.term, commit: st.base.index}
 		cfg.Logger.Info("taking over a metadata log", slog.Int64("logEndOffset", st.base.endOffset), slog.Uint64("epoch", st.base.term))
+	} else if d.kraft.dynamic() {
+		// The first voters stand in the first snapshot and in no entry. Entries that begin behind it make the leader send it
+		// to whoever joins; all first voters begin in the same way.
+		st.base.index, st.base.term = 1, 1
+		st.hard = hardState{term: 1, commit: 1}
 	}
 	if d.wal != nil {
 		if err := d.wal.close(); err != nil {

@@ -3,6 +3,7 @@ package quorum
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/controller"
@@ -38,6 +39,7 @@ type loop struct {
 	sinceSnapshotBytes int64
 	lastSnapshot       time.Time
 	snapshotRunning    bool
+	snapshotWanted     bool        // whatever its size
 	quorumFile         quorumState // as it stands on disk
 	closeErr           error
 	snapshotDone       chan struct{} // closed by the snapshot's goroutine
@@ -96,6 +98,10 @@ func newLoop(n *Node, d *disk) (*loop, error) {
 		d.log.SetHighWatermark(d.log.EndOffset())
 	}
 	l.publishMembers()
+	if !l.single() && l.n.Members().Voting {
+		// A cluster that starts need not wait for a timeout: where another leads already, nobody votes for this one.
+		l.standAt = now.Add(firstStand + time.Duration(slices.Index(nodesOf(d.conf.GetVoters()), n.cfg.NodeID))*standStep)
+	}
 	return l, nil
 }
 

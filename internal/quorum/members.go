@@ -44,6 +44,9 @@ func (l *loop) publishMembers() {
 		m.Voters = append(m.Voters, v)
 	}
 	l.n.members.Store(m)
+	if l.cfg.OnMembers != nil {
+		l.cfg.OnMembers(*m)
+	}
 }
 
 // member finds the Raft id of the member on a node.
@@ -138,6 +141,9 @@ func (n *Node) AddLearner(ctx context.Context, node int32, directory meta.UUID) 
 		if slices.Contains(cs.GetVoters(), id) || slices.Contains(cs.GetLearners(), id) {
 			return nil, true, nil
 		}
+		if !l.beginsBehindSnapshot() {
+			return nil, false, nil
+		}
 		for _, other := range cs.GetLearners() { // what the node was before it lost its disk
 			if nodeOf(other) == node {
 				return simple(raftpb.ConfChangeRemoveNode, other, nil), false, nil
@@ -171,6 +177,8 @@ func (n *Node) AddVoter(ctx context.Context, timeout time.Duration, v record.Vot
 			return nil, true, nil
 		case slices.Contains(nodesOf(cs.GetVoters()), v.ID):
 			return nil, false, ErrDuplicate
+		case !slices.Contains(cs.GetLearners(), id) && !l.beginsBehindSnapshot():
+			return nil, false, nil
 		case !slices.Contains(cs.GetLearners(), id):
 			return simple(raftpb.ConfChangeAddLearnerNode, id, nil), false, nil
 		case !l.caughtUp(id):
@@ -240,6 +248,14 @@ func (n *Node) UpdateVoter(ctx context.Context, v record.Voter) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// beginsBehindSnapshot says that who joins gets a snapshot first, which tells it of the voters. A log that still holds
+// the very first entry has a snapshot cut for it.
+func (l *loop) beginsBehindSnapshot() bool {
+	first, err := l.disk.mem.FirstIndex()
+	l.snapshotWanted = err == nil && first == 1
+	return !l.snapshotWanted
 }
 
 func simple(kind raftpb.ConfChangeType, id uint64, context []byte) *raftpb.ConfChangeV2 {

@@ -228,7 +228,7 @@ func (n *Node) failure() error {
 // run is the loop's goroutine.
 func (n *Node) run() {
 	defer close(n.done)
-	err := n.loop.run()
+	err := n.loop.guarded()
 	n.mu.Lock()
 	if err != nil {
 		n.fatal = err

@@ -39,8 +39,9 @@ type Observer struct {
 	// kraft is what the log says of the quorum; the follower's goroutine replaces it whole.
 	kraft atomic.Pointer[kraftState]
 
-	caughtUp chan struct{} // closed when the copy has what a controller had when it was first asked
-	goal     int64         // that offset; -1 until it is known
+	lastErr  atomic.Pointer[error] // why the last step failed
+	caughtUp chan struct{}         // closed when the copy has what a controller had when it was first asked
+	goal     int64                 // that offset; -1 until it is known
 	cancel   context.CancelFunc
 	done     sync.WaitGroup
 
@@ -66,8 +67,7 @@ func StartObserver(cfg Config, source Source) (*Observer, error) {
 	o := &Observer{cfg: cfg, source: source, disk: d, pub: newPublisher(d.replay.Image()), cancel: cancel, lastSnapshot: cfg.Clock.Now(), highWatermark: -1, goal: -1, caughtUp: make(chan struct{})}
 	o.sinceSnapshotBytes = d.behindBytes
 	o.image.Store(d.replay.Image())
-	k := d.kraft
-	o.kraft.Store(&k)
+	o.showMembers()
 	go o.pub.run()
 	o.done.Add(1)
 	go o.run(ctx)
@@ -94,6 +94,17 @@ func (o *Observer) Members() Members {
 	return m
 }
 
+// showMembers shows who votes, where that has changed.
+func (o *Observer) showMembers() {
+	k := o.disk.kraft
+	if old := o.kraft.Swap(&k); old != nil && len(old.voters) == len(k.voters) && (len(k.voters) == 0 || &old.voters[0] == &k.voters[0]) {
+		return
+	}
+	if o.cfg.OnMembers != nil {
+		o.cfg.OnMembers(o.Members())
+	}
+}
+
 // Close ends the following, and syncs and closes the copy.
 func (o *Observer) Close() error {
 	o.cancel()
@@ -107,6 +118,9 @@ func (o *Observer) run(ctx context.Context) {
 	defer func() { o.closeErr = errors.Join(o.disk.log.Sync(), o.disk.close()) }()
 	for ctx.Err() == nil {
 		err := o.step(ctx)
+		if err != nil && ctx.Err() == nil {
+			o.lastErr.Store(&err)
+		}
 		var fatal *fatalError
 		switch {
 		case err == nil, ctx.Err() != nil:
@@ -219,8 +233,7 @@ func (o *Observer) take(c Chunk) error {
 		}
 	}
 	d.log.SetHighWatermark(d.log.EndOffset())
-	k := d.kraft
-	o.kraft.Store(&k)
+	o.showMembers()
 	if steps == 0 {
 		return nil
 	}
@@ -275,7 +288,7 @@ func (o *Observer) install(ctx context.Context, id SnapshotID) error {
 	before := d.replay.Image()
 	d.replay, d.kraft, d.snapshot = meta.NewReplay(img), k, &id
 	d.applied = position{endOffset: id.EndOffset, epoch: id.Epoch, timestampMs: img.TimestampMs()}
-	o.kraft.Store(&k)
+	o.showMembers()
 	o.sinceSnapshotBytes, o.lastSnapshot = 0, o.cfg.Clock.Now()
 	d.log.SetHighWatermark(id.EndOffset)
 	o.cfg.Logger.Info("loaded a metadata snapshot of the controllers", "endOffset", id.EndOffset, "epoch", id.Epoch)

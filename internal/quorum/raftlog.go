@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// raftFault is what Raft says when it finds its own rules broken.
+type raftFault string
+
 // raftLogger takes what Raft says into the structured log. Its chatter about elections is for debugging.
 type raftLogger struct{ l *slog.Logger }
 
@@ -21,12 +24,27 @@ func (r raftLogger) Error(v ...any)                 { r.l.Error(text(v...)) }
 func (r raftLogger) Errorf(format string, v ...any) { r.l.Error(textf(format, v...)) }
 
 // Fatal and Panic mean that Raft found its own rules broken: going on could lose what was acknowledged.
-func (r raftLogger) Fatal(v ...any)                 { panic("raft: " + text(v...)) }
-func (r raftLogger) Fatalf(format string, v ...any) { panic("raft: " + textf(format, v...)) }
-func (r raftLogger) Panic(v ...any)                 { panic("raft: " + text(v...)) }
-func (r raftLogger) Panicf(format string, v ...any) { panic("raft: " + textf(format, v...)) }
+func (r raftLogger) Fatal(v ...any)                 { panic(raftFault(text(v...))) }
+func (r raftLogger) Fatalf(format string, v ...any) { panic(raftFault(textf(format, v...))) }
+func (r raftLogger) Panic(v ...any)                 { panic(raftFault(text(v...))) }
+func (r raftLogger) Panicf(format string, v ...any) { panic(raftFault(textf(format, v...))) }
 
 func text(v ...any) string { return "raft: " + strings.TrimSpace(fmt.Sprint(v...)) }
 func textf(format string, v ...any) string {
 	return "raft: " + strings.TrimSpace(fmt.Sprintf(format, v...))
+}
+
+// guarded runs the loop. Raft ends with a panic when what it is told cannot be, such as a log that a voter had and has no
+// more; that ends this controller and says why, and not the process in the middle of other work.
+func (l *loop) guarded() (err error) {
+	defer func() {
+		switch x := recover().(type) {
+		case nil:
+		case raftFault:
+			err = fmt.Errorf("the quorum's rules are broken: %s: this controller may have lost what it had promised to keep (its disk, or a copy of an old one); remove it from the quorum and add it again with an empty directory", string(x))
+		default:
+			panic(x)
+		}
+	}()
+	return l.run()
 }

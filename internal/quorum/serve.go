@@ -47,7 +47,8 @@ func (n *Node) Fetch(offset int64, lastEpoch int32, maxBytes int) (Chunk, error)
 	if lastEpoch >= 0 && offset > start { // at its start the log knows nothing of what came before
 		epoch, until := n.log.EndOffsetForEpoch(lastEpoch)
 		if epoch != lastEpoch || until < offset {
-			c.Diverges, c.DivergingEpoch, c.DivergingEnd = true, epoch, min(until, end)
+			// Nothing is known of so old an epoch: then nothing is shared. -1 would read as "does not diverge".
+			c.Diverges, c.DivergingEpoch, c.DivergingEnd = true, max(epoch, 0), max(min(until, end), 0)
 			return c, nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/meta"
@@ -19,16 +20,22 @@ import (
 // the loop; the image that it holds does not change.
 func (l *loop) maybeSnapshot() {
 	now := l.now()
-	due := l.sinceSnapshotBytes >= l.cfg.SnapshotBytes ||
+	due := l.snapshotWanted || l.sinceSnapshotBytes >= l.cfg.SnapshotBytes ||
 		l.cfg.SnapshotInterval > 0 && l.sinceSnapshotBytes > 0 && now.Sub(l.lastSnapshot) >= l.cfg.SnapshotInterval
 	if !due || l.snapshotRunning || l.disk.replay.InTransaction() || l.disk.applied.index == 0 {
 		return
 	}
 	at, img, k, conf := l.disk.applied, l.disk.replay.Image(), l.disk.kraft, l.disk.conf
 	if l.disk.snapshot != nil && l.disk.snapshot.EndOffset >= at.endOffset {
+		if l.snapshotWanted { // the file is there; only the entries behind it, changes of the members, are not in it yet
+			l.snapshotWanted = false
+			if err := l.compactWAL(at, conf); err != nil {
+				l.cfg.Logger.Error("the Raft log could not be begun anew; it is tried again later", "error", err)
+			}
+		}
 		return
 	}
-	l.snapshotRunning = true
+	l.snapshotRunning, l.snapshotWanted = true, false
 	l.lastSnapshot, l.sinceSnapshotBytes = now, 0
 	l.snapshotDone = make(chan struct{})
 	go func(done chan struct{}) {
@@ -192,6 +199,13 @@ func (s *raftStorage) Snapshot() (*raftpb.Snapshot, error) {
 	first, err := s.FirstIndex()
 	if err != nil || d.snapshot == nil || d.snapshot.EndOffset != d.baseEnd || first != snap.GetMetadata().GetIndex()+1 {
 		return nil, raft.ErrSnapshotTemporarilyUnavailable
+	}
+	for _, id := range slices.Concat(d.conf.GetVoters(), d.conf.GetLearners()) {
+		if !slices.Contains(d.baseConf.GetVoters(), id) && !slices.Contains(d.baseConf.GetLearners(), id) {
+			// Whom it is for would not find itself in it: one that knows all members is cut first.
+			s.loop.snapshotWanted = true
+			return nil, raft.ErrSnapshotTemporarilyUnavailable
+		}
 	}
 	data, err := vfs.ReadFile(s.loop.cfg.FS, path.Join(d.dir, d.snapshot.name()))
 	if err != nil {

@@ -14,6 +14,9 @@ import (
 // votes, so that they do not take each other's.
 const standStep = 40 * time.Millisecond
 
+// firstStand is how long after its start a voter stands for the first time: the others have time to start as well.
+const firstStand = 150 * time.Millisecond
+
 // ReportDown says that a member's process is gone for certain: it reset its connections, and nobody listens there any
 // more. When it was the leader, this node waits for no timeout; who is lowest among the others stands first.
 func (n *Node) ReportDown(node int32) {

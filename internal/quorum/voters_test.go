@@ -229,3 +229,36 @@ func TestThreeVotersKeepOneHistory(t *testing.T) {
 		t.Error("something was lost when all restarted")
 	}
 }
+
+// A voter that lost power while it took over the leader's snapshot once refused to start: the log was ahead of Raft's.
+func TestASnapshotTakenOverByHalf(t *testing.T) {
+	x := newTrio(t)
+	x.until("a leader", func() bool { return x.leader() >= 0 })
+	x.create("first")
+	away := (x.leader() + 1) % 3
+	x.until("all to have it", func() bool { return x.has(away, "first") })
+	x.stop(away)
+	for i := range 80 {
+		x.create(fmt.Sprintf("while-away-%02d", i))
+	}
+	leader := x.leader()
+	x.until("a snapshot", func() bool {
+		ids, err := listSnapshots(x.disks[leader], testDir+"/"+logDirName)
+		return err == nil && len(ids) > 0
+	})
+	ids, err := listSnapshots(x.disks[leader], testDir+"/"+logDirName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := ids[len(ids)-1]
+	data, err := vfs.ReadFile(x.disks[leader], testDir+"/"+logDirName+"/"+id.name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The first of the three steps of the installation was made, and not the others.
+	if err := writeSnapshotFile(x.disks[away], testDir+"/"+logDirName, id, data); err != nil {
+		t.Fatal(err)
+	}
+	x.start(away)
+	x.until("the voter to come back", func() bool { return x.has(away, "while-away-79") && x.has(away, "first") })
+}

@@ -42,6 +42,8 @@ type Config struct {
 	// OnPlaced is told of a log that lies in another directory than the metadata says: until the controller knows, the
 	// loss of that directory would look like a partition that has yet to be placed, and begin empty. May be nil.
 	OnPlaced func(topicID [16]byte, partition int32, dir [16]byte)
+	// MoveThreads is how many logs move to other log directories at the same time.
+	MoveThreads int
 }
 
 // TopicConfig is what a topic's settings mean to its partitions.
@@ -80,6 +82,8 @@ type Manager struct {
 	counts    counts
 	lagTimer  clock.Timer // checks for followers that have fallen behind; guarded by mu
 
+	moves *moves
+
 	mu         sync.RWMutex
 	partitions map[storage.TopicPartition]*Partition
 	stopped    bool
@@ -100,6 +104,7 @@ func NewManager(c Config) *Manager {
 		spawn:      func(fn func()) { go fn() },
 		awaitSync:  func(log *storage.Log, offset int64, fn func(error)) { log.AwaitSync(offset, fn) },
 	}
+	m.moves = newMoves(m, c.MoveThreads)
 	if c.Settings == (Settings{}) {
 		c.Settings = DefaultSettings()
 	}
@@ -193,7 +198,7 @@ type Counts struct {
 func (m *Manager) Counts() Counts {
 	var c Counts
 	m.Each(func(p *Partition) bool {
-		s := p.State()
+		s := p.roleState()
 		c.Partitions++
 		switch s.Role {
 		case Offline:
@@ -223,6 +228,7 @@ func (m *Manager) Stop() {
 		m.lagTimer.Stop()
 	}
 	m.mu.Unlock()
+	m.moves.stop()
 	m.isr.stop()
 	m.fetchers.stop()
 	m.Each(func(p *Partition) bool {

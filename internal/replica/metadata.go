@@ -22,6 +22,9 @@ func (m *Manager) ApplyMetadata(img *meta.Image, delta *meta.Delta) {
 	if !m.caughtUp {
 		m.caughtUp = true
 		m.applyAll(img)
+		for _, f := range m.logs.ResumeMoves() {
+			m.moves.add(f)
+		}
 		return
 	}
 	if len(delta.ChangedBrokers) > 0 {

@@ -84,13 +84,25 @@ type State struct {
 func (p *Partition) State() State {
 	p.lead.RLock()
 	defer p.lead.RUnlock()
+	s := p.roleStateLocked()
+	if p.log != nil {
+		g := p.log.Glance()
+		s.LogStartOffset, s.LogEndOffset, s.HW, s.SizeBytes = g.LogStartOffset, g.LogEndOffset, g.HighWatermark, g.SizeBytes
+	}
+	return s
+}
+
+// roleState is State without what the log would have to be asked for.
+func (p *Partition) roleState() State {
+	p.lead.RLock()
+	defer p.lead.RUnlock()
+	return p.roleStateLocked()
+}
+
+func (p *Partition) roleStateLocked() State {
 	s := State{
 		Role: p.role, LeaderID: p.leaderID, LeaderEpoch: p.leaderEpoch, PartitionEpoch: p.partitionEpoch,
 		Replicas: p.replicas, ISR: p.isr, MinISR: p.effectiveMinISR(),
-	}
-	if p.log != nil {
-		s.LogStartOffset, s.LogEndOffset = p.log.LogStartOffset(), p.log.LogEndOffset()
-		s.HW, s.SizeBytes = p.log.HighWatermark(), p.log.Size()
 	}
 	if p.unusable() != nil {
 		s.Role = Offline

@@ -40,7 +40,7 @@ func (l *Log) AppendWith(batches []byte, leaderEpoch int32, origin Origin, opts 
 }
 
 func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, cfg *LogConfig, opts AppendOptions) (AppendInfo, error) {
-	if err := l.Err(); err != nil {
+	if err := l.errWrite(); err != nil {
 		return AppendInfo{}, err
 	}
 	nowMs := int64(0)
@@ -105,7 +105,7 @@ func (l *Log) AppendAsFollower(batches []byte, leaderEpoch int32) (AppendInfo, e
 }
 
 func (l *Log) appendAsFollowerLocked(batches []byte, leaderEpoch int32, cfg *LogConfig) (AppendInfo, error) {
-	if err := l.Err(); err != nil {
+	if err := l.errWrite(); err != nil {
 		return AppendInfo{}, err
 	}
 	end := l.leo.Load()
@@ -324,7 +324,7 @@ func (l *Log) Roll() error {
 	}
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
-	if err := l.Err(); err != nil {
+	if err := l.errWrite(); err != nil {
 		return err
 	}
 	if l.active().size == 0 {

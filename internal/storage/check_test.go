@@ -299,3 +299,34 @@ func TestCheckNotesLeftovers(t *testing.T) {
 		t.Fatal(one, sum)
 	}
 }
+
+// Kafka reserves room in the indexes of the segment that it writes to, and leaves the zeros there when it is killed. A log
+// that nobody writes to afterwards must not be handed back with them.
+func TestKafkasReserveInAnIndexIsCutOff(t *testing.T) {
+	m := checkedDir(t)
+	sameBoot := func(o *ManagerOptions) { o.BootID = "boot" }
+	if err := openManager(t, m, newTestClock(), smallConfig(), sameBoot).Close(true); err != nil {
+		t.Fatal(err)
+	}
+	active := ""
+	for _, name := range strings.Fields(files(t, m, "/d/t-0")) {
+		if path.Ext(name) == logSuffix {
+			active = "/d/t-0/" + strings.TrimSuffix(name, logSuffix)
+		}
+	}
+	for _, x := range []string{indexSuffix, timeIndexSuffix} {
+		mustWrite(t, m, active+x, append(mustRead(t, m, active+x), make([]byte, 240)...))
+	}
+	if err := m.Remove("/d/" + cleanShutdownFile); err != nil {
+		t.Fatal(err)
+	}
+	mustBeSound(t, m)
+	mgr := openManager(t, m, newTestClock(), smallConfig(), sameBoot)
+	if mgr.Log(testTP).LogEndOffset() == 0 {
+		t.Fatal("the log is empty")
+	}
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	mustBeSound(t, m)
+}

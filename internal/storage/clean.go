@@ -153,12 +153,13 @@ func (c *cleaning) mapSegment(v view) (full bool, err error) {
 }
 
 func (c *cleaning) mapBatch(b record.Batch) (full bool, err error) {
-	discard, raw, err := c.judge(b)
+	discard, _, err := c.judge(b)
 	if err != nil {
 		return false, err
 	}
 	if !b.IsControl() && !discard && b.NumRecords() > 0 {
-		if raw, err = c.unpack(b); err != nil {
+		raw, err := c.unpack(b)
+		if err != nil {
 			return false, err
 		}
 		var r rawRecord

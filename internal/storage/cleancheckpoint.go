@@ -117,7 +117,7 @@ func (d *logDir) secure(l *Log, offset, decided int64) error {
 		}
 	}
 	// The producer state from there on, so that the batches below it are not needed for it.
-	if err := syncFile(d.env.fs, l.snapshotPath(offset)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := l.keepStateAt(offset); err != nil {
 		return err
 	}
 	if d.notedPoint(l.tp) >= offset {

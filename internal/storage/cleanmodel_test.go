@@ -335,7 +335,7 @@ func (x *compactor) append(t tb, c chooser) {
 	x.h.batches = append(x.h.batches, s) // before: a cut of the power may come while it is appended
 	info, err := x.l.AppendAsLeader(b.Build(), x.epoch, FromCoordinator)
 	if err != nil || info.FirstOffset != s.base || info.LastOffset != s.last {
-		t.Fatalf("append: %+v %v, expected [%d, %d]", info, err, s.base, s.last)
+		t.Fatalf("append: %+v %v, expected [%d, %d]\n%s\n%s\n%s", info, err, s.base, s.last, strings.Join(x.trace, "\n"), files(t, x.fsys, "/d/t-0"), describe(t, x.l))
 	}
 }
 
@@ -386,7 +386,7 @@ func (x *compactor) afterLoss(t tb) {
 		x.h.anew = end // what was left lay below the offset up to which records were deleted
 	}
 	if x.h.end() != end {
-		t.Fatalf("the log ends at %d, what was appended at %d", end, x.h.end())
+		t.Fatalf("the log is [%d, %d), what was appended ends at %d\n%s\n%s\n%s", x.l.LogStartOffset(), end, x.h.end(), strings.Join(x.trace, "\n"), files(t, x.fsys, "/d/t-0"), describe(t, x.l))
 	}
 	x.epoch++
 }
@@ -489,7 +489,7 @@ func TestCompactedLogAgainstItsHistory(t *testing.T) {
 		}
 		actions[""] = func(t *rapid.T) {
 			if err := x.verify(); err != nil {
-				t.Fatalf("%v\n%s\n%s", err, strings.Join(x.trace, "\n"), describe(t, x.l))
+				t.Fatalf("%v\n%s\n%s\n%s", err, strings.Join(x.trace, "\n"), files(t, x.fsys, "/d/t-0"), describe(t, x.l))
 			}
 		}
 		t.Repeat(actions)

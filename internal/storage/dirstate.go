@@ -41,7 +41,7 @@ func (d *logDir) fail(cause error) {
 
 // failLogs takes every log of the directory out of use.
 func (d *logDir) failLogs(cause error) {
-	for _, l := range d.m.logsIn(d) {
+	for _, l := range append(d.m.logsIn(d), d.futuresHere()...) {
 		l.takeOffline(cause)
 	}
 	if f := d.m.opts.OnDirFailed; f != nil {

@@ -5,6 +5,7 @@
 //	LOGDIR/recovery-point-offset-checkpoint      up to where each log is known to be on the disk
 //	LOGDIR/log-start-offset-checkpoint           what DeleteRecords has cut
 //	LOGDIR/replication-offset-checkpoint         high watermarks
+//	LOGDIR/cleaner-offset-checkpoint             up to where compacted logs are clean
 //	LOGDIR/TOPIC-N/00000000000000000000.log      record batches, one after another
 //	LOGDIR/TOPIC-N/....index                     sparse: last offset of a batch -> its position
 //	LOGDIR/TOPIC-N/....timeindex                 sparse: largest timestamp so far -> its offset
@@ -25,11 +26,19 @@
 // are searched in their files. Descriptors come from a cache with a bound, since a
 // node has more segments than it may have descriptors.
 //
+// The cleaner compacts logs whose topics ask for it (clean*.go; docs/formats/log.md tells the
+// rules). It reads and writes closed segments without any lock and puts them in place under
+// replaceMu, which is taken before appendMu by whoever removes, cuts or replaces segments.
+//
 // Kafka's rule holds for what is durable: everything below the recovery point
 // (FlushedOffset) is on the disk, with its indexes; what lies above is checked
 // after an unclean stop, batch by batch, and cut at the first that is not whole.
 // AwaitSync tells when an offset has passed into the safe part; all waiters of a
 // log directory share one syncer.
+//
+// Logs open at their first use (lazy.go), are recovered in the background where the last run did not end in order
+// (recovery.go), and are offline with their directory when that cannot be written (dirstate.go). A directory may move
+// one of its logs to another (future.go).
 //
 // Replica, quorum and broker call it. If it is wrong, acknowledged records are lost,
 // shown twice or changed: there is nothing below it that could notice.

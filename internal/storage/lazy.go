@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -33,6 +34,7 @@ type lazy struct {
 	mu    sync.Mutex
 	st    *dormant // nil once the log is open
 	epoch int32    // the leader epoch that has begun while nobody looked, -1 for none
+	seen  *Glance  // of a dormant log, which does not change; nil until somebody has looked
 	ready []func() // to be called when the log has been recovered, well or not
 }
 
@@ -110,7 +112,7 @@ func (l *Log) openLocked(segments *atomic.Int64) error {
 	if l.lazy.epoch >= 0 {
 		l.epochs.assign(l.lazy.epoch, l.leo.Load())
 	}
-	l.lazy.st = nil
+	l.lazy.st, l.lazy.seen = nil, nil
 	l.lazy.state.Store(logOpen)
 	return nil
 }
@@ -249,20 +251,67 @@ func (l *Log) adoptTopicID(id [16]byte) (adopted bool) {
 	return false
 }
 
-// sizeOnDisk adds up the segments of a log that is not open.
-func sizeOnDisk(fsys vfs.FS, dir string) (bytes int64, segments int) {
+// Glance is what can be told of a log without opening it.
+type Glance struct {
+	LogStartOffset, LogEndOffset, HighWatermark int64
+	SizeBytes                                   int64
+	Segments                                    int
+}
+
+// Glance tells of the log, for metrics and descriptions: one that nobody uses is not opened for it. Of one that is
+// still to be recovered nothing but its size is known.
+func (l *Log) Glance() Glance {
+	l.lazy.mu.Lock()
+	seen, st := l.lazy.seen, l.lazy.st
+	l.lazy.mu.Unlock()
+	if st == nil {
+		return Glance{LogStartOffset: l.logStart.Load(), LogEndOffset: l.leo.Load(), HighWatermark: l.hw.Load(), SizeBytes: l.Size(), Segments: l.NumSegments()}
+	}
+	if seen != nil {
+		return *seen
+	}
+	var g Glance
+	var first int64
+	g.SizeBytes, g.Segments, first = lookInto(l.env.fs, l.dir)
+	if !st.endKnown {
+		return g
+	}
+	g.LogStartOffset, g.LogEndOffset = max(first, st.logStart), st.recoveryPoint
+	g.HighWatermark = min(max(st.highWatermark, g.LogStartOffset), g.LogEndOffset)
+	l.lazy.mu.Lock()
+	defer l.lazy.mu.Unlock()
+	if l.lazy.st != nil {
+		l.lazy.seen = &g
+	}
+	return g
+}
+
+// lookInto is sizeOnDisk, and the offset of the first segment.
+func lookInto(fsys vfs.FS, dir string) (bytes int64, segments int, first int64) {
 	entries, err := fsys.ReadDir(dir)
 	if err != nil {
-		return 0, 0
+		return 0, 0, 0
 	}
 	for _, e := range entries {
 		if len(e.Name()) != segmentNameDigits+len(logSuffix) || e.Name()[segmentNameDigits:] != logSuffix {
 			continue
 		}
-		if info, err := e.Info(); err == nil {
-			bytes += info.Size()
-			segments++
+		base, err := strconv.ParseInt(e.Name()[:segmentNameDigits], 10, 64)
+		info, ierr := e.Info()
+		if err != nil || ierr != nil {
+			continue
 		}
+		if segments == 0 {
+			first = base // they are sorted
+		}
+		bytes += info.Size()
+		segments++
 	}
+	return bytes, segments, first
+}
+
+// sizeOnDisk adds up the segments of a log that is not open.
+func sizeOnDisk(fsys vfs.FS, dir string) (bytes int64, segments int) {
+	bytes, segments, _ = lookInto(fsys, dir)
 	return bytes, segments
 }

@@ -93,6 +93,7 @@ type Log struct {
 	changed atomic.Bool           // something was written since the log was opened in order
 	failure atomic.Pointer[error] // why the log takes no more appends
 	closed  atomic.Bool
+	settled atomic.Bool // nothing is appended any more, since the directory closes
 
 	flushMu  sync.Mutex // one sync of this log at a time, held over it
 	waitMu   sync.Mutex
@@ -285,7 +286,11 @@ func (l *Log) AssignEpochStart(epoch int32, start int64) {
 }
 
 // saveEpochs brings the leader-epoch checkpoint up to date. appendMu is held.
-func (l *Log) saveEpochs() error {
+func (l *Log) saveEpochs() error { return l.writeEpochs(true) }
+
+// writeEpochs is saveEpochs; without sync, for a directory that will be synced as a whole. Should the power go before,
+// the batches tell the epochs.
+func (l *Log) writeEpochs(sync bool) error {
 	l.mu.Lock()
 	dirty, data := l.epochs.dirty, []byte(nil)
 	if dirty {
@@ -296,7 +301,11 @@ func (l *Log) saveEpochs() error {
 	if !dirty {
 		return nil
 	}
-	if err := vfs.WriteFileAtomic(l.env.fs, path.Join(l.dir, leaderEpochFile), data); err != nil {
+	write := vfs.WriteFileAtomic
+	if !sync {
+		write = func(fsys vfs.FS, name string, data []byte) error { return writeFile(fsys, name, data, false) }
+	}
+	if err := write(l.env.fs, path.Join(l.dir, leaderEpochFile), data); err != nil {
 		l.mu.Lock()
 		l.epochs.dirty = true
 		l.mu.Unlock()
@@ -350,6 +359,17 @@ func (l *Log) Err() error {
 		return *e
 	}
 	if l.closed.Load() {
+		return fmt.Errorf("%w: %s", ErrClosed, l.tp)
+	}
+	return nil
+}
+
+// errWrite is Err for who wants to change the log.
+func (l *Log) errWrite() error {
+	if err := l.Err(); err != nil {
+		return err
+	}
+	if l.settled.Load() {
 		return fmt.Errorf("%w: %s", ErrClosed, l.tp)
 	}
 	return nil

@@ -34,8 +34,9 @@ type logDir struct {
 	touchedLog    vfs.File // guarded by touchedMu; nil when every log is to be checked after a kill
 	touchedEnd    int64    // guarded by touchedMu
 	scrubber      scrubber
-	suspected     atomic.Bool // a probe is due soon
-	loaded        []*Log      // between load and distribute
+	futureNames   map[TopicPartition]string // copies of logs that an earlier run has begun; until they are gone on with
+	suspected     atomic.Bool               // a probe is due soon
+	loaded        []*Log                    // between load and distribute
 
 	// ckMu serialises the writing of checkpoint files, and is held over it.
 	ckMu                sync.Mutex
@@ -46,7 +47,7 @@ type logDir struct {
 }
 
 func newLogDir(m *Manager, p string) *logDir {
-	d := &logDir{m: m, path: p, stale: map[TopicPartition]struct{}{}}
+	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
 		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
 		failed: d.fail, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes}
@@ -207,7 +208,14 @@ func (d *logDir) partitionOf(e fs.DirEntry) (TopicPartition, bool) {
 	case strings.HasSuffix(name, deleteDirSuffix):
 		d.m.scheduler.after(0, func() { d.m.removeDir(full) })
 		return TopicPartition{}, false
-	case strings.HasSuffix(name, futureDirSuffix), strings.HasSuffix(name, strayDirSuffix):
+	case strings.HasSuffix(name, futureDirSuffix):
+		if tp, ok := parseFuture(name); ok {
+			d.futureNames[tp] = name
+			return tp, false
+		}
+		d.env.logger.Warn("leaving a directory alone that is no copy of a log", "dir", full)
+		return TopicPartition{}, false
+	case strings.HasSuffix(name, strayDirSuffix):
 		d.env.logger.Warn("leaving a directory alone that is no live partition", "dir", full)
 		return TopicPartition{}, false
 	}
@@ -499,8 +507,66 @@ func (d *logDir) writeCheckpoint(name string, last *map[TopicPartition]int64, no
 	return nil
 }
 
+// futuresHere are the copies that grow in the directory.
+func (d *logDir) futuresHere() (out []*Log) {
+	for _, l := range d.m.Futures() {
+		if l.env == d.env {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// syncAtOnceFrom is how many changed logs make it worth to sync the whole volume once, instead of some files of each.
+const syncAtOnceFrom = 64
+
+// syncAtOnce makes all changed logs of a directory durable with one sync, where there are many and the file system
+// can. What it does not reach is synced one by one as it closes.
+func (d *logDir) syncAtOnce() {
+	all, ok := d.env.fs.(vfs.AllSyncer)
+	var changed []*Log
+	for _, l := range d.m.logsIn(d) {
+		if l.isOpen() && l.changed.Load() && l.Err() == nil {
+			changed = append(changed, l)
+		}
+	}
+	if !ok || len(changed) < syncAtOnceFrom {
+		return
+	}
+	var wg sync.WaitGroup
+	work := make(chan *Log)
+	for range closeThreads {
+		wg.Go(func() {
+			for l := range work {
+				if err := l.settleAll(); err != nil {
+					d.env.logger.Warn("cannot settle a log before its directory is synced", "partition", l.tp.String(), "err", err)
+				}
+			}
+		})
+	}
+	for _, l := range changed {
+		work <- l
+	}
+	close(work)
+	wg.Wait()
+	if err := all.SyncAll(d.path); err != nil {
+		if !errors.Is(err, errors.ErrUnsupported) {
+			d.env.logger.Error("cannot sync a log directory as a whole", "dir", d.path, "err", err)
+			d.fail(err) // what the kernel could not write it may have dropped
+		}
+		return
+	}
+	for _, l := range changed {
+		l.syncedAll()
+	}
+}
+
 // close closes the directory's logs, several at a time, and leaves the marker if all went well.
 func (d *logDir) close(clean bool) error {
+	if clean {
+		d.syncAtOnce()
+		clean = d.err() == nil
+	}
 	var mu sync.Mutex // guards errs
 	var errs []error
 	var wg sync.WaitGroup
@@ -516,7 +582,7 @@ func (d *logDir) close(clean bool) error {
 			}
 		})
 	}
-	for _, l := range d.m.logsIn(d) {
+	for _, l := range append(d.m.logsIn(d), d.futuresHere()...) {
 		work <- l
 	}
 	close(work)

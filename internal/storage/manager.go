@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,14 +107,16 @@ type Manager struct {
 	removals  chan struct{} // holds one for each removal under way
 
 	producerIDExpirationMs atomic.Int64
-	verifyTxns             atomic.Bool // transaction.partition.verification.enable
+	cordoned               atomic.Pointer[[]string] // cordoned.log.dirs: no new log goes there
+	verifyTxns             atomic.Bool              // transaction.partition.verification.enable
 
 	createMu sync.Mutex // one creation or deletion at a time, held over its I/O
 
-	mu     sync.RWMutex
-	logs   map[TopicPartition]*Log // guarded by mu
-	began  bool                    // guarded by mu: the logs have been found
-	closed bool                    // guarded by mu
+	mu      sync.RWMutex
+	logs    map[TopicPartition]*Log    // guarded by mu
+	futures map[TopicPartition]*Future // guarded by mu: logs on their way to another directory
+	began   bool                       // guarded by mu: the logs have been found
+	closed  bool                       // guarded by mu
 }
 
 // DirInfo is one log directory.
@@ -136,7 +139,7 @@ func OpenManager(o ManagerOptions) (*Manager, error) {
 // with the reason in Dirs, unless it is the last. The manager is of use after Start, or Close.
 func PrepareManager(o ManagerOptions) (*Manager, error) {
 	o.fill()
-	m := &Manager{opts: o, files: newFileCache(o.MaxOpenFiles), scheduler: newScheduler(o.Clock), logs: map[TopicPartition]*Log{},
+	m := &Manager{opts: o, files: newFileCache(o.MaxOpenFiles), scheduler: newScheduler(o.Clock), logs: map[TopicPartition]*Log{}, futures: map[TopicPartition]*Future{},
 		removals: make(chan struct{}, maxParallelRemovals)}
 	m.cleaner = newCleaner(m, o.Cleaner)
 	m.SetProducerIDExpirationMs(o.ProducerIDExpirationMs)
@@ -223,6 +226,9 @@ func (m *Manager) open() error {
 	}
 	if len(m.usableDirs()) == 0 {
 		return fmt.Errorf("cannot use any log directory: %w", first)
+	}
+	if err := m.completeMoves(); err != nil {
+		return err
 	}
 	return m.distribute()
 }
@@ -338,12 +344,36 @@ func (m *Manager) isClosed() bool {
 	return m.closed
 }
 
+// SetCordoned names the log directories that take no new logs unless one is assigned to them; "*" stands for all.
+func (m *Manager) SetCordoned(paths []string) { m.cordoned.Store(&paths) }
+
+// Cordoned lists the ids of the log directories that take no new logs.
+func (m *Manager) Cordoned() [][16]byte {
+	ids := [][16]byte{}
+	for _, d := range m.usableDirs() {
+		if m.isCordoned(d) {
+			ids = append(ids, d.props.DirectoryID)
+		}
+	}
+	return ids
+}
+
+func (m *Manager) isCordoned(d *logDir) bool {
+	paths := m.cordoned.Load()
+	return paths != nil && slices.ContainsFunc(*paths, func(p string) bool { return p == "*" || path.Clean(p) == d.path })
+}
+
 func (m *Manager) chooseDir(id [16]byte) (*logDir, error) {
 	usable := m.usableDirs()
 	if len(usable) == 0 {
 		return nil, ErrNoDirectory
 	}
 	if id == ([16]byte{}) {
+		// The controller sends no replica to a broker of which every directory is cordoned; one that it has sent before
+		// it knew must still lie somewhere.
+		if open := slices.DeleteFunc(slices.Clone(usable), m.isCordoned); len(open) > 0 {
+			usable = open
+		}
 		if len(usable) == 1 {
 			return usable[0], nil
 		}
@@ -371,6 +401,9 @@ func (m *Manager) DeleteLog(tp TopicPartition) error {
 	l := m.Log(tp)
 	if l == nil {
 		return nil
+	}
+	if f := m.future(tp); f != nil {
+		m.giveUp(f)
 	}
 	d := m.dirOf(l)
 	_ = l.Close(false) // nothing of it is wanted
@@ -400,6 +433,9 @@ func (m *Manager) SetAside(tp TopicPartition) error {
 	l := m.Log(tp)
 	if l == nil {
 		return nil
+	}
+	if f := m.future(tp); f != nil {
+		m.giveUp(f)
 	}
 	d := m.dirOf(l)
 	err := l.Close(true)

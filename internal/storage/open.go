@@ -180,10 +180,10 @@ func (o *opener) open() error {
 	o.mu.Lock()
 	o.setHighWatermarkLocked(o.st.highWatermark)
 	o.mu.Unlock()
-	o.hwMoved.Store(o.hw.Load() != o.st.highWatermark) // the checkpoint may name what was lost
 	if err := o.findUnreplicated(); err != nil {
 		return err
 	}
+	o.hwMoved.Store(o.hw.Load() != o.st.highWatermark) // the checkpoint may name what was lost
 	if synced := o.synced.Load(); synced < o.st.syncedTo {
 		// What is appended there next is not on the disk because the lost records were.
 		return o.env.pointLowered(o.Log, synced)
@@ -191,8 +191,12 @@ func (o *opener) open() error {
 	return nil
 }
 
-// beginAt replaces all segments by an empty one.
+// beginAt replaces all segments by an empty one. What was known of producers goes too: how it went on below the
+// offset nobody can tell, and a transaction that was open then would stay so for ever.
 func (o *opener) beginAt(offset int64) (int64, error) {
+	if err := o.removeSnapshots(); err != nil {
+		return 0, err
+	}
 	for _, s := range o.segments {
 		if err := o.removeSegment(s); err != nil {
 			return 0, err
@@ -238,6 +242,9 @@ func (o *opener) findSegments() error {
 	slices.SortFunc(o.segments, func(a, b *segment) int { return int(min(1, max(-1, a.base-b.base))) })
 	if len(o.segments) > 0 {
 		return nil
+	}
+	if err := o.removeSnapshots(); err != nil {
+		return err
 	}
 	s, err := createSegment(o.Log, max(o.st.logStart, 0))
 	if err != nil {

@@ -95,7 +95,28 @@ func (o *opener) walkTail(s *segment) (int64, error) {
 	s.offsetsWritten, s.timesWritten = len(offsets), len(times)
 	t, err := s.walkTail(offsets, times, s.size)
 	s.maxTs, s.maxTsOffset, s.maxTsKnown = t.maxTs, t.maxTsOffset, true
+	if err == nil {
+		err = s.trimIndexes()
+	}
 	return t.end, err
+}
+
+// trimIndexes cuts off what follows the last entry of the active segment's index files: the room that Kafka has
+// reserved there when it is killed. After an orderly stop Kafka would take the zeros for entries.
+func (s *segment) trimIndexes() error {
+	for k, want := range map[fileKind]int64{kindIndex: int64(len(s.offsets)) * offsetEntryBytes, kindTimeIndex: int64(len(s.times)) * timeEntryBytes} {
+		err := s.with(k, func(f vfs.File) error {
+			size, err := f.Size()
+			if err != nil || size <= want {
+				return err
+			}
+			return f.Truncate(want)
+		})
+		if err != nil {
+			return fmt.Errorf("cannot cut the reserve off %s: %w", s.path(k), err)
+		}
+	}
+	return nil
 }
 
 // confirmIndex looks whether the last entry speaks of a batch that is there. A damaged index would hide the batches

@@ -19,7 +19,7 @@ func (l *Log) DeleteOldSegments() (int, error) {
 	defer l.replaceMu.Unlock()
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
-	if err := l.Err(); err != nil {
+	if err := l.errWrite(); err != nil {
 		return 0, err
 	}
 	n, err := l.countOld(l.config())
@@ -39,6 +39,10 @@ func (l *Log) DeleteOldSegments() (int, error) {
 	}
 	if err := l.touch(); err != nil {
 		return 0, err
+	}
+	// A full disk is the reason for many a deletion, and must not be in its way.
+	if err := l.keepStateAt(l.segments[n].base); err != nil && !isDiskFull(err) {
+		return 0, fmt.Errorf("cannot apply retention to %s: %w", l.tp, err)
 	}
 	old := l.segments[:n:n]
 	l.mu.Lock()
@@ -112,6 +116,12 @@ func (l *Log) retire(s *segment) error {
 		err := l.env.fs.Rename(name, name+deletedSuffix)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
+		}
+		if isDiskFull(err) {
+			// Even a name may find no room. What goes is what makes some, so it goes at once.
+			if err = l.env.fs.Remove(name); err == nil {
+				continue
+			}
 		}
 		if err != nil {
 			return err

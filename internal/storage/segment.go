@@ -86,6 +86,7 @@ type segment struct {
 
 	aborted       []AbortedTxn
 	abortedLoaded bool
+	abortedOwed   int // so many of the last entries found no room on the disk yet
 
 	// dirty says that something of the segment may not be on the disk. The dirty
 	// segments of a log are always the last ones.

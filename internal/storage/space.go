@@ -99,13 +99,3 @@ func (s *space) take(n int) error {
 func (s *space) refusal(n int) error {
 	return fmt.Errorf("%w: %w: %d bytes are not taken while the volume of %s has no more free than its reserve (moldau.disk.reserve.bytes)", ErrStorage, ErrDiskFull, n, s.dir)
 }
-
-// isFull says that records are refused.
-func (s *space) isFull() bool {
-	if s == nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.full
-}

@@ -193,6 +193,13 @@ func (l *Log) syncOnce() (again bool, err error) {
 	l.topicIDFile, l.dirDirty = false, false
 	l.mu.Unlock()
 
+	if err := l.payDebts(jobs); errors.Is(err, errOwed) || isDiskFull(err) {
+		l.putBack(jobs, topicIDFile, dirDirty)
+		l.env.after(payRetry, func() { l.env.syncer.enqueue(l) })
+		return false, fmt.Errorf("%w: cannot sync %s yet: %w", ErrStorage, l.tp, err)
+	} else if err != nil && !errors.Is(err, errGone) {
+		return false, err
+	}
 	began := l.env.clock.Now()
 	err = l.syncFiles(jobs, topicIDFile, dirDirty)
 	if l.env.flushTimes != nil {

@@ -25,7 +25,7 @@ func (l *Log) TruncateTo(offset int64) error {
 }
 
 func (l *Log) truncateLocked(offset int64) error {
-	if err := l.Err(); err != nil {
+	if err := l.errWrite(); err != nil {
 		return err
 	}
 	if offset >= l.leo.Load() {
@@ -216,7 +216,7 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 	}
 	l.replaceMu.Lock()
 	l.appendMu.Lock()
-	err := l.Err()
+	err := l.errWrite()
 	if err == nil {
 		err = l.touch()
 	}
@@ -240,14 +240,8 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 	if err := l.lowerPoint(min(l.segments[0].base, offset)); err != nil {
 		return err
 	}
-	snapshots, err := l.snapshotOffsets()
-	if err != nil {
+	if err := l.removeSnapshots(); err != nil {
 		return err
-	}
-	for _, off := range snapshots {
-		if err := l.env.fs.Remove(l.snapshotPath(off)); err != nil {
-			return err
-		}
 	}
 	for _, s := range slices.Backward(l.segments) {
 		if err := l.removeSegment(s); err != nil {
@@ -304,7 +298,7 @@ func (l *Log) advanceStart(offset int64) error {
 }
 
 func (l *Log) advanceStartLocked(offset int64) error {
-	if err := l.Err(); err != nil {
+	if err := l.errWrite(); err != nil {
 		return err
 	}
 	if hw := l.hw.Load(); offset > hw {
@@ -339,7 +333,9 @@ func (l *Log) Close(clean bool) error {
 	var err error
 	if clean && !l.closed.Load() {
 		if err = l.Err(); err == nil {
-			err = l.settle()
+			if err = l.settle(true); err == nil && l.changed.Load() {
+				err = l.syncNow()
+			}
 		}
 	}
 	l.closed.Store(true)
@@ -355,13 +351,16 @@ func (l *Log) Close(clean bool) error {
 	return nil
 }
 
-// settle writes everything that the next start wants to find. appendMu is held.
-func (l *Log) settle() error {
+// settle writes everything that the next start wants to find; without sync, for a directory that will be synced as a
+// whole. appendMu is held.
+func (l *Log) settle(sync bool) error {
 	if !l.changed.Load() {
 		return nil
 	}
-	if err := l.saveSnapshot(true); err != nil {
-		return err
+	if l.leo.Load() > l.segments[0].base { // an empty log has nothing to tell, as in Kafka
+		if err := l.saveSnapshot(sync); err != nil {
+			return err
+		}
 	}
 	s := l.active()
 	if err := s.loadIndexes(); err != nil {
@@ -373,11 +372,52 @@ func (l *Log) settle() error {
 	if err := s.writeIndexes(); err != nil {
 		return err
 	}
-	if err := l.saveEpochs(); err != nil {
+	if err := l.writeEpochs(sync); err != nil {
 		return err
 	}
 	l.mu.Lock()
 	s.dirty, s.nameDirty, s.closedUnsaved = true, true, true
 	l.mu.Unlock()
-	return l.syncNow()
+	return nil
+}
+
+// settleAll writes what the next start wants to find, for a directory that is then synced as a whole: no append comes
+// after it.
+func (l *Log) settleAll() error {
+	if !l.isOpen() {
+		return nil
+	}
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	if l.closed.Load() {
+		return nil
+	}
+	if err := l.Err(); err != nil {
+		return err
+	}
+	for _, s := range l.segments {
+		if err := s.payAborted(); err != nil {
+			return err
+		}
+	}
+	if err := l.settle(false); err != nil {
+		return err
+	}
+	l.settled.Store(true)
+	return nil
+}
+
+// syncedAll says that the whole directory has been synced since settleAll.
+func (l *Log) syncedAll() {
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	if !l.settled.Load() || l.Err() != nil {
+		return
+	}
+	l.mu.Lock()
+	l.takeDirtyLocked()
+	l.topicIDFile, l.dirDirty = false, false
+	l.synced.Store(l.leo.Load())
+	l.mu.Unlock()
+	l.changed.Store(false)
 }

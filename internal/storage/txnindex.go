@@ -2,7 +2,9 @@ package storage
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
@@ -79,20 +81,82 @@ func (s *segment) addAborted(t AbortedTxn) error {
 	if n := len(txns); n > 0 && txns[n-1].LastOffset >= t.LastOffset {
 		return nil // replayed after a stop: it is there
 	}
-	err = s.with(kindTxnIndex, func(f vfs.File) error {
-		_, err := f.WriteAt(appendAbortedTxn(nil, t), int64(len(txns))*txnEntryBytes)
+	owed := s.abortedOwed + 1
+	if err := s.writeAborted(append(txns[:len(txns):len(txns)], t), owed); err == nil {
+		owed = 0
+	} else if !isDiskFull(err) {
 		return err
-	})
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", s.path(kindTxnIndex), err)
 	}
+	// Without space the entry waits in memory, where readers find it: its marker is in the log already.
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
+	s.abortedOwed = owed
 	s.aborted = append(s.aborted, t)
 	s.nameDirty = s.nameDirty || len(s.aborted) == 1
 	s.abortedDirty, s.dirty = true, true
 	return nil
 }
+
+// writeAborted writes the last n of the segment's entries.
+func (s *segment) writeAborted(txns []AbortedTxn, n int) error {
+	from := len(txns) - n
+	var buf []byte
+	for _, t := range txns[from:] {
+		buf = appendAbortedTxn(buf, t)
+	}
+	err := s.with(kindTxnIndex, func(f vfs.File) error {
+		_, err := f.WriteAt(buf, int64(from)*txnEntryBytes)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", s.path(kindTxnIndex), err)
+	}
+	return nil
+}
+
+// payAborted writes what found no room before. appendMu is held.
+func (s *segment) payAborted() error {
+	if s.abortedOwed == 0 {
+		return nil
+	}
+	if err := s.writeAborted(s.aborted, s.abortedOwed); err != nil {
+		return err
+	}
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	s.abortedOwed = 0
+	return nil
+}
+
+// payRetry is how long a sync waits for space, or for its turn, to write entries that are owed.
+const payRetry = time.Second
+
+// payDebts writes the entries of transaction indexes that found no room, so that a sync makes them durable as well. A
+// sync must not wait for appendMu, whose holder may wait for it: it comes again.
+func (l *Log) payDebts(jobs []syncJob) error {
+	owed := false
+	l.mu.RLock()
+	for _, j := range jobs {
+		owed = owed || j.seg.abortedOwed > 0
+	}
+	l.mu.RUnlock()
+	if !owed {
+		return nil
+	}
+	if !l.appendMu.TryLock() {
+		return errOwed
+	}
+	defer l.appendMu.Unlock()
+	for _, j := range jobs {
+		if err := j.seg.payAborted(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errOwed says that entries of a transaction index are still to be written.
+var errOwed = errors.New("the log is busy")
 
 // cutAborted drops entries that end at or after offset. appendMu is held.
 func (s *segment) cutAborted(offset int64) error {
@@ -116,6 +180,7 @@ func (s *segment) cutAborted(offset int64) error {
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()
 	s.aborted = txns[:keep:keep]
+	s.abortedOwed = 0
 	s.abortedDirty, s.dirty = true, true
 	return nil
 }

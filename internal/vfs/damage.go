@@ -100,3 +100,22 @@ func ReadOnly(dir string) func(Op) error {
 }
 
 func within(name, dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }
+
+// SyncAll makes everything durable.
+func (m *Mem) SyncAll(string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.root.syncAll()
+	return nil
+}
+
+func (n *node) syncAll() {
+	if !n.dir {
+		n.sync()
+		return
+	}
+	n.syncNames()
+	for _, c := range n.names {
+		c.syncAll()
+	}
+}

@@ -38,7 +38,39 @@ type node struct {
 	// directory
 	names   map[string]*node
 	durable map[string]*node // names at the last SyncDir
+	pending []nameOp         // what has happened to names since, in order
 }
+
+// nameOp is a change of a directory's names: to is what a name stands for afterwards, nil for nothing. Of a rename, both
+// ends are one change.
+type nameOp struct {
+	name, other string
+	to, otherTo *node
+	both        bool
+}
+
+func (op nameOp) apply(names map[string]*node) {
+	set := func(name string, to *node) {
+		if to == nil {
+			delete(names, name)
+		} else {
+			names[name] = to
+		}
+	}
+	set(op.name, op.to)
+	if op.both {
+		set(op.other, op.otherTo)
+	}
+}
+
+// change makes a change of a directory's names, of which a power cut may leave nothing.
+func (n *node) change(op nameOp) {
+	op.apply(n.names)
+	n.pending = append(n.pending, op)
+}
+
+// syncNames makes a directory's names durable.
+func (n *node) syncNames() { n.durable, n.pending = maps.Clone(n.names), nil }
 
 func newDir() *node {
 	return &node{dir: true, perm: 0o755, mod: time.Now(), names: map[string]*node{}, durable: map[string]*node{}}
@@ -57,31 +89,62 @@ func (m *Mem) KillClone() *Mem {
 	return m.clone(func(n *node) (map[string]*node, []byte) { return n.names, n.data })
 }
 
-// TornClone is what a power cut might leave on a disk that had begun to write by
-// itself: of each file that was not synced some prefix of the new bytes, perhaps
-// followed by zeros, and of each name that was not synced either state.
+// TornClone is what a power cut might leave on a disk that had begun to write by itself. Of a file that was not synced:
+// some prefix of the new bytes, perhaps followed by zeros, or new bytes up to a place and the old ones behind it, or the
+// new length with old bytes. Of names that were not synced: those of the first few changes, as journals keep them, or
+// some of the new names without the others.
 func (m *Mem) TornClone(r *rand.Rand) *Mem {
 	return m.clone(func(n *node) (map[string]*node, []byte) {
 		if n.dir {
-			names := maps.Clone(n.durable)
-			for _, k := range slices.Sorted(maps.Keys(n.names)) {
-				if r.IntN(2) == 0 {
-					names[k] = n.names[k]
-				}
-			}
-			return names, nil
+			return n.tornNames(r), nil
 		}
-		if r.IntN(3) == 0 || len(n.data) <= len(n.synced) {
-			return nil, n.synced
+		return nil, n.tornBytes(r)
+	})
+}
+
+func (n *node) tornNames(r *rand.Rand) map[string]*node {
+	names := maps.Clone(n.durable)
+	if len(n.pending) == 0 {
+		return names
+	}
+	if r.IntN(2) == 0 {
+		for _, op := range n.pending[:r.IntN(len(n.pending)+1)] {
+			op.apply(names)
 		}
+		return names
+	}
+	for _, k := range slices.Sorted(maps.Keys(n.names)) {
+		if r.IntN(2) == 0 {
+			names[k] = n.names[k]
+		}
+	}
+	return names
+}
+
+func (n *node) tornBytes(r *rand.Rand) []byte {
+	switch {
+	case r.IntN(3) == 0:
+		return n.synced
+	case len(n.data) > len(n.synced) && r.IntN(2) == 0:
 		// The length may have grown further than the bytes were written.
 		size := len(n.synced) + r.IntN(len(n.data)-len(n.synced)+1)
 		written := len(n.synced) + r.IntN(size-len(n.synced)+1)
 		out := make([]byte, size)
 		copy(out, n.synced)
 		copy(out[len(n.synced):written], n.data[len(n.synced):written])
-		return nil, out
-	})
+		return out
+	}
+	// New bytes up to somewhere, old ones behind, and either length.
+	out := slices.Clone(n.synced)
+	if len(n.data) < len(out) && r.IntN(2) == 0 {
+		out = out[:len(n.data)]
+	}
+	upTo := r.IntN(len(n.data) + 1)
+	if upTo > len(out) {
+		out = append(out, make([]byte, upTo-len(out))...)
+	}
+	copy(out, n.data[:upTo])
+	return out
 }
 
 func (m *Mem) clone(pick func(*node) (map[string]*node, []byte)) *Mem {
@@ -163,7 +226,7 @@ func (m *Mem) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
 		return nil, pathErr("open", name, fs.ErrNotExist)
 	case n == nil:
 		n = &node{perm: perm, mod: time.Now()}
-		parent.names[base] = n
+		parent.change(nameOp{name: base, to: n})
 	case n.dir:
 		return nil, pathErr("open", name, errIsDir)
 	case flag&os.O_CREATE != 0 && flag&os.O_EXCL != 0:
@@ -184,7 +247,7 @@ func (m *Mem) MkdirAll(name string, _ fs.FileMode) error {
 		next := n.names[part]
 		if next == nil {
 			next = newDir()
-			n.names[part] = next
+			n.change(nameOp{name: part, to: next})
 		}
 		if !next.dir {
 			return pathErr("mkdir", name, errors.New("not a directory"))
@@ -209,7 +272,7 @@ func (m *Mem) Remove(name string) error {
 	if n.dir && len(n.names) > 0 {
 		return pathErr("remove", name, errors.New("directory not empty"))
 	}
-	delete(parent.names, base)
+	parent.change(nameOp{name: base})
 	return nil
 }
 
@@ -224,7 +287,7 @@ func (m *Mem) RemoveAll(name string) error {
 	if err != nil {
 		return pathErr("removeall", name, err)
 	}
-	delete(parent.names, base)
+	parent.change(nameOp{name: base})
 	return nil
 }
 
@@ -247,8 +310,13 @@ func (m *Mem) Rename(from, to string) error {
 	if old := tp.names[tb]; old != nil && old != n && (old.dir && len(old.names) > 0 || old.dir != n.dir) {
 		return pathErr("rename", to, fs.ErrExist)
 	}
-	delete(fp.names, fb)
-	tp.names[tb] = n
+	switch {
+	case fp != tp:
+		fp.change(nameOp{name: fb})
+		tp.change(nameOp{name: tb, to: n})
+	case fb != tb:
+		fp.change(nameOp{name: fb, other: tb, otherTo: n, both: true})
+	}
 	return nil
 }
 
@@ -292,7 +360,7 @@ func (m *Mem) SyncDir(name string) error {
 	if err != nil {
 		return pathErr("syncdir", name, err)
 	}
-	n.durable = maps.Clone(n.names)
+	n.syncNames()
 	return nil
 }
 

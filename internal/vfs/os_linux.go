@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 
@@ -45,4 +46,34 @@ func (OS) Usage(name string) (totalBytes, usableBytes int64, err error) {
 		return 0, 0, &fs.PathError{Op: "statfs", Path: name, Err: err}
 	}
 	return int64(s.Blocks) * s.Bsize, int64(s.Bavail) * s.Bsize, nil
+}
+
+// SyncAll is syncfs. Before Linux 5.8 it did not tell of errors, and is of no use.
+func (OS) SyncAll(dir string) error {
+	if !syncfsTells() {
+		return errors.ErrUnsupported
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	if err = unix.Syncfs(int(d.Fd())); err != nil {
+		err = &fs.PathError{Op: "syncfs", Path: dir, Err: err}
+	}
+	if cerr := d.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func syncfsTells() bool {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	var major, minor int
+	if n, _ := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor); n < 2 {
+		return false
+	}
+	return major > 5 || major == 5 && minor >= 8
 }

@@ -48,3 +48,10 @@ type Usage interface {
 	// Usage tells the size of the volume that name lies on and how much of it can still be written.
 	Usage(name string) (totalBytes, usableBytes int64, err error)
 }
+
+// AllSyncer is implemented by a file system that can make everything on a volume durable at once.
+type AllSyncer interface {
+	// SyncAll makes all files and names on the volume that dir lies on durable; errors.ErrUnsupported where it cannot
+	// say whether it did.
+	SyncAll(dir string) error
+}

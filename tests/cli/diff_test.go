@@ -123,7 +123,11 @@ func (w *world) tool(words []string, stdin string) result {
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		return result{"", err.Error(), -1}
 	}
-	return result{out.String(), errs.String(), cmd.ProcessState.ExitCode()}
+	code := cmd.ProcessState.ExitCode()
+	if s, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+		code = 128 + int(s.Signal()) // as a shell says it, and a JVM that SIGINT ends
+	}
+	return result{out.String(), errs.String(), code}
 }
 
 func (w *world) difference(l line, theirs, ours result) string {

@@ -20,7 +20,7 @@ import (
 // toolSeconds is how long one of Kafka's tools may take before it is ended as
 // by SIGINT; toolTimeout is the same for ours.
 const (
-	toolSeconds = 30
+	toolSeconds = 20
 	toolTimeout = toolSeconds * time.Second
 )
 

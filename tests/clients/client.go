@@ -18,6 +18,8 @@ type Traits struct {
 	Commit     bool
 	Admin      bool
 	Transact   bool // see transactor
+	// NoGaps: it waits for ever where compaction has emptied batches, also with Apache Kafka.
+	NoGaps bool
 	// DropsOnLeave: when told to leave it commits records that it has not shown yet, so delivery cannot be checked.
 	DropsOnLeave bool
 }

@@ -212,6 +212,7 @@ func kafkajsEntry(ctx context.Context, e *Env) (Client, error) {
 		Limits:     corpus.Limits{NoRepeatedHeaders: true, NoNullHeaderValues: true},
 		ReadLimits: corpus.Limits{HeadersByName: true},
 		Codecs:     allCodecs, Groups: []string{"eager"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true,
+		NoGaps: true,
 	}
 	return e.worker(ctx, "kafkajs", t, []string{"NODE_PATH=" + filepath.Join(modules, "node_modules"), "KAFKAJS_NO_PARTITIONER_WARNING=1"}, "node", filepath.Join(dir, "kafkajs.js"))
 }

@@ -31,7 +31,9 @@ type Env struct {
 	start            time.Time
 	run              string // makes topic names differ from run to run on one cluster
 	written          map[string][]corpus.Record
-	consumerProtocol bool // the cluster serves KIP-848 groups
+	compacted        []corpus.Record // what the cleaner has left of the compacted topic
+	compactedErr     error           // or why it has not
+	consumerProtocol bool            // the cluster serves KIP-848 groups
 }
 
 // entry is one row of the table.
@@ -108,6 +110,7 @@ func (e *Env) prepare(ctx context.Context) error {
 		}
 		e.written[name] = recs
 	}
+	e.compactedErr = e.writeCompacted(ctx)
 	return nil
 }
 

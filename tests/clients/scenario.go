@@ -15,7 +15,7 @@ import (
 )
 
 // Columns of the table, in order.
-var Columns = []string{"create", "none", "gzip", "snappy", "lz4", "zstd", "consume", "eager", "coop", "kip848", "commit", "idemp", "txn", "admin"}
+var Columns = []string{"create", "none", "gzip", "snappy", "lz4", "zstd", "consume", "compact", "eager", "coop", "kip848", "commit", "idemp", "txn", "admin"}
 
 // Bounds of single steps. A JVM on a loaded machine is slow; a hang is slower.
 const (
@@ -52,6 +52,9 @@ func (s *scenario) run(ctx context.Context) {
 		return
 	}
 	s.step(ctx, "consume", stepTimeout, s.consume)
+	if !t.NoGaps {
+		s.step(ctx, "compact", stepTimeout, s.compact)
+	}
 	for _, strategy := range t.Groups {
 		column, ok := map[string]string{"eager": "eager", "cooperative": "coop", "consumer": "kip848"}[strategy]
 		if !ok || strategy == "consumer" && !s.env.consumerProtocol {

@@ -22,7 +22,7 @@ func (s *segmentio) Name() string { return s.name }
 
 func (s *segmentio) Traits() Traits {
 	// Its reader does not tell an empty key or value from null.
-	return Traits{ReadLimits: corpus.Limits{NullIsEmpty: true}, Codecs: allCodecs, Groups: []string{"eager"}, Create: true, Commit: true, Admin: true}
+	return Traits{ReadLimits: corpus.Limits{NullIsEmpty: true}, Codecs: allCodecs, Groups: []string{"eager"}, Create: true, Commit: true, Admin: true, NoGaps: true}
 }
 
 func (s *segmentio) client() *kafka.Client {

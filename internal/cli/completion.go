@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"context"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/client"
+)
+
+// runCompletion prints the script that a shell sources: it asks the binary for
+// the words that may follow.
+func runCompletion(r *run, args []string) int {
+	shell := ""
+	if len(args) == 1 {
+		shell = args[0]
+	}
+	names := append([]string{"moldau"}, ToolNames()...)
+	for _, n := range ToolNames() {
+		names = append(names, n+".sh")
+	}
+	switch list := strings.Join(names, " "); shell {
+	case "bash":
+		r.println("_moldau() {")
+		r.println("  local IFS=$'\\n'")
+		r.println("  COMPREPLY=($(moldau complete \"${COMP_WORDS[@]:0:COMP_CWORD+1}\" 2>/dev/null))")
+		r.println("}")
+		r.println("complete -o default -o nosort -F _moldau " + list)
+	case "zsh":
+		r.println("#compdef " + list)
+		r.println("_moldau() { local -a reply; reply=(${(f)\"$(moldau complete ${words[1,CURRENT]} 2>/dev/null)\"}); compadd -a reply || _files; }")
+		r.println("compdef _moldau " + list)
+	case "fish":
+		for _, n := range names {
+			r.println("complete -c " + n + " -a '(moldau complete (commandline -opc) (commandline -ct))'")
+		}
+	default:
+		return r.failln("Usage: moldau completion bash|zsh|fish\nFor bash: source <(moldau completion bash)", 1)
+	}
+	return 0
+}
+
+// completionTimeout bounds the look-up of live names: nobody waits longer for a tab.
+const completionTimeout = 1500 * time.Millisecond
+
+// runComplete prints what may stand in place of the last word.
+func runComplete(r *run, words []string) int {
+	if len(words) == 0 {
+		return 0
+	}
+	last := words[len(words)-1]
+	name, rest, found := dispatch(words[:len(words)-1])
+	if len(words) == 1 || !found || name == "" && len(rest) == 0 {
+		r.complete(last, commandNames())
+		return 0
+	}
+	before := ""
+	if len(words) > 1 {
+		before = words[len(words)-2]
+	}
+	if names := r.liveNames(before, words); names != nil {
+		r.complete(last, names)
+		return 0
+	}
+	if strings.HasPrefix(last, "-") || len(rest) == 0 {
+		r.complete(last, optionWords(name))
+	}
+	return 0
+}
+
+func commandNames() []string {
+	names := []string{"server", "help", "version", "completion", "top"}
+	for n := range tools() {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}
+
+func (r *run) complete(prefix string, words []string) {
+	for _, w := range words {
+		if strings.HasPrefix(w, prefix) {
+			r.println(w)
+		}
+	}
+}
+
+// optionWords are the options and sub-commands of a tool, as its help lists them.
+func optionWords(name string) []string {
+	t, ok := tools()[name]
+	if !ok {
+		return nil
+	}
+	var text strings.Builder
+	env := Env{Stdout: &text, Stderr: &text, Stdin: strings.NewReader("")}
+	fillDefaults(&env)
+	sub := newRun(&env, name, context.Background())
+	t.run(sub, []string{"--help"})
+	sub.out.Flush()
+	set := map[string]bool{}
+	for _, w := range strings.FieldsFunc(text.String(), func(r rune) bool { return strings.ContainsRune(" \n\t[](){}|,", r) }) {
+		if strings.HasPrefix(w, "--") && len(w) > 3 && w[2] != '-' {
+			set[w] = true
+		}
+	}
+	for _, group := range strings.Split(text.String(), "{")[1:] {
+		names, _, ok := strings.Cut(group, "}")
+		if ok && !strings.ContainsAny(names, " \n") {
+			for _, n := range strings.Split(names, ",") {
+				set[n] = true
+			}
+		}
+	}
+	return sortedKeys(set)
+}
+
+// liveNames asks the cluster of the line for topics or groups, where an option
+// before the cursor takes one.
+func (r *run) liveNames(option string, words []string) []string {
+	what := ""
+	switch strings.TrimLeft(option, "-") {
+	case "topic", "include", "input-topic", "topics-include", "topic-list", "input-topics":
+		what = "topics"
+	case "group", "group-id":
+		what = "groups"
+	default:
+		return nil
+	}
+	bootstrap, config := "localhost:9092", ""
+	for i := 0; i+1 < len(words); i++ {
+		switch strings.TrimLeft(words[i], "-") {
+		case "bootstrap-server", "broker-list":
+			bootstrap = words[i+1]
+		case "command-config", "consumer.config", "producer.config":
+			config = words[i+1]
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, completionTimeout)
+	defer cancel()
+	r.ctx = ctx
+	c, err := r.open(client.Admin, bootstrap, config)
+	if err != nil {
+		return []string{}
+	}
+	defer c.Close()
+	if what == "topics" {
+		names, err := r.topicNames(c, false)
+		if err != nil {
+			return []string{}
+		}
+		return names
+	}
+	groups, err := r.listGroups(c, nil, nil)
+	if err != nil {
+		return []string{}
+	}
+	names := []string{}
+	for _, g := range groups {
+		names = append(names, g.Group)
+	}
+	return names
+}

@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestDevDescribesACluster(t *testing.T) {
+	p, err := parseDev([]string{"--nodes", "3", "--port=19092", "--dir", "d", "--override", "a=b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := p.settings(2)
+	for _, want := range []string{
+		"node.id=2", "listeners=PLAINTEXT://localhost:19192,CONTROLLER://localhost:19193", "log.dirs=d/node-2", "min.insync.replicas=2",
+		"controller.quorum.voters=1@localhost:19093,2@localhost:19193,3@localhost:19293", "a=b",
+	} {
+		if !slices.Contains(s, want) {
+			t.Errorf("%s is missing in %v", want, s)
+		}
+	}
+	if one, _ := parseDev([]string{"--nodes", "1"}); !slices.Contains(one.settings(1), "default.replication.factor=1") {
+		t.Error("one node cannot hold more than one copy")
+	}
+	for _, bad := range []string{"--nodes 0", "--nodes 10", "--nodes x", "--nodes", "--port 70000", "--what 1", "server.properties", "--override nothing"} {
+		if _, err := parseDev(strings.Fields(bad)); err == nil {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+}
+
+func TestDevKeepsTheClustersID(t *testing.T) {
+	p := &devPlan{dir: t.TempDir() + "/new"}
+	first, err := p.clusterID()
+	if err != nil || first == "" {
+		t.Fatal(first, err)
+	}
+	if again, err := p.clusterID(); err != nil || again != first {
+		t.Fatalf("%s, then %s: %v", first, again, err)
+	}
+}

@@ -1,0 +1,191 @@
+package replica
+
+import (
+	"errors"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/storage"
+)
+
+// moves are the logs that are on their way to other log directories (KIP-113), some of them at work.
+type moves struct {
+	m       *Manager
+	threads int
+
+	mu      sync.Mutex
+	waiting []*storage.Future
+	busy    int
+	rate    int64 // bytes that all of them together may copy in a second
+	ahead   time.Time
+	stopped chan struct{}
+	done    sync.WaitGroup
+}
+
+const (
+	// moveBytes is how much is copied at once.
+	moveBytes = 1 << 20
+	// moveRetry is how long a move waits for a log that is still being recovered.
+	moveRetry = 100 * time.Millisecond
+)
+
+func newMoves(m *Manager, threads int) *moves {
+	return &moves{m: m, threads: max(threads, 1), rate: math.MaxInt64, stopped: make(chan struct{})}
+}
+
+// MoveReplica moves the log of a partition into the log directory of that path, while it serves. It returns when the
+// move has begun. A log that is there already stays, and a move to elsewhere is given up.
+func (m *Manager) MoveReplica(tp storage.TopicPartition, dir string) error {
+	p, err := m.Partition(tp)
+	if err != nil {
+		return err
+	}
+	p.lead.RLock()
+	err = p.unusable()
+	p.lead.RUnlock()
+	if err != nil {
+		return err
+	}
+	f, err := m.logs.BeginMove(tp, dir)
+	if f != nil && err == nil {
+		m.moves.add(f)
+	}
+	return err
+}
+
+// SetMoveRate bounds the bytes that moves between log directories copy in a second.
+func (m *Manager) SetMoveRate(bytes int64) {
+	m.moves.mu.Lock()
+	defer m.moves.mu.Unlock()
+	m.moves.rate = max(bytes, 1)
+}
+
+func (v *moves) add(f *storage.Future) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.waiting = append(v.waiting, f)
+	if v.busy < v.threads && !closed(v.stopped) {
+		v.busy++
+		v.done.Go(v.work)
+	}
+}
+
+func closed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func (v *moves) work() {
+	for {
+		v.mu.Lock()
+		if len(v.waiting) == 0 || closed(v.stopped) {
+			v.busy--
+			v.mu.Unlock()
+			return
+		}
+		f := v.waiting[0]
+		v.waiting = v.waiting[1:]
+		v.mu.Unlock()
+		v.move(f)
+	}
+}
+
+// stop ends the moves; the next start goes on with them.
+func (v *moves) stop() {
+	v.mu.Lock()
+	if !closed(v.stopped) {
+		close(v.stopped)
+	}
+	v.mu.Unlock()
+	v.done.Wait()
+}
+
+// move copies until the copy has caught up, and then puts it in the log's place.
+func (v *moves) move(f *storage.Future) {
+	tp := f.TopicPartition()
+	for !closed(v.stopped) {
+		n, err := f.Copy(moveBytes, false)
+		switch {
+		case errors.Is(err, storage.ErrNotReady):
+			v.pause(moveRetry)
+			continue
+		case err == nil && n > 0:
+			v.pause(v.debt(n))
+			continue
+		case err == nil:
+			err = v.m.swap(f)
+		}
+		switch {
+		case err == nil:
+		case !f.Valid():
+			v.m.logger.Info("the move of a log to another directory was given up", "topic", tp.Topic, "partition", tp.Partition, "cause", err)
+		default:
+			v.m.logger.Error("cannot move a log to another directory: it stays where it is", "topic", tp.Topic, "partition", tp.Partition, "cause", err)
+			f.GiveUp()
+		}
+		return
+	}
+}
+
+// debt is how long to wait after n bytes.
+func (v *moves) debt(n int64) time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now := v.m.clock.Now()
+	if v.ahead.Before(now) {
+		v.ahead = now
+	}
+	v.ahead = v.ahead.Add(time.Duration(float64(n) / float64(v.rate) * float64(time.Second)))
+	return v.ahead.Sub(now)
+}
+
+// leastPause is not worth a timer.
+const leastPause = time.Millisecond
+
+func (v *moves) pause(d time.Duration) {
+	if d < leastPause {
+		return
+	}
+	over := make(chan struct{})
+	t := v.m.clock.AfterFunc(d, func() { close(over) })
+	defer t.Stop()
+	select {
+	case <-over:
+	case <-v.stopped:
+	}
+}
+
+// swap gives the partition the copy as its log. Appends and reads wait meanwhile; little is left to be copied.
+func (m *Manager) swap(f *storage.Future) error {
+	p, err := m.Partition(f.TopicPartition())
+	if err != nil {
+		return err
+	}
+	p.lead.Lock()
+	log, err := f.Swap()
+	if log != nil {
+		if p.role == Leader {
+			log.BeginEpoch(p.leaderEpoch)
+		}
+		p.mu.Lock()
+		p.log = log
+		p.mu.Unlock()
+	}
+	p.lead.Unlock()
+	if log == nil {
+		return err
+	}
+	if err != nil {
+		m.logger.Warn("a log has moved, and left something behind", "topic", p.tp.Topic, "partition", p.tp.Partition, "cause", err)
+	}
+	p.tryAdvance()
+	if m.onPlaced != nil {
+		m.onPlaced(p.topicID, p.tp.Partition, m.logs.DirectoryID(log))
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// keepStateAt makes the producers' state at an offset where a segment begins durable. It is called before the batches below go or
+// lose what the state is told from: the snapshot that was written when the segment began may have been lost with the
+// power, or with the power only.
+func (l *Log) keepStateAt(offset int64) error {
+	name := l.snapshotPath(offset)
+	data, err := vfs.ReadFile(l.env.fs, name)
+	if err == nil {
+		if _, err = parseSnapshot(data, offset); err == nil {
+			if err = syncFile(l.env.fs, name); err == nil {
+				err = l.env.fs.SyncDir(l.dir)
+			}
+			return err
+		}
+	}
+	ps, err := l.producersAt(offset)
+	if err == nil {
+		err = vfs.WriteFileAtomic(l.env.fs, name, ps.encodeSnapshot())
+	}
+	if err != nil {
+		return fmt.Errorf("cannot keep the producer state of %s at offset %d: %w", l.tp, offset, err)
+	}
+	return nil
+}
+
+// producersAt is the producers' state at an offset where a segment begins, from the newest good snapshot below and the
+// batches since.
+func (l *Log) producersAt(offset int64) (producers, error) {
+	var ps producers
+	views := l.views()
+	ps.reset(min(views[0].seg.base, offset))
+	snapshots, err := l.snapshotOffsets()
+	if err != nil {
+		return ps, err
+	}
+	for i := len(snapshots) - 1; i >= 0; i-- {
+		if snapshots[i] > offset {
+			continue
+		}
+		data, err := vfs.ReadFile(l.env.fs, l.snapshotPath(snapshots[i]))
+		if err != nil {
+			continue // an older one will do
+		}
+		if found, err := parseSnapshot(data, snapshots[i]); err == nil {
+			ps = found
+			break
+		}
+	}
+	for _, v := range views {
+		if v.end <= ps.end || v.seg.base >= offset {
+			continue
+		}
+		from := ps.end
+		err := v.seg.with(kindLog, func(f vfs.File) error { return l.takeIn(&ps, v, f, from) })
+		if err != nil {
+			return ps, err
+		}
+	}
+	ps.end = offset
+	return ps, nil
+}
+
+// takeIn takes the batches of one segment from an offset on into a producer state.
+func (l *Log) takeIn(ps *producers, v view, f vfs.File, from int64) error {
+	pos, err := l.locate(v, f, from)
+	if err != nil {
+		return err
+	}
+	h := walkHeaders(f, v.size)
+	defer h.close()
+	for pos < v.size {
+		b, size, err := h.at(pos)
+		if err == nil && b.IsControl() {
+			b, err = readBatch(f, pos, size) // its record says what it is
+		}
+		if err == nil {
+			_, _, err = ps.apply(b)
+		}
+		if errors.Is(err, ErrCorruptRecord) {
+			return nil // the rest cannot be read by anybody
+		}
+		if err != nil {
+			return err
+		}
+		pos += size
+	}
+	return nil
+}
+
+// removeSnapshots removes all that the directory tells of producers, where the log begins anew.
+func (l *Log) removeSnapshots() error {
+	snapshots, err := l.snapshotOffsets()
+	if err != nil {
+		return err
+	}
+	for _, at := range snapshots {
+		if err := l.env.fs.Remove(l.snapshotPath(at)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

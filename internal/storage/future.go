@@ -1,0 +1,377 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// A log moves to another log directory as in Kafka (KIP-113): a copy grows there in a directory named *-future, and
+// takes the log's place when it has caught up. In steps, each of which a crash may follow:
+//
+//  1. the copy is synced and closed in order, and moldau-future-complete is put into it
+//  2. the log's directory is renamed to *-delete
+//  3. the copy's directory gets the log's name
+//  4. moldau-future-complete goes
+//
+// A start that finds the file does what is left; one that finds a copy without it goes on copying,
+// from the beginning unless the last run has ended in order.
+const futureCompleteFile = "moldau-future-complete"
+
+// ErrUnknownDirectory says that no log directory has that path.
+var ErrUnknownDirectory = errors.New("no such log directory")
+
+// Future is a log on its way into another log directory. It is used by one goroutine.
+type Future struct {
+	m   *Manager
+	to  *logDir
+	log *Log // the copy
+}
+
+// TopicPartition is what moves.
+func (f *Future) TopicPartition() TopicPartition { return f.log.tp }
+
+// BeginMove makes an empty copy of a log in the log directory of that path; nil when the log is there already or on
+// its way there. A move to elsewhere is given up.
+func (m *Manager) BeginMove(tp TopicPartition, dir string) (*Future, error) {
+	m.createMu.Lock()
+	defer m.createMu.Unlock()
+	to, err := m.dirAt(dir)
+	if err != nil {
+		return nil, err
+	}
+	current := m.Log(tp)
+	if current == nil || m.isClosed() {
+		return nil, fmt.Errorf("%w: %s", ErrClosed, tp)
+	}
+	if err := current.ensure(); err != nil {
+		return nil, err
+	}
+	if f := m.future(tp); f != nil {
+		if f.to == to {
+			return nil, nil
+		}
+		m.giveUp(f)
+	}
+	if m.dirOf(current) == to {
+		return nil, nil
+	}
+	name := path.Join(to.path, m.uniqueName(tp, futureDirSuffix))
+	if err := m.opts.FS.MkdirAll(name, 0o755); err != nil {
+		return nil, fmt.Errorf("cannot make the copy of %s in %s: %w", tp, to.path, err)
+	}
+	f, err := m.openFuture(to, tp, name, current)
+	if err != nil {
+		return nil, errors.Join(err, m.opts.FS.RemoveAll(name))
+	}
+	return f, nil
+}
+
+func (m *Manager) dirAt(p string) (*logDir, error) {
+	for _, d := range m.dirs {
+		if d.path == path.Clean(p) {
+			return d, d.err()
+		}
+	}
+	return nil, fmt.Errorf("%w: %s", ErrUnknownDirectory, p)
+}
+
+func (m *Manager) openFuture(to *logDir, tp TopicPartition, dir string, current *Log) (*Future, error) {
+	l, err := openLog(to.env, openState{tp: tp, dir: dir, cfg: current.Config(), clean: to.clean})
+	if err != nil {
+		return nil, err
+	}
+	if err := l.SetTopicID(current.TopicID()); err != nil {
+		_ = l.Close(false) // nothing has been written to it
+		return nil, err
+	}
+	f := &Future{m: m, to: to, log: l}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.futures[tp] = f
+	return f, nil
+}
+
+func (m *Manager) future(tp TopicPartition) *Future {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.futures[tp]
+}
+
+// Futures lists the copies of logs that are moving.
+func (m *Manager) Futures() []*Log {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	out := make([]*Log, 0, len(m.futures))
+	for _, f := range m.futures {
+		out = append(out, f.log)
+	}
+	return out
+}
+
+// ResumeMoves lists the moves that an earlier run has begun, to be gone on with. It is asked once.
+func (m *Manager) ResumeMoves() (moves []*Future) {
+	for _, d := range m.dirs {
+		names := d.futureNames
+		d.futureNames = nil
+		for tp, name := range names {
+			current := m.Log(tp)
+			full := path.Join(d.path, name)
+			if current == nil || m.dirOf(current) == d || d.err() != nil {
+				m.opts.Logger.Warn("leaving the copy of a log alone that has no log to be a copy of", "dir", full)
+				continue
+			}
+			var f *Future
+			err := m.clearCopy(d, full)
+			if err == nil {
+				f, err = m.openFuture(d, tp, full, current)
+			}
+			if err != nil {
+				m.opts.Logger.Error("cannot go on with the move of a log to another directory", "partition", tp.String(), "dir", full, "err", err)
+				continue
+			}
+			moves = append(moves, f)
+		}
+	}
+	return moves
+}
+
+// clearCopy empties the copy that a run has left which did not end in order: nothing of it was synced, so there may be
+// holes in it, and holes are no error where compaction makes them.
+func (m *Manager) clearCopy(d *logDir, dir string) error {
+	if d.clean {
+		return nil
+	}
+	return errors.Join(m.opts.FS.RemoveAll(dir), m.opts.FS.MkdirAll(dir, 0o755))
+}
+
+// Valid says that the move has not been given up.
+func (f *Future) Valid() bool {
+	return f.m.future(f.log.tp) == f && f.log.Err() == nil && f.to.err() == nil
+}
+
+// Copy copies some committed records more, or with all, up to the log's end. It returns how many bytes it has copied;
+// none when the copy has caught up.
+func (f *Future) Copy(maxBytes int, all bool) (int64, error) {
+	current := f.m.Log(f.log.tp)
+	if current == nil || !f.Valid() {
+		return 0, fmt.Errorf("%w: the move of %s was given up", ErrClosed, f.log.tp)
+	}
+	if err := f.align(current); err != nil {
+		return 0, err
+	}
+	upTo := current.HighWatermark()
+	if all {
+		upTo = current.LogEndOffset()
+	}
+	at := f.log.LogEndOffset()
+	if at >= upTo {
+		return 0, nil
+	}
+	s, err := current.Read(at, maxBytes, upTo, true)
+	if err != nil || s.Len == 0 {
+		return 0, err
+	}
+	b, err := s.Bytes()
+	s.Release()
+	if err != nil {
+		return 0, err
+	}
+	_, err = f.log.AppendAsFollower(b, math.MaxInt32)
+	return int64(len(b)), err
+}
+
+// align brings the copy into the range of the log: that may have been cut at either end.
+func (f *Future) align(current *Log) error {
+	start, end := current.LogStartOffset(), current.LogEndOffset()
+	if first, at := f.log.LogStartOffset(), f.log.LogEndOffset(); at < start || first > start || at > end {
+		return f.log.TruncateFullyAndStartAt(start)
+	}
+	return nil
+}
+
+// Swap puts the copy in the log's place and returns it as the log. Nobody may append to the log meanwhile.
+func (f *Future) Swap() (*Log, error) {
+	m, tp := f.m, f.log.tp
+	m.createMu.Lock()
+	defer m.createMu.Unlock()
+	current := m.Log(tp)
+	if current == nil || !f.Valid() {
+		return nil, fmt.Errorf("%w: the move of %s was given up", ErrClosed, tp)
+	}
+	if err := f.finish(current); err != nil {
+		return nil, fmt.Errorf("cannot complete the move of %s to %s: %w", tp, f.to.path, err)
+	}
+	hw, start := current.HighWatermark(), current.LogStartOffset()
+	from := m.dirOf(current)
+	gone := path.Join(from.path, m.uniqueName(tp, deleteDirSuffix))
+	_ = current.Close(false) // everything of it is in the copy
+	home := path.Join(f.to.path, tp.String())
+	if err := m.putInPlace(f.log.dir, home, current.dir, gone); err != nil {
+		// Which of the names hold only the next start can tell.
+		f.to.fail(err)
+		return nil, err
+	}
+	l, err := openLog(f.to.env, openState{tp: tp, dir: home, cfg: current.Config(), clean: true, logStart: start, highWatermark: hw})
+	if err != nil {
+		return nil, err
+	}
+	l.changed.Store(true)
+	m.mu.Lock()
+	m.logs[tp] = l
+	delete(m.futures, tp)
+	m.mu.Unlock()
+	from.noteStale(tp)
+	m.opts.Logger.Info("a log has moved to another log directory", "partition", tp.String(), "from", from.path, "to", f.to.path)
+	m.scheduler.after(time.Duration(current.config().FileDeleteDelayMs)*time.Millisecond, func() { m.removeDir(gone) })
+	return l, m.opts.FS.Remove(path.Join(home, futureCompleteFile))
+}
+
+// finish makes the copy equal to the log, and durable.
+func (f *Future) finish(current *Log) error {
+	for {
+		n, err := f.Copy(readAhead, true)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+	}
+	if got, want := f.log.LogEndOffset(), current.LogEndOffset(); got != want {
+		return fmt.Errorf("the copy ends at offset %d, the log at %d", got, want)
+	}
+	if err := current.Flush(); err != nil { // who waits for it need not wait for the copy
+		return err
+	}
+	f.log.SetHighWatermark(current.HighWatermark())
+	if err := f.to.noteStart(f.log.tp, current.LogStartOffset()); err != nil {
+		return err
+	}
+	if err := f.to.touch(f.log); err != nil {
+		return err
+	}
+	if err := f.log.Close(true); err != nil {
+		return err
+	}
+	return vfs.WriteFileAtomic(f.m.opts.FS, path.Join(f.log.dir, futureCompleteFile), nil)
+}
+
+// readAhead is how much is copied at once.
+const readAhead = 1 << 20
+
+// putInPlace gives a finished copy the name of the log, which leaves under another. old is "" when it is gone already.
+func (m *Manager) putInPlace(future, home, old, gone string) error {
+	fsys := m.opts.FS
+	if old != "" {
+		if err := errors.Join(fsys.Rename(old, gone), fsys.SyncDir(path.Dir(old))); err != nil {
+			return err
+		}
+	}
+	return errors.Join(fsys.Rename(future, home), fsys.SyncDir(path.Dir(home)))
+}
+
+// noteStart writes the start offset of a log that is about to come into the directory.
+func (d *logDir) noteStart(tp TopicPartition, start int64) error {
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	starts := map[TopicPartition]int64{tp: start}
+	for other, at := range d.starts {
+		if other != tp {
+			starts[other] = at
+		}
+	}
+	if start == 0 {
+		delete(starts, tp)
+	}
+	return d.writeCheckpoint(logStartFile, &d.starts, starts)
+}
+
+// GiveUp ends a move; the copy goes.
+func (f *Future) GiveUp() {
+	f.m.createMu.Lock()
+	defer f.m.createMu.Unlock()
+	f.m.giveUp(f)
+}
+
+// giveUp is GiveUp; createMu is held.
+func (m *Manager) giveUp(f *Future) {
+	m.mu.Lock()
+	mine := m.futures[f.log.tp] == f
+	if mine {
+		delete(m.futures, f.log.tp)
+	}
+	m.mu.Unlock()
+	if !mine {
+		return
+	}
+	_ = f.log.Close(false) // nothing of it is wanted
+	gone := path.Join(f.to.path, m.uniqueName(f.log.tp, deleteDirSuffix))
+	if err := m.opts.FS.Rename(f.log.dir, gone); err != nil {
+		m.opts.Logger.Warn("cannot remove the copy of a log whose move was given up", "dir", f.log.dir, "err", err)
+		return
+	}
+	m.scheduler.after(0, func() { m.removeDir(gone) })
+}
+
+// parseFuture reads the name of a copy's directory: topic-partition.32 hex digits-future.
+func parseFuture(name string) (TopicPartition, bool) {
+	stem, ok := strings.CutSuffix(name, futureDirSuffix)
+	i := strings.LastIndexByte(stem, '.')
+	if !ok || i < 0 {
+		return TopicPartition{}, false
+	}
+	tp, err := ParseTopicPartition(stem[:i])
+	return tp, err == nil
+}
+
+// completeMoves does what is left of moves whose copies were complete when the last run ended. It is called between
+// the finding of the logs and their distribution.
+func (m *Manager) completeMoves() error {
+	for _, d := range m.usableDirs() {
+		for tp, name := range d.futureNames {
+			copied := path.Join(d.path, name)
+			whole, err := vfs.Exists(m.opts.FS, path.Join(copied, futureCompleteFile))
+			if err != nil {
+				return err
+			}
+			if !whole {
+				continue
+			}
+			delete(d.futureNames, tp)
+			if err := m.completeMove(d, tp, copied); err != nil {
+				return fmt.Errorf("cannot complete the move of %s to %s: %w", tp, d.path, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (m *Manager) completeMove(d *logDir, tp TopicPartition, copied string) error {
+	old, gone := "", ""
+	for _, other := range m.usableDirs() {
+		for i, l := range other.loaded {
+			if l.tp == tp {
+				old, gone = l.dir, path.Join(other.path, m.uniqueName(tp, deleteDirSuffix))
+				other.loaded = append(other.loaded[:i], other.loaded[i+1:]...)
+				other.noteStale(tp)
+				break
+			}
+		}
+	}
+	home := path.Join(d.path, tp.String())
+	if err := m.putInPlace(copied, home, old, gone); err != nil {
+		return err
+	}
+	if gone != "" {
+		m.scheduler.after(0, func() { m.removeDir(gone) })
+	}
+	d.loaded = append(d.loaded, d.found(tp))
+	m.opts.Logger.Info("completed the move of a log that the last run had begun", "partition", tp.String(), "to", d.path)
+	return nil
+}
