@@ -2,7 +2,6 @@ package group
 
 import (
 	"hash/fnv"
-	"maps"
 	"slices"
 
 	"github.com/moldau-stream/moldau/internal/coord"
@@ -17,7 +16,7 @@ const (
 // knownAssignor tells whether there is an assignor of that name.
 func knownAssignor(name string) bool { return name == uniformAssignor || name == rangeAssignor }
 
-// reader of topics: what a member of the group subscribes to, its pattern's topics included.
+// subscribedTopics is what a member subscribes to, the topics of its pattern included.
 func (g *consumerGroup) subscribedTopics(m *consumerMember, regexes map[string]resolvedRegex) []string {
 	text := m.regexText()
 	if text == "" {
@@ -222,18 +221,6 @@ func compareStrings(a, b string) int {
 		return 1
 	}
 	return 0
-}
-
-// copied is an assignment that may be changed.
-func (a assignment) copied() assignment {
-	out := maps.Clone(a)
-	if out == nil {
-		out = assignment{}
-	}
-	for topic, partitions := range out {
-		out[topic] = slices.Clone(partitions)
-	}
-	return out
 }
 
 // Assignors is the assignors that a configured list names, by their short names or by those of Kafka's classes. What is
