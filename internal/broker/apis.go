@@ -58,6 +58,8 @@ var apis = []api{
 	{64, 0, 0, (*Broker).unregisterBroker},
 	{65, 0, 0, (*Broker).describeTransactions},
 	{66, 0, 2, (*Broker).listTransactions},
+	{68, 0, 1, (*Broker).consumerGroupHeartbeat},
+	{69, 0, 1, (*Broker).consumerGroupDescribe},
 	{74, 0, 1, (*Broker).listConfigResources},
 	{75, 0, 0, (*Broker).describeTopicPartitions},
 	{80, 0, 1, (*Broker).addRaftVoter},

@@ -95,6 +95,9 @@ func (b *Broker) SetImage(img *meta.Image) { b.image.Store(img) }
 // SetSettings makes c, which holds the dynamic broker settings of the image, what this broker goes by.
 func (b *Broker) SetSettings(c *config.Config) { b.settings.Store(c) }
 
+// Settings is what this broker goes by now.
+func (b *Broker) Settings() *config.Config { return b.conf() }
+
 func (b *Broker) conf() *config.Config { return b.settings.Load() }
 
 // Image is the metadata that requests are answered from.

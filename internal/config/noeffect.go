@@ -23,7 +23,6 @@ const (
 	noTieredStorage    = "tiered storage is not served yet: all data stays on local disks"
 	noShareGroups      = "share groups are not served yet"
 	noStreamsGroups    = "streams groups are not served yet"
-	noConsumerProtocol = "the consumer group protocol is not served yet: groups use the classic one"
 	noTwoPhaseCommit   = "the requests with which clients ask for it are not final in Kafka, and neither it nor Moldau takes them"
 	oneSetupTimeout    = "each try to connect has the same time, socket.connection.setup.timeout.ms"
 	staysUp            = "a node with a failed log directory tells the controller until it is heard, and serves what is left"

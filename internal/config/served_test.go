@@ -16,7 +16,7 @@ func TestServedKeysAreRead(t *testing.T) {
 	source := otherSource(t)
 	constants := constantNames(t)
 	for _, k := range Keys(Broker) {
-		if k.NoEffect == "" && !mentioned(source, append(gettersOf(k.Name), "config."+constants[k.Name])) && !behindTopic(source, k.Name) {
+		if k.NoEffect == "" && !mentioned(source, append(gettersOf(k.Name), "config."+constants[k.Name])) && !behindTopic(source, k.Name) && !behindGroup(source, k.Name) {
 			t.Errorf("%s is called served, but nobody reads it", k.Name)
 		}
 	}
@@ -86,6 +86,19 @@ func gettersOf(name string) []string {
 		ControllerQuorumVoters: {".QuorumVoters("}, ControllerQuorumBootstrapServers: {".QuorumBootstrapServers("},
 		MaxConnectionsPerIPOverrides: {".IPOverrides("}, MetricsStaticLabels: {".StaticLabels("},
 	}[name]
+}
+
+// behindGroup is true for the broker's side of a group key that is read, its bounds included.
+func behindGroup(source, name string) bool {
+	for _, k := range Keys(Group) {
+		for _, s := range k.Synonyms {
+			bounds := []string{strings.Replace(s, "group.consumer.", "group.consumer.min.", 1), strings.Replace(s, "group.consumer.", "group.consumer.max.", 1)}
+			if s == name || bounds[0] == name || bounds[1] == name {
+				return strings.Contains(source, "\""+k.Name+"\"")
+			}
+		}
+	}
+	return false
 }
 
 // behindTopic is true for the broker's side of a topic key, when topics' configuration is read at all.

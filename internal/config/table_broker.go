@@ -232,55 +232,55 @@ var brokerKeysToL = [...]Key{
 		Doc: "Most bytes in a second that this broker receives for throttled replicas.",
 	},
 	{
-		Name: "group.consumer.assignment.interval.ms", Type: Int, Default: "1000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide, NoEffect: noConsumerProtocol,
+		Name: "group.consumer.assignment.interval.ms", Type: Int, Default: "1000", Check: atLeast{0}, Importance: Medium, Mode: ClusterWide,
 		Doc: "Shortest time between two assignments of one consumer group.",
 	},
 	{
-		Name: "group.consumer.assignors", Type: List, Default: "uniform,range", Importance: Medium, NoEffect: noConsumerProtocol,
+		Name: "group.consumer.assignors", Type: List, Default: "uniform,range", Importance: Medium,
 		Doc: "Assignors that the broker offers to consumer groups, the first being the default.",
 	},
 	{
-		Name: "group.consumer.heartbeat.interval.ms", Type: Int, Default: "5000", Check: atLeast{1}, Importance: Medium, NoEffect: noConsumerProtocol,
+		Name: "group.consumer.heartbeat.interval.ms", Type: Int, Default: "5000", Check: atLeast{1}, Importance: Medium,
 		Doc: "Time between two heartbeats of a consumer group member.",
 	},
 	{
-		Name: "group.consumer.max.assignment.interval.ms", Type: Int, Default: "15000", Check: atLeast{0}, Importance: Medium, NoEffect: noConsumerProtocol,
+		Name: "group.consumer.max.assignment.interval.ms", Type: Int, Default: "15000", Check: atLeast{0}, Importance: Medium,
 		Doc: "Upper bound for a group's own assignment interval.",
 	},
 	{
-		Name: "group.consumer.max.heartbeat.interval.ms", Type: Int, Default: "15000", Check: atLeast{1}, Importance: Medium, NoEffect: noConsumerProtocol,
+		Name: "group.consumer.max.heartbeat.interval.ms", Type: Int, Default: "15000", Check: atLeast{1}, Importance: Medium,
 		Doc: "Upper bound for a group's own heartbeat interval.",
 	},
 	{
-		Name: "group.consumer.max.session.timeout.ms", Type: Int, Default: "60000", Check: atLeast{1}, Importance: Medium, NoEffect: noConsumerProtocol,
+		Name: "group.consumer.max.session.timeout.ms", Type: Int, Default: "60000", Check: atLeast{1}, Importance: Medium,
 		Doc: "Upper bound for a group's own session timeout.",
 	},
 	{
-		Name: "group.consumer.max.size", Type: Int, Default: "2147483647", Check: atLeast{1}, Importance: Medium, NoEffect: noConsumerProtocol,
+		Name: "group.consumer.max.size", Type: Int, Default: "2147483647", Check: atLeast{1}, Importance: Medium,
 		Doc: "Most members of one consumer group.",
 	},
 	{
-		Name: "group.consumer.migration.policy", Type: String, Default: "bidirectional", Check: oneOfFold{"DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"}, Importance: Medium, NoEffect: noConsumerProtocol,
+		Name: "group.consumer.migration.policy", Type: String, Default: "bidirectional", Check: oneOfFold{"DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"}, Importance: Medium,
 		Doc: "Which way a group may change between the classic and the consumer protocol while it runs.",
 	},
 	{
-		Name: "group.consumer.min.assignment.interval.ms", Type: Int, Default: "0", Check: atLeast{0}, Importance: Medium, NoEffect: noConsumerProtocol,
+		Name: "group.consumer.min.assignment.interval.ms", Type: Int, Default: "0", Check: atLeast{0}, Importance: Medium,
 		Doc: "Lower bound for a group's own assignment interval.",
 	},
 	{
-		Name: "group.consumer.min.heartbeat.interval.ms", Type: Int, Default: "5000", Check: atLeast{1}, Importance: Medium, NoEffect: noConsumerProtocol,
+		Name: "group.consumer.min.heartbeat.interval.ms", Type: Int, Default: "5000", Check: atLeast{1}, Importance: Medium,
 		Doc: "Lower bound for a group's own heartbeat interval.",
 	},
 	{
-		Name: "group.consumer.min.session.timeout.ms", Type: Int, Default: "45000", Check: atLeast{1}, Importance: Medium, NoEffect: noConsumerProtocol,
+		Name: "group.consumer.min.session.timeout.ms", Type: Int, Default: "45000", Check: atLeast{1}, Importance: Medium,
 		Doc: "Lower bound for a group's own session timeout.",
 	},
 	{
-		Name: "group.consumer.regex.refresh.interval.ms", Type: Int, Default: "600000", Check: atLeast{10000}, Importance: Medium, Internal: true, NoEffect: noConsumerProtocol,
+		Name: "group.consumer.regex.refresh.interval.ms", Type: Int, Default: "600000", Check: atLeast{10000}, Importance: Medium, Internal: true,
 		Doc: "Time between two evaluations of the patterns that groups subscribe to.",
 	},
 	{
-		Name: "group.consumer.session.timeout.ms", Type: Int, Default: "45000", Check: atLeast{1}, Importance: Medium, NoEffect: noConsumerProtocol,
+		Name: "group.consumer.session.timeout.ms", Type: Int, Default: "45000", Check: atLeast{1}, Importance: Medium,
 		Doc: "Silence after which a consumer group member is put out of its group.",
 	},
 	{
@@ -296,7 +296,7 @@ var brokerKeysToL = [...]Key{
 		Doc: "Largest write buffer that the group coordinator keeps for the next write.",
 	},
 	{
-		Name: "group.coordinator.rebalance.protocols", Type: List, Default: "classic,consumer,streams", Check: listOf{"consumer", "classic", "share", "streams"}, Importance: Medium, NoEffect: noConsumerProtocol,
+		Name: "group.coordinator.rebalance.protocols", Type: List, Default: "classic,consumer,streams", Check: listOf{"consumer", "classic", "share", "streams"}, Importance: Medium,
 		Doc: "Group protocols that the broker offers.",
 	},
 	{

@@ -3,15 +3,15 @@ package config
 // The group keys, in the order of their names; never written.
 var groupKeys = [...]Key{
 	{
-		Name: "consumer.assignment.interval.ms", Type: Int, Default: "1000", Check: atLeast{0}, Importance: Medium, Synonyms: []string{"group.consumer.assignment.interval.ms"}, NoEffect: noConsumerProtocol,
+		Name: "consumer.assignment.interval.ms", Type: Int, Default: "1000", Check: atLeast{0}, Importance: Medium, Synonyms: []string{"group.consumer.assignment.interval.ms"},
 		Doc: "Shortest time between two assignments of the group.",
 	},
 	{
-		Name: "consumer.heartbeat.interval.ms", Type: Int, Default: "5000", Check: atLeast{1}, Importance: Medium, Synonyms: []string{"group.consumer.heartbeat.interval.ms"}, NoEffect: noConsumerProtocol,
+		Name: "consumer.heartbeat.interval.ms", Type: Int, Default: "5000", Check: atLeast{1}, Importance: Medium, Synonyms: []string{"group.consumer.heartbeat.interval.ms"},
 		Doc: "Time between two heartbeats of a member.",
 	},
 	{
-		Name: "consumer.session.timeout.ms", Type: Int, Default: "45000", Check: atLeast{1}, Importance: Medium, Synonyms: []string{"group.consumer.session.timeout.ms"}, NoEffect: noConsumerProtocol,
+		Name: "consumer.session.timeout.ms", Type: Int, Default: "45000", Check: atLeast{1}, Importance: Medium, Synonyms: []string{"group.consumer.session.timeout.ms"},
 		Doc: "Silence after which a member is put out of the group.",
 	},
 	{

@@ -13,7 +13,7 @@ import (
 func checkTogether(c *Config, r *Report) {
 	for _, rule := range []func(*Config, *Report){
 		checkIdentity, checkListenerLists, checkQuorum, checkRolesAgainstListeners, checkAdvertised, checkInterBroker,
-		checkStorage, checkTimeouts, checkConnections, checkGroupBounds, checkNotServedButUnsafe, checkOwnKeys, advise,
+		checkStorage, checkTimeouts, checkConnections, checkGroupBounds, checkAssignors, checkNotServedButUnsafe, checkOwnKeys, advise,
 	} {
 		rule(c, r)
 	}
@@ -28,6 +28,23 @@ func (c *Config) refuse(r *Report, key, format string, args ...any) {
 func checkIdentity(c *Config, r *Report) {
 	if c.Int(BrokerID) != c.Int(NodeID) {
 		c.refuse(r, NodeID, "%s=%d and %s=%d differ: they are two names of one number", NodeID, c.Int(NodeID), BrokerID, c.Int(BrokerID))
+	}
+}
+
+// checkAssignors refuses what Kafka would load as a class of its own.
+func checkAssignors(c *Config, r *Report) {
+	names := c.List(GroupConsumerAssignors)
+	if len(names) == 0 {
+		c.refuse(r, GroupConsumerAssignors, "%s names no assignor: there are uniform and range", GroupConsumerAssignors)
+	}
+	for i, name := range names {
+		short := strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(name, "org.apache.kafka.coordinator.group.assignor."), "Assignor"))
+		if (short != "uniform" && short != "range") || (name != short && !strings.HasPrefix(name, "org.")) {
+			c.refuse(r, GroupConsumerAssignors, "%s names %s, and there are only uniform and range: Moldau runs no Java", GroupConsumerAssignors, name)
+		}
+		if slices.Contains(names[:i], name) {
+			c.refuse(r, GroupConsumerAssignors, "%s names %s twice", GroupConsumerAssignors, name)
+		}
 	}
 }
 

@@ -8,7 +8,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-const classicType = "classic"
+// Types of groups that are served, in Kafka's answers.
+const (
+	classicType  = "classic"
+	consumerType = "consumer"
+)
 
 // list is the groups that fit the filters; an empty filter fits all.
 func (s *Shard) list(states, types []string) []kmsg.ListGroupsResponseGroup {
@@ -24,6 +28,11 @@ func (s *Shard) list(states, types []string) []kmsg.ListGroupsResponseGroup {
 	for _, id := range sortedKeys(s.groups) {
 		g := s.groups[id]
 		add(id, g.protocolType, g.state.String(), classicType)
+	}
+	for _, id := range sortedKeys(s.consumers) {
+		if s.groups[id] == nil {
+			add(id, consumerProtocolType, s.consumers[id].state(), consumerType)
+		}
 	}
 	for _, id := range sortedKeys(s.foreign) {
 		if f := s.foreign[id]; s.groups[id] == nil {
@@ -54,7 +63,7 @@ func (s *Shard) describe(id string, version int16) kmsg.DescribeGroupsResponseGr
 		d.State = deadState
 		if version >= errorMessageVersion {
 			text := fmt.Sprintf("Group %s not found.", id)
-			if s.foreign[id] != nil {
+			if s.exists(id) {
 				text = fmt.Sprintf("Group %s is not a classic group.", id)
 			}
 			d.ErrorCode, d.ErrorMessage = codeGroupIDNotFound, &text
@@ -80,11 +89,11 @@ func (s *Shard) describe(id string, version int16) kmsg.DescribeGroupsResponseGr
 
 // delete removes a group without members, and its offsets.
 func (s *Shard) delete(t *coord.Turn, id string) int16 {
-	g, f := s.groups[id], s.foreign[id]
+	g, c, f := s.groups[id], s.consumers[id], s.foreign[id]
 	switch {
-	case g == nil && f == nil:
+	case g == nil && c == nil && f == nil:
 		return codeGroupIDNotFound
-	case g != nil && g.state != Empty, f != nil && f.live > 0:
+	case g != nil && g.state != Empty, c != nil && len(c.members) > 0, f != nil && f.live > 0:
 		return codeNonEmptyGroup
 	}
 	for _, tp := range s.offsets.partitions(id) {
@@ -92,6 +101,9 @@ func (s *Shard) delete(t *coord.Turn, id string) int16 {
 	}
 	if f != nil {
 		t.Append(f.tombstones()...)
+	}
+	if c != nil {
+		t.Append(c.tombstones()...)
 	}
 	if g != nil {
 		t.Append(groupTombstone(id))
@@ -109,9 +121,9 @@ type deleteItem struct {
 
 // deleteOffsets forgets offsets of topics that the group does not read.
 func (s *Shard) deleteOffsets(t *coord.Turn, id string, items []deleteItem) int16 {
-	g, f := s.groups[id], s.foreign[id]
+	g, c, f := s.groups[id], s.consumers[id], s.foreign[id]
 	switch {
-	case g == nil && f == nil:
+	case g == nil && c == nil && f == nil:
 		return codeGroupIDNotFound
 	case g != nil && g.state != Empty && !g.isConsumer(), f != nil && f.live > 0:
 		return codeNonEmptyGroup
@@ -119,7 +131,7 @@ func (s *Shard) deleteOffsets(t *coord.Turn, id string, items []deleteItem) int1
 	n := 0
 	for i := range items {
 		it := &items[i]
-		if g != nil && g.isSubscribedTo(it.topic) {
+		if g != nil && g.isSubscribedTo(it.topic) || c != nil && c.isSubscribedTo(it.topic) {
 			it.code = codeGroupSubscribedToTopic
 			continue
 		}

@@ -133,49 +133,33 @@ func foreignRecord(kind int16, group, member string, value []byte) coord.StoredB
 
 func TestGroupsOfNewerProtocolsAreKept(t *testing.T) {
 	st := newStage(t)
-	st.outsider("c").commit(7)
 	for _, b := range []coord.StoredBatch{
-		foreignRecord(5, "c", "m", []byte{0, 0}), foreignRecord(3, "c", "", []byte{0, 0}), foreignRecord(8, "c", "m", []byte{0, 0}),
-		foreignRecord(16, "c", "t.*", []byte{0, 0}), foreignRecord(11, "s", "", []byte{0, 0}), foreignRecord(17, "st", "", []byte{0, 0}),
-		foreignRecord(99, "later", "", []byte{0, 0}), foreignRecord(3, "gone", "", []byte{0, 0}), foreignRecord(3, "gone", "", nil),
+		foreignRecord(10, "s", "m", []byte{0, 0}), foreignRecord(11, "s", "", []byte{0, 0}), foreignRecord(17, "st", "", []byte{0, 0}),
+		foreignRecord(99, "later", "", []byte{0, 0}), foreignRecord(11, "gone", "", []byte{0, 0}), foreignRecord(11, "gone", "", nil),
 	} {
 		st.log.AppendStored(0, b)
 	}
 	st.failover()
-	if got := strings.Join(st.list(nil, nil), " "); got != "c:consumer:Stable:consumer s:share:Empty:share st:streams:Empty:streams" {
+	if got := strings.Join(st.list(nil, nil), " "); got != "s:share:Stable:share st:streams:Empty:streams" {
 		t.Fatal(got)
 	}
-	if st.fetch("c") != 7 {
-		t.Fatal("offsets of a consumer group")
-	}
-	wantCode(t, "classic join", st.client("c").joinOnce().now().ErrorCode, codeInconsistentProtocol)
 	wantCode(t, "classic join of a share group", st.client("s").joinOnce().now().ErrorCode, codeInconsistentProtocol)
-	wantCode(t, "outsider's commit", st.outsider("c").commit(8), codeUnknownMemberID)
-	wantCode(t, "delete", st.delete("c"), codeNonEmptyGroup)
-	code, _ := st.offsetDelete("c", "t0")
+	wantCode(t, "consumer's join of a share group", st.consumer("s", "a").join("t0").ErrorCode, codeGroupIDNotFound)
+	wantCode(t, "outsider's commit", st.outsider("s").commit(8), codeUnknownMemberID)
+	wantCode(t, "delete", st.delete("s"), codeNonEmptyGroup)
+	code, _ := st.offsetDelete("s", "t0")
 	wantCode(t, "offset delete", code, codeNonEmptyGroup)
-	if d := st.describe(6, "c"); d.ErrorCode != codeGroupIDNotFound || *d.ErrorMessage != "Group c is not a classic group." {
+	if d := st.describe(6, "s"); d.ErrorCode != codeGroupIDNotFound || *d.ErrorMessage != "Group s is not a classic group." {
 		t.Fatalf("%+v", d)
 	}
-	st.passHours(24 * 8)
-	if st.fetch("c") != 7 {
-		t.Fatal("offsets of a group that is not ours have expired")
-	}
-	if m := st.s.Metrics(); m.GroupsByType["consumer"] != 1 || m.GroupsByType["share"] != 1 || m.GroupsByType["streams"] != 1 {
+	if m := st.s.Metrics(); m.GroupsByType["share"] != 1 || m.GroupsByType["streams"] != 1 {
 		t.Fatalf("%+v", m)
 	}
+	st.log.AppendStored(0, foreignRecord(10, "s", "m", nil))
+	st.failover()
 	wantCode(t, "delete without members", st.delete("s"), codeNone)
-	st.log.AppendStored(0, foreignRecord(5, "c", "m", nil))
-	st.log.AppendStored(0, foreignRecord(8, "c", "m", nil))
 	st.failover()
-	wantCode(t, "commit to an empty one", st.outsider("c").commit(9), codeNone)
-	a := st.client("c")
-	st.stable(a)
-	if st.fetch("c") != 9 {
-		t.Fatal("the offset of a consumer group that became a classic one")
-	}
-	st.failover()
-	if got := strings.Join(st.list(nil, nil), " "); got != "c:consumer:Stable:classic st:streams:Empty:streams" {
+	if got := strings.Join(st.list(nil, nil), " "); got != "st:streams:Empty:streams" {
 		t.Fatal(got)
 	}
 }

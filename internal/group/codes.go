@@ -33,6 +33,13 @@ const (
 	codeGroupSubscribedToTopic  int16 = 86
 	codeUnstableOffsetCommit    int16 = 88
 	codeUnknownTopicID          int16 = 100
+	codeUnsupportedVersion      int16 = 35
+	codeInvalidRequest          int16 = 42
+	codeFencedMemberEpoch       int16 = 110
+	codeUnreleasedInstanceID    int16 = 111
+	codeUnsupportedAssignor     int16 = 112
+	codeStaleMemberEpoch        int16 = 113
+	codeInvalidRegex            int16 = 128
 )
 
 // codeOf translates a runtime's reason. Whatever a client cannot act upon but by asking

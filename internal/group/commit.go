@@ -86,6 +86,9 @@ func (s *Shard) metadataTooLarge(metadata string) bool {
 // while the group has no members.
 func (s *Shard) checkCommit(r *commitRequest) int16 {
 	g := s.groups[r.group]
+	if c := s.consumers[r.group]; c != nil && g == nil {
+		return c.checkConsumerCommit(r)
+	}
 	if f := s.foreign[r.group]; f != nil && g == nil {
 		if f.live > 0 || r.generation >= 0 {
 			return codeUnknownMemberID
@@ -94,7 +97,7 @@ func (s *Shard) checkCommit(r *commitRequest) int16 {
 	}
 	if g == nil {
 		switch {
-		case r.generation < 0 && len(s.groups) < maxGroupsPerShard:
+		case r.generation < 0 && len(s.groups)+len(s.consumers) < maxGroupsPerShard:
 			return codeNone // the first commit makes the group
 		case r.generation < 0:
 			return codeCoordinatorNotAvailable

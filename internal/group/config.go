@@ -9,6 +9,28 @@ type Config struct {
 	OffsetMetadataMaxBytes   int   // offset.metadata.max.bytes
 	OffsetsRetentionMs       int64 // offsets.retention.minutes
 	RetentionCheckIntervalMs int64 // offsets.retention.check.interval.ms
+	Consumer                 ConsumerConfig
+}
+
+// ConsumerConfig is what groups of the consumer protocol obey.
+type ConsumerConfig struct {
+	Assignors      []string // group.consumer.assignors: the first is the default; never empty
+	MaxSize        int      // group.consumer.max.size
+	Upgrade        bool     // group.consumer.migration.policy: classic groups may become consumer groups while they run
+	Downgrade      bool     // and the other way
+	RegexRefreshMs int64    // group.consumer.regex.refresh.interval.ms
+}
+
+// GroupSettings is what may be set for a single group, each under its Kafka name.
+type GroupSettings struct {
+	SessionTimeoutMs     int64 // consumer.session.timeout.ms
+	HeartbeatIntervalMs  int32 // consumer.heartbeat.interval.ms
+	AssignmentIntervalMs int64 // consumer.assignment.interval.ms
+}
+
+// DefaultGroupSettings is Kafka's.
+func DefaultGroupSettings() GroupSettings {
+	return GroupSettings{SessionTimeoutMs: 45_000, HeartbeatIntervalMs: 5_000, AssignmentIntervalMs: 1_000}
 }
 
 // DefaultConfig is Kafka's.
@@ -21,6 +43,9 @@ func DefaultConfig() Config {
 		OffsetMetadataMaxBytes:   4096,
 		OffsetsRetentionMs:       7 * 24 * 3600 * 1000,
 		RetentionCheckIntervalMs: 600_000,
+		Consumer: ConsumerConfig{
+			Assignors: []string{uniformAssignor, rangeAssignor}, MaxSize: 1<<31 - 1, Upgrade: true, Downgrade: true, RegexRefreshMs: 600_000,
+		},
 	}
 }
 
@@ -42,6 +67,9 @@ const (
 	// request to become one: each holds a parked request for up to newMemberJoinTimeoutMs, though its client
 	// may be gone. A larger group comes together in several rebalances.
 	maxFreshMembers = 10_000
+	// movingHeartbeatMs is how soon a member of a consumer group shall come again while it waits for partitions
+	// or for a target: what it waits for is the work of other members, and comes without a sign.
+	movingHeartbeatMs = 500
 	// expiryRetryMs is how soon expiry is tried again after its records could not be written.
 	expiryRetryMs = 10_000
 )

@@ -22,6 +22,15 @@ func (s *Shard) expireOffsets(t *coord.Turn) {
 			t.Append(groupTombstone(id))
 		}
 	}
+	for _, id := range sortedKeys(s.consumers) {
+		g := s.consumers[id]
+		before := len(t.Records())
+		all := s.expireConsumerGroup(t, g)
+		expired += len(t.Records()) - before
+		if all && len(g.members) == 0 && !s.offsets.hasPending(id) {
+			t.Append(g.tombstones()...)
+		}
+	}
 	if len(t.Records()) > 0 {
 		t.Note("expired offsets and empty groups are removed", "offsets", expired, "records", len(t.Records()))
 	}
@@ -36,6 +45,28 @@ func (s *Shard) expireGroup(t *coord.Turn, g *group) (all bool) {
 		for _, partition := range sortedKeys(offsets[topic]) {
 			o := offsets[topic][partition]
 			if !s.isExpired(g, topic, o, t.NowMs) || s.offsets.isPending(g.id, topic, partition) {
+				all = false
+				continue
+			}
+			t.Append(offsetTombstone(g.id, topic, partition))
+		}
+	}
+	return all
+}
+
+// expireConsumerGroup is expireGroup for a consumer group, of which only topics that no member reads can expire.
+func (s *Shard) expireConsumerGroup(t *coord.Turn, g *consumerGroup) (all bool) {
+	all = true
+	offsets := s.offsets.byGroup[g.id]
+	for _, topic := range sortedKeys(offsets) {
+		read := g.isSubscribedTo(topic)
+		for _, partition := range sortedKeys(offsets[topic]) {
+			o := offsets[topic][partition]
+			due := t.NowMs-o.commitMs >= s.cfg.OffsetsRetentionMs
+			if o.expireMs >= 0 {
+				due = t.NowMs >= o.expireMs
+			}
+			if read || o.unreadable || !due || s.offsets.isPending(g.id, topic, partition) {
 				all = false
 				continue
 			}

@@ -4,12 +4,12 @@ import (
 	"github.com/moldau-stream/moldau/internal/coord"
 )
 
-// foreignGroup is a group of a protocol that is not served here: a consumer, share or streams
+// foreignGroup is a group of a protocol that is not served here: a share or streams
 // group that another broker has left in the log. Its records stay in the log as they are;
 // their keys are kept so that the group is seen, is not taken for something else, and
 // can be deleted.
 type foreignGroup struct {
-	kind int16               // the type of the key that makes the group: consumer, share or streams
+	kind int16               // the type of the key that makes the group: share or streams
 	keys map[string]struct{} // of all its records
 	live int                 // how many of these are members
 }
@@ -17,8 +17,6 @@ type foreignGroup struct {
 // familyOf is the type of key under which the group of a key of type kind exists.
 func familyOf(kind int16) int16 {
 	switch {
-	case kind < keyShareMember-1 || kind == keyRegex: // 3 to 8, 16
-		return keyConsumerGroup
 	case kind < keyRegex: // 9 (a retired share key) to 15
 		return keyShareGroup
 	default:
@@ -27,14 +25,12 @@ func familyOf(kind int16) int16 {
 }
 
 func isMemberKey(kind int16) bool {
-	return kind == keyConsumerMeta || kind == keyShareMember || kind == keyStreamsMember
+	return kind == keyShareMember || kind == keyStreamsMember
 }
 
 // groupTypeNames are Kafka's names for ListGroups.
 func (f *foreignGroup) typeName() string {
 	switch f.kind {
-	case keyConsumerGroup:
-		return "consumer"
 	case keyShareGroup:
 		return "share"
 	default:

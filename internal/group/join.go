@@ -30,6 +30,10 @@ type joinRequest struct {
 
 // join lets a member into its group, or keeps it there. The answer may come much later.
 func (s *Shard) join(t *coord.Turn, r *joinRequest) {
+	if g := s.consumers[r.group]; g != nil && len(g.members) > 0 {
+		s.joinConsumer(t, g, r)
+		return
+	}
 	g, code := s.groupToJoin(t, r)
 	if code != codeNone {
 		s.refuseJoin(t, r, r.memberID, code)
@@ -63,13 +67,13 @@ func (s *Shard) groupToJoin(t *coord.Turn, r *joinRequest) (*group, int16) {
 	if g := s.groups[r.group]; g != nil {
 		return g, codeNone
 	}
-	if f := s.foreign[r.group]; f != nil && (f.kind != keyConsumerGroup || f.live > 0) {
+	if s.foreign[r.group] != nil {
 		return nil, codeInconsistentProtocol
 	}
 	if r.memberID != "" {
 		return nil, codeUnknownMemberID
 	}
-	if len(s.groups) >= maxGroupsPerShard {
+	if len(s.groups)+len(s.consumers) >= maxGroupsPerShard {
 		return nil, codeCoordinatorNotAvailable
 	}
 	return s.newGroup(r.group, t.NowMs), codeNone
@@ -82,8 +86,8 @@ func (s *Shard) remember(t *coord.Turn, g *group) {
 		return
 	}
 	s.groups[g.id] = g
-	if f := s.foreign[g.id]; f != nil {
-		t.Append(f.tombstones()...)
+	if c := s.consumers[g.id]; c != nil {
+		t.Append(c.tombstones()...)
 	}
 }
 

@@ -6,6 +6,9 @@ import (
 
 // heartbeat keeps a member's session, and is how members learn of a rebalance.
 func (s *Shard) heartbeat(t *coord.Turn, groupID, memberID string, instanceID *string, generation int32) int16 {
+	if c := s.consumers[groupID]; c != nil && len(c.members) > 0 {
+		return s.heartbeatClassic(t, c, memberID, instanceID, generation)
+	}
 	g := s.groups[groupID]
 	if g == nil {
 		return codeUnknownMemberID
@@ -32,6 +35,9 @@ type leaver struct {
 
 // leave takes members out of a group and gives the code for each of them.
 func (s *Shard) leave(t *coord.Turn, groupID string, leavers []leaver) []int16 {
+	if c := s.consumers[groupID]; c != nil && len(c.members) > 0 {
+		return s.leaveConsumer(t, c, leavers)
+	}
 	codes := make([]int16, len(leavers))
 	g := s.groups[groupID]
 	any := false

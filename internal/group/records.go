@@ -13,7 +13,13 @@ const (
 	keyOffset        int16 = 1
 	keyGroup         int16 = 2
 	keyConsumerGroup int16 = 3
-	keyConsumerMeta  int16 = 5 // a consumer group's member
+
+	keyConsumerMetadata    int16 = 4 // what its topics looked like; written before 4.1
+	keyConsumerMember      int16 = 5
+	keyConsumerTargetEpoch int16 = 6
+	keyConsumerTarget      int16 = 7
+	keyConsumerAssignment  int16 = 8
+
 	keyShareMember   int16 = 10
 	keyShareGroup    int16 = 11
 	keyRegex         int16 = 16 // a consumer group's regular expression
@@ -35,6 +41,7 @@ type recordKey struct {
 	group     string
 	topic     string // offsets
 	partition int32  // offsets
+	member    string // consumer groups; the regular expression in the key of one
 }
 
 func parseKey(b []byte) (recordKey, error) {
@@ -47,6 +54,10 @@ func parseKey(b []byte) (recordKey, error) {
 	if k.kind == keyLegacyOffset || k.kind == keyOffset {
 		k.topic = r.string(false)
 		k.partition = r.int32()
+	}
+	switch k.kind {
+	case keyConsumerMember, keyConsumerTarget, keyConsumerAssignment, keyRegex:
+		k.member = r.string(false)
 	}
 	return k, r.finish("the key of a group record")
 }

@@ -169,7 +169,7 @@ const fixturePartitions = 4
 func fixture(p int32) string { return fmt.Sprintf("testdata/consumer-offsets-%d.log", p) }
 
 func TestEachByteThatKafkaWrites(t *testing.T) {
-	offsets, groups := 0, 0
+	offsets, groups, consumers := 0, 0, 0
 	for p := int32(0); p < fixturePartitions; p++ {
 		for _, b := range storedBatches(t, fixture(p)) {
 			for _, r := range b.Records {
@@ -200,6 +200,11 @@ func TestEachByteThatKafkaWrites(t *testing.T) {
 					}
 					ours = v.record(k.group)
 					groups++
+				case isConsumerKind(k.kind):
+					ours = rewrittenConsumer(t, k, r.Record)
+					if consumers++; len(ours.Value) == len(r.Value) && (k.kind == keyConsumerTarget || k.kind == keyConsumerAssignment) {
+						continue // topics come in no order there
+					}
 				default:
 					continue
 				}
@@ -209,9 +214,40 @@ func TestEachByteThatKafkaWrites(t *testing.T) {
 			}
 		}
 	}
-	if offsets < 10 || groups < 10 {
-		t.Errorf("only %d offsets and %d groups in testdata", offsets, groups)
+	if offsets < 10 || groups < 10 || consumers < 10 {
+		t.Errorf("only %d offsets, %d groups and %d records of consumer groups in testdata", offsets, groups, consumers)
 	}
+}
+
+// rewrittenConsumer reads a record of a consumer group and writes what it holds.
+func rewrittenConsumer(t *testing.T, k recordKey, r coord.Record) coord.Record {
+	t.Helper()
+	sh := NewShard(&Config{}, &Counters{})
+	if err := sh.Replay(coord.Source{ProducerID: coord.NoProducerID}, r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Value == nil {
+		if k.member == "" {
+			return consumerTombstone(k.kind, k.group)
+		}
+		return consumerTombstone(k.kind, k.group, k.member)
+	}
+	g := sh.consumers[k.group]
+	switch k.kind {
+	case keyConsumerGroup:
+		return g.epochRecord(g.epoch, g.metadataHash)
+	case keyConsumerMember:
+		return g.members[k.member].metadataRecord(k.group)
+	case keyConsumerTargetEpoch:
+		return g.targetEpochRecord(g.targetEpoch, g.targetMs)
+	case keyConsumerTarget:
+		return g.targetRecord(k.member, g.target[k.member])
+	case keyConsumerAssignment:
+		return g.members[k.member].assignmentRecord(k.group)
+	case keyRegex:
+		return g.regexRecord(k.member, g.regexes[k.member])
+	}
+	return r
 }
 
 func TestLoadingWhatKafkaWrote(t *testing.T) {

@@ -29,6 +29,11 @@ type Options struct {
 	// NewID returns a text that no other call will ever return, a random UUID in Kafka.
 	NewID func() string
 
+	// Metadata is the cluster's topics now, for groups of the consumer protocol; nil: none.
+	Metadata func() Metadata
+	// GroupSettings is what is set for a group; nil: Kafka's defaults.
+	GroupSettings func(group string) GroupSettings
+
 	CommitTimeoutMs int64 // offsets.commit.timeout.ms; 0: Kafka's default
 	MaxBatchBytes   int   // max.message.bytes of Topic; 0: Kafka's default
 }
@@ -54,6 +59,9 @@ func New(o Options) *Service {
 	if o.Config.RetentionCheckIntervalMs <= 0 {
 		o.Config.RetentionCheckIntervalMs = DefaultConfig().RetentionCheckIntervalMs // 0 would be a loop without end
 	}
+	if len(o.Config.Consumer.Assignors) == 0 {
+		o.Config.Consumer.Assignors = DefaultConfig().Consumer.Assignors
+	}
 	if o.MaxBatchBytes <= 0 {
 		o.MaxBatchBytes = coord.DefaultMaxBatchBytes
 	}
@@ -67,6 +75,12 @@ func New(o Options) *Service {
 		NewMachine: func(int32) *Shard {
 			sh := NewShard(&s.o.Config, s.counts)
 			sh.maxHeld = maxHeldFor(s.o.MaxBatchBytes)
+			if s.o.Metadata != nil {
+				sh.metadata = s.o.Metadata
+			}
+			if s.o.GroupSettings != nil {
+				sh.settings = s.o.GroupSettings
+			}
 			return sh
 		},
 		CommitTimeoutMs: o.CommitTimeoutMs,
@@ -118,26 +132,34 @@ func checkGroupID(id string, emptyAllowed bool) int16 {
 
 // Metrics are the figures of this broker's groups.
 type Metrics struct {
-	GroupsByState       map[string]int // classic groups: "Empty", "Stable", ...
-	GroupsByType        map[string]int // "classic", "consumer", "share", "streams"
-	Offsets             int
-	OffsetCommits       int64
-	OffsetExpirations   int64
-	OffsetDeletions     int64
-	CompletedRebalances int64
-	Partitions          coord.Counts
+	GroupsByState map[string]int // classic groups: "Empty", "Stable", ...
+	// ConsumerGroupsByState are groups of the consumer protocol: "Assigning", "Reconciling", ...
+	ConsumerGroupsByState map[string]int
+	GroupsByType          map[string]int // "classic", "consumer", "share", "streams"
+	Offsets               int
+	OffsetCommits         int64
+	OffsetExpirations     int64
+	OffsetDeletions       int64
+	CompletedRebalances   int64
+	ConsumerRebalances    int64 // epochs that consumer groups have begun
+	Partitions            coord.Counts
 }
 
 // Metrics takes a snapshot. It waits for the turns that run now.
 func (s *Service) Metrics() Metrics {
 	m := Metrics{
 		GroupsByState:       map[string]int{},
-		GroupsByType:        map[string]int{classicType: 0},
+		GroupsByType:        map[string]int{classicType: 0, consumerType: 0},
 		OffsetCommits:       s.counts.OffsetCommits.Load(),
 		OffsetExpirations:   s.counts.OffsetExpirations.Load(),
 		OffsetDeletions:     s.counts.OffsetDeletions.Load(),
 		CompletedRebalances: s.counts.CompletedRebalances.Load(),
+		ConsumerRebalances:  s.counts.ConsumerRebalances.Load(),
 		Partitions:          s.rt.Counts(),
+	}
+	m.ConsumerGroupsByState = map[string]int{}
+	for _, name := range []string{Empty.String(), stateAssigning, stateReconciling, Stable.String(), deadState} {
+		m.ConsumerGroupsByState[name] = 0
 	}
 	for st := Empty; st < numStates; st++ {
 		m.GroupsByState[st.String()] = 0
@@ -159,6 +181,10 @@ func (s *Shard) measure(m *Metrics) {
 		m.GroupsByState[g.state.String()]++
 	}
 	m.GroupsByType[classicType] += len(s.groups)
+	for _, g := range s.consumers {
+		m.GroupsByType[consumerType]++
+		m.ConsumerGroupsByState[g.state()]++
+	}
 	for _, f := range s.foreign {
 		m.GroupsByType[f.typeName()]++
 	}

@@ -115,6 +115,9 @@ type fetchGroup struct {
 	all    bool
 	topics []fetchTopic
 	code   int16
+
+	memberID    *string // who asks, if a member of a consumer group
+	memberEpoch int32
 }
 
 type fetchTopic struct {
@@ -145,7 +148,7 @@ func (s *Service) OffsetFetch(_ RequestContext, version int16, req *kmsg.OffsetF
 
 func (s *Service) fetchesOf(version int16, req *kmsg.OffsetFetchRequest) []*fetchGroup {
 	if version < batchedFetchVersion {
-		fg := &fetchGroup{group: req.Group, all: version >= topLevelErrorVersion && req.Topics == nil}
+		fg := &fetchGroup{group: req.Group, memberEpoch: -1, all: version >= topLevelErrorVersion && req.Topics == nil}
 		for _, t := range req.Topics {
 			fg.topics = append(fg.topics, fetchTopic{topic: t.Topic, partitions: slices.Clone(t.Partitions)})
 		}
@@ -153,7 +156,10 @@ func (s *Service) fetchesOf(version int16, req *kmsg.OffsetFetchRequest) []*fetc
 	}
 	var out []*fetchGroup
 	for _, g := range req.Groups {
-		fg := &fetchGroup{group: g.Group, all: g.Topics == nil}
+		fg := &fetchGroup{group: g.Group, memberEpoch: -1, all: g.Topics == nil}
+		if version >= memberEpochVersion {
+			fg.memberID, fg.memberEpoch = clonePtr(g.MemberID), g.MemberEpoch
+		}
 		for _, t := range g.Topics {
 			ft := fetchTopic{topic: t.Topic, topicID: t.TopicID, partitions: slices.Clone(t.Partitions)}
 			if version >= topicIDVersion {
@@ -169,6 +175,10 @@ func (s *Service) fetchesOf(version int16, req *kmsg.OffsetFetchRequest) []*fetc
 
 // fill answers fg from the shard.
 func (s *Service) fill(sh *Shard, fg *fetchGroup, requireStable bool) {
+	if code := sh.checkFetch(fg); code != codeNone {
+		fg.code = code
+		return
+	}
 	if fg.all {
 		topics, byTopic := sh.fetchAll(fg.group, requireStable)
 		for _, topic := range topics {

@@ -12,6 +12,11 @@ const (
 	timerJoin                 // the end of the join phase
 	timerSync                 // the end of the wait for all members' SyncGroup
 	timerExpiry               // the next look for expired offsets
+
+	timerConsumerSession // a consumer group's member has not been heard of
+	timerRevocation      // a member has not given up its partitions
+	timerRejoin          // a classic member of a consumer group has not joined again
+	timerResync          // a classic member of a consumer group has not asked for its assignment
 )
 
 // Shard is the state of one partition of __consumer_offsets. It is a coord.Machine.
@@ -20,20 +25,27 @@ type Shard struct {
 	counts  *Counters
 	groups  map[string]*group
 	foreign map[string]*foreignGroup
-	offsets *offsetStore
-	held    int64 // bytes that members and handed-out ids take
-	maxHeld int64
+	// consumers are the groups of KIP-848. No id is in two of the three.
+	consumers map[string]*consumerGroup
+	metadata  func() Metadata
+	settings  func(group string) GroupSettings
+	offsets   *offsetStore
+	held      int64 // bytes that members and handed-out ids take
+	maxHeld   int64
 }
 
 // NewShard returns an empty one.
 func NewShard(cfg *Config, counts *Counters) *Shard {
 	return &Shard{
-		cfg:     cfg,
-		counts:  counts,
-		groups:  map[string]*group{},
-		foreign: map[string]*foreignGroup{},
-		offsets: newOffsetStore(),
-		maxHeld: maxMemberBytesPerShard,
+		cfg:       cfg,
+		counts:    counts,
+		groups:    map[string]*group{},
+		foreign:   map[string]*foreignGroup{},
+		consumers: map[string]*consumerGroup{},
+		metadata:  func() Metadata { return noMetadata{} },
+		settings:  func(string) GroupSettings { return DefaultGroupSettings() },
+		offsets:   newOffsetStore(),
+		maxHeld:   maxMemberBytesPerShard,
 	}
 }
 
@@ -43,6 +55,7 @@ type Counters struct {
 	OffsetExpirations   coord.Counter
 	OffsetDeletions     coord.Counter
 	CompletedRebalances coord.Counter
+	ConsumerRebalances  coord.Counter
 }
 
 // Verify is coord.Machine's.
@@ -56,6 +69,8 @@ func (s *Shard) Verify(r coord.Record) error {
 		_, err = parseOffset(r.Value)
 	case keyGroup:
 		_, err = parseGroup(r.Value)
+	default:
+		err = verifyConsumer(k, r.Value)
 	}
 	return err
 }
@@ -71,7 +86,9 @@ func (s *Shard) Replay(from coord.Source, r coord.Record) error {
 		return s.replayOffset(from, k, r.Value)
 	case k.kind == keyGroup:
 		return s.replayGroup(k.group, r.Value)
-	case k.kind >= keyConsumerGroup && k.kind <= keyLast:
+	case isConsumerKind(k.kind):
+		return s.replayConsumer(k, r)
+	case k.kind > keyConsumerAssignment && k.kind <= keyLast:
 		s.replayForeign(k, r)
 	}
 	return nil
@@ -89,7 +106,7 @@ func (s *Shard) replayOffset(from coord.Source, k recordKey, value []byte) error
 		o, err = committedOffset{offset: -1, leaderEpoch: -1, expireMs: -1, unreadable: true}, setAside(err)
 	}
 	o.recordOffset = from.Offset
-	if s.groups[k.group] == nil && s.foreign[k.group] == nil {
+	if !s.exists(k.group) {
 		// A group that only stores offsets is an empty group without a protocol type.
 		s.groups[k.group] = s.newGroup(k.group, o.commitMs)
 	}
@@ -154,13 +171,23 @@ func (s *Shard) Loaded(t *coord.Turn) {
 			s.prepareRebalance(t, g, "the loaded group is larger than group.max.size")
 		}
 	}
+	s.loadedConsumers(t)
 	t.SetTimer(coord.TimerKey{Kind: timerExpiry}, s.cfg.RetentionCheckIntervalMs)
+}
+
+// exists tells whether there is a group of whatever type.
+func (s *Shard) exists(id string) bool {
+	return s.groups[id] != nil || s.consumers[id] != nil || s.foreign[id] != nil
 }
 
 // Fire is coord.Machine's.
 func (s *Shard) Fire(t *coord.Turn, key coord.TimerKey) {
 	if key.Kind == timerExpiry {
 		s.expireOffsets(t)
+		return
+	}
+	if c := s.consumers[key.Group]; c != nil && key.Kind >= timerConsumerSession {
+		s.fireConsumer(t, c, key)
 		return
 	}
 	g := s.groups[key.Group]

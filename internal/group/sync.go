@@ -18,6 +18,10 @@ type syncRequest struct {
 
 // sync gives a member its assignment; the leader brings everyone's.
 func (s *Shard) sync(t *coord.Turn, r *syncRequest) {
+	if c := s.consumers[r.group]; c != nil && len(c.members) > 0 {
+		s.syncConsumer(t, c, r)
+		return
+	}
 	g := s.groups[r.group]
 	if g == nil || g.state == Empty {
 		s.answerSync(t, r.waiter, syncError(r.waiter.version, codeUnknownMemberID))

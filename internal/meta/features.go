@@ -45,7 +45,7 @@ type Feature struct {
 func Features() []Feature {
 	return []Feature{
 		{FeatureELR, 0, 1, 1},   // kept by the controller
-		{FeatureGroup, 0, 1, 0}, // 1 makes clients use group.protocol=consumer
+		{FeatureGroup, 0, 1, 1}, // 1 makes clients use group.protocol=consumer
 		{FeatureKRaftVersion, 0, 1, 1},
 		{FeatureMetadataVersion, MinMetadataVersion, LatestMetadataVersion, LatestMetadataVersion},
 		{FeatureShare, 0, 1, 0},       // 1 makes clients use share groups

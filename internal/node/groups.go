@@ -27,10 +27,13 @@ func (n *Node) buildGroups() *group.Service {
 			OffsetMetadataMaxBytes:   s.Int(config.OffsetMetadataMaxBytes),
 			OffsetsRetentionMs:       s.Duration(config.OffsetsRetentionMinutes).Milliseconds(),
 			RetentionCheckIntervalMs: s.Long(config.OffsetsRetentionCheckIntervalMs),
+			Consumer:                 consumerConfig(s),
 		},
 		Writer: log, Loader: log, Clock: n.o.Clock, Log: n.o.Logger, Topics: topicNames{n},
 		NumPartitions:   n.offsetsPartitions,
 		NewID:           newUUIDText,
+		Metadata:        func() group.Metadata { return groupMetadata{n.broker.Image()} },
+		GroupSettings:   n.groupSettings,
 		CommitTimeoutMs: s.Long(config.OffsetsCommitTimeoutMs),
 		MaxBatchBytes:   s.Int(config.MessageMaxBytes),
 	})

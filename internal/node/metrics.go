@@ -1,6 +1,8 @@
 package node
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"sync/atomic"
 
@@ -201,6 +203,15 @@ func (n *Node) writeGroups(w *obs.Writer) {
 	for _, c := range m.GroupsByState {
 		all += c
 	}
+	byType := w.Family(obs.GroupCount, "Groups that this broker coordinates, by protocol.", obs.KindGauge)
+	for _, protocol := range slices.Sorted(maps.Keys(m.GroupsByType)) {
+		byType.Int(int64(m.GroupsByType[protocol]), "protocol", protocol)
+	}
+	byState := w.Family(obs.ConsumerGroupCount, "Groups of the consumer protocol, by state.", obs.KindGauge)
+	for _, state := range slices.Sorted(maps.Keys(m.ConsumerGroupsByState)) {
+		byState.Int(int64(m.ConsumerGroupsByState[state]), "state", state)
+	}
+	w.Family(obs.ConsumerGroupRebalances, "Epochs that groups of the consumer protocol have begun.", obs.KindCounter).Int(m.ConsumerRebalances)
 	for _, g := range []struct {
 		name, help string
 		value      int

@@ -113,6 +113,9 @@ const (
 	NumGroupsStable             = "kafka_coordinator_group_groupmetadatamanager_numgroupsstable"
 	NumGroupsDead               = "kafka_coordinator_group_groupmetadatamanager_numgroupsdead"
 	NumGroupsEmpty              = "kafka_coordinator_group_groupmetadatamanager_numgroupsempty"
+	GroupCount                  = "kafka_server_group_coordinator_metrics_group_count"          // protocol
+	ConsumerGroupCount          = "kafka_server_group_coordinator_metrics_consumer_group_count" // state
+	ConsumerGroupRebalances     = "kafka_server_group_coordinator_metrics_consumer_group_rebalance_count"
 	NumOffsets                  = "kafka_coordinator_group_groupmetadatamanager_numoffsets"
 
 	// What a broker knows of the cluster, under the names of the exporter that reads Kafka's API.
