@@ -30,6 +30,7 @@ Suites (default: all that the target allows):
   wire       every API at every advertised version, and the visible behaviour in error cases, against a record of real Kafka
   hostile    garbage, oversized and half-sent frames, idle connections, compression bombs
   crash      kill -9 under load, again and again
+  disks      the power is cut under the server's file system, and its disk is filled; needs root and loop devices
 
 Target, one of:
   --moldau PATH            start this moldau binary (server FILE.properties) in a directory of its own
@@ -43,7 +44,7 @@ type options struct {
 	suites                    []string
 	bootstrap, moldau, target string
 	only, record              string
-	jobs, kills               int
+	jobs, kills, cuts         int
 	verbose, keep, timings    bool
 	seed                      uint64
 	timeout                   time.Duration
@@ -58,6 +59,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire: only such cases")
 	f.IntVar(&o.jobs, "jobs", 3, "clients: how many clients run at once")
 	f.IntVar(&o.kills, "n", 50, "crash: how many times the server is killed")
+	f.IntVar(&o.cuts, "cuts", 10, "disks: how many times the power is cut")
 	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "crash: decides the moments of the kills")
 	f.BoolVar(&o.verbose, "v", false, "say what is being done")
 	f.BoolVar(&o.keep, "keep", false, "keep the server's directory")
@@ -76,7 +78,7 @@ func parse(args []string) (*options, error) {
 		args = f.Args()
 		if len(args) > 0 {
 			if _, ok := suites()[args[0]]; !ok {
-				return nil, fmt.Errorf("no suite is called %q; there are clients, wire, hostile and crash", args[0])
+				return nil, fmt.Errorf("no suite is called %q; there are clients, wire, hostile, crash and disks", args[0])
 			}
 			o.suites = append(o.suites, args[0])
 			args = args[1:]
@@ -109,14 +111,14 @@ type session struct {
 
 // suites are the names that may be given.
 func suites() map[string]func(context.Context, *session) error {
-	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile}
+	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "disks": runDisks}
 }
 
 // watchdogGrace is what the suites get to wind up after the time limit.
 const watchdogGrace = 90 * time.Second
 
 // order is how suites follow each other; the short ones first.
-var order = []string{"wire", "clients", "hostile", "crash"}
+var order = []string{"wire", "clients", "hostile", "crash", "disks"}
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -272,7 +274,7 @@ func runCrash(ctx context.Context, s *session) error {
 	}
 	var props map[string]string
 	if s.spec.Kind == node.Moldau {
-		props = map[string]string{"moldau.flush.acks": "true"}
+		props = map[string]string{"moldau.flush.acks": "true", "log.cleaner.backoff.ms": "300"}
 	}
 	n, stop, err := s.start("crash", props)
 	if err != nil {

@@ -283,7 +283,7 @@ func TestAFollowerFarBehindBeginsAnew(t *testing.T) {
 		c.produce(1, 0)
 		c.run(20 * time.Millisecond)
 	}
-	if _, err := c.node(1).m.DeleteRecords(tp(simName, 0), 4); err != nil {
+	if _, err := deleteOne(c.node(1).m, tp(simName, 0), 4); err != nil {
 		t.Fatal(err)
 	}
 	c.node(3).start(false)
@@ -297,6 +297,33 @@ func TestAFollowerFarBehindBeginsAnew(t *testing.T) {
 	}
 }
 
+// The leader's log begins within a batch: a follower that begins anew takes the whole batch, and joins.
+func TestAFollowerBeginsAnewWithinABatch(t *testing.T) {
+	c := three(t)
+	c.lose(c.node(3), c.node(3).kill)
+	c.run(3 * time.Second)
+	values := []string{"a", "b", "c", "d"}
+	parts := []Append{{TP: tp(simName, 0), Batches: batch(values...)}}
+	c.node(1).m.Produce(parts, -1, 2*time.Second, func() {
+		for i, v := range values {
+			c.ack(c.node(1), 0, parts[0].Info.FirstOffset+int64(i), v)
+		}
+	})
+	c.produced += len(values)
+	c.run(100 * time.Millisecond)
+	c.produce(1, 0)
+	c.run(100 * time.Millisecond)
+	if _, err := c.node(1).m.DeleteRecords(tp(simName, 0), 2); err != nil {
+		t.Fatal(err)
+	}
+	c.node(3).start(false)
+	c.settle()
+	if s := c.state(3); s.LogStartOffset != 2 || s.LogEndOffset != 5 || s.HW != 5 {
+		t.Fatalf("%+v", s)
+	}
+	c.wantISR(1, 1, 2, 3)
+}
+
 // A deletion of records is done when every living replica has made it.
 func TestDeleteRecordsWaitsForFollowers(t *testing.T) {
 	c := three(t)
@@ -305,7 +332,7 @@ func TestDeleteRecordsWaitsForFollowers(t *testing.T) {
 	}
 	c.run(time.Second)
 	c.isolate(3)
-	d, err := c.node(1).m.DeleteRecords(tp(simName, 0), 2)
+	d, err := deleteOne(c.node(1).m, tp(simName, 0), 2)
 	must(t, err)
 	c.run(300 * time.Millisecond)
 	low, wait, err := d.look()

@@ -124,6 +124,9 @@ func (l *Log) appendAsFollowerLocked(batches []byte, leaderEpoch int32, cfg *Log
 		if b.PartitionLeaderEpoch() > leaderEpoch {
 			break
 		}
+		if info.SizeInBytes == 0 && l.holdsStart(b) {
+			end = b.BaseOffset()
+		}
 		if b.BaseOffset() < end || b.LastOffsetDelta() < 0 || b.LastOffset() < b.BaseOffset() {
 			return AppendInfo{}, fmt.Errorf("%w: a batch [%d, %d] cannot follow offset %d in %s", ErrOffsetOutOfRange, b.BaseOffset(), b.LastOffset(), end-1, l.tp)
 		}
@@ -132,6 +135,8 @@ func (l *Log) appendAsFollowerLocked(batches []byte, leaderEpoch int32, cfg *Log
 		}
 		if info.SizeInBytes == 0 {
 			info.FirstOffset = b.BaseOffset()
+		} else if b.LastOffset()-info.FirstOffset > math.MaxInt32 {
+			break // no segment can hold both, the rest comes with the next fetch
 		}
 		end = b.NextOffset()
 		info.NumRecords += b.NumRecords()
@@ -145,6 +150,11 @@ func (l *Log) appendAsFollowerLocked(batches []byte, leaderEpoch int32, cfg *Log
 	info.LastOffset = end - 1
 	if err := l.env.space.take(info.SizeInBytes); err != nil {
 		return AppendInfo{}, err
+	}
+	if info.FirstOffset < l.leo.Load() {
+		if err := l.beginBelow(info.FirstOffset); err != nil {
+			return AppendInfo{}, err
+		}
 	}
 	if err := l.write(batches[:info.SizeInBytes], info.FirstOffset, end, info.MaxTimestampMs, cfg); err != nil {
 		return AppendInfo{}, err
@@ -186,7 +196,7 @@ func (l *Log) write(b []byte, first, end, maxTs int64, cfg *LogConfig) error {
 	l.marks.appended(s, first, pos)
 	if len(s.offsets)-s.offsetsWritten >= indexFlushEntries {
 		// Without space the entries wait on in memory: the records are in the log already.
-		if err := s.writeIndexes(); err != nil && !isDiskFull(err) {
+		if err := s.writeIndexes(); err != nil && !isDiskFull(err) && !isShortage(err) {
 			return l.fail(err)
 		}
 	}
@@ -196,7 +206,7 @@ func (l *Log) write(b []byte, first, end, maxTs int64, cfg *LogConfig) error {
 func (l *Log) writeBytes(s *segment, b []byte, pos int64) error {
 	f, err := s.acquire(kindLog)
 	if err != nil {
-		return l.fail(fmt.Errorf("cannot append to %s: %w", l.tp, err))
+		return l.failUnlessFull(fmt.Errorf("cannot append to %s: %w", l.tp, err))
 	}
 	defer s.release(kindLog)
 	if _, err := f.WriteAt(b, pos); err != nil {
@@ -212,16 +222,16 @@ func (l *Log) writeBytes(s *segment, b []byte, pos int64) error {
 }
 
 // failUnlessFull fails the log for an error that left it as it was before, unless it
-// only lacks space: that passes, and the append or the roll can be tried again.
+// only lacks space or descriptors: that passes, and the append or the roll can be tried again.
 func (l *Log) failUnlessFull(err error) error {
-	if isDiskFull(err) {
+	if isDiskFull(err) || isShortage(err) {
 		return fmt.Errorf("%w: %w", ErrStorage, err)
 	}
 	return l.fail(err)
 }
 
 func isDiskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, ErrDiskFull)
 }
 
 // applyLocked takes the batches into producer state and leader epochs.
@@ -291,7 +301,7 @@ func (l *Log) tooOld(s *segment, maxTs int64, cfg *LogConfig) (bool, error) {
 	if !s.firstTsKnown {
 		ts, err := s.readFirstTimestamp(s.size)
 		if err != nil {
-			return false, l.fail(err)
+			return false, l.failUnlessFull(err)
 		}
 		l.mu.Lock()
 		s.firstTs, s.firstTsKnown = ts, true
@@ -301,7 +311,7 @@ func (l *Log) tooOld(s *segment, maxTs int64, cfg *LogConfig) (bool, error) {
 	if s.firstTs >= 0 {
 		waited = maxTs - s.firstTs
 	}
-	return waited > cfg.maxSegmentMs()-s.rollJitterMs, nil
+	return waited > max(cfg.maxSegmentMs()-s.rollJitterMs, 0), nil // the setting may have become less than the jitter
 }
 
 func (s *segment) readFirstTimestamp(size int64) (ts int64, err error) {

@@ -93,6 +93,9 @@ func (c *cleaning) checkDone() error {
 	if c.l.cuts() != c.cuts {
 		return fmt.Errorf("%w: the log was cut", errCleaningAborted)
 	}
+	if c.l.copying.Load() {
+		return fmt.Errorf("%w: the log moves to another directory", errCleaningAborted)
+	}
 	if !c.l.config().Compact {
 		return fmt.Errorf("%w: the topic is not compacted any more", errCleaningAborted)
 	}

@@ -42,6 +42,7 @@ type cleaner struct {
 	started     bool
 	running     map[int]bool   // threads that are at work or wait for their backoff
 	busy        map[*Log]bool  // each log is cleaned by one thread at a time
+	freed       sync.Cond      // one of them is busy no more
 	uncleanable map[*Log]error // until the next start
 	lastStats   map[int]cleaningStats
 	lastRunMs   int64
@@ -56,6 +57,7 @@ func newCleaner(m *Manager, cfg CleanerConfig) *cleaner {
 	}
 	c := &cleaner{m: m, throttle: throttle{clock: m.opts.Clock}, stopped: make(chan struct{}), cfg: cfg, running: map[int]bool{}, busy: map[*Log]bool{},
 		uncleanable: map[*Log]error{}, lastStats: map[int]cleaningStats{}}
+	c.freed.L = &c.mu
 	c.throttle.setRate(cfg.IOMaxBytesPerSecond)
 	return c
 }
@@ -77,13 +79,19 @@ func (m *Manager) SetCleanerConfig(cfg CleanerConfig) {
 	c.start()
 }
 
-// StartCleaner lets the log cleaner begin. It is called when the logs have the configuration of their topics: one that was
+// StartCleaner lets the log cleaner and retention begin. It is called when the logs have the configuration of their topics: one that was
 // opened under the node's defaults may look like a compacted one and not be.
 func (m *Manager) StartCleaner() {
 	m.cleaner.mu.Lock()
 	m.cleaner.started = true
 	m.cleaner.mu.Unlock()
 	m.cleaner.start()
+}
+
+func (c *cleaner) hasStarted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.started
 }
 
 // start begins the threads that are wanted and not there.
@@ -148,7 +156,17 @@ func (c *cleaner) cleanFilthiest(id int) bool {
 	c.mu.Lock()
 	delete(c.busy, d.l)
 	c.mu.Unlock()
+	c.freed.Broadcast()
 	return cleaned
+}
+
+// awaitIdle returns when no pass over the log is under way; one ends soon when the log is being copied.
+func (c *cleaner) awaitIdle(l *Log) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.busy[l] {
+		c.freed.Wait()
+	}
 }
 
 // cleanLog does a pass over a log. A log whose pass fails is left alone from then on: the reason lies in its files, and the

@@ -150,16 +150,18 @@ func (c *cleaner) filthiest() (best dirtyLog, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lastRunMs, c.maxDirtyRatio, c.maxDelayMs = nowMs, maxRatio, maxDelayMs
-	if ok {
+	if ok = ok && !best.l.copying.Load(); ok {
 		c.busy[best.l] = true
 	}
 	return best, ok
 }
 
+// isFree says whether a log may be cleaned. One that is being copied may not: a tombstone or a marker that goes before the copy
+// has come to it would leave there what it has deleted.
 func (c *cleaner) isFree(l *Log) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.busy[l] && c.uncleanable[l] == nil
+	return !l.copying.Load() && !c.busy[l] && c.uncleanable[l] == nil
 }
 
 // look inspects one log, whose checkpoint it puts right.

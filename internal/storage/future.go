@@ -3,6 +3,8 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"math"
 	"path"
 	"strings"
@@ -26,11 +28,19 @@ const futureCompleteFile = "moldau-future-complete"
 // ErrUnknownDirectory says that no log directory has that path.
 var ErrUnknownDirectory = errors.New("no such log directory")
 
+// ErrMoveGivenUp says that somebody has ended a move: the log was deleted, or is to move to elsewhere.
+var ErrMoveGivenUp = fmt.Errorf("%w: the move was given up", ErrClosed)
+
 // Future is a log on its way into another log directory. It is used by one goroutine.
 type Future struct {
 	m   *Manager
 	to  *logDir
 	log *Log // the copy
+	// marked says that moldau-future-complete may be there.
+	marked bool
+	// cleanedTo is up to where the log was clean when the copy began, if the cleaner had been in it at all: what it has cleaned
+	// since may have been copied before.
+	cleanedTo int64
 }
 
 // TopicPartition is what moves.
@@ -61,14 +71,21 @@ func (m *Manager) BeginMove(tp TopicPartition, dir string) (*Future, error) {
 	if m.dirOf(current) == to {
 		return nil, nil
 	}
+	// What the directory's files may still say of a log of that name that was here before is not of this one.
+	if err := to.clearStale(tp); err != nil {
+		return nil, err
+	}
 	name := path.Join(to.path, m.uniqueName(tp, futureDirSuffix))
-	if err := m.opts.FS.MkdirAll(name, 0o755); err != nil {
+	// Its name is on the disk before anything rests on it: the swap removes the only other copy.
+	if err := errors.Join(m.opts.FS.MkdirAll(name, 0o755), m.opts.FS.SyncDir(to.path)); err != nil {
 		return nil, fmt.Errorf("cannot make the copy of %s in %s: %w", tp, to.path, err)
 	}
-	f, err := m.openFuture(to, tp, name, current)
+	cleanedTo, _ := m.dirOf(current).cleanedTo(tp)
+	f, err := m.openFuture(to, tp, name, current, false)
 	if err != nil {
 		return nil, errors.Join(err, m.opts.FS.RemoveAll(name))
 	}
+	f.cleanedTo = cleanedTo
 	return f, nil
 }
 
@@ -81,8 +98,9 @@ func (m *Manager) dirAt(p string) (*logDir, error) {
 	return nil, fmt.Errorf("%w: %s", ErrUnknownDirectory, p)
 }
 
-func (m *Manager) openFuture(to *logDir, tp TopicPartition, dir string, current *Log) (*Future, error) {
-	l, err := openLog(to.env, openState{tp: tp, dir: dir, cfg: current.Config(), clean: to.clean})
+// openFuture opens a copy; clean says that an earlier run has left it in order.
+func (m *Manager) openFuture(to *logDir, tp TopicPartition, dir string, current *Log, clean bool) (*Future, error) {
+	l, err := openLog(to.env, openState{tp: tp, dir: dir, cfg: current.Config(), clean: clean})
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +108,10 @@ func (m *Manager) openFuture(to *logDir, tp TopicPartition, dir string, current 
 		_ = l.Close(false) // nothing has been written to it
 		return nil, err
 	}
+	current.copying.Store(true)
+	m.cleaner.awaitIdle(current)
 	f := &Future{m: m, to: to, log: l}
+	_ = current.takeCut() // those before are none of its concern
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.futures[tp] = f
@@ -127,9 +148,10 @@ func (m *Manager) ResumeMoves() (moves []*Future) {
 				continue
 			}
 			var f *Future
-			err := m.clearCopy(d, full)
+			clean := d.clean && m.dirOf(current).clean
+			err := m.clearCopy(d, full, clean)
 			if err == nil {
-				f, err = m.openFuture(d, tp, full, current)
+				f, err = m.openFuture(d, tp, full, current, clean)
 			}
 			if err != nil {
 				m.opts.Logger.Error("cannot go on with the move of a log to another directory", "partition", tp.String(), "dir", full, "err", err)
@@ -142,26 +164,43 @@ func (m *Manager) ResumeMoves() (moves []*Future) {
 }
 
 // clearCopy empties the copy that a run has left which did not end in order: nothing of it was synced, so there may be
-// holes in it, and holes are no error where compaction makes them.
-func (m *Manager) clearCopy(d *logDir, dir string) error {
-	if d.clean {
+// holes in it, and holes are no error where compaction makes them. And the log itself may have lost what the copy has.
+func (m *Manager) clearCopy(d *logDir, dir string, clean bool) error {
+	if clean {
 		return nil
 	}
-	return errors.Join(m.opts.FS.RemoveAll(dir), m.opts.FS.MkdirAll(dir, 0o755))
+	return errors.Join(m.opts.FS.RemoveAll(dir), m.opts.FS.MkdirAll(dir, 0o755), m.opts.FS.SyncDir(d.path))
 }
 
-// Valid says that the move has not been given up.
-func (f *Future) Valid() bool {
-	return f.m.future(f.log.tp) == f && f.log.Err() == nil && f.to.err() == nil
+// err says why the move cannot go on, or nil.
+func (f *Future) err() error {
+	if f.m.future(f.log.tp) != f {
+		return fmt.Errorf("%w: %s", ErrMoveGivenUp, f.log.tp)
+	}
+	return errors.Join(f.to.err(), f.log.Err())
 }
 
 // Copy copies some committed records more, or with all, up to the log's end. It returns how many bytes it has copied;
 // none when the copy has caught up.
 func (f *Future) Copy(maxBytes int, all bool) (int64, error) {
-	current := f.m.Log(f.log.tp)
-	if current == nil || !f.Valid() {
-		return 0, fmt.Errorf("%w: the move of %s was given up", ErrClosed, f.log.tp)
+	if err := f.err(); err != nil {
+		return 0, err
 	}
+	current := f.m.Log(f.log.tp)
+	if current == nil {
+		return 0, fmt.Errorf("%w: %s", ErrMoveGivenUp, f.log.tp)
+	}
+	for {
+		cuts := current.cuts()
+		n, err := f.copyFrom(current, maxBytes, all)
+		if err == nil || current.cuts() == cuts {
+			return n, err
+		}
+		// The log was cut under the copying; what is there now is another matter.
+	}
+}
+
+func (f *Future) copyFrom(current *Log, maxBytes int, all bool) (int64, error) {
 	if err := f.align(current); err != nil {
 		return 0, err
 	}
@@ -186,8 +225,15 @@ func (f *Future) Copy(maxBytes int, all bool) (int64, error) {
 	return int64(len(b)), err
 }
 
-// align brings the copy into the range of the log: that may have been cut at either end.
+// align brings the copy to where it is a part of the log: that may have been cut at either end, and may have other
+// records since where it was cut.
 func (f *Future) align(current *Log) error {
+	if to := current.takeCut(); to < f.log.LogEndOffset() {
+		if err := f.log.TruncateTo(to); err != nil {
+			current.noteCut(to)
+			return err
+		}
+	}
 	start, end := current.LogStartOffset(), current.LogEndOffset()
 	if first, at := f.log.LogStartOffset(), f.log.LogEndOffset(); at < start || first > start || at > end {
 		return f.log.TruncateFullyAndStartAt(start)
@@ -195,17 +241,59 @@ func (f *Future) align(current *Log) error {
 	return nil
 }
 
-// Swap puts the copy in the log's place and returns it as the log. Nobody may append to the log meanwhile.
+// noteCutLocked notes that the log ends at an offset for a moment, for its copy. mu is held.
+func (l *Log) noteCutLocked(end int64) { l.lowestCut = min(l.lowestCut, end) }
+
+func (l *Log) noteCut(end int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noteCutLocked(end)
+}
+
+// takeCut is the lowest offset that the log was cut to since it was asked before.
+func (l *Log) takeCut() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	to := l.lowestCut
+	l.lowestCut = math.MaxInt64
+	return to
+}
+
+// alignCopies brings the copies to what the logs are at an orderly stop: the next start knows nothing of cuts before it.
+func (m *Manager) alignCopies() {
+	m.mu.RLock()
+	futures := maps.Clone(m.futures)
+	m.mu.RUnlock()
+	for tp, f := range futures {
+		if l := m.Log(tp); l != nil && l.isOpen() && f.log.Err() == nil {
+			if err := f.align(l); err != nil {
+				m.opts.Logger.Warn("cannot cut the copy of a log as the log was cut", "partition", tp.String(), "err", err)
+				f.to.untidy.Store(true)
+			}
+		}
+	}
+}
+
+// Swap puts the copy in the log's place and returns it as the log. Nobody may append to the log meanwhile. When the copy
+// cannot be completed, the move is over and the log stays.
 func (f *Future) Swap() (*Log, error) {
 	m, tp := f.m, f.log.tp
 	m.createMu.Lock()
 	defer m.createMu.Unlock()
-	current := m.Log(tp)
-	if current == nil || !f.Valid() {
-		return nil, fmt.Errorf("%w: the move of %s was given up", ErrClosed, tp)
+	if err := f.err(); err != nil {
+		return nil, err
 	}
+	current := m.Log(tp)
+	defer f.arrived()
 	if err := f.finish(current); err != nil {
-		return nil, fmt.Errorf("cannot complete the move of %s to %s: %w", tp, f.to.path, err)
+		err = fmt.Errorf("cannot complete the move of %s to %s: %w", tp, f.to.path, err)
+		if rerr := f.unmark(); rerr != nil {
+			// The next start would put the copy in the log's place: nothing may be appended to the log that the copy lacks.
+			err = errors.Join(err, current.failLog(rerr))
+			f.to.fail(rerr)
+		}
+		m.giveUp(f)
+		return nil, err
 	}
 	hw, start := current.HighWatermark(), current.LogStartOffset()
 	from := m.dirOf(current)
@@ -226,6 +314,7 @@ func (f *Future) Swap() (*Log, error) {
 	m.logs[tp] = l
 	delete(m.futures, tp)
 	m.mu.Unlock()
+	m.cleaner.forget(current)
 	from.noteStale(tp)
 	m.opts.Logger.Info("a log has moved to another log directory", "partition", tp.String(), "from", from.path, "to", f.to.path)
 	m.scheduler.after(time.Duration(current.config().FileDeleteDelayMs)*time.Millisecond, func() { m.removeDir(gone) })
@@ -250,7 +339,7 @@ func (f *Future) finish(current *Log) error {
 		return err
 	}
 	f.log.SetHighWatermark(current.HighWatermark())
-	if err := f.to.noteStart(f.log.tp, current.LogStartOffset()); err != nil {
+	if err := f.announce(current); err != nil {
 		return err
 	}
 	if err := f.to.touch(f.log); err != nil {
@@ -259,16 +348,33 @@ func (f *Future) finish(current *Log) error {
 	if err := f.log.Close(true); err != nil {
 		return err
 	}
+	f.marked = true
 	return vfs.WriteFileAtomic(f.m.opts.FS, path.Join(f.log.dir, futureCompleteFile), nil)
+}
+
+// unmark makes sure that the next start does not take the copy for complete.
+func (f *Future) unmark() error {
+	if !f.marked {
+		return nil
+	}
+	err := f.m.opts.FS.Remove(path.Join(f.log.dir, futureCompleteFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return f.m.opts.FS.SyncDir(f.log.dir)
 }
 
 // readAhead is how much is copied at once.
 const readAhead = 1 << 20
 
 // putInPlace gives a finished copy the name of the log, which leaves under another. old is "" when it is gone already.
+// The copy's own name is synced before: a start removes the old log without a question.
 func (m *Manager) putInPlace(future, home, old, gone string) error {
 	fsys := m.opts.FS
 	if old != "" {
+		if err := fsys.SyncDir(path.Dir(future)); err != nil {
+			return err
+		}
 		if err := errors.Join(fsys.Rename(old, gone), fsys.SyncDir(path.Dir(old))); err != nil {
 			return err
 		}
@@ -276,20 +382,47 @@ func (m *Manager) putInPlace(future, home, old, gone string) error {
 	return errors.Join(fsys.Rename(future, home), fsys.SyncDir(path.Dir(home)))
 }
 
-// noteStart writes the start offset of a log that is about to come into the directory.
-func (d *logDir) noteStart(tp TopicPartition, start int64) error {
+// announce has the checkpoints of the new directory tell of the log before it comes: where it starts, that all of it is on
+// the disk, so that gaps which the cleaner has left are none that a crash has made, and up to where it is clean.
+func (f *Future) announce(current *Log) error {
+	tp, d := f.log.tp, f.to
+	if err := d.clearStale(tp); err != nil {
+		return err
+	}
+	if err := f.log.Flush(); err != nil {
+		return err
+	}
+	_, compacted := f.m.dirOf(current).cleanedTo(tp)
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
-	starts := map[TopicPartition]int64{tp: start}
-	for other, at := range d.starts {
-		if other != tp {
-			starts[other] = at
+	delete(d.arriving, tp)
+	defer func() { d.arriving[tp] = struct{}{} }()
+	note := func(name string, file *map[TopicPartition]int64, offset int64, is bool) error {
+		now := maps.Clone(*file)
+		delete(now, tp)
+		if is {
+			now[tp] = offset
+		}
+		return d.writeCheckpoint(name, file, now)
+	}
+	start, end := current.LogStartOffset(), current.LogEndOffset()
+	if d.pointsKnown { // else all logs that are found are checked, and none of their gaps is taken for a loss
+		if err := note(recoveryPointFile, &d.points, end, true); err != nil {
+			return err
 		}
 	}
-	if start == 0 {
-		delete(starts, tp)
+	return errors.Join(note(logStartFile, &d.starts, start, start > 0),
+		note(highWatermarkFile, &d.hws, current.HighWatermark(), true), note(cleanerFile, &d.cleaned, max(f.cleanedTo, start), compacted))
+}
+
+// arrived ends what announce has begun.
+func (f *Future) arrived() {
+	f.to.ckMu.Lock()
+	defer f.to.ckMu.Unlock()
+	delete(f.to.arriving, f.log.tp)
+	if f.m.Log(f.log.tp) == nil || f.m.dirOf(f.m.Log(f.log.tp)) != f.to {
+		f.to.stale[f.log.tp] = struct{}{} // it has not come
 	}
-	return d.writeCheckpoint(logStartFile, &d.starts, starts)
 }
 
 // GiveUp ends a move; the copy goes.
@@ -309,6 +442,9 @@ func (m *Manager) giveUp(f *Future) {
 	m.mu.Unlock()
 	if !mine {
 		return
+	}
+	if current := m.Log(f.log.tp); current != nil {
+		current.copying.Store(false)
 	}
 	_ = f.log.Close(false) // nothing of it is wanted
 	gone := path.Join(f.to.path, m.uniqueName(f.log.tp, deleteDirSuffix))

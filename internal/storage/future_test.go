@@ -3,8 +3,11 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
@@ -84,8 +87,14 @@ func TestALogMovesToAnotherDirectory(t *testing.T) {
 	}
 }
 
-// The power goes at every step of a move: the log is in one place, whole, and the move can go on.
+// The power goes at every step of a move: the log is in one place, whole, and the move can go on. So it is in directories
+// of a first run, and in those that an orderly stop has left, of which nothing is in doubt at first.
 func TestAMoveThroughPowerCuts(t *testing.T) {
+	t.Run("in the first run", func(t *testing.T) { moveThroughPowerCuts(t, false) })
+	t.Run("after an orderly stop", func(t *testing.T) { moveThroughPowerCuts(t, true) })
+}
+
+func moveThroughPowerCuts(t *testing.T, restarted bool) {
 	m := vfs.NewMem()
 	format(t, m, "/a", "/b")
 	if err := m.SyncDir("/"); err != nil {
@@ -106,6 +115,12 @@ func TestAMoveThroughPowerCuts(t *testing.T) {
 	l.SetHighWatermark(20)
 	if err := errors.Join(l.Flush(), mgr.CheckpointAll()); err != nil {
 		t.Fatal(err)
+	}
+	if restarted {
+		if err := mgr.Close(true); err != nil {
+			t.Fatal(err)
+		}
+		mgr = openManager(t, fsys, newTestClock(), smallConfig(), twoDirs)
 	}
 	clones = nil
 	f, err := mgr.BeginMove(testTP, "/b")
@@ -151,6 +166,293 @@ func TestAMoveThroughPowerCuts(t *testing.T) {
 	t.Logf("%d cuts", len(cuts))
 }
 
+// While the copy grows, an election cuts the log, and other records come: also when an orderly stop lies between, the
+// copy has what the log has.
+func TestACutUnderAMove(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		m := vfs.NewMem()
+		format(t, m, "/a", "/b")
+		mgr := openManager(t, m, newTestClock(), smallConfig(), twoDirs)
+		l := mustCreate(t, mgr, testTP, 1)
+		for i := range 10 {
+			mustAppend(t, l, values(1, fmt.Sprintf("old %d", i)))
+		}
+		l.SetHighWatermark(10)
+		f, err := mgr.BeginMove(testTP, "/b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		copyAll(t, f)
+		if err := l.TruncateTo(4); err != nil {
+			t.Fatal(err)
+		}
+		for i := 4; i < 12; i++ {
+			mustAppend(t, l, values(1, fmt.Sprintf("new %d", i)))
+		}
+		l.SetHighWatermark(12)
+		want := fmt.Sprint(readFrom(t, l, 0))
+		if restarted {
+			if err := mgr.Close(true); err != nil {
+				t.Fatal(err)
+			}
+			mgr = openManager(t, m, newTestClock(), smallConfig(), twoDirs)
+			f = mgr.ResumeMoves()[0]
+			if f.log.LogEndOffset() != 4 {
+				t.Fatal("the copy was not kept as far as it is one:", f.log.LogEndOffset())
+			}
+		}
+		copyAll(t, f)
+		moved, err := f.Swap()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(readFrom(t, moved, 0)); got != want {
+			t.Fatalf("restarted %v: the copy is another log:\n%s\n%s", restarted, got, want)
+		}
+		if err := mgr.Close(true); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The disk that a log moves to is full at the last moment: the log stays, and can be moved later.
+func TestAMoveThatCannotEndCanBeginAgain(t *testing.T) {
+	for _, failing := range []vfs.OpKind{vfs.OpCreate, vfs.OpSync, vfs.OpRename, vfs.OpSyncDir} {
+		m := vfs.NewMem()
+		format(t, m, "/a", "/b")
+		full, marking := false, false
+		fsys := vfs.NewFault(m, func(op vfs.Op) error {
+			marking = marking || full && strings.Contains(op.Name, futureCompleteFile)
+			if marking && op.Kind == failing && strings.Contains(op.Name, futureDirSuffix) {
+				full, marking = false, false
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		mgr := openManager(t, fsys, newTestClock(), smallConfig(), twoDirs)
+		l := mustCreate(t, mgr, testTP, 1)
+		mustAppend(t, l, values(1, "one"))
+		l.SetHighWatermark(1)
+		f, err := mgr.BeginMove(testTP, "/b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		copyAll(t, f)
+		full = true
+		if _, err := f.Swap(); !errors.Is(err, syscall.ENOSPC) || len(mgr.Futures()) != 0 {
+			t.Fatal(failing, err)
+		}
+		mustAppend(t, l, values(1, "two"))
+		l.SetHighWatermark(2)
+		if f, err = mgr.BeginMove(testTP, "/b"); f == nil || err != nil {
+			t.Fatal(failing, "the second move does not begin", f, err)
+		}
+		// The log must be what it is now also after a kill.
+		killed := openManager(t, m.KillClone(), newTestClock(), smallConfig(), twoDirs)
+		if l := killed.Log(testTP); l.LogEndOffset() != 2 || l.LogDir() != "/a" {
+			t.Fatal(failing, l.LogDir(), l.LogEndOffset())
+		}
+		_ = killed.Close(false)
+		copyAll(t, f)
+		moved, err := f.Swap()
+		if err != nil || len(readFrom(t, moved, 0)) != 2 {
+			t.Fatal(failing, err)
+		}
+		if err := mgr.Close(true); err != nil {
+			t.Fatal(failing, err)
+		}
+	}
+}
+
+// A compacted log takes with it what the checkpoints say of it, also when those are written while it is between the
+// directories, and whenever the process is killed.
+func TestAMovedLogIsKnownWhereItComes(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/a", "/b")
+	clk := newTestClock()
+	var clones []*vfs.Mem
+	var between func()
+	fsys := vfs.NewFault(m, func(op vfs.Op) error {
+		if between != nil && op.Kind == vfs.OpRename && strings.HasSuffix(op.Name, futureDirSuffix) {
+			do := between
+			between = nil
+			do()
+		}
+		if op.Kind.Mutates() {
+			clones = append(clones, m.CrashClone(), m.KillClone())
+		}
+		return nil
+	})
+	mgr := openManager(t, fsys, clk, compactConfig(), twoDirs)
+	l, err := mgr.CreateLog(testTP, testID, compactConfig(), mgr.dirs[0].props.DirectoryID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &compacted{t: t, fs: m, clk: clk, m: mgr, l: l}
+	for i := range 30 {
+		x.put(fmt.Sprintf("k%d=%d", i%4, i), fmt.Sprintf("once%d=%d", i, i))
+	}
+	x.roll()
+	if err := l.AdvanceLogStartOffset(3); err != nil {
+		t.Fatal(err)
+	}
+	x.clean()
+	if err := errors.Join(l.Flush(), mgr.CheckpointAll()); err != nil {
+		t.Fatal(err)
+	}
+	want := x.batches()
+	cleanedTo, _ := mgr.dirs[0].cleanedTo(testTP)
+	if cleanedTo == 0 {
+		t.Fatal("nothing was cleaned")
+	}
+	f, err := mgr.BeginMove(testTP, "/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyAll(t, f)
+	clones = nil
+	between = func() {
+		if err := mgr.CheckpointAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err = f.Swap(); err != nil {
+		t.Fatal(err)
+	}
+	cuts := clones
+	_ = mgr.Close(false)
+	there := 0
+	for i, c := range cuts {
+		mgr := openManager(t, c, clk, compactConfig(), twoDirs)
+		l := mgr.Log(testTP)
+		if got := describe(t, l); got != want || l.LogStartOffset() != 3 {
+			t.Fatalf("cut %d: start %d\n%s\nwant\n%s", i, l.LogStartOffset(), got, want)
+		}
+		d := mgr.dirOf(l)
+		if to, known := d.cleanedTo(testTP); !known || to != cleanedTo {
+			t.Fatalf("cut %d: the cleaner's checkpoint of %s: %d %v, want %d", i, d.path, to, known, cleanedTo)
+		}
+		if d.notedPoint(testTP) < l.LogEndOffset() {
+			t.Fatalf("cut %d: the recovery point of %s is %d", i, d.path, d.notedPoint(testTP))
+		}
+		if d.path == "/b" {
+			there++
+		}
+		_ = mgr.Close(false)
+	}
+	if there == 0 || there == len(cuts) {
+		t.Fatal(there, len(cuts))
+	}
+}
+
+// Records were deleted up to the middle of a batch: a copy of the log begins with that batch, and with the log's start.
+func TestALogThatBeginsWithinABatchMoves(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/a", "/b")
+	mgr := openManager(t, m, newTestClock(), smallConfig(), twoDirs)
+	l := mustCreate(t, mgr, testTP, 1)
+	for i := range 5 {
+		mustAppend(t, l, values(1, fmt.Sprintf("a%d", i), "b", "c", "d"))
+	}
+	l.SetHighWatermark(20)
+	if err := l.AdvanceLogStartOffset(6); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprint(readFrom(t, l, 6))
+	f, err := mgr.BeginMove(testTP, "/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyAll(t, f)
+	moved, err := f.Swap()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(readFrom(t, moved, 6)); got != want || moved.LogStartOffset() != 6 {
+		t.Fatal(moved.LogStartOffset(), got)
+	}
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A tombstone must not go before the copy has it: the copy would keep the deleted value. So the cleaner leaves a log that
+// moves alone, until it has come or the move is given up.
+func TestTheCleanerWaitsForAMove(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/a", "/b")
+	clk := newTestClock()
+	cfg := compactConfig()
+	cfg.DeleteRetentionMs = 0
+	mgr := openManager(t, m, clk, cfg, twoDirs)
+	l, err := mgr.CreateLog(testTP, testID, cfg, mgr.dirs[0].props.DirectoryID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &compacted{t: t, fs: m, clk: clk, m: mgr, l: l}
+	x.put("k=v")
+	for i := range 20 {
+		x.put(fmt.Sprintf("other%d=%d", i, i))
+	}
+	x.put("k")
+	x.roll()
+	busy, _ := mgr.cleaner.filthiest() // a pass has begun
+	begun := make(chan *Future)
+	go func() {
+		f, err := mgr.BeginMove(testTP, "/b")
+		if err != nil {
+			t.Error(err)
+		}
+		begun <- f
+	}()
+	for !l.copying.Load() {
+		runtime.Gosched()
+	}
+	if mgr.cleaner.cleanLog(0, busy) {
+		t.Fatal("a pass did not end")
+	}
+	mgr.cleaner.mu.Lock()
+	delete(mgr.cleaner.busy, l)
+	mgr.cleaner.mu.Unlock()
+	mgr.cleaner.freed.Broadcast()
+	f := <-begun
+	if _, err := f.Copy(100, false); err != nil { // it has the value, not the tombstone
+		t.Fatal(err)
+	}
+	for range 3 {
+		clk.Advance(time.Hour)
+		if mgr.cleaner.cleanFilthiest(0) {
+			t.Fatal("a log was cleaned while it moves")
+		}
+	}
+	copyAll(t, f)
+	if x.l, err = f.Swap(); err != nil {
+		t.Fatal(err)
+	}
+	x.roll()
+	for range 3 {
+		clk.Advance(time.Hour)
+		mgr.cleaner.cleanFilthiest(0)
+		x.put("more=1")
+		x.roll()
+	}
+	if s := x.batches(); strings.Contains(s, "k=v") || !strings.Contains(s, "other1=1") {
+		t.Fatal(s)
+	}
+	if f, err = mgr.BeginMove(testTP, "/a"); err != nil {
+		t.Fatal(err)
+	}
+	f.GiveUp()
+	x.put("more=2")
+	x.roll()
+	if !mgr.cleaner.cleanFilthiest(0) {
+		t.Fatal("nothing is cleaned after a move that was given up")
+	}
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAMoveThatIsGivenUpLeavesNothing(t *testing.T) {
 	m := vfs.NewMem()
 	format(t, m, "/a", "/b")
@@ -173,7 +475,7 @@ func TestAMoveThatIsGivenUpLeavesNothing(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		clk.Advance(0)
-		if _, err := f.Copy(100, true); !errors.Is(err, ErrClosed) || f.Valid() {
+		if _, err := f.Copy(100, true); !errors.Is(err, ErrMoveGivenUp) {
 			t.Fatal(name, err)
 		}
 		if s := files(t, m, "/b"); strings.Contains(s, "t-0") {
@@ -201,5 +503,81 @@ func TestCordonedDirectories(t *testing.T) {
 	mustCreate(t, mgr, TopicPartition{"t", 4}, 0)
 	if len(mgr.Cordoned()) != 2 {
 		t.Fatal(mgr.Cordoned())
+	}
+}
+
+// The directory that a log moves to knows of it what the old one knew, before it comes: else a crash after the move would
+// take gaps that the cleaner has left for losses, and clean everything again.
+func TestAMoveTakesTheCheckpointsAlong(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/a", "/b")
+	mgr := openManager(t, m, newTestClock(), smallConfig(), twoDirs)
+	l := mustCreate(t, mgr, testTP, 1)
+	for i := range 20 {
+		mustAppend(t, l, values(1, fmt.Sprintf("value %d %s", i, strings.Repeat("v", 40))))
+	}
+	l.SetHighWatermark(18)
+	if err := errors.Join(l.AdvanceLogStartOffset(3), l.Flush(), mgr.dirs[0].noteCleaned(l, 10, l.cuts()), mgr.CheckpointAll()); err != nil {
+		t.Fatal(err)
+	}
+	f, err := mgr.BeginMove(testTP, "/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyAll(t, f)
+	// What is cleaned from now on may have been copied before.
+	if err := mgr.dirs[0].noteCleaned(l, 15, l.cuts()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Swap(); err != nil {
+		t.Fatal(err)
+	}
+	cut := m.CrashClone()
+	if err := mgr.CheckpointAll(); err != nil {
+		t.Fatal(err)
+	}
+	for name, image := range map[string]*vfs.Mem{"at once": cut, "after a checkpoint": m.CrashClone()} {
+		for file, want := range map[string]int64{recoveryPointFile: 20, logStartFile: 3, highWatermarkFile: 18, cleanerFile: 10} {
+			if file == logStartFile && name != "at once" {
+				continue // the copy begins there: its first segment tells
+			}
+			if got, err := ReadOffsetCheckpoint(image, "/b/"+file); err != nil || got[testTP] != want {
+				t.Errorf("%s: %s says %d, not %d: %v", name, file, got[testTP], want, err)
+			}
+		}
+	}
+	if got, err := ReadOffsetCheckpoint(m, "/a/"+cleanerFile); err != nil || len(got) != 0 {
+		t.Error("the old directory still tells of it", got, err)
+	}
+	_ = mgr.Close(false)
+	mgr = openManager(t, cut, newTestClock(), smallConfig(), twoDirs)
+	defer func() { _ = mgr.Close(true) }()
+	if l := mgr.Log(testTP); l.LogDir() != "/b" || l.LogStartOffset() != 3 || len(readFrom(t, l, 3)) != 17 {
+		t.Fatal(l.LogDir(), l.LogStartOffset())
+	}
+}
+
+// Retention does not go by the node's defaults while the topics' own configuration is not known.
+func TestRetentionWaitsForTheTopicsConfiguration(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/d")
+	clk := newTestClock()
+	cfg := smallConfig()
+	cfg.RetentionMs, cfg.RetentionBytes = 1, 0
+	mgr := openManager(t, m, clk, cfg, func(o *ManagerOptions) { o.ConfigsComeLater = true })
+	defer func() { _ = mgr.Close(true) }()
+	l := mustCreate(t, mgr, testTP, 0)
+	for range 20 {
+		mustAppend(t, l, values(1, strings.Repeat("v", 100)))
+	}
+	l.SetHighWatermark(20)
+	clk.Advance(time.Hour)
+	if l.LogStartOffset() != 0 {
+		t.Fatal("deleted by the defaults")
+	}
+	mgr.StartCleaner()
+	clk.Advance(time.Hour)
+	if l.LogStartOffset() != 20 {
+		t.Fatal(l.LogStartOffset())
 	}
 }

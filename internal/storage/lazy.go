@@ -117,9 +117,13 @@ func (l *Log) openLocked(segments *atomic.Int64) error {
 	return nil
 }
 
-// passes says that an open failed for want of something that may be there again later.
-func passes(err error) bool {
-	return isDiskFull(err) || errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, ErrClosed)
+// passes says that something failed for want of what may be there again later.
+func passes(err error) bool { return isDiskFull(err) || isShortage(err) || errors.Is(err, ErrClosed) }
+
+// isShortage says that the process or the kernel has run out of something, and that the disk is not to blame. No sync
+// fails so, but the opening of a file before it does.
+func isShortage(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
 // Wake opens a log that is dormant, or says why it cannot be used now. Who acts on a log's offsets wakes it first: of one

@@ -78,9 +78,11 @@ type Log struct {
 	producers   producers
 	epochs      epochCache
 	truncations int64 // how often the tail was cut, so that a sync or a read that ran meanwhile knows
+	lowestCut   int64 // where the tail was cut lowest since the log's copy was last told (future.go)
 	topicID     [16]byte
 	topicIDFile bool // partition.metadata may not be on the disk
 	dirDirty    bool // the directory's own name may not be
+	pagesLost   bool // a sync found no space: what is unsynced must be written again before the next
 
 	// Changed under mu, read without. Always logStart <= hw <= leo and synced <= leo.
 	logStart, hw, leo, synced atomic.Int64
@@ -93,6 +95,7 @@ type Log struct {
 	changed atomic.Bool           // something was written since the log was opened in order
 	failure atomic.Pointer[error] // why the log takes no more appends
 	closed  atomic.Bool
+	copying atomic.Bool // a copy of it grows in another directory, and the cleaner must wait
 	settled atomic.Bool // nothing is appended any more, since the directory closes
 
 	flushMu  sync.Mutex // one sync of this log at a time, held over it
@@ -376,9 +379,17 @@ func (l *Log) errWrite() error {
 }
 
 // fail is failLog for a write or a sync that failed: as in Kafka, the whole log directory goes out of use with the
-// log, unless there was only no space.
+// log, unless there was only a lack of space or of descriptors. When a file is not there, only the log's own directory may be
+// gone: the log directory is tried out.
 func (l *Log) fail(cause error) error {
 	err := l.failLog(cause)
+	if errors.Is(cause, fs.ErrNotExist) {
+		l.env.suspect()
+		return err
+	}
+	if isShortage(cause) {
+		return err
+	}
 	if l.env.failed != nil && isIOError(cause) && !isDiskFull(cause) {
 		l.env.failed(cause)
 	}

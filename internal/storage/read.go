@@ -61,15 +61,19 @@ func (l *Log) Read(from int64, maxBytes int, upTo int64, minOneBatch bool) (*Sli
 	}
 	for {
 		s, err := l.tryRead(from, int64(maxBytes), upTo, minOneBatch)
-		if errors.Is(err, errGone) && !l.closed.Load() {
-			continue // retention overtook it: look again
+		if l.overtaken(err) {
+			continue
 		}
-		if errors.Is(err, errGone) {
-			return nil, fmt.Errorf("%w: %s", ErrClosed, l.tp)
+		if broken := l.Err(); broken != nil && (errors.Is(err, errGone) || errors.Is(err, ErrOffsetOutOfRange)) {
+			return nil, broken // what it holds nobody can say
 		}
 		return s, err
 	}
 }
+
+// overtaken says that a segment has gone under a reader, by retention, a cut or the cleaner, so that it must look again. In a log
+// that has failed on the way the segment may be gone for good.
+func (l *Log) overtaken(err error) bool { return errors.Is(err, errGone) && l.Err() == nil }
 
 func (l *Log) tryRead(from, maxBytes, upTo int64, minOneBatch bool) (*Slice, error) {
 	if start, end := l.logStart.Load(), l.leo.Load(); from < start || from > end {
@@ -272,8 +276,8 @@ func (l *Log) OffsetForTimestamp(ts int64) (found TimestampOffset, ok bool, err 
 	}
 	for {
 		found, ok, err = l.tryOffsetForTimestamp(ts)
-		if errors.Is(err, errGone) && !l.closed.Load() {
-			continue // retention or the cleaner overtook it: look again
+		if l.overtaken(err) {
+			continue
 		}
 		if err != nil {
 			err = fmt.Errorf("cannot look up timestamp %d in %s: %w", ts, l.tp, err)
@@ -305,8 +309,8 @@ func (l *Log) MaxTimestampOffset() (found TimestampOffset, ok bool, err error) {
 	}
 	for {
 		found, ok, err = l.tryMaxTimestamp()
-		if errors.Is(err, errGone) && !l.closed.Load() {
-			continue // retention overtook it: look again
+		if l.overtaken(err) {
+			continue
 		}
 		if err != nil {
 			err = fmt.Errorf("cannot find the largest timestamp of %s: %w", l.tp, err)
@@ -433,8 +437,8 @@ func (l *Log) AbortedTxns(from, to int64) ([]AbortedTxn, error) {
 	}
 	for {
 		txns, err := l.tryAbortedTxns(from, to)
-		if errors.Is(err, errGone) && !l.closed.Load() {
-			continue // retention or the cleaner overtook it: look again
+		if l.overtaken(err) {
+			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("cannot list the aborted transactions of %s: %w", l.tp, err)

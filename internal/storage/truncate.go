@@ -162,6 +162,7 @@ func (l *Log) publishCut(s *segment, i int, pos, end int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.truncations++
+	l.noteCutLocked(end)
 	l.segments = l.segments[:i:i]
 	s.size, s.dirty, s.nameDirty = pos, true, true
 	rel := end - s.base
@@ -237,13 +238,19 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 }
 
 func (l *Log) replaceBySegmentAt(offset int64) error {
-	if err := l.lowerPoint(min(l.segments[0].base, offset)); err != nil {
+	// To 0, since a death on the way may leave no segment at all, and that must not look like a loss.
+	if err := l.lowerPoint(0); err != nil {
 		return err
 	}
 	if err := l.removeSnapshots(); err != nil {
 		return err
 	}
-	for _, s := range slices.Backward(l.segments) {
+	// Readers see the new segment before the old ones go, and need no file of it.
+	old := l.segments
+	unmade := newSegment(l, offset)
+	unmade.inMemory, unmade.abortedLoaded, unmade.maxTsKnown = true, true, true
+	l.publishNew(unmade)
+	for _, s := range slices.Backward(old) {
 		if err := l.removeSegment(s); err != nil {
 			return err
 		}
@@ -255,17 +262,23 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 	if err != nil {
 		return err
 	}
+	l.publishNew(s)
+	return nil
+}
+
+// publishNew makes s, which has no records, the only segment, and the log begin and end there. appendMu is held.
+func (l *Log) publishNew(s *segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.truncations++
+	l.noteCutLocked(min(s.base, l.segments[0].base))
 	l.segments = []*segment{s}
 	l.epochs.clear()
 	l.marks.clear()
-	l.logStart.Store(offset)
-	l.moveHighWatermark(offset)
-	l.leo.Store(offset)
-	l.synced.Store(offset)
-	return nil
+	l.logStart.Store(s.base)
+	l.moveHighWatermark(s.base)
+	l.leo.Store(s.base)
+	l.synced.Store(s.base)
 }
 
 // AdvanceLogStartOffset deletes the records below offset, as DeleteRecords asks. The
@@ -333,7 +346,7 @@ func (l *Log) Close(clean bool) error {
 	var err error
 	if clean && !l.closed.Load() {
 		if err = l.Err(); err == nil {
-			if err = l.settle(true); err == nil && l.changed.Load() {
+			if err = errors.Join(l.settle(true), l.rewriteUnsynced()); err == nil && l.changed.Load() {
 				err = l.syncNow()
 			}
 		}
@@ -369,7 +382,7 @@ func (l *Log) settle(sync bool) error {
 	l.mu.Lock()
 	s.noteMaxTimestamp()
 	l.mu.Unlock()
-	if err := s.writeIndexes(); err != nil {
+	if err := errors.Join(s.writeIndexes(), s.unreserve()); err != nil {
 		return err
 	}
 	if err := l.writeEpochs(sync); err != nil {
@@ -401,6 +414,9 @@ func (l *Log) settleAll() error {
 		}
 	}
 	if err := l.settle(false); err != nil {
+		return err
+	}
+	if err := l.rewriteUnsynced(); err != nil {
 		return err
 	}
 	l.settled.Store(true)
