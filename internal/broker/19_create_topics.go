@@ -92,7 +92,7 @@ func (b *Broker) hideConfigs(r *server.Request, t *kmsg.CreateTopicsResponseTopi
 	if t.Configs != nil {
 		return
 	}
-	for _, e := range b.settingsOf(kmsg.ConfigResourceTypeTopic, t.Topic) {
+	for _, e := range b.configView().settingsOf(kmsg.ConfigResourceTypeTopic, t.Topic) {
 		c := kmsg.NewCreateTopicsResponseTopicConfig()
 		c.Name, c.Value, c.ReadOnly, c.Source, c.IsSensitive = e.Name, e.Value, e.ReadOnly, int8(e.Source), e.Sensitive
 		t.Configs = append(t.Configs, c)

@@ -13,14 +13,29 @@ import (
 )
 
 // describeConfigs shows settings with where each comes from. v1-4.
-func (b *Broker) describeConfigs(r *server.Request) {
+func (b *Broker) describeConfigs(r *server.Request) { b.configView().Describe(r) }
+
+func (b *Broker) configView() ConfigView {
+	return ConfigView{NodeID: b.nodeID, Authorizer: b.authorizer, Image: b.Image, Settings: b.conf}
+}
+
+// ConfigView answers DescribeConfigs for a node, broker or controller.
+type ConfigView struct {
+	NodeID     int32
+	Authorizer security.Authorizer
+	Image      func() *meta.Image
+	Settings   func() *config.Config
+}
+
+// Describe shows settings with where each comes from.
+func (v ConfigView) Describe(r *server.Request) {
 	req := r.Body.(*kmsg.DescribeConfigsRequest)
 	resp := req.ResponseKind().(*kmsg.DescribeConfigsResponse)
 	for i := range req.Resources {
 		want := &req.Resources[i]
 		out := kmsg.NewDescribeConfigsResponseResource()
 		out.ResourceType, out.ResourceName = want.ResourceType, want.ResourceName
-		entries, err := b.describeResource(r, want)
+		entries, err := v.describeResource(r, want)
 		out.ErrorMessage = new(string) // Kafka's schema: empty, never null
 		if err != nil {
 			out.ErrorCode, out.ErrorMessage = code(err), message(err)
@@ -49,12 +64,12 @@ func configAction(op security.Operation, t kmsg.ConfigResourceType, name string)
 	return security.Action{}, false
 }
 
-func (b *Broker) describeResource(r *server.Request, want *kmsg.DescribeConfigsRequestResource) ([]config.Entry, error) {
+func (v ConfigView) describeResource(r *server.Request, want *kmsg.DescribeConfigsRequestResource) ([]config.Entry, error) {
 	action, ok := configAction(security.OperationDescribeConfigs, want.ResourceType, want.ResourceName)
 	if !ok {
 		return nil, fmt.Errorf("%w: Unsupported resource type: %d", kerr.InvalidRequest, want.ResourceType)
 	}
-	if !b.open && !security.Allowed(b.authorizer, r.SecurityContext(), action) {
+	if !security.Allowed(v.Authorizer, r.SecurityContext(), action) {
 		if want.ResourceType == kmsg.ConfigResourceTypeTopic {
 			return nil, kerr.TopicAuthorizationFailed
 		}
@@ -68,11 +83,11 @@ func (b *Broker) describeResource(r *server.Request, want *kmsg.DescribeConfigsR
 		if meta.CheckTopicName(want.ResourceName) != nil {
 			return nil, kerr.InvalidTopicException
 		}
-		if b.Image().Topic(want.ResourceName) == nil {
+		if v.Image().Topic(want.ResourceName) == nil {
 			return nil, kerr.UnknownTopicOrPartition
 		}
 	case kmsg.ConfigResourceTypeBroker:
-		if err := b.checkBrokerName(want.ResourceName); err != nil {
+		if err := checkBrokerName(v.NodeID, want.ResourceName); err != nil {
 			return nil, err
 		}
 	case kmsg.ConfigResourceTypeBrokerLogger:
@@ -82,28 +97,28 @@ func (b *Broker) describeResource(r *server.Request, want *kmsg.DescribeConfigsR
 			return nil, fmt.Errorf("%w: the resource name must not be empty", kerr.InvalidRequest)
 		}
 	}
-	return b.settingsOf(want.ResourceType, want.ResourceName), nil
+	return v.settingsOf(want.ResourceType, want.ResourceName), nil
 }
 
 // settingsOf is the configuration of a resource that exists and may be seen.
-func (b *Broker) settingsOf(t kmsg.ConfigResourceType, name string) []config.Entry {
-	overrides := b.Image().Config(int8(t), name)
+func (v ConfigView) settingsOf(t kmsg.ConfigResourceType, name string) []config.Entry {
+	overrides := v.Image().Config(int8(t), name)
 	switch t {
 	case kmsg.ConfigResourceTypeTopic:
-		return b.conf().DescribeTopic(overrides)
+		return v.Settings().DescribeTopic(overrides)
 	case kmsg.ConfigResourceTypeGroupConfig:
-		return b.conf().DescribeGroup(overrides)
+		return v.Settings().DescribeGroup(overrides)
 	case kmsg.ConfigResourceTypeClientMetrics:
-		return b.conf().DescribeClientMetrics(overrides)
+		return v.Settings().DescribeClientMetrics(overrides)
 	}
 	if name == "" {
-		return b.conf().DescribeBrokerDefault()
+		return v.Settings().DescribeBrokerDefault()
 	}
-	return b.conf().DescribeBroker()
+	return v.Settings().DescribeBroker()
 }
 
-// checkBrokerName: a broker describes itself and the cluster-wide default (the empty name).
-func (b *Broker) checkBrokerName(name string) error {
+// checkBrokerName: a node describes itself and the cluster-wide default (the empty name).
+func checkBrokerName(self int32, name string) error {
 	if name == "" {
 		return nil
 	}
@@ -111,8 +126,8 @@ func (b *Broker) checkBrokerName(name string) error {
 	if err != nil {
 		return fmt.Errorf("%w: Broker id must be an integer, but it is: %s", kerr.InvalidRequest, name)
 	}
-	if int32(id) != b.nodeID {
-		return fmt.Errorf("%w: Unexpected broker id, expected %d or empty string, but received %s", kerr.InvalidRequest, b.nodeID, name)
+	if int32(id) != self {
+		return fmt.Errorf("%w: Unexpected broker id, expected %d or empty string, but received %s", kerr.InvalidRequest, self, name)
 	}
 	return nil
 }

@@ -73,7 +73,7 @@ func (b *Broker) refuseName(t kmsg.ConfigResourceType, name string) (*kerr.Error
 			return kerr.InvalidTopicException, err.Error()
 		}
 	case kmsg.ConfigResourceTypeBroker:
-		if err := b.checkBrokerName(name); err != nil {
+		if err := checkBrokerName(b.nodeID, name); err != nil {
 			return kerr.InvalidRequest, err.Error()
 		}
 	}

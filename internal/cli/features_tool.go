@@ -88,8 +88,10 @@ func (r *run) askFeatures(c *client.Client, a *subArgs) (*kmsg.ApiVersionsRespon
 	var resp kmsg.Response
 	var err error
 	if a.has("node-id") {
-		if _, err = c.Metadata(r.ctx, call, nil, false); err != nil {
-			return nil, err
+		if !c.Settings.BootstrapIsQuorum { // controllers are found without it
+			if _, err = c.Metadata(r.ctx, call, nil, false); err != nil {
+				return nil, err
+			}
 		}
 		resp, err = c.OnBroker(r.ctx, call, int32(a.number("node-id")), req)
 	} else {

@@ -23,6 +23,7 @@ type Client struct {
 
 	dialer *dialer
 	hint   func(string)
+	opts   []kgo.Opt // of which clients of single controllers are made
 
 	mu   sync.Mutex
 	good int  // index of the seed that answered last
@@ -64,6 +65,7 @@ func Open(role Role, props Properties, hint func(string), extra func(*Settings) 
 		}
 		opts = append(opts, more...)
 	}
+	c.opts = opts
 	c.Client, err = kgo.NewClient(opts...)
 	if err != nil {
 		return nil, &ConstructError{role.constructFailure(), err}
@@ -160,7 +162,12 @@ func (c *Client) Deadline(ctx context.Context) (context.Context, context.CancelF
 // Any sends req to any bootstrap broker and tries until one answers or
 // default.api.timeout.ms is over. call is Kafka's name for what is done; it is
 // part of the error.
+//
+// With bootstrap.controllers it is the active controller that is asked: of what others answer, much is only that.
 func (c *Client) Any(ctx context.Context, call string, req kmsg.Request) (kmsg.Response, error) {
+	if c.Settings.BootstrapIsQuorum && req.Key() != describeClusterKey {
+		return c.onController(ctx, call, activeController, req)
+	}
 	resp, err := c.untilAnswered(ctx, call, func(ctx context.Context) (kmsg.Response, error) {
 		return c.anySeed(ctx, req)
 	})
@@ -337,8 +344,12 @@ func authMessage(err error) string {
 	return s
 }
 
-// OnBroker sends req to one broker by its id. Metadata must have been asked for.
+// OnBroker sends req to one broker by its id. Metadata must have been asked for. With bootstrap.controllers it is one
+// controller, and nothing need be asked before.
 func (c *Client) OnBroker(ctx context.Context, call string, id int32, req kmsg.Request) (kmsg.Response, error) {
+	if c.Settings.BootstrapIsQuorum {
+		return c.onController(ctx, call, id, req)
+	}
 	ctx, cancel := c.Deadline(ctx)
 	defer cancel()
 	resp, err := c.Client.Broker(int(id)).RetriableRequest(ctx, req)

@@ -36,7 +36,7 @@ func (b *batch) updateFeatures(req *kmsg.UpdateFeaturesRequest) kmsg.Response {
 		}
 		seen[u.Feature] = true
 		if err != nil {
-			return refuseFeatures(req, resp, err)
+			return refuseFeatures(resp, err)
 		}
 		if u.MaxVersionLevel != b.img.FeatureLevel(u.Feature) {
 			records = append(records, &meta.FeatureLevelRecord{Name: u.Feature, FeatureLevel: u.MaxVersionLevel})
@@ -60,17 +60,10 @@ func (b *batch) updateFeatures(req *kmsg.UpdateFeaturesRequest) kmsg.Response {
 	return resp
 }
 
-func refuseFeatures(req *kmsg.UpdateFeaturesRequest, resp *kmsg.UpdateFeaturesResponse, err *Error) kmsg.Response {
+// refuseFeatures refuses them all: the fault stands at the top of the answer, and no version of it lists features then.
+func refuseFeatures(resp *kmsg.UpdateFeaturesResponse, err *Error) kmsg.Response {
 	text := "The update failed for all features since the following feature had an error: " + err.Message
 	resp.ErrorCode, resp.ErrorMessage = err.Code, &text
-	if req.Version >= 2 {
-		return resp
-	}
-	for _, u := range req.FeatureUpdates {
-		r := kmsg.NewUpdateFeaturesResponseResult()
-		r.Feature, r.ErrorCode, r.ErrorMessage = u.Feature, err.Code, &text
-		resp.Results = append(resp.Results, r)
-	}
 	return resp
 }
 

@@ -31,6 +31,8 @@ type HandlerOptions struct {
 	FetchMaxBytes, SnapshotMaxBytes int
 	// RequestTimeout bounds what names no time of its own.
 	RequestTimeout time.Duration
+	// DescribeConfigs answers that request, and authorizes it by resource.
+	DescribeConfigs func(*server.Request)
 }
 
 // Handler serves the controller listener.
@@ -62,6 +64,7 @@ func rows() []row {
 		{18, 0, 4, (*Handler).apiVersions, 0},
 		{19, 2, 7, (*Handler).submit, admin},
 		{20, 1, 6, (*Handler).submit, admin},
+		{32, 1, 4, (*Handler).describeConfigs, 0},
 		{33, 0, 2, (*Handler).submit, admin},
 		{36, 0, 2, nil, 0},
 		{37, 0, 3, (*Handler).submit, admin},
@@ -150,6 +153,8 @@ func (h *Handler) serveRaft(r *server.Request) {
 	}
 	r.Reply(resp)
 }
+
+func (h *Handler) describeConfigs(r *server.Request) { h.o.DescribeConfigs(r) }
 
 // submit hands a request to the controller and answers when it is committed.
 func (h *Handler) submit(r *server.Request) {

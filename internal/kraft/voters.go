@@ -132,6 +132,8 @@ func (h *Handler) changeVoters(req kmsg.Request) kmsg.Response {
 		}
 		switch {
 		case !h.sameCluster(cluster):
+		case !named(r.VoterID, r.VoterDirectoryID):
+			err = errNoVoter
 		case len(v.Endpoints) == 0:
 			err = errNoEndpoint
 		default:
@@ -139,7 +141,12 @@ func (h *Handler) changeVoters(req kmsg.Request) kmsg.Response {
 			err = h.o.Quorum.AddVoter(ctx, timeout, v)
 		}
 	case *kmsg.RemoveRaftVoterRequest:
-		if cluster = r.ClusterID; h.sameCluster(cluster) {
+		cluster = r.ClusterID
+		switch {
+		case !h.sameCluster(cluster):
+		case !named(r.VoterID, r.VoterDirectoryID):
+			err = errNoVoter
+		default:
 			err = h.o.Quorum.RemoveVoter(ctx, voterChangeTimeout, r.VoterID, r.VoterDirectoryID)
 		}
 	case *kmsg.UpdateRaftVoterRequest:
@@ -151,7 +158,11 @@ func (h *Handler) changeVoters(req kmsg.Request) kmsg.Response {
 		for _, l := range r.Listeners {
 			v.Endpoints = append(v.Endpoints, record.VoterEndpoint{Name: l.Name, Host: l.Host, Port: l.Port})
 		}
-		if h.sameCluster(cluster) {
+		switch {
+		case !h.sameCluster(cluster):
+		case !named(r.VoterID, r.VoterDirectoryID):
+			err = errNoVoter
+		default:
 			err = h.o.Quorum.UpdateVoter(ctx, v)
 		}
 	}
@@ -164,7 +175,13 @@ func (h *Handler) changeVoters(req kmsg.Request) kmsg.Response {
 // kraftVersion is the newest kraft.version that this build speaks.
 const kraftVersion = 1
 
-var errNoEndpoint = errors.New("the request names no listener of the new voter")
+var (
+	errNoEndpoint = errors.New("the request names no listener of the new voter")
+	errNoVoter    = errors.New("the request names no voter: it takes an id that is not negative and the id of a directory")
+)
+
+// named says that a request names a voter: by its id and by its directory's.
+func named(id int32, directory [16]byte) bool { return id >= 0 && directory != [16]byte{} }
 
 func (h *Handler) sameCluster(id *string) bool { return id == nil || *id == h.o.ClusterID }
 
@@ -184,7 +201,7 @@ func voterAnswer(req kmsg.Request, err error) kmsg.Response {
 		code = kerr.DuplicateVoter
 	case errors.Is(err, quorum.ErrNotVoter):
 		code = kerr.VoterNotFound
-	case errors.Is(err, quorum.ErrLastVoter), errors.Is(err, errNoEndpoint):
+	case errors.Is(err, quorum.ErrLastVoter), errors.Is(err, errNoEndpoint), errors.Is(err, errNoVoter):
 		code = kerr.InvalidRequest
 	case errors.Is(err, quorum.ErrNotCaughtUp), errors.Is(err, quorum.ErrChanging):
 		code = kerr.RequestTimedOut

@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
+	"github.com/moldau-stream/moldau/internal/broker"
 	"github.com/moldau-stream/moldau/internal/config"
 	"github.com/moldau-stream/moldau/internal/kraft"
 	"github.com/moldau-stream/moldau/internal/meta"
@@ -65,6 +68,21 @@ func (n *Node) bindController() error {
 	if !s.IsController() || len(endpoints) == 0 {
 		return nil
 	}
+	srv, err := n.listenForControllers(endpoints)
+	if errors.Is(err, syscall.EADDRINUSE) && n.alone() && s.Place(config.ControllerListenerNames) == (config.Place{}) {
+		// Nobody asked for this listener, and nobody needs it at that port: that is no reason not to start.
+		srv, err = n.listenAnywhere(endpoints, err)
+	}
+	if err != nil {
+		return explainListen(err)
+	}
+	n.cluster.server = srv
+	return nil
+}
+
+// listenForControllers binds the controller listeners.
+func (n *Node) listenForControllers(endpoints []config.Listener) (*server.Server, error) {
+	s := n.o.Settings
 	cfg := server.Config{
 		Network: n.o.Network, Clock: n.o.Clock, Log: n.o.Logger, Observer: newObserver(n.registry),
 		SocketRequestMaxBytes: s.Int(config.SocketRequestMaxBytes), ConnectionsMaxIdle: s.Duration(config.ConnectionsMaxIdleMs),
@@ -72,7 +90,7 @@ func (n *Node) bindController() error {
 	for _, l := range endpoints {
 		auth, err := security.NewListenerAuth(security.Protocol(l.SecurityProtocol))
 		if err != nil {
-			return fmt.Errorf("cannot set up controller listener %s: %w", l.Name, err)
+			return nil, fmt.Errorf("cannot set up controller listener %s: %w", l.Name, err)
 		}
 		cfg.Listeners = append(cfg.Listeners, server.ListenerConfig{
 			Name: l.Name, Address: l.Address(), Auth: auth, Table: kraft.Table(), Handler: n.cluster.late,
@@ -80,17 +98,26 @@ func (n *Node) bindController() error {
 	}
 	srv, err := server.New(cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := srv.Listen(); err != nil {
-		if n.alone() && s.Place(config.ControllerListenerNames) == (config.Place{}) { // nobody asked for one
-			n.o.Logger.Warn("the controller listener is not served: this node needs it for nobody; free its address to reach the controller itself", "cause", err)
-			return nil
-		}
-		return explainListen(err)
+	return srv, srv.Listen()
+}
+
+// listenAnywhere binds the controller listeners to ports that are free, and says so.
+func (n *Node) listenAnywhere(endpoints []config.Listener, taken error) (*server.Server, error) {
+	for i := range endpoints {
+		endpoints[i].Port = 0
 	}
-	n.cluster.server = srv
-	return nil
+	srv, err := n.listenForControllers(endpoints)
+	if err != nil {
+		return nil, err
+	}
+	var at []string
+	for _, l := range endpoints {
+		at = append(at, l.Name+" on "+srv.Addr(l.Name).String())
+	}
+	n.o.Logger.Warn("the controller listener is on another port than usual, which another process has: "+strings.Join(at, ", "), "cause", taken)
+	return srv, nil
 }
 
 // alone says that the configuration knows of no other controller.
@@ -111,14 +138,26 @@ func (n *Node) controllerListeners() []config.Listener {
 				}
 			}
 		}
-		if n.cluster.server == nil || out[i].Port != 0 {
-			continue
-		}
-		if a, ok := n.cluster.server.Addr(out[i].Name).(*net.TCPAddr); ok {
-			out[i].Port = a.Port
+		if n.cluster.server != nil { // which knows the port where any was asked for
+			if p, ok := portOf(n.cluster.server.Addr(out[i].Name)); ok {
+				out[i].Port = p
+			}
 		}
 	}
 	return out
+}
+
+// portOf is the port of an address.
+func portOf(a net.Addr) (port int, ok bool) {
+	if a == nil {
+		return 0, false
+	}
+	_, text, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return 0, false
+	}
+	port, err = strconv.Atoi(text)
+	return port, err == nil
 }
 
 // controllerListenerName is the listener by which this node reaches controllers.
@@ -180,7 +219,7 @@ func (n *Node) openController(dir string) error {
 		ClusterID: n.clusterID, NodeID: n.id, Quorum: q, Directory: c.directory, Authorizer: security.AllowAll{},
 		Clock: n.o.Clock, Logger: n.o.Logger,
 		FetchMaxBytes: s.Int(config.ControllerQuorumFetchMaxBytes), SnapshotMaxBytes: s.Int(config.ControllerQuorumFetchSnapshotMaxBytes),
-		RequestTimeout: s.Duration(config.ControllerQuorumRequestTimeoutMs),
+		RequestTimeout: s.Duration(config.ControllerQuorumRequestTimeoutMs), DescribeConfigs: n.configView().Describe,
 	})
 	c.late.Handler = c.handler
 	c.link = kraft.NewLink(c.directory, q, c.handler)
@@ -192,6 +231,14 @@ func (n *Node) openController(dir string) error {
 	c.done.Add(1)
 	go n.takePart()
 	return nil
+}
+
+// configView shows the controller listener's clients settings as this node sees them.
+func (n *Node) configView() broker.ConfigView {
+	return broker.ConfigView{
+		NodeID: n.id, Authorizer: security.AllowAll{}, Image: func() *meta.Image { return n.metadata.Image() },
+		Settings: func() *config.Config { return n.settings(n.metadata.Image()) },
+	}
 }
 
 // newLeader lets the broker be heard of by the new active controller at once: if its process dies from then on, the

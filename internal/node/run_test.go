@@ -19,7 +19,10 @@ func TestOneWishToStopMayComeAsTwoSignals(t *testing.T) {
 	started := make(chan struct{})
 	go func() {
 		done <- Run(RunArgs{
-			Overrides: []string{"listeners=PLAINTEXT://127.0.0.1:0", "advertised.listeners=PLAINTEXT://127.0.0.1:0", "moldau.admin.listener="},
+			Overrides: []string{ // any port: what the usual ones serve on this machine is nobody's business
+				"process.roles=broker,controller", "node.id=1", "controller.listener.names=CONTROLLER", "controller.quorum.voters=1@localhost:9093",
+				"listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0", "advertised.listeners=PLAINTEXT://127.0.0.1:0", "moldau.admin.listener=",
+			},
 			Stdout: writerFunc(func(b []byte) (int, error) {
 				if strings.Contains(out.String()+string(b), "try: ") && !strings.Contains(out.String(), "try: ") {
 					close(started)

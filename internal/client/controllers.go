@@ -1,0 +1,60 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const (
+	describeClusterKey = 60
+	// endpointsOfControllers is the type of endpoints that DescribeCluster is asked for (KIP-919).
+	endpointsOfControllers = 2
+	// activeController stands for whichever controller leads.
+	activeController = -1
+)
+
+// onController sends req to one controller, or to the active one, as DescribeCluster names them at this moment: the
+// client underneath knows brokers only.
+func (c *Client) onController(ctx context.Context, call string, id int32, req kmsg.Request) (kmsg.Response, error) {
+	resp, err := c.untilAnswered(ctx, call, func(ctx context.Context) (kmsg.Response, error) {
+		address, err := c.controllerAddress(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		one, err := kgo.NewClient(append(append([]kgo.Opt{}, c.opts...), kgo.SeedBrokers(address))...)
+		if err != nil {
+			return nil, err
+		}
+		defer one.Close()
+		return one.SeedBrokers()[0].Request(ctx, req)
+	})
+	return resp, named(err, req)
+}
+
+// controllerAddress is where a controller listens.
+func (c *Client) controllerAddress(ctx context.Context, id int32) (string, error) {
+	req := kmsg.NewPtrDescribeClusterRequest()
+	req.EndpointType = endpointsOfControllers
+	resp, err := c.anySeed(ctx, req)
+	if err != nil {
+		return "", err
+	}
+	known := resp.(*kmsg.DescribeClusterResponse)
+	if err := CodeError(known.ErrorCode, known.ErrorMessage); err != nil {
+		return "", err
+	}
+	if id == activeController {
+		id = known.ControllerID
+	}
+	for _, n := range known.Brokers {
+		if n.NodeID == id {
+			return net.JoinHostPort(n.Host, strconv.Itoa(int(n.Port))), nil
+		}
+	}
+	return "", fmt.Errorf("controller %d is not known to the quorum", id)
+}
