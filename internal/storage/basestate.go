@@ -15,10 +15,7 @@ func (l *Log) keepStateAt(offset int64) error {
 	data, err := vfs.ReadFile(l.env.fs, name)
 	if err == nil {
 		if _, err = parseSnapshot(data, offset); err == nil {
-			if err = syncFile(l.env.fs, name); err == nil {
-				err = l.env.fs.SyncDir(l.dir)
-			}
-			return err
+			return vfs.WriteFileAtomic(l.env.fs, name, data) // again, since a sync of it may have failed before
 		}
 	}
 	ps, err := l.producersAt(offset)

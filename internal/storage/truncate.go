@@ -334,7 +334,7 @@ func (l *Log) Close(clean bool) error {
 	var err error
 	if clean && !l.closed.Load() {
 		if err = l.Err(); err == nil {
-			if err = l.settle(true); err == nil && l.changed.Load() {
+			if err = errors.Join(l.settle(true), l.rewriteUnsynced()); err == nil && l.changed.Load() {
 				err = l.syncNow()
 			}
 		}
@@ -370,7 +370,7 @@ func (l *Log) settle(sync bool) error {
 	l.mu.Lock()
 	s.noteMaxTimestamp()
 	l.mu.Unlock()
-	if err := s.writeIndexes(); err != nil {
+	if err := errors.Join(s.writeIndexes(), s.unreserve()); err != nil {
 		return err
 	}
 	if err := l.writeEpochs(sync); err != nil {
@@ -402,6 +402,9 @@ func (l *Log) settleAll() error {
 		}
 	}
 	if err := l.settle(false); err != nil {
+		return err
+	}
+	if err := l.rewriteUnsynced(); err != nil {
 		return err
 	}
 	l.settled.Store(true)
