@@ -34,3 +34,17 @@ cli-diff: build
 .PHONY: sim
 sim:
 	$(GO) test ./internal/replica -run Simulation -v -timeout 30m -args -sim.seeds 500
+
+# make crash: the power is cut after every operation of a workload that does everything to logs, and each disk that this may leave is
+# started on; then each sync of the code is left out in turn, which the cuts must notice; then real processes are killed, and
+# real file systems shut down under them (as root). make crash-cuts is the first alone, make crash-syncs the second.
+.PHONY: crash crash-cuts crash-syncs
+crash: crash-cuts crash-syncs build
+	tests/run --moldau $(CURDIR)/bin/moldau crash disks -n 200 --cuts 30
+
+crash-cuts:
+	$(GO) test ./internal/storage -run TestThePowerIsCutAfterEachOperation -v -timeout 20m -args -cuts.all -cuts.torn 8
+	$(GO) test ./internal/quorum -run TestWhatWasAcknowledgedSurvivesACrashAtEveryStep -v
+
+crash-syncs:
+	$(GO) test ./internal/storage -run TestEachSyncIsMissed -v -timeout 30m -args -cuts.plant

@@ -358,7 +358,7 @@ func (w *cutWork) forgetful() {
 	w.stop(false)
 	w.start("boot 2")
 	w.sync(p)
-	w.retain(p, 400)
+	w.retain(p, 1) // all but the active segment, the snapshot at the beginning of which nobody has synced
 	w.put(p, 1, w.next(p, cutProducer, 1, false), "after retention")
 	w.sync(p)
 }

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -423,6 +424,12 @@ func agree(l *Log, before, batches []record.Batch, compacted bool) error {
 }
 
 func agreeOnTime(l *Log, batches []record.Batch) error {
+	if len(batches) > 0 && l.LogStartOffset() == l.segments[0].base {
+		largest := slices.MaxFunc(batches, func(a, b record.Batch) int { return cmp.Compare(a.MaxTimestamp(), b.MaxTimestamp()) }).MaxTimestamp()
+		if found, ok, err := l.MaxTimestampOffset(); err != nil || !ok || found.TimestampMs != largest {
+			return fmt.Errorf("the largest timestamp is said to be %+v (%v, %w), it is %d", found, ok, err, largest)
+		}
+	}
 	for i := range batches {
 		ts := batches[i].MaxTimestamp()
 		want := int64(-1)

@@ -246,6 +246,7 @@ func (x *machine) check(t *rapid.T) {
 			x.fatalf(t, "offset %d is of epoch %d, the log says %d", b.base, b.epoch, e)
 		}
 	}
+	x.readSome(t, at, rapid.IntRange(1, 2000).Draw(t, "read bytes"))
 	for off := range got {
 		if off >= x.end() {
 			x.fatalf(t, "offset %d should not be there", off)
@@ -258,6 +259,29 @@ func (x *machine) check(t *rapid.T) {
 		if err != nil || fok != ok || ok && found.Offset != want {
 			x.fatalf(t, "timestamp %d: %+v %v %v, want %d %v", ts, found, fok, err, want, ok)
 		}
+	}
+}
+
+// readSome is one read of any size: whole batches, the first of which holds the offset, no more bytes than asked for but for that one.
+func (x *machine) readSome(t *rapid.T, at int64, maxBytes int) {
+	s, err := x.l.Read(at, maxBytes, x.l.LogEndOffset(), true)
+	if err != nil {
+		x.fatalf(t, "a read of %d bytes at %d: %v", maxBytes, at, err)
+	}
+	defer s.Release()
+	b, err := s.Bytes()
+	if err != nil {
+		x.fatalf(t, "a read of %d bytes at %d: %v", maxBytes, at, err)
+	}
+	n, next := 0, at
+	eachBatch(t, b, func(batch record.Batch) {
+		if batch.LastOffset() < at || n > 0 && batch.BaseOffset() != next {
+			x.fatalf(t, "a read at %d has the batch [%d, %d] where %d is next", at, batch.BaseOffset(), batch.LastOffset(), next)
+		}
+		n, next = n+1, batch.NextOffset()
+	})
+	if n > 1 && len(b) > maxBytes || n == 0 && at < x.end() || n > 0 && s.NextOffset != next {
+		x.fatalf(t, "a read of %d bytes at %d has %d batches of %d bytes, and goes on at %d", maxBytes, at, n, len(b), s.NextOffset)
 	}
 }
 
