@@ -313,7 +313,7 @@ func TestAFollowerBeginsAnewWithinABatch(t *testing.T) {
 	c.run(100 * time.Millisecond)
 	c.produce(1, 0)
 	c.run(100 * time.Millisecond)
-	if _, err := c.node(1).m.DeleteRecords(tp(simName, 0), 2); err != nil {
+	if _, err := deleteOne(c.node(1).m, tp(simName, 0), 2); err != nil {
 		t.Fatal(err)
 	}
 	c.node(3).start(false)
