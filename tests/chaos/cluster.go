@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -29,6 +30,8 @@ type cluster struct {
 	links *network
 	seeds []string
 	admin *kgo.Client
+	// clientLog is what the producers have to say, for whoever looks into a failure.
+	clientLog *os.File
 }
 
 // startCluster formats and starts the nodes.
@@ -44,6 +47,9 @@ func startCluster(spec node.Spec, fleet *node.Fleet, dir string) (*cluster, erro
 		return nil, err
 	}
 	c := &cluster{links: newNetwork()}
+	if c.clientLog, err = os.Create(filepath.Join(dir, "producers.log")); err != nil {
+		return nil, err
+	}
 	var voters []string
 	for n := 1; n <= size; n++ {
 		voters = append(voters, fmt.Sprintf("%d@%s", n, at(n, 4)))
@@ -208,5 +214,6 @@ func (c *cluster) stop() error {
 		}
 	}
 	c.links.close()
+	c.clientLog.Close()
 	return errors.Join(errs...)
 }

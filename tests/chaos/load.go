@@ -115,7 +115,11 @@ func parse(v []byte) (record, error) {
 // produce writes to all partitions of a topic in turn, so many records a second, until ctx ends; then it waits for the
 // acknowledgements. The client has franz-go's own settings: idempotence, acks=all, patience.
 func (l *ledger) produce(ctx context.Context, c *cluster, topic string, producer, rate int) error {
-	cl, err := c.client(kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(2*time.Millisecond))
+	cl, err := c.client(kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(2*time.Millisecond),
+		kgo.WithLogger(kgo.BasicLogger(c.clientLog, kgo.LogLevelInfo, func() string { return fmt.Sprintf("%s producer %d %s: ", time.Now().Format("15:04:05.000"), producer, topic) })),
+		kgo.ProducerOnDataLossDetected(func(t string, p int32) {
+			l.fail(fmt.Errorf("producer %d, %s-%d: the cluster refuses a sequence number, the producer begins anew and may write twice", producer, t, p))
+		}))
 	if err != nil {
 		return err
 	}
@@ -178,7 +182,7 @@ func (l *ledger) tail(ctx context.Context, c *cluster, committed bool, topics ..
 	for ctx.Err() == nil {
 		fs := cl.PollFetches(ctx)
 		fs.EachError(func(t string, p int32, err error) {
-			if ctx.Err() == nil && fatalRead(err) {
+			if ctx.Err() == nil && lost(err, next[t][p]) {
 				l.fail(fmt.Errorf("a reader of %s-%d: %w", t, p, err))
 			}
 		})
@@ -197,10 +201,11 @@ func (l *ledger) tail(ctx context.Context, c *cluster, committed bool, topics ..
 	return nil
 }
 
-// fatalRead says whether a reader's error is one that the client does not get over by itself.
-func fatalRead(err error) bool {
-	var lost *kgo.ErrDataLoss
-	return errors.As(err, &lost)
+// lost says whether a reader is told that records are gone which it was given. The client also speaks of loss after markers
+// and aborted records: it counts their offsets and not their leader epochs, so that a new leader seems to have begun below them.
+func lost(err error, next int64) bool {
+	var loss *kgo.ErrDataLoss
+	return errors.As(err, &loss) && loss.ResetTo < next
 }
 
 // consume is one member of a group that commits as it goes: each record reaches at least one member.
