@@ -116,7 +116,9 @@ func parse(v []byte) (record, error) {
 // acknowledgements. The client has franz-go's own settings: idempotence, acks=all, patience.
 func (l *ledger) produce(ctx context.Context, c *cluster, topic string, producer, rate int) error {
 	cl, err := c.client(kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(2*time.Millisecond),
-		kgo.WithLogger(kgo.BasicLogger(c.clientLog, kgo.LogLevelInfo, func() string { return fmt.Sprintf("%s producer %d %s: ", time.Now().Format("15:04:05.000"), producer, topic) })),
+		kgo.WithLogger(kgo.BasicLogger(c.clientLog, kgo.LogLevelInfo, func() string {
+			return fmt.Sprintf("%s producer %d %s: ", time.Now().Format("15:04:05.000"), producer, topic)
+		})),
 		kgo.ProducerOnDataLossDetected(func(t string, p int32) {
 			l.fail(fmt.Errorf("producer %d, %s-%d: the cluster refuses a sequence number, the producer begins anew and may write twice", producer, t, p))
 		}))
