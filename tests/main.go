@@ -32,6 +32,7 @@ Suites (default: all that the target allows):
   hostile    garbage, oversized and half-sent frames, idle connections, compression bombs
   crash      kill -9 under load, again and again
   chaos      three nodes; leaders, controllers and coordinators are killed, stopped, paused and cut off (only when named)
+  disks      the power is cut under the server's file system, and its disk is filled; needs root and loop devices
 
 Target, one of:
   --moldau PATH            start this moldau binary (server FILE.properties) in a directory of its own
@@ -45,7 +46,7 @@ type options struct {
 	suites                    []string
 	bootstrap, moldau, target string
 	only, record              string
-	jobs, kills, rate         int
+	jobs, kills, cuts, rate   int
 	duration                  time.Duration
 	verbose, keep, timings    bool
 	seed                      uint64
@@ -64,6 +65,7 @@ func parse(args []string) (*options, error) {
 	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "crash, chaos: decides the faults and their moments")
 	f.DurationVar(&o.duration, "duration", time.Minute, "chaos: for how long faults come")
 	f.IntVar(&o.rate, "rate", 5000, "chaos: how many records a second are written")
+	f.IntVar(&o.cuts, "cuts", 10, "disks: how many times the power is cut")
 	f.BoolVar(&o.verbose, "v", false, "say what is being done")
 	f.BoolVar(&o.keep, "keep", false, "keep the server's directory")
 	f.StringVar(&o.record, "record", "", "wire: write the answers to this file instead of comparing them (tests/wire/testdata/kafka-4.3.1.txt, with --target real)")
@@ -81,7 +83,7 @@ func parse(args []string) (*options, error) {
 		args = f.Args()
 		if len(args) > 0 {
 			if _, ok := suites()[args[0]]; !ok {
-				return nil, fmt.Errorf("no suite is called %q; there are clients, wire, hostile, crash and chaos", args[0])
+				return nil, fmt.Errorf("no suite is called %q; there are clients, wire, hostile, crash, chaos and disks", args[0])
 			}
 			o.suites = append(o.suites, args[0])
 			args = args[1:]
@@ -114,14 +116,14 @@ type session struct {
 
 // suites are the names that may be given.
 func suites() map[string]func(context.Context, *session) error {
-	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "chaos": runChaos}
+	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "chaos": runChaos, "disks": runDisks}
 }
 
 // watchdogGrace is what the suites get to wind up after the time limit.
 const watchdogGrace = 90 * time.Second
 
 // order is how suites follow each other; the short ones first.
-var order = []string{"wire", "clients", "hostile", "crash", "chaos"}
+var order = []string{"wire", "clients", "hostile", "crash", "chaos", "disks"}
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -277,7 +279,7 @@ func runCrash(ctx context.Context, s *session) error {
 	}
 	var props map[string]string
 	if s.spec.Kind == node.Moldau {
-		props = map[string]string{"moldau.flush.acks": "true"}
+		props = map[string]string{"moldau.flush.acks": "true", "log.cleaner.backoff.ms": "300"}
 	}
 	n, stop, err := s.start("crash", props)
 	if err != nil {

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/moldau-stream/moldau/internal/storage"
@@ -21,9 +20,10 @@ func (b *Broker) deleteRecordsAndReply(r *server.Request) {
 	deadline := b.clock.Now().Add(millis(max(req.TimeoutMillis, 0)))
 	type pending struct {
 		topic, partition int
-		deletion         *replica.Deletion
+		tp               storage.TopicPartition
 	}
 	var all []pending // all are begun before any is waited for
+	offsets := map[storage.TopicPartition]int64{}
 	for i := range req.Topics {
 		t := &req.Topics[i]
 		out := kmsg.NewDeleteRecordsResponseTopic()
@@ -32,38 +32,42 @@ func (b *Broker) deleteRecordsAndReply(r *server.Request) {
 			p := kmsg.NewDeleteRecordsResponseTopicPartition()
 			p.Partition = want.Partition
 			p.LowWatermark = -1
-			var d *replica.Deletion
-			if d, p.ErrorCode = b.deleteBefore(r, storage.TopicPartition{Topic: t.Topic, Partition: want.Partition}, want.Offset); d != nil {
-				all = append(all, pending{i, len(out.Partitions), d})
+			tp := storage.TopicPartition{Topic: t.Topic, Partition: want.Partition}
+			if p.ErrorCode = b.mayDeleteRecords(r, tp); p.ErrorCode == 0 {
+				all = append(all, pending{i, len(out.Partitions), tp})
+				offsets[tp] = want.Offset // of a partition that is named twice the last counts
 			}
 			out.Partitions = append(out.Partitions, p)
 		}
 		resp.Topics = append(resp.Topics, out)
 	}
+	begun, failed := b.replicas.DeleteRecords(offsets)
 	for _, x := range all {
 		out := &resp.Topics[x.topic].Partitions[x.partition]
-		low, err := x.deletion.Wait(deadline)
+		if err := failed[x.tp]; err != nil {
+			out.ErrorCode = code(err)
+			continue
+		}
+		low, err := begun[x.tp].Wait(deadline)
 		out.LowWatermark, out.ErrorCode = low, code(err)
 	}
 	r.Reply(resp)
 }
 
-// deleteBefore deletes here; the other replicas follow.
-func (b *Broker) deleteBefore(r *server.Request, tp storage.TopicPartition, offset int64) (*replica.Deletion, int16) {
-	if !b.allowedTopic(r, security.OperationDelete, tp.Topic) {
-		return nil, kerr.TopicAuthorizationFailed.Code
-	}
-	if partitionOf(b.Image(), tp) == nil {
-		return nil, kerr.UnknownTopicOrPartition.Code
-	}
-	if isInternal(tp.Topic) {
-		return nil, kerr.InvalidTopicException.Code
+// mayDeleteRecords says why records of a partition may not be deleted.
+func (b *Broker) mayDeleteRecords(r *server.Request, tp storage.TopicPartition) int16 {
+	switch {
+	case !b.allowedTopic(r, security.OperationDelete, tp.Topic):
+		return kerr.TopicAuthorizationFailed.Code
+	case partitionOf(b.Image(), tp) == nil:
+		return kerr.UnknownTopicOrPartition.Code
+	case isInternal(tp.Topic):
+		return kerr.InvalidTopicException.Code
 	}
 	if p, err := b.replicas.Partition(tp); err == nil {
 		if log := p.Log(); log != nil && !log.Config().Delete {
-			return nil, kerr.PolicyViolation.Code
+			return kerr.PolicyViolation.Code
 		}
 	}
-	d, err := b.replicas.DeleteRecords(tp, offset)
-	return d, code(err)
+	return 0
 }

@@ -54,6 +54,7 @@ type Broker struct {
 	groups     *group.Service
 	txns       *txn.Service
 	markers    markerQueues
+	turns      turns        // of transactional producers whose partitions are being verified
 	unverified atomic.Int64 // partitions that a transaction coordinator did not confirm
 	controller Controller
 	authorizer security.Authorizer

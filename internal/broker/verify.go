@@ -208,21 +208,34 @@ func (p *producing) verify() bool {
 	if len(of) == 0 {
 		return false
 	}
-	v.waits = func() { // the connection's buffer is ours only until this request is left to wait
-		for i := range p.parts {
-			if p.parts[i].Err == nil {
-				p.parts[i].Batches = bytes.Clone(p.parts[i].Batches)
+	v.waits = p.keepBatches
+	run := func() {
+		v.start(func() {
+			for n, i := range of {
+				a := &p.parts[i]
+				a.Txn.Guard, a.Err = v.parts[n].guard, v.refusal(&v.parts[n])
 			}
+			p.append()
+			v.b.turns.leave(v.producerID)
+		})
+	}
+	park := func() {
+		p.keepBatches()
+		v.waits = nil
+	}
+	if v.b.turns.enter(v.producerID, park, run) {
+		run()
+	}
+	return true
+}
+
+// keepBatches copies the records of a request that will wait: the connection's buffer is ours only until then.
+func (p *producing) keepBatches() {
+	for i := range p.parts {
+		if p.parts[i].Err == nil {
+			p.parts[i].Batches = bytes.Clone(p.parts[i].Batches)
 		}
 	}
-	v.start(func() {
-		for n, i := range of {
-			a := &p.parts[i]
-			a.Txn.Guard, a.Err = v.parts[n].guard, v.refusal(&v.parts[n])
-		}
-		p.append()
-	})
-	return true
 }
 
 // refuseMixed refuses a request whose transactional batches are of several producers.

@@ -9,7 +9,6 @@ const (
 	kafkaInternal      = "it tunes an inner part of Kafka that Moldau does not have"
 	systemDecides      = "the operating system's own limit is used"
 	allAtOnce          = "all listeners open when the node is ready to serve"
-	filesGrow          = "segment files grow as they are written"
 	gathersBySync      = "changes that come while others are synced share the next sync, and wait for nothing more"
 	electionsByTimeout = "controllers stand again after a random part of controller.quorum.election.timeout.ms"
 	pausesGrow         = "a lost connection is tried again after 20 ms, and then after pauses that grow to a second"
@@ -30,6 +29,5 @@ const (
 	staysUp            = "a node with a failed log directory tells the controller until it is heard, and serves what is left"
 	electsAtOnce       = "an unclean election, where it is allowed, does not wait for a round"
 	noQuotas           = "quotas are not served yet"
-	noMoveWindows      = "the rate of moves between log directories is held without sample windows"
 	noTelemetry        = "client telemetry is not served yet"
 )

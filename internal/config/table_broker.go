@@ -28,11 +28,11 @@ var brokerKeysToL = [...]Key{
 		Doc: "Java class that may veto a change of configuration.",
 	},
 	{
-		Name: "alter.log.dirs.replication.quota.window.num", Type: Int, Default: "11", Check: atLeast{1}, Importance: Low, NoEffect: noMoveWindows,
+		Name: "alter.log.dirs.replication.quota.window.num", Type: Int, Default: "11", Check: atLeast{1}, Importance: Low,
 		Doc: "How many past windows the rate of moves between log directories is averaged over.",
 	},
 	{
-		Name: "alter.log.dirs.replication.quota.window.size.seconds", Type: Int, Default: "1", Check: atLeast{1}, Importance: Low, NoEffect: noMoveWindows,
+		Name: "alter.log.dirs.replication.quota.window.size.seconds", Type: Int, Default: "1", Check: atLeast{1}, Importance: Low,
 		Doc: "Length of one window for the rate of moves between log directories.",
 	},
 	{

@@ -119,7 +119,7 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Whether records carry the time of their creation or of their append.",
 	},
 	{
-		Name: "log.preallocate", Type: Boolean, Default: "false", Importance: Medium, Mode: ClusterWide, NoEffect: filesGrow,
+		Name: "log.preallocate", Type: Boolean, Default: "false", Importance: Medium, Mode: ClusterWide,
 		Doc: "Reserve the whole size of a segment file when it is created.",
 	},
 	{

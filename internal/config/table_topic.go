@@ -95,7 +95,7 @@ var topicKeys = [...]Key{
 		Doc: "Replicas that must be in sync before a produce with acks=all is accepted.",
 	},
 	{
-		Name: "preallocate", Type: Boolean, Default: "false", Importance: Medium, Synonyms: []string{"log.preallocate"}, NoEffect: filesGrow,
+		Name: "preallocate", Type: Boolean, Default: "false", Importance: Medium, Synonyms: []string{"log.preallocate"},
 		Doc: "Reserve the whole size of a segment file when it is created.",
 	},
 	{

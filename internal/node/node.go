@@ -226,7 +226,7 @@ func (n *Node) publish(img *meta.Image, delta *meta.Delta) {
 	n.replicas.ApplyMetadata(img, delta)
 	n.server.SetLimits(limits(settings))
 	n.logs.SetCordoned(settings.List(config.CordonedLogDirs))
-	n.replicas.SetMoveRate(settings.Long(config.ReplicaAlterLogDirsIOMaxBytesPerSecond))
+	n.replicas.SetMoveLimit(moveLimit(settings))
 	n.logs.SetProducerIDExpirationMs(settings.Long(config.ProducerIDExpirationMs))
 	n.logs.SetCleanerConfig(cleanerConfig(settings))
 	n.logs.SetTransactionVerification(settings.Bool(config.TransactionPartitionVerificationEnable))

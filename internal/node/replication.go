@@ -44,6 +44,15 @@ func replicationSettings(s *config.Config) replica.Settings {
 	}
 }
 
+// moveLimit bounds moves between log directories.
+func moveLimit(s *config.Config) replica.Throttle {
+	return replica.Throttle{
+		BytesPerSecond: boundOf(s.Long(config.ReplicaAlterLogDirsIOMaxBytesPerSecond)),
+		Windows:        s.Int(config.AlterLogDirsReplicationQuotaWindowNum),
+		Window:         time.Duration(s.Int(config.AlterLogDirsReplicationQuotaWindowSizeSeconds)) * time.Second,
+	}
+}
+
 // boundOf is a rate as package replica wants it: 0 means no bound.
 func boundOf(rate int64) int64 {
 	if rate == math.MaxInt64 {

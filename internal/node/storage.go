@@ -32,6 +32,7 @@ func (n *Node) openDisks() error {
 		Cleaner:                           cleanerConfig(s),
 		BrokerEpoch:                       n.brokerEpoch,
 		BackgroundRecovery:                true,
+		ConfigsComeLater:                  true,
 		BootID:                            n.o.BootID,
 		ReserveBytes:                      s.Long(config.MoldauDiskReserveBytes),
 		DirCheckIntervalMs:                s.Long(config.MoldauLogDirCheckIntervalMs),

@@ -37,7 +37,7 @@ func (n *Node) settings(img *meta.Image) *config.Config {
 func logConfig(t config.TopicConfig) storage.LogConfig {
 	c := storage.DefaultLogConfig()
 	c.SegmentBytes, c.SegmentMs, c.SegmentJitterMs = int(t.SegmentBytes), t.SegmentMs, t.SegmentJitterMs
-	c.IndexBytes, c.IndexIntervalBytes = int(t.SegmentIndexBytes), int(t.IndexIntervalBytes)
+	c.IndexBytes, c.IndexIntervalBytes, c.Preallocate = int(t.SegmentIndexBytes), int(t.IndexIntervalBytes), t.Preallocate
 	c.RetentionMs, c.RetentionBytes, c.FileDeleteDelayMs = t.RetentionMs, t.RetentionBytes, t.FileDeleteDelayMs
 	c.Delete, c.Compact = t.Delete, t.Compact
 	c.DeleteRetentionMs, c.MinCompactionLagMs, c.MaxCompactionLagMs = t.DeleteRetentionMs, t.MinCompactionLagMs, t.MaxCompactionLagMs

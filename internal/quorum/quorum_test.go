@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path"
 	"slices"
 	"strings"
@@ -455,10 +456,13 @@ func TestWhatWasAcknowledgedSurvivesACrashAtEveryStep(t *testing.T) {
 				now := slices.Clone(acked)
 				mu.Unlock()
 				ackedAtCrash.Store(&now)
-				if kind == "power" {
+				switch kind {
+				case "power":
 					crashed.Store(mem.CrashClone())
-				} else {
+				case "kill":
 					crashed.Store(mem.KillClone())
+				default:
+					crashed.Store(mem.TornClone(rand.New(rand.NewPCG(uint64(stopAt), 3))))
 				}
 			}
 			return nil
@@ -483,12 +487,15 @@ func TestWhatWasAcknowledgedSurvivesACrashAtEveryStep(t *testing.T) {
 		}
 		return count.Load()
 	}
-	for _, kind := range []string{"power", "kill"} {
+	cuts := int64(0)
+	for _, kind := range []string{"power", "kill", "torn"} {
 		steps := run(-1, kind)
+		cuts += steps
 		for at := int64(1); at <= steps; at++ {
 			run(at, kind)
 		}
 	}
+	t.Logf("%d cuts", cuts)
 }
 
 func checkAfterCrash(t *testing.T, disk *vfs.Mem, ids chance, acked []string, when string) {

@@ -345,7 +345,7 @@ func TestALogThatDivergesIsToldWhere(t *testing.T) {
 	if p := at(5, 7); !errors.Is(p.Err, storage.ErrOffsetOutOfRange) {
 		t.Fatalf("a newer epoch than any: %v", p.Err)
 	}
-	if _, err := r.m.DeleteRecords(tp("t", 0), 4); err != nil {
+	if _, err := deleteOne(r.m, tp("t", 0), 4); err != nil {
 		t.Fatal(err)
 	}
 	if p := at(3, 0); !errors.Is(p.Err, storage.ErrOffsetOutOfRange) || p.Diverging != nil {

@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/storage"
@@ -22,25 +24,49 @@ type Deletion struct {
 	epoch  int32
 }
 
-// DeleteRecords moves the log start to offset (-1: the high watermark); the followers move theirs when they next fetch,
-// which the result waits for.
-func (m *Manager) DeleteRecords(tp storage.TopicPartition, offset int64) (*Deletion, error) {
+// DeleteRecords moves the starts of logs to offsets (-1: the high watermark), with one write for each log directory. The
+// followers move theirs when they next fetch, which the deletions wait for. Each partition has one or an error.
+func (m *Manager) DeleteRecords(offsets map[storage.TopicPartition]int64) (map[storage.TopicPartition]*Deletion, map[storage.TopicPartition]error) {
+	begun, failed := map[storage.TopicPartition]*Deletion{}, map[storage.TopicPartition]error{}
+	starts := map[storage.TopicPartition]int64{}
+	// The roles are held until it is written. In this order: two requests that each wait for what the other holds, and a
+	// change of role between them, would be there for ever.
+	for _, tp := range slices.SortedFunc(maps.Keys(offsets), storage.TopicPartition.Compare) {
+		d, err := m.beginDeletion(tp, offsets[tp])
+		if err != nil {
+			failed[tp] = err
+			continue
+		}
+		begun[tp], starts[tp] = d, d.offset
+	}
+	errs := m.logs.AdvanceLogStartOffsets(starts)
+	for tp, d := range begun {
+		d.p.lead.RUnlock()
+		if errs[tp] != nil {
+			failed[tp] = errs[tp]
+			delete(begun, tp)
+		}
+	}
+	return begun, failed
+}
+
+// beginDeletion says what is to be deleted. It returns with the partition's lead held, unless with an error.
+func (m *Manager) beginDeletion(tp storage.TopicPartition, offset int64) (*Deletion, error) {
 	p, err := m.Partition(tp)
 	if err != nil {
 		return nil, err
 	}
 	p.lead.RLock()
-	defer p.lead.RUnlock()
-	if err := p.checkLeader(anyEpoch); err != nil {
-		return nil, err
+	if err = p.checkLeader(anyEpoch); err == nil {
+		if offset == -1 {
+			offset = p.log.HighWatermark()
+		}
+		if offset < 0 || offset > p.log.HighWatermark() {
+			err = storage.ErrOffsetOutOfRange
+		}
 	}
-	if offset == -1 {
-		offset = p.log.HighWatermark()
-	}
-	if offset < 0 || offset > p.log.HighWatermark() {
-		return nil, storage.ErrOffsetOutOfRange
-	}
-	if err := p.log.AdvanceLogStartOffset(offset); err != nil {
+	if err != nil {
+		p.lead.RUnlock()
 		return nil, err
 	}
 	return &Deletion{p, offset, p.leaderEpoch}, nil

@@ -2,7 +2,6 @@ package replica
 
 import (
 	"errors"
-	"math"
 	"sync"
 	"time"
 
@@ -17,10 +16,10 @@ type moves struct {
 	mu      sync.Mutex
 	waiting []*storage.Future
 	busy    int
-	rate    int64 // bytes that all of them together may copy in a second
-	ahead   time.Time
+	limit   Throttle // of all of them together
 	stopped chan struct{}
 	done    sync.WaitGroup
+	copied  rate
 }
 
 const (
@@ -31,7 +30,7 @@ const (
 )
 
 func newMoves(m *Manager, threads int) *moves {
-	return &moves{m: m, threads: max(threads, 1), rate: math.MaxInt64, stopped: make(chan struct{})}
+	return &moves{m: m, threads: max(threads, 1), stopped: make(chan struct{})}
 }
 
 // MoveReplica moves the log of a partition into the log directory of that path, while it serves. It returns when the
@@ -54,11 +53,11 @@ func (m *Manager) MoveReplica(tp storage.TopicPartition, dir string) error {
 	return err
 }
 
-// SetMoveRate bounds the bytes that moves between log directories copy in a second.
-func (m *Manager) SetMoveRate(bytes int64) {
+// SetMoveLimit bounds the bytes that all moves between log directories copy in a second.
+func (m *Manager) SetMoveLimit(limit Throttle) {
 	m.moves.mu.Lock()
 	defer m.moves.mu.Unlock()
-	m.moves.rate = max(bytes, 1)
+	m.moves.limit = limit
 }
 
 func (v *moves) add(f *storage.Future) {
@@ -115,7 +114,7 @@ func (v *moves) move(f *storage.Future) {
 			v.pause(moveRetry)
 			continue
 		case err == nil && n > 0:
-			v.pause(v.debt(n))
+			v.heed(n)
 			continue
 		case err == nil:
 			err = v.m.swap(f)
@@ -132,25 +131,36 @@ func (v *moves) move(f *storage.Future) {
 	}
 }
 
-// debt is how long to wait after n bytes.
-func (v *moves) debt(n int64) time.Duration {
+// heed counts n bytes and waits while more than is allowed has been copied over the last windows.
+func (v *moves) heed(n int64) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	now := v.m.clock.Now()
-	if v.ahead.Before(now) {
-		v.ahead = now
+	limit := v.limit
+	v.mu.Unlock()
+	if limit.BytesPerSecond <= 0 {
+		return
 	}
-	v.ahead = v.ahead.Add(time.Duration(float64(n) / float64(v.rate) * float64(time.Second)))
-	return v.ahead.Sub(now)
+	v.copied.add(limit, v.m.clock.Now(), n)
+	for !closed(v.stopped) {
+		now := v.m.clock.Now()
+		v.mu.Lock()
+		limit = v.limit // it may have been raised
+		v.mu.Unlock()
+		if limit.BytesPerSecond <= 0 || !v.copied.exceeds(limit, now) {
+			return
+		}
+		window := max(limit.Window, time.Millisecond)
+		v.pause(min(window-time.Duration(now.UnixNano()%int64(window)), moveLook)) // the next window may let it go on
+	}
 }
 
-// leastPause is not worth a timer.
+// moveLook is how often a move that is held back looks whether its limit has changed.
+const moveLook = time.Second
+
+// leastPause keeps a wait for the end of a window from turning in place.
 const leastPause = time.Millisecond
 
 func (v *moves) pause(d time.Duration) {
-	if d < leastPause {
-		return
-	}
+	d = max(d, leastPause)
 	over := make(chan struct{})
 	t := v.m.clock.AfterFunc(d, func() { close(over) })
 	defer t.Stop()

@@ -21,7 +21,7 @@ func TestListOffsets(t *testing.T) {
 	at(10, "a", "b")  // offsets 0 and 1 at 10 and 11
 	at(50, "largest") // 2
 	at(20, "c")       // 3
-	if _, err := r.m.DeleteRecords(tp("t", 0), 1); err != nil {
+	if _, err := deleteOne(r.m, tp("t", 0), 1); err != nil {
 		t.Fatal(err)
 	}
 	r.lead(1, me) // epoch 1
@@ -108,7 +108,7 @@ func TestDeleteRecords(t *testing.T) {
 		{-1, 3, nil}, {3, 3, nil},
 	} {
 		low := int64(-1)
-		d, err := r.m.DeleteRecords(tp("t", 0), c.offset)
+		d, err := deleteOne(r.m, tp("t", 0), c.offset)
 		if err == nil {
 			low, err = d.Wait(r.clock.Now()) // the other replica is not alive, so nobody waits for it
 		}
@@ -120,7 +120,7 @@ func TestDeleteRecords(t *testing.T) {
 		t.Fatalf("a deleted record: %v", err)
 	}
 	r.lead(1, other)
-	if _, err := r.m.DeleteRecords(tp("t", 0), -1); !errors.Is(err, ErrNotLeader) {
+	if _, err := deleteOne(r.m, tp("t", 0), -1); !errors.Is(err, ErrNotLeader) {
 		t.Fatal(err)
 	}
 }
@@ -219,4 +219,27 @@ func TestAfterARestartTheImageDecidesWhatIsServed(t *testing.T) {
 	if stray != 2 {
 		t.Fatalf("%d stray directories", stray)
 	}
+}
+
+// deleteOne is DeleteRecords for one partition.
+func deleteOne(m *Manager, tp storage.TopicPartition, offset int64) (*Deletion, error) {
+	begun, failed := m.DeleteRecords(map[storage.TopicPartition]int64{tp: offset})
+	return begun[tp], failed[tp]
+}
+
+// Many partitions are deleted from at once, and one that fails does not keep the others.
+func TestDeleteRecordsOfManyPartitions(t *testing.T) {
+	r := newRig(t)
+	r.create("a", 1, 1)
+	r.create("b", 2, 1)
+	r.put("a", "x", "y")
+	r.put("b", "x")
+	begun, failed := r.m.DeleteRecords(map[storage.TopicPartition]int64{tp("a", 0): -1, tp("b", 0): 7, tp("none", 0): 1})
+	if len(begun) != 1 || len(failed) != 2 || !errors.Is(failed[tp("b", 0)], storage.ErrOffsetOutOfRange) {
+		t.Fatal(begun, failed)
+	}
+	if low, err := begun[tp("a", 0)].Wait(r.clock.Now()); low != 2 || err != nil {
+		t.Fatal(low, err)
+	}
+	r.lead(1, other) // nothing holds the role any more
 }

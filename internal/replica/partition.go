@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/moldau-stream/moldau/internal/storage"
 )
@@ -27,6 +28,8 @@ type Partition struct {
 	topicID [16]byte
 	m       *Manager
 	synced  func(error) // whenSynced, made once: each append hands it to the log
+	// awaitsSpace says that a sync has found no space, and another one is waited for.
+	awaitsSpace atomic.Bool
 
 	// lead holds the role still: appends and reads hold it shared, a change of role alone. An append may
 	// wait for the disk with it, so what the disk's syncer calls must not want it.
@@ -230,10 +233,35 @@ func (p *Partition) isAcked(acks int16, offset int64) bool {
 	return p.log.HighWatermark() >= offset
 }
 
+// whenThereIsSpace has the high watermark move on when a sync that has found no space has succeeded after all. It
+// returns false if the log does not go on.
+func (p *Partition) whenThereIsSpace() bool {
+	p.mu.Lock()
+	log := p.log
+	if p.gone != nil {
+		log = nil
+	}
+	p.mu.Unlock()
+	if log == nil || log.Err() != nil {
+		return false
+	}
+	if p.awaitsSpace.CompareAndSwap(false, true) {
+		p.m.awaitSync(log, log.LogEndOffset(), func(err error) {
+			p.awaitsSpace.Store(false)
+			p.synced(err)
+		})
+	}
+	return true
+}
+
 // whenSynced is told, on the syncer's goroutine, that a sync has reached the disk or never will.
 func (p *Partition) whenSynced(err error) {
 	if err == nil {
 		p.tryAdvance()
+		return
+	}
+	if errors.Is(err, storage.ErrDiskFull) && p.whenThereIsSpace() {
+		p.failWaits(err)
 		return
 	}
 	if !errors.Is(err, storage.ErrClosed) { // a log that was deleted or closed in order is no news

@@ -283,7 +283,7 @@ func TestAFollowerFarBehindBeginsAnew(t *testing.T) {
 		c.produce(1, 0)
 		c.run(20 * time.Millisecond)
 	}
-	if _, err := c.node(1).m.DeleteRecords(tp(simName, 0), 4); err != nil {
+	if _, err := deleteOne(c.node(1).m, tp(simName, 0), 4); err != nil {
 		t.Fatal(err)
 	}
 	c.node(3).start(false)
@@ -305,7 +305,7 @@ func TestDeleteRecordsWaitsForFollowers(t *testing.T) {
 	}
 	c.run(time.Second)
 	c.isolate(3)
-	d, err := c.node(1).m.DeleteRecords(tp(simName, 0), 2)
+	d, err := deleteOne(c.node(1).m, tp(simName, 0), 2)
 	must(t, err)
 	c.run(300 * time.Millisecond)
 	low, wait, err := d.look()

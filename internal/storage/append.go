@@ -132,6 +132,8 @@ func (l *Log) appendAsFollowerLocked(batches []byte, leaderEpoch int32, cfg *Log
 		}
 		if info.SizeInBytes == 0 {
 			info.FirstOffset = b.BaseOffset()
+		} else if b.LastOffset()-info.FirstOffset > math.MaxInt32 {
+			break // no segment can hold both, the rest comes with the next fetch
 		}
 		end = b.NextOffset()
 		info.NumRecords += b.NumRecords()
@@ -221,7 +223,7 @@ func (l *Log) failUnlessFull(err error) error {
 }
 
 func isDiskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, ErrDiskFull)
 }
 
 // applyLocked takes the batches into producer state and leader epochs.
@@ -301,7 +303,7 @@ func (l *Log) tooOld(s *segment, maxTs int64, cfg *LogConfig) (bool, error) {
 	if s.firstTs >= 0 {
 		waited = maxTs - s.firstTs
 	}
-	return waited > cfg.maxSegmentMs()-s.rollJitterMs, nil
+	return waited > max(cfg.maxSegmentMs()-s.rollJitterMs, 0), nil // the setting may have become less than the jitter
 }
 
 func (s *segment) readFirstTimestamp(size int64) (ts int64, err error) {

@@ -15,10 +15,7 @@ func (l *Log) keepStateAt(offset int64) error {
 	data, err := vfs.ReadFile(l.env.fs, name)
 	if err == nil {
 		if _, err = parseSnapshot(data, offset); err == nil {
-			if err = syncFile(l.env.fs, name); err == nil {
-				err = l.env.fs.SyncDir(l.dir)
-			}
-			return err
+			return vfs.WriteFileAtomic(l.env.fs, name, data) // again, since a sync of it may have failed before
 		}
 	}
 	ps, err := l.producersAt(offset)
@@ -104,6 +101,21 @@ func (l *Log) removeSnapshots() error {
 	for _, at := range snapshots {
 		if err := l.env.fs.Remove(l.snapshotPath(at)); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// removeBrokenSnapshots removes those from an offset on that the power has cut short. Snapshots are written without a sync
+// where a segment begins, and become durable with that segment.
+func (l *Log) removeBrokenSnapshots(from int64) error {
+	snapshots, err := l.snapshotOffsets()
+	if err != nil {
+		return err
+	}
+	for _, at := range snapshots {
+		if at >= from {
+			l.loadSnapshot(at) // which removes a bad one
 		}
 	}
 	return nil

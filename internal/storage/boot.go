@@ -24,7 +24,8 @@ func (d *logDir) takeBoot() error {
 		return nil
 	}
 	// Also an unknown boot is noted: a later one must not be taken for that before.
-	if err := vfs.WriteFileAtomic(d.env.fs, name, []byte(now+"\n")); err != nil {
+	// Without a sync: should the power go, there is another boot, and whatever is left here names none that comes again.
+	if err := writeFile(d.env.fs, name, []byte(now+"\n"), false); err != nil {
 		return fmt.Errorf("cannot note the kernel's boot in %s: %w", d.path, err)
 	}
 	return nil

@@ -26,6 +26,7 @@ type partitionCheck struct {
 	end       int64 // where the next batch may begin
 	gaps      bool  // offsets are missing
 	broken    bool  // bytes could not be read as batches: what is derived from them is not known to be wrong
+	swapping  bool  // the cleaner was replacing a segment: log and indexes of it may be those of before and after
 	lastEpoch int32
 	found     []epochEntry // leader epochs as the batches tell them
 	epochs    []epochEntry // as the file does; nil when it is damaged or missing
@@ -105,6 +106,7 @@ func (p *partitionCheck) classify(name string) {
 	case ext == deletedSuffix || ext == cleanedSuffix || ext == ".tmp":
 		p.note(full, "it is left over from a stop; a node that starts removes it")
 	case ext == swapSuffix:
+		p.swapping = p.swapping || path.Ext(stem) == logSuffix
 		p.note(full, "the cleaner was replacing segments; a node that starts puts it in their place")
 	case ext == damagedSuffix:
 		p.note(full, "recovery has kept here what it had to cut off the log; a person may look at it and remove it")

@@ -77,13 +77,19 @@ func (m *Manager) SetCleanerConfig(cfg CleanerConfig) {
 	c.start()
 }
 
-// StartCleaner lets the log cleaner begin. It is called when the logs have the configuration of their topics: one that was
+// StartCleaner lets the log cleaner and retention begin. It is called when the logs have the configuration of their topics: one that was
 // opened under the node's defaults may look like a compacted one and not be.
 func (m *Manager) StartCleaner() {
 	m.cleaner.mu.Lock()
 	m.cleaner.started = true
 	m.cleaner.mu.Unlock()
 	m.cleaner.start()
+}
+
+func (c *cleaner) hasStarted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.started
 }
 
 // start begins the threads that are wanted and not there.

@@ -57,7 +57,8 @@ func (d *logDir) writeCleanState(marker []byte) error {
 		body = append(body, '\n')
 	}
 	head := fmt.Sprintf("%s\n%s %08x\n", cleanStateMagic, stamp, crc32.Checksum(body, castagnoli))
-	return vfs.WriteFileAtomic(d.env.fs, path.Join(d.path, cleanStateFile), append([]byte(head), body...))
+	// Without a sync: what the power leaves of it is told by the checksums.
+	return writeFile(d.env.fs, path.Join(d.path, cleanStateFile), append([]byte(head), body...), false)
 }
 
 // readCleanState reads the topic ids that the last orderly stop has listed; nil when there is no list of it.

@@ -16,6 +16,7 @@ type LogConfig struct {
 	SegmentJitterMs    int64 // segment.jitter.ms
 	IndexBytes         int   // segment.index.bytes
 	IndexIntervalBytes int   // index.interval.bytes
+	Preallocate        bool  // preallocate
 
 	RetentionMs       int64 // retention.ms, -1 for ever
 	RetentionBytes    int64 // retention.bytes, -1 without bound

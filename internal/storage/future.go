@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"path"
 	"strings"
@@ -31,6 +32,9 @@ type Future struct {
 	m   *Manager
 	to  *logDir
 	log *Log // the copy
+	// cleanedTo is up to where the log was clean when the copy began, if the cleaner had been in it at all: what it has cleaned
+	// since may have been copied before.
+	cleanedTo int64
 }
 
 // TopicPartition is what moves.
@@ -65,10 +69,12 @@ func (m *Manager) BeginMove(tp TopicPartition, dir string) (*Future, error) {
 	if err := m.opts.FS.MkdirAll(name, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot make the copy of %s in %s: %w", tp, to.path, err)
 	}
+	cleanedTo, _ := m.dirOf(current).cleanedTo(tp)
 	f, err := m.openFuture(to, tp, name, current)
 	if err != nil {
 		return nil, errors.Join(err, m.opts.FS.RemoveAll(name))
 	}
+	f.cleanedTo = cleanedTo
 	return f, nil
 }
 
@@ -204,6 +210,7 @@ func (f *Future) Swap() (*Log, error) {
 	if current == nil || !f.Valid() {
 		return nil, fmt.Errorf("%w: the move of %s was given up", ErrClosed, tp)
 	}
+	defer f.arrived()
 	if err := f.finish(current); err != nil {
 		return nil, fmt.Errorf("cannot complete the move of %s to %s: %w", tp, f.to.path, err)
 	}
@@ -250,7 +257,7 @@ func (f *Future) finish(current *Log) error {
 		return err
 	}
 	f.log.SetHighWatermark(current.HighWatermark())
-	if err := f.to.noteStart(f.log.tp, current.LogStartOffset()); err != nil {
+	if err := f.announce(current); err != nil {
 		return err
 	}
 	if err := f.to.touch(f.log); err != nil {
@@ -276,20 +283,42 @@ func (m *Manager) putInPlace(future, home, old, gone string) error {
 	return errors.Join(fsys.Rename(future, home), fsys.SyncDir(path.Dir(home)))
 }
 
-// noteStart writes the start offset of a log that is about to come into the directory.
-func (d *logDir) noteStart(tp TopicPartition, start int64) error {
+// announce has the checkpoints of the new directory tell of the log before it comes: where it starts, that all of it is on
+// the disk, so that gaps which the cleaner has left are none that a crash has made, and up to where it is clean.
+func (f *Future) announce(current *Log) error {
+	tp, d := f.log.tp, f.to
+	if err := d.clearStale(tp); err != nil {
+		return err
+	}
+	if err := f.log.Flush(); err != nil {
+		return err
+	}
+	_, compacted := f.m.dirOf(current).cleanedTo(tp)
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
-	starts := map[TopicPartition]int64{tp: start}
-	for other, at := range d.starts {
-		if other != tp {
-			starts[other] = at
+	delete(d.arriving, tp)
+	defer func() { d.arriving[tp] = struct{}{} }()
+	note := func(name string, file *map[TopicPartition]int64, offset int64, is bool) error {
+		now := maps.Clone(*file)
+		delete(now, tp)
+		if is {
+			now[tp] = offset
 		}
+		return d.writeCheckpoint(name, file, now)
 	}
-	if start == 0 {
-		delete(starts, tp)
+	start, end := current.LogStartOffset(), current.LogEndOffset()
+	return errors.Join(note(recoveryPointFile, &d.points, end, true), note(logStartFile, &d.starts, start, start > 0),
+		note(highWatermarkFile, &d.hws, current.HighWatermark(), true), note(cleanerFile, &d.cleaned, max(f.cleanedTo, start), compacted))
+}
+
+// arrived ends what announce has begun.
+func (f *Future) arrived() {
+	f.to.ckMu.Lock()
+	defer f.to.ckMu.Unlock()
+	delete(f.to.arriving, f.log.tp)
+	if f.m.Log(f.log.tp) == nil || f.m.dirOf(f.m.Log(f.log.tp)) != f.to {
+		f.to.stale[f.log.tp] = struct{}{} // it has not come
 	}
-	return d.writeCheckpoint(logStartFile, &d.starts, starts)
 }
 
 // GiveUp ends a move; the copy goes.

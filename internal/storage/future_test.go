@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
@@ -201,5 +202,81 @@ func TestCordonedDirectories(t *testing.T) {
 	mustCreate(t, mgr, TopicPartition{"t", 4}, 0)
 	if len(mgr.Cordoned()) != 2 {
 		t.Fatal(mgr.Cordoned())
+	}
+}
+
+// The directory that a log moves to knows of it what the old one knew, before it comes: else a crash after the move would
+// take gaps that the cleaner has left for losses, and clean everything again.
+func TestAMoveTakesTheCheckpointsAlong(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/a", "/b")
+	mgr := openManager(t, m, newTestClock(), smallConfig(), twoDirs)
+	l := mustCreate(t, mgr, testTP, 1)
+	for i := range 20 {
+		mustAppend(t, l, values(1, fmt.Sprintf("value %d %s", i, strings.Repeat("v", 40))))
+	}
+	l.SetHighWatermark(18)
+	if err := errors.Join(l.AdvanceLogStartOffset(3), l.Flush(), mgr.dirs[0].noteCleaned(l, 10, l.cuts()), mgr.CheckpointAll()); err != nil {
+		t.Fatal(err)
+	}
+	f, err := mgr.BeginMove(testTP, "/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyAll(t, f)
+	// What is cleaned from now on may have been copied before.
+	if err := mgr.dirs[0].noteCleaned(l, 15, l.cuts()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Swap(); err != nil {
+		t.Fatal(err)
+	}
+	cut := m.CrashClone()
+	if err := mgr.CheckpointAll(); err != nil {
+		t.Fatal(err)
+	}
+	for name, image := range map[string]*vfs.Mem{"at once": cut, "after a checkpoint": m.CrashClone()} {
+		for file, want := range map[string]int64{recoveryPointFile: 20, logStartFile: 3, highWatermarkFile: 18, cleanerFile: 10} {
+			if file == logStartFile && name != "at once" {
+				continue // the copy begins there: its first segment tells
+			}
+			if got, err := ReadOffsetCheckpoint(image, "/b/"+file); err != nil || got[testTP] != want {
+				t.Errorf("%s: %s says %d, not %d: %v", name, file, got[testTP], want, err)
+			}
+		}
+	}
+	if got, err := ReadOffsetCheckpoint(m, "/a/"+cleanerFile); err != nil || len(got) != 0 {
+		t.Error("the old directory still tells of it", got, err)
+	}
+	_ = mgr.Close(false)
+	mgr = openManager(t, cut, newTestClock(), smallConfig(), twoDirs)
+	defer func() { _ = mgr.Close(true) }()
+	if l := mgr.Log(testTP); l.LogDir() != "/b" || l.LogStartOffset() != 3 || len(readFrom(t, l, 3)) != 17 {
+		t.Fatal(l.LogDir(), l.LogStartOffset())
+	}
+}
+
+// Retention does not go by the node's defaults while the topics' own configuration is not known.
+func TestRetentionWaitsForTheTopicsConfiguration(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/d")
+	clk := newTestClock()
+	cfg := smallConfig()
+	cfg.RetentionMs, cfg.RetentionBytes = 1, 0
+	mgr := openManager(t, m, clk, cfg, func(o *ManagerOptions) { o.ConfigsComeLater = true })
+	defer func() { _ = mgr.Close(true) }()
+	l := mustCreate(t, mgr, testTP, 0)
+	for range 20 {
+		mustAppend(t, l, values(1, strings.Repeat("v", 100)))
+	}
+	l.SetHighWatermark(20)
+	clk.Advance(time.Hour)
+	if l.LogStartOffset() != 0 {
+		t.Fatal("deleted by the defaults")
+	}
+	mgr.StartCleaner()
+	clk.Advance(time.Hour)
+	if l.LogStartOffset() != 20 {
+		t.Fatal(l.LogStartOffset())
 	}
 }

@@ -81,6 +81,7 @@ type Log struct {
 	topicID     [16]byte
 	topicIDFile bool // partition.metadata may not be on the disk
 	dirDirty    bool // the directory's own name may not be
+	pagesLost   bool // a sync found no space: what is unsynced must be written again before the next
 
 	// Changed under mu, read without. Always logStart <= hw <= leo and synced <= leo.
 	logStart, hw, leo, synced atomic.Int64

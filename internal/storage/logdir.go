@@ -44,10 +44,11 @@ type logDir struct {
 	points, starts, hws map[TopicPartition]int64    // what the files say
 	cleaned             map[TopicPartition]int64    // what the cleaner's says
 	stale               map[TopicPartition]struct{} // deleted logs that the files may still name
+	arriving            map[TopicPartition]struct{} // logs of other directories that are about to come, of which the files tell already
 }
 
 func newLogDir(m *Manager, p string) *logDir {
-	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}}
+	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
 		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
 		failed: d.fail, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes}
@@ -358,10 +359,27 @@ func (l *Log) saveForCheckpoint(point int64) error {
 	}
 	for _, k := range []fileKind{kindIndex, kindTimeIndex} {
 		if err := s.with(k, vfs.File.Sync); err != nil && !l.hasGone(s, err) {
-			return err
+			return l.indexNotSynced(s, err)
 		}
 	}
 	return nil
+}
+
+// indexNotSynced is saveForCheckpoint's end when a sync has failed: another one of the same pages would prove nothing.
+func (l *Log) indexNotSynced(s *segment, err error) error {
+	err = fmt.Errorf("cannot sync the indexes of segment %d: %w", s.base, err)
+	if !isDiskFull(err) {
+		return l.fail(err)
+	}
+	l.mu.Lock()
+	for _, later := range l.segments {
+		if later.base >= s.base { // the dirty ones are the last
+			later.dirty, later.closedUnsaved = true, true
+		}
+	}
+	l.mu.Unlock()
+	l.notePagesLost()
+	return fmt.Errorf("%w: %w: %w", ErrStorage, ErrDiskFull, err)
 }
 
 // writeForCheckpoint is the part of saveForCheckpoint that keeps appends out. It
@@ -495,8 +513,15 @@ func (m *Manager) checkpointHighWatermarks(d *logDir) error {
 	return nil
 }
 
-// writeCheckpoint writes a file if it would say something new. ckMu is held.
+// writeCheckpoint writes a file if it would say something new. What it tells of logs that are about to come stays. ckMu is held.
 func (d *logDir) writeCheckpoint(name string, last *map[TopicPartition]int64, now map[TopicPartition]int64) error {
+	for tp := range d.arriving {
+		if at, ok := (*last)[tp]; ok {
+			if _, named := now[tp]; !named {
+				now[tp] = at
+			}
+		}
+	}
 	if maps.Equal(*last, now) {
 		return nil
 	}

@@ -73,6 +73,9 @@ type ManagerOptions struct {
 
 	// BrokerEpoch is written into the clean-shutdown marker; nil writes none.
 	BrokerEpoch func() int64
+	// ConfigsComeLater says that the logs are found before the configuration of their topics is known: retention begins with
+	// the cleaner, since the node's defaults may delete what a topic keeps.
+	ConfigsComeLater bool
 }
 
 func (o *ManagerOptions) fill() {
@@ -518,6 +521,9 @@ func (m *Manager) probeDirs() {
 
 // ApplyRetention deletes old segments in all logs.
 func (m *Manager) ApplyRetention() {
+	if m.opts.ConfigsComeLater && !m.cleaner.hasStarted() {
+		return
+	}
 	for _, l := range m.Logs() {
 		if !l.isOpen() && !l.mayHaveOld() || m.isClosed() {
 			continue

@@ -42,7 +42,8 @@ func (o *opener) recover() (end int64, err error) {
 func (o *opener) nothingNew() (int64, bool) {
 	s := o.active()
 	if len(o.missing) == 0 {
-		if end, err := o.openClean(); err == nil && end == o.st.recoveryPoint {
+		// A cut that the process died in may have left more in the other files than in the log.
+		if end, err := o.openClean(); err == nil && end == o.st.recoveryPoint && s.indexesEndBelow(end) && s.cutAborted(end) == nil {
 			o.trusted = end
 			return end, true
 		}
@@ -50,6 +51,12 @@ func (o *opener) nothingNew() (int64, bool) {
 	s.inMemory, s.offsets, s.times, s.maxTsKnown, s.maxTs, s.maxTsOffset = false, nil, nil, false, record.NoTimestamp, s.base
 	s.offsetsWritten, s.timesWritten = 0, 0
 	return 0, false
+}
+
+// indexesEndBelow says that no index entry speaks of what is not in the log.
+func (s *segment) indexesEndBelow(end int64) bool {
+	n, m := len(s.offsets), len(s.times)
+	return (n == 0 || s.base+int64(s.offsets[n-1].rel) < end) && (m == 0 || s.base+int64(s.times[m-1].rel) < end)
 }
 
 // tellLoss says aloud that records are gone which were once synced: no stop of the process does that, only damage to
@@ -191,6 +198,9 @@ func (o *opener) openUnclean() (int64, error) {
 		return 0, err
 	}
 	o.trusted = point
+	if err := o.removeBrokenSnapshots(o.segments[first].base); err != nil {
+		return 0, err
+	}
 	o.epochs.truncateFromEnd(end) // the batches tell the rest
 	if n := o.st.segmentsLeft; n != nil {
 		n.Store(int64(len(o.segments) - first))
@@ -341,17 +351,54 @@ func (o *opener) startOfCheck(s *segment, point int64) (pos, offset int64, err e
 	if err != nil || keep == 0 {
 		return 0, s.base, err
 	}
-	// The entry at pos is made anew by the check, with those after it.
-	s.offsets = offsets[: keep-1 : keep-1]
 	for len(times) > 0 && s.base+int64(times[len(times)-1].rel) >= offset {
 		times = times[:len(times)-1]
 	}
-	s.times = times
 	if n := len(times); n > 0 {
+		ok, err := s.confirmTime(offsets[:keep], times[n-1])
+		if err != nil {
+			return 0, 0, err
+		}
+		if !ok { // half an entry, from behind the point: what is the largest timestamp before pos is not known then
+			return 0, s.base, nil
+		}
 		s.maxTs, s.maxTsOffset = times[n-1].ts, s.base+int64(times[n-1].rel)
 	}
+	// The entry at pos is made anew by the check, with those after it.
+	s.offsets, s.times = offsets[:keep-1:keep-1], times
 	s.bytesSinceIndex = math.MaxInt32
 	return pos, offset, nil
+}
+
+// confirmTime looks whether an entry of the time index speaks of a batch that is there.
+func (s *segment) confirmTime(offsets []offsetEntry, e timeEntry) (ok bool, err error) {
+	pos := int64(0)
+	for i := len(offsets) - 1; i >= 0; i-- {
+		if offsets[i].rel <= e.rel {
+			pos = int64(offsets[i].pos)
+			break
+		}
+	}
+	err = s.with(kindLog, func(f vfs.File) error {
+		h := walkHeaders(f, s.size)
+		defer h.close()
+		for at := s.base + int64(e.rel); pos < s.size; {
+			b, size, err := h.at(pos)
+			if errors.Is(err, ErrCorruptRecord) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if b.LastOffset() >= at {
+				ok = b.BaseOffset() <= at && b.MaxTimestamp() == e.ts
+				return nil
+			}
+			pos += size
+		}
+		return nil
+	})
+	return ok, err
 }
 
 // checkSegment reads batches from pos on, where the one at offset end or later is

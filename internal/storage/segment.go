@@ -67,6 +67,7 @@ type segment struct {
 	files [numKinds]cachedFile
 
 	size         int64
+	reserved     bool  // its file has room behind its end
 	createdMs    int64 // when this process opened or made it
 	rollJitterMs int64
 
@@ -105,7 +106,8 @@ func newSegment(l *Log, base int64) *segment {
 	for k := range s.files {
 		s.files[k].seg, s.files[k].kind = s, fileKind(k)
 	}
-	if j := l.config().SegmentJitterMs; j > 0 {
+	// No more than a segment's whole time, as in Kafka: else it would be over before it begins.
+	if j := min(l.config().SegmentJitterMs, l.config().SegmentMs); j > 0 {
 		// The same for the same segment, different for others: that is all jitter is for.
 		h := fnv.New64a()
 		_, _ = fmt.Fprintf(h, "%s %d", l.dir, base) // a hash cannot fail to be written
@@ -158,11 +160,42 @@ func createSegment(l *Log, base int64) (*segment, error) {
 		if err != nil {
 			return nil, fmt.Errorf("cannot create segment %d of %s: %w", base, l.dir, err)
 		}
+		if k == kindLog {
+			s.reserve(f)
+		}
 		if err := f.Close(); err != nil {
 			return nil, fmt.Errorf("cannot create segment %d of %s: %w", base, l.dir, err)
 		}
 	}
 	return s, nil
+}
+
+// reserve has room for the whole segment set aside on the disk, where the topic asks for it (preallocate). Unlike in
+// Kafka the file does not seem as long meanwhile, so that a crash leaves no zeros behind the records. Where
+// the disk has no such room, or the system no such call, the file grows as it is written.
+func (s *segment) reserve(f vfs.File) {
+	cfg := s.log.config()
+	p, ok := f.(vfs.Preallocator)
+	if !cfg.Preallocate || !ok {
+		return
+	}
+	err := p.Preallocate(int64(cfg.SegmentBytes))
+	s.reserved = err == nil
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		s.log.env.logger.Warn("cannot preallocate a segment, it grows as it is written", "partition", s.log.tp.String(), "segment", s.base, "err", err)
+	}
+}
+
+// unreserve gives back what the segment has not used. appendMu is held.
+func (s *segment) unreserve() error {
+	if !s.reserved {
+		return nil
+	}
+	if err := s.with(kindLog, func(f vfs.File) error { return f.Truncate(s.size) }); err != nil {
+		return fmt.Errorf("cannot give back what was preallocated for segment %d: %w", s.base, err)
+	}
+	s.reserved = false
+	return nil
 }
 
 func (s *segment) forget() {
@@ -200,7 +233,7 @@ func (s *segment) noteMaxTimestamp() {
 }
 
 func (s *segment) indexFull(cfg *LogConfig) bool {
-	return len(s.offsets) >= max(1, cfg.IndexBytes/offsetEntryBytes) || len(s.times) >= max(1, cfg.IndexBytes/timeEntryBytes)
+	return len(s.offsets) >= max(1, cfg.IndexBytes/offsetEntryBytes) || len(s.times) >= max(1, cfg.IndexBytes/timeEntryBytes-1) // one more comes when the segment is closed
 }
 
 // writeIndexes appends the entries that are only in memory to their files, those of
@@ -248,6 +281,9 @@ func (s *segment) seal() error {
 	s.noteMaxTimestamp()
 	s.log.mu.Unlock()
 	if err := s.writeIndexes(); err != nil {
+		return err
+	}
+	if err := s.unreserve(); err != nil {
 		return err
 	}
 	s.log.mu.Lock()

@@ -161,7 +161,8 @@ func (l *Log) wakeWaiters() {
 
 // syncNow makes everything durable that is in the log when it begins. A failure
 // sticks: after a failed sync the kernel may have dropped the pages, and a second
-// try that succeeds would prove nothing.
+// try that succeeds would prove nothing. After one that only found no space they are
+// written again first (rewrite.go).
 func (l *Log) syncNow() error {
 	l.flushMu.Lock()
 	err := l.Err()
@@ -172,7 +173,12 @@ func (l *Log) syncNow() error {
 		}
 	}
 	l.flushMu.Unlock()
-	if err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrStorage) {
+	switch {
+	case err == nil || errors.Is(err, ErrClosed) || errors.Is(err, ErrStorage):
+	case isDiskFull(err):
+		err = fmt.Errorf("%w: %w: cannot sync %s: %w", ErrStorage, ErrDiskFull, l.tp, err)
+		l.refuseWaiters(err)
+	default:
 		err = l.fail(fmt.Errorf("cannot sync: %w", err))
 	}
 	l.wakeWaiters()
@@ -188,6 +194,10 @@ type syncJob struct {
 // syncOnce is one round; again says that the log was cut meanwhile, so that nothing can be said.
 func (l *Log) syncOnce() (again bool, err error) {
 	l.mu.Lock()
+	if l.pagesLost {
+		l.mu.Unlock()
+		return false, fmt.Errorf("%w: %w: %s is still to be written again", ErrStorage, ErrDiskFull, l.tp)
+	}
 	target, gen, jobs := l.leo.Load(), l.truncations, l.takeDirtyLocked()
 	topicIDFile, dirDirty := l.topicIDFile, l.dirDirty
 	l.topicIDFile, l.dirDirty = false, false
@@ -206,6 +216,10 @@ func (l *Log) syncOnce() (again bool, err error) {
 		l.env.flushTimes(l.env.clock.Now().Sub(began))
 	}
 	if err != nil {
+		if isDiskFull(err) {
+			l.putBack(jobs, topicIDFile, dirDirty)
+			l.notePagesLost()
+		}
 		if !errors.Is(err, errGone) {
 			return false, err
 		}

@@ -237,7 +237,8 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 }
 
 func (l *Log) replaceBySegmentAt(offset int64) error {
-	if err := l.lowerPoint(min(l.segments[0].base, offset)); err != nil {
+	// To 0, since a death on the way may leave no segment at all, and that must not look like a loss.
+	if err := l.lowerPoint(0); err != nil {
 		return err
 	}
 	if err := l.removeSnapshots(); err != nil {
@@ -333,7 +334,7 @@ func (l *Log) Close(clean bool) error {
 	var err error
 	if clean && !l.closed.Load() {
 		if err = l.Err(); err == nil {
-			if err = l.settle(true); err == nil && l.changed.Load() {
+			if err = errors.Join(l.settle(true), l.rewriteUnsynced()); err == nil && l.changed.Load() {
 				err = l.syncNow()
 			}
 		}
@@ -369,7 +370,7 @@ func (l *Log) settle(sync bool) error {
 	l.mu.Lock()
 	s.noteMaxTimestamp()
 	l.mu.Unlock()
-	if err := s.writeIndexes(); err != nil {
+	if err := errors.Join(s.writeIndexes(), s.unreserve()); err != nil {
 		return err
 	}
 	if err := l.writeEpochs(sync); err != nil {
@@ -401,6 +402,9 @@ func (l *Log) settleAll() error {
 		}
 	}
 	if err := l.settle(false); err != nil {
+		return err
+	}
+	if err := l.rewriteUnsynced(); err != nil {
 		return err
 	}
 	l.settled.Store(true)

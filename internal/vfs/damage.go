@@ -1,7 +1,9 @@
 package vfs
 
 import (
+	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -36,6 +38,21 @@ func (m *Mem) FlipBit(name string, off int, bit uint) error {
 		return pathErr("flip", name, fs.ErrInvalid)
 	}
 	return m.Overwrite(name, off, []byte{b[off] ^ 1<<(bit%8)})
+}
+
+// Forget has a file's contents count as written that are not: what kernels do after a sync that failed. A later Sync
+// makes durable only what is written after this; where the file had grown there are zeros.
+func (m *Mem) Forget(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := m.findLocked(name)
+	if err != nil || n.dir {
+		return pathErr("forget", name, errors.Join(err, fs.ErrInvalid))
+	}
+	n.synced = slices.Clone(n.synced[:min(len(n.synced), len(n.data))])
+	n.synced = append(n.synced, make([]byte, len(n.data)-len(n.synced))...)
+	n.lo, n.hi = 0, 0
+	return nil
 }
 
 // SetQuota bounds what all files together may hold; writes beyond fail with ENOSPC in their middle. 0 is no bound.

@@ -26,6 +26,7 @@ const (
 	OpWrite    OpKind = "write"
 	OpTruncate OpKind = "truncate"
 	OpSync     OpKind = "sync"
+	OpReserve  OpKind = "reserve"
 )
 
 // Mutates says whether the operation changes what is on disk.
@@ -218,6 +219,17 @@ func (f *faultFile) Truncate(size int64) error {
 
 func (f *faultFile) Sync() error {
 	return unlessLeftOut(f.f.ask(OpSync, f.Name()), f.File.Sync)
+}
+
+// Preallocate is OpReserve.
+func (f *faultFile) Preallocate(size int64) error {
+	if err := f.f.ask(OpReserve, f.Name()); err != nil {
+		return err
+	}
+	if p, ok := f.File.(Preallocator); ok {
+		return p.Preallocate(size)
+	}
+	return errors.ErrUnsupported
 }
 
 func (f *faultFile) Fd() (uintptr, bool) { return 0, false }

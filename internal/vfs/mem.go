@@ -89,6 +89,21 @@ func (m *Mem) KillClone() *Mem {
 	return m.clone(func(n *node) (map[string]*node, []byte) { return n.names, n.data })
 }
 
+// MixedClone is the file system that a power cut leaves when names were written early and data was not, or the other way round: data
+// reaches the disk by writeback, names by the journal, and neither waits for the other.
+func (m *Mem) MixedClone(names, data bool) *Mem {
+	return m.clone(func(n *node) (map[string]*node, []byte) {
+		in, bytes := n.durable, n.synced
+		if names {
+			in = n.names
+		}
+		if data {
+			bytes = n.data
+		}
+		return in, bytes
+	})
+}
+
 // TornClone is what a power cut might leave on a disk that had begun to write by itself. Of a file that was not synced:
 // some prefix of the new bytes, perhaps followed by zeros, or new bytes up to a place and the old ones behind it, or the
 // new length with old bytes. Of names that were not synced: those of the first few changes, as journals keep them, or

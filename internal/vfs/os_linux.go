@@ -77,3 +77,16 @@ func syncfsTells() bool {
 	}
 	return major > 5 || major == 5 && minor >= 8
 }
+
+// Preallocate is fallocate without a change of the length: what is reserved can never be read.
+func (f osFile) Preallocate(size int64) error {
+	for {
+		err := unix.Fallocate(int(f.File.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return &fs.PathError{Op: "fallocate", Path: f.Name(), Err: err}
+		}
+	}
+}

@@ -55,3 +55,10 @@ type AllSyncer interface {
 	// say whether it did.
 	SyncAll(dir string) error
 }
+
+// Preallocator is implemented by a file that can have room reserved for it.
+type Preallocator interface {
+	// Preallocate reserves room up to a length that the file does not have yet. The length stays as it is; Truncate to
+	// it gives back what was not used.
+	Preallocate(size int64) error
+}

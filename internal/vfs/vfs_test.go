@@ -202,3 +202,30 @@ func TestFaultsComeWhereTheyAreAskedFor(t *testing.T) {
 		t.Fatal("Mutates")
 	}
 }
+
+// What is preallocated cannot be read, and what is not used of it is given back.
+func TestPreallocateKeepsTheLength(t *testing.T) {
+	f, err := OS{}.OpenFile(filepath.Join(t.TempDir(), "f"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	p, ok := f.(Preallocator)
+	if !ok {
+		t.Skip("this system has no such call")
+	}
+	if err := p.Preallocate(1 << 20); errors.Is(err, errors.ErrUnsupported) {
+		t.Skip("this file system has no such call")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("abc"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := f.Size(); n != 3 || err != nil {
+		t.Fatal(n, err)
+	}
+	if err := f.Truncate(3); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -18,10 +18,13 @@ import (
 )
 
 const (
-	topic      = "crash"
-	group      = "crash-group"
-	partitions = 4
-	producers  = 4
+	topic = "crash"
+	// compactedTopic holds few keys, each of which gets a higher number again and again.
+	compactedTopic = "crash-compacted"
+	compactedKeys  = 50
+	group          = "crash-group"
+	partitions     = 4
+	producers      = 4
 	// inFlight bounds the records of one producer that wait for their acknowledgement.
 	inFlight = 400
 	// A kill comes between these moments after the server answers again, so that some hit its first
@@ -39,6 +42,10 @@ type Options struct {
 	Kills int
 	Seed  uint64
 	Logf  func(format string, args ...any)
+	// Kill ends the server and leaves its disk ready for the next start; nil for kill -9.
+	Kill func(n *node.Node, i int) error
+	// Suite is what the report names; "" for crash.
+	Suite string
 }
 
 // ack is what the server promised: record seq of a producer lies at the offset.
@@ -56,6 +63,8 @@ type ledger struct {
 	failures  []string // producer errors that are not excused by a crash
 	topics    []string
 	committed int64
+	latest    map[string]int64 // of the compacted topic, each key's last acknowledged value
+	suite     string
 
 	count atomic.Int64
 }
@@ -77,7 +86,10 @@ func (l *ledger) fail(format string, args ...any) {
 
 // Run kills the node o.Kills times. The node is running when Run is called and when it returns.
 func Run(ctx context.Context, n *node.Node, o Options, rep *report.Report) error {
-	l := &ledger{committed: -1}
+	if o.Suite == "" {
+		o.Suite = "crash"
+	}
+	l := &ledger{committed: -1, suite: o.Suite, latest: map[string]int64{}}
 	start := time.Now()
 	if err := createTopic(ctx, n.Bootstrap); err != nil {
 		return err
@@ -99,7 +111,7 @@ func Run(ctx context.Context, n *node.Node, o Options, rep *report.Report) error
 			l.produce(workers, cl, p)
 		}()
 	}
-	for _, work := range []func(context.Context, string){l.commit, l.createTopics} {
+	for _, work := range []func(context.Context, string){l.commit, l.createTopics, l.replaceKeys} {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -110,14 +122,14 @@ func Run(ctx context.Context, n *node.Node, o Options, rep *report.Report) error
 	stop()
 	wg.Wait()
 	if err != nil {
-		rep.Check("crash", "the server comes back after each kill", time.Since(start), err)
+		rep.Check(o.Suite, "the server comes back after each kill", time.Since(start), err)
 		return nil
 	}
-	rep.Check("crash", fmt.Sprintf("the server comes back after each of %d kills", o.Kills), downtime, nil)
+	rep.Check(o.Suite, fmt.Sprintf("the server comes back after each of %d kills", o.Kills), downtime, nil)
 	drainErr := drain(ctx, clients)
-	rep.Check("crash", "every record that was sent is acknowledged in the end", 0, drainErr)
+	rep.Check(o.Suite, "every record that was sent is acknowledged in the end", 0, drainErr)
 	l.verify(ctx, n.Bootstrap, rep)
-	rep.Note("crash: %d kills in %s (%s of it starting), %d records acknowledged", o.Kills, time.Since(start).Round(time.Second),
+	rep.Note(o.Suite+": %d kills in %s (%s of it starting), %d records acknowledged", o.Kills, time.Since(start).Round(time.Second),
 		downtime.Round(100*time.Millisecond), l.count.Load())
 	return nil
 }
@@ -128,7 +140,7 @@ func producerOpts(bootstrap string) []kgo.Opt {
 		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerLinger(2 * time.Millisecond), kgo.MaxBufferedRecords(inFlight),
 		// A crashed server is no reason to give a record up.
 		kgo.RecordRetries(1 << 30), kgo.UnknownTopicRetries(-1), kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }),
-		kgo.MetadataMinAge(50 * time.Millisecond), kgo.RetryTimeout(5 * time.Minute), kgo.ProduceRequestTimeout(10 * time.Second),
+		kgo.AlwaysRetryEOF(), kgo.MetadataMinAge(50 * time.Millisecond), kgo.RetryTimeout(5 * time.Minute), kgo.ProduceRequestTimeout(10 * time.Second),
 	}
 }
 
@@ -138,8 +150,13 @@ func createTopic(ctx context.Context, bootstrap string) error {
 		return err
 	}
 	defer cl.Close()
-	if _, err := kadm.NewClient(cl).CreateTopic(ctx, partitions, 1, nil, topic); err != nil {
+	adm := kadm.NewClient(cl)
+	if _, err := adm.CreateTopic(ctx, partitions, 1, nil, topic); err != nil {
 		return fmt.Errorf("cannot create the topic: %w", err)
+	}
+	compacted := map[string]*string{"cleanup.policy": kadm.StringPtr("compact"), "segment.ms": kadm.StringPtr("400"), "min.cleanable.dirty.ratio": kadm.StringPtr("0.01")}
+	if _, err := adm.CreateTopic(ctx, 1, 1, compacted, compactedTopic); err != nil {
+		return fmt.Errorf("cannot create the compacted topic: %w", err)
 	}
 	return nil
 }
@@ -159,8 +176,10 @@ func killLoop(ctx context.Context, n *node.Node, o Options, l *ledger) (time.Dur
 		if !n.Alive() {
 			return away, fmt.Errorf("the server ended by itself before kill %d; the end of its output:\n%s", i+1, n.LogTail())
 		}
-		n.Kill()
 		down := time.Now()
+		if err := o.kill(n, i); err != nil {
+			return away, err
+		}
 		if err := n.Restart(); err != nil {
 			return away, fmt.Errorf("after kill %d: %w", i+1, err)
 		}
@@ -168,6 +187,17 @@ func killLoop(ctx context.Context, n *node.Node, o Options, l *ledger) (time.Dur
 		o.Logf("kill %d after %s: back in %s, %d records acknowledged meanwhile", i+1, wait.Round(time.Millisecond), time.Since(down).Round(time.Millisecond), l.count.Load()-before)
 	}
 	return away, nil
+}
+
+func (o *Options) kill(n *node.Node, i int) error {
+	if o.Kill == nil {
+		n.Kill()
+		return nil
+	}
+	if err := o.Kill(n, i); err != nil {
+		return fmt.Errorf("kill %d: %w", i+1, err)
+	}
+	return nil
 }
 
 // value is what a record holds: who wrote it and its number in the producer's

@@ -40,7 +40,7 @@ func (l *ledger) verify(ctx context.Context, bootstrap string, rep *report.Repor
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	start := time.Now()
-	check := func(name string, err error) { rep.Check("crash", name, time.Since(start), err) }
+	check := func(name string, err error) { rep.Check(l.suite, name, time.Since(start), err) }
 
 	var failed error
 	for _, f := range l.failures {
@@ -59,6 +59,7 @@ func (l *ledger) verify(ctx context.Context, bootstrap string, rep *report.Repor
 	check("no record is there twice", doubled.err())
 	check("each producer's records are in order", misordered.err())
 	check("offsets have no holes", holes.err())
+	check("the last acknowledged value of each key of a compacted topic is there", l.checkCompacted(ctx, bootstrap))
 	check("acknowledged topics and offsets are there", l.checkMetadata(ctx, bootstrap))
 }
 
