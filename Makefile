@@ -48,3 +48,11 @@ crash-cuts:
 
 crash-syncs:
 	$(GO) test ./internal/storage -run TestEachSyncIsMissed -v -timeout 30m -args -cuts.plant
+
+# make chaos: three real nodes, whose leaders, controllers and coordinators are killed, stopped, paused and cut off for
+# CHAOS under load. SEED repeats a run's faults; CHAOSFLAGS: more, see tests/run --help.
+CHAOS ?= 5m
+.PHONY: chaos
+chaos:
+	$(GO) build -o bin/moldau ./cmd/moldau
+	tests/run chaos --moldau bin/moldau --duration $(CHAOS) --timeout 3h -v $(if $(SEED),--seed $(SEED)) $(CHAOSFLAGS)

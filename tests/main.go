@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/moldau-stream/moldau/tests/chaos"
 	"github.com/moldau-stream/moldau/tests/clients"
 	"github.com/moldau-stream/moldau/tests/crash"
 	"github.com/moldau-stream/moldau/tests/hostile"
@@ -30,6 +31,7 @@ Suites (default: all that the target allows):
   wire       every API at every advertised version, and the visible behaviour in error cases, against a record of real Kafka
   hostile    garbage, oversized and half-sent frames, idle connections, compression bombs
   crash      kill -9 under load, again and again
+  chaos      three nodes; leaders, controllers and coordinators are killed, stopped, paused and cut off (only when named)
   disks      the power is cut under the server's file system, and its disk is filled; needs root and loop devices
 
 Target, one of:
@@ -44,7 +46,8 @@ type options struct {
 	suites                    []string
 	bootstrap, moldau, target string
 	only, record              string
-	jobs, kills, cuts         int
+	jobs, kills, cuts, rate   int
+	duration                  time.Duration
 	verbose, keep, timings    bool
 	seed                      uint64
 	timeout                   time.Duration
@@ -56,11 +59,13 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.bootstrap, "bootstrap", "", "address of a running cluster")
 	f.StringVar(&o.moldau, "moldau", "", "path of the moldau binary to start")
 	f.StringVar(&o.target, "target", "", "'real' starts Apache Kafka")
-	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire: only such cases")
+	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire: only such cases; chaos: only faults whose name contains it")
 	f.IntVar(&o.jobs, "jobs", 3, "clients: how many clients run at once")
 	f.IntVar(&o.kills, "n", 50, "crash: how many times the server is killed")
+	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "crash, chaos: decides the faults and their moments")
+	f.DurationVar(&o.duration, "duration", time.Minute, "chaos: for how long faults come")
+	f.IntVar(&o.rate, "rate", 5000, "chaos: how many records a second are written")
 	f.IntVar(&o.cuts, "cuts", 10, "disks: how many times the power is cut")
-	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "crash: decides the moments of the kills")
 	f.BoolVar(&o.verbose, "v", false, "say what is being done")
 	f.BoolVar(&o.keep, "keep", false, "keep the server's directory")
 	f.StringVar(&o.record, "record", "", "wire: write the answers to this file instead of comparing them (tests/wire/testdata/kafka-4.3.1.txt, with --target real)")
@@ -78,7 +83,7 @@ func parse(args []string) (*options, error) {
 		args = f.Args()
 		if len(args) > 0 {
 			if _, ok := suites()[args[0]]; !ok {
-				return nil, fmt.Errorf("no suite is called %q; there are clients, wire, hostile, crash and disks", args[0])
+				return nil, fmt.Errorf("no suite is called %q; there are clients, wire, hostile, crash, chaos and disks", args[0])
 			}
 			o.suites = append(o.suites, args[0])
 			args = args[1:]
@@ -111,14 +116,14 @@ type session struct {
 
 // suites are the names that may be given.
 func suites() map[string]func(context.Context, *session) error {
-	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "disks": runDisks}
+	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "chaos": runChaos, "disks": runDisks}
 }
 
 // watchdogGrace is what the suites get to wind up after the time limit.
 const watchdogGrace = 90 * time.Second
 
 // order is how suites follow each other; the short ones first.
-var order = []string{"wire", "clients", "hostile", "crash", "disks"}
+var order = []string{"wire", "clients", "hostile", "crash", "chaos", "disks"}
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -195,7 +200,7 @@ func (s *session) prepare() error {
 	}
 	if len(s.suites) == 0 {
 		for _, name := range order {
-			if _, ok := suites()[name]; ok && (s.spec.Kind != node.External || name == "clients" || name == "wire") {
+			if name != "chaos" && (s.spec.Kind != node.External || name == "clients" || name == "wire") {
 				s.suites = append(s.suites, name)
 			}
 		}
@@ -282,6 +287,18 @@ func runCrash(ctx context.Context, s *session) error {
 	}
 	defer stop()
 	return crash.Run(ctx, n, crash.Options{Kills: s.kills, Seed: s.seed, Logf: s.logf}, s.rep)
+}
+
+// runChaos has a cluster of its own.
+func runChaos(ctx context.Context, s *session) error {
+	if s.spec.Kind == node.External {
+		return fmt.Errorf("a cluster that somebody else started is not ours to hurt")
+	}
+	dir, err := os.MkdirTemp(s.dir, "chaos-")
+	if err != nil {
+		return err
+	}
+	return chaos.Run(ctx, s.spec, s.fleet, dir, chaos.Options{Duration: s.duration, Seed: s.seed, Rate: s.rate, Only: s.only, Logf: s.logf}, s.rep)
 }
 
 // realGrowthBytes allows for a Java heap that fills before it is collected.

@@ -176,6 +176,24 @@ func (c *Config) Advertised() []Listener {
 	return c.partOf(all, false)
 }
 
+// AdvertisedControllers are the controller listeners as other nodes are told: advertised.listeners where it names one, or
+// else as it listens. An empty Host is for the node to fill in.
+func (c *Config) AdvertisedControllers() []Listener {
+	all, err := c.advertised()
+	if err != nil {
+		panic("config: a checked configuration has bad advertised listeners: " + err.Error())
+	}
+	out := c.ControllerEndpoints()
+	for i, l := range out {
+		for _, a := range c.partOf(all, true) {
+			if a.Name == l.Name {
+				out[i] = a
+			}
+		}
+	}
+	return out
+}
+
 // advertised is Advertised for a configuration that has not been checked yet, controllers' included.
 func (c *Config) advertised() ([]Listener, error) {
 	if c.IsNull(AdvertisedListeners) {

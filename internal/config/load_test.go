@@ -258,3 +258,22 @@ func TestAKeyMayBeSetForOneListener(t *testing.T) {
 		t.Error(r.Lines())
 	}
 }
+
+func TestAControllerListenerMayBeAdvertisedElsewhere(t *testing.T) {
+	text := "node.id=1\nprocess.roles=broker,controller\ncontroller.quorum.voters=1@proxy:19093\ncontroller.listener.names=CONTROLLER\n" +
+		"listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n"
+	load := func(more string) *Config {
+		c, r := Load(Sources{FileName: "server.properties", File: []byte(text + more)})
+		if c == nil {
+			t.Fatal(r.Lines())
+		}
+		return c
+	}
+	c := load("advertised.listeners=PLAINTEXT://proxy:19092,CONTROLLER://proxy:19093\n")
+	if l := c.AdvertisedControllers(); len(l) != 1 || l[0].Address() != "proxy:19093" || c.ControllerEndpoints()[0].Address() != "localhost:9093" || len(c.Advertised()) != 1 {
+		t.Fatal(l)
+	}
+	if l := load("advertised.listeners=PLAINTEXT://proxy:19092\n").AdvertisedControllers(); len(l) != 1 || l[0].Address() != "localhost:9093" {
+		t.Fatal(l)
+	}
+}

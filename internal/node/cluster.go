@@ -128,7 +128,7 @@ func (n *Node) alone() bool {
 
 // controllerListeners are this node's controller listeners as others should use them.
 func (n *Node) controllerListeners() []config.Listener {
-	out := n.o.Settings.ControllerEndpoints()
+	out := n.o.Settings.AdvertisedControllers()
 	for i := range out {
 		if out[i].Host == "" || out[i].Host == "0.0.0.0" || out[i].Host == "::" {
 			out[i].Host = machineName()

@@ -291,7 +291,10 @@ func (ps *producers) expire(beforeMs int64) (n int) {
 }
 
 // A snapshot: version int16 = 1, CRC-32C uint32 of all that follows, then the number
-// of entries int32 and for each the fields in the order of encodeSnapshot.
+// of entries int32 and for each the fields in the order of encodeSnapshot. A producer has
+// an entry for each batch that is remembered, the latest last: who reads only one, as
+// Kafka does, is left with that. With the latest alone, a producer that had several batches
+// in flight would be told after a restart that its first is out of order, and might write it twice.
 const (
 	snapshotVersion     = 1
 	snapshotHeaderBytes = 10
@@ -302,22 +305,29 @@ func (ps *producers) encodeSnapshot() []byte {
 	be := binary.BigEndian
 	b := make([]byte, snapshotHeaderBytes, snapshotHeaderBytes+snapshotEntryBytes*len(ps.byID))
 	be.PutUint16(b, snapshotVersion)
-	be.PutUint32(b[6:], uint32(len(ps.byID)))
+	entries := 0
 	for _, id := range slices.Sorted(maps.Keys(ps.byID)) {
 		p := ps.byID[id]
-		last := sentBatch{lastSeq: record.NoSequence, lastOffset: -1}
-		if p.n > 0 {
-			last = p.batches[p.n-1]
+		for i := range max(p.n, 1) {
+			last, at := sentBatch{lastSeq: record.NoSequence, lastOffset: -1}, p.lastTimestampMs
+			if p.n > 0 {
+				last = p.batches[i]
+			}
+			if i < p.n-1 {
+				at = last.timestampMs
+			}
+			b = be.AppendUint64(b, uint64(id))
+			b = be.AppendUint16(b, uint16(p.epoch))
+			b = be.AppendUint32(b, uint32(last.lastSeq))
+			b = be.AppendUint64(b, uint64(last.lastOffset))
+			b = be.AppendUint32(b, uint32(last.offsetDelta))
+			b = be.AppendUint64(b, uint64(at))
+			b = be.AppendUint32(b, uint32(p.coordinatorEpoch))
+			b = be.AppendUint64(b, uint64(p.txnFirstOffset))
+			entries++
 		}
-		b = be.AppendUint64(b, uint64(id))
-		b = be.AppendUint16(b, uint16(p.epoch))
-		b = be.AppendUint32(b, uint32(last.lastSeq))
-		b = be.AppendUint64(b, uint64(last.lastOffset))
-		b = be.AppendUint32(b, uint32(last.offsetDelta))
-		b = be.AppendUint64(b, uint64(p.lastTimestampMs))
-		b = be.AppendUint32(b, uint32(p.coordinatorEpoch))
-		b = be.AppendUint64(b, uint64(p.txnFirstOffset))
 	}
+	be.PutUint32(b[6:], uint32(entries))
 	be.PutUint32(b[2:], crc32.Checksum(b[6:], castagnoli))
 	return b
 }
@@ -345,18 +355,22 @@ func parseSnapshot(b []byte, end int64) (producers, error) {
 		return ps, fmt.Errorf("producer snapshot of %d entries has %d bytes of them", n, len(b))
 	}
 	for ; len(b) > 0; b = b[snapshotEntryBytes:] {
-		p := &producer{id: int64(be.Uint64(b)), epoch: int16(be.Uint16(b[8:])), lastTimestampMs: int64(be.Uint64(b[26:])),
-			coordinatorEpoch: int32(be.Uint32(b[34:])), txnFirstOffset: int64(be.Uint64(b[38:]))}
+		id, epoch := int64(be.Uint64(b)), int16(be.Uint16(b[8:]))
+		p := ps.ensure(id, epoch)
+		p.setEpoch(epoch)
+		p.lastTimestampMs, p.coordinatorEpoch, p.txnFirstOffset = int64(be.Uint64(b[26:])), int32(be.Uint32(b[34:])), int64(be.Uint64(b[38:]))
 		last := sentBatch{lastSeq: int32(be.Uint32(b[10:])), lastOffset: int64(be.Uint64(b[14:])), offsetDelta: int32(be.Uint32(b[22:])), timestampMs: p.lastTimestampMs}
 		if last.lastOffset >= 0 {
 			p.add(last)
 		}
-		if p.txnFirstOffset >= 0 {
-			ps.ongoing = append(ps.ongoing, txn{p.id, p.txnFirstOffset, -1})
-		} else {
+		if p.txnFirstOffset < 0 {
 			p.txnFirstOffset = noTxn
 		}
-		ps.byID[p.id] = p
+	}
+	for id, p := range ps.byID {
+		if p.txnFirstOffset != noTxn {
+			ps.ongoing = append(ps.ongoing, txn{id, p.txnFirstOffset, -1})
+		}
 	}
 	slices.SortFunc(ps.ongoing, func(a, b txn) int { return int(min(1, max(-1, a.first-b.first))) })
 	return ps, nil

@@ -186,6 +186,28 @@ func TestStaleMarkersAreRefused(t *testing.T) {
 	}
 }
 
+// A producer has several batches in flight when the leader dies, and sends them again in order to a broker that was
+// stopped and started meanwhile: all of them are known there.
+func TestBatchesInFlightAreRecognisedAfterAnOrderlyRestart(t *testing.T) {
+	m := vfs.NewMem()
+	l := testLog(t, m, newTestClock(), DefaultLogConfig())
+	sent := []record.Batch{from(1, 0, 0, "a"), from(1, 0, 1, "b", "c"), from(1, 0, 3, "d"), from(1, 0, 4, "e"), from(1, 0, 5, "f"), from(1, 0, 6, "g")}
+	for _, b := range sent {
+		mustAppend(t, l, bytes.Clone(b))
+	}
+	if err := l.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	l = testLog(t, m, newTestClock(), DefaultLogConfig())
+	for i, b := range sent[1:] {
+		info, err := l.AppendAsLeader(bytes.Clone(b), 2, FromClient)
+		if err != nil || !info.Duplicate || info.FirstOffset != int64(b.BaseSequence()) {
+			t.Errorf("batch %d: %+v %v", i+1, info, err)
+		}
+	}
+	mustAppend(t, l, from(1, 0, 7, "h"))
+}
+
 func TestSnapshotRoundTrip(t *testing.T) {
 	var ps producers
 	ps.reset(0)
@@ -197,7 +219,7 @@ func TestSnapshotRoundTrip(t *testing.T) {
 	}
 	data := ps.encodeSnapshot()
 	got, err := parseSnapshot(data, ps.end)
-	if err != nil || len(got.byID) != 3 || got.byID[5].lastSeq() != 2 || got.byID[5].n != 1 || got.byID[6].txnFirstOffset != 3 || got.firstUnstable() != 3 || got.byID[7].n != 0 {
+	if err != nil || len(got.byID) != 3 || got.byID[5].lastSeq() != 2 || got.byID[5].n != 2 || got.byID[5].batches[0].lastOffset != 0 || got.byID[6].txnFirstOffset != 3 || got.firstUnstable() != 3 || got.byID[7].n != 0 {
 		t.Fatalf("%+v %v", got, err)
 	}
 	for at := range data {

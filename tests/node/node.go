@@ -83,7 +83,11 @@ func Start(spec Spec, parent string) (*Node, error) {
 	if err := n.writeProps(); err != nil {
 		return nil, err
 	}
-	if err := n.format(); err != nil {
+	cluster, err := NewClusterID()
+	if err != nil {
+		return nil, err
+	}
+	if err := n.format(cluster); err != nil {
 		return nil, err
 	}
 	return n, n.Restart()
@@ -96,7 +100,7 @@ func (n *Node) Own() bool { return n.spec.Kind != External }
 func (n *Node) PID() int { return n.proc.cmd.Process.Pid }
 
 func (n *Node) writeProps() error {
-	ports, err := freePorts(3)
+	ports, err := FreePorts(3)
 	if err != nil {
 		return err
 	}
@@ -126,6 +130,11 @@ func (n *Node) writeProps() error {
 	for k, v := range n.spec.Props {
 		all[k] = v
 	}
+	return n.store(all)
+}
+
+// store writes the server's properties file.
+func (n *Node) store(all map[string]string) error {
 	keys := make([]string, 0, len(all))
 	for k := range all {
 		keys = append(keys, k)
@@ -138,9 +147,9 @@ func (n *Node) writeProps() error {
 	return os.WriteFile(n.props, b.Bytes(), 0o644)
 }
 
-// freePorts asks the kernel for ports that nobody listens on. They are held
-// together and then let go, so the three differ.
-func freePorts(count int) ([]string, error) {
+// FreePorts asks the kernel for ports that nobody listens on. They are held
+// together and then let go, so they differ.
+func FreePorts(count int) ([]string, error) {
 	var ports []string
 	for range count {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -154,16 +163,21 @@ func freePorts(count int) ([]string, error) {
 	return ports, nil
 }
 
-func (n *Node) format() error {
+// NewClusterID is a random cluster id.
+func NewClusterID() (string, error) {
 	id := make([]byte, 16)
 	if _, err := rand.Read(id); err != nil {
-		return err
+		return "", err
 	}
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
 	cluster := base64.RawURLEncoding.EncodeToString(id)
 	if strings.HasPrefix(cluster, "-") { // a leading dash would read as an option
 		cluster = "A" + cluster[1:]
 	}
+	return cluster, nil
+}
+
+func (n *Node) format(cluster string) error {
 	args := []string{"format", "-t", cluster, "-c", n.props}
 	var cmd *exec.Cmd
 	if n.spec.Kind == Moldau {
@@ -179,6 +193,17 @@ func (n *Node) format() error {
 
 // Restart starts the server on its directory as it is and waits until it answers.
 func (n *Node) Restart() error {
+	if err := n.Launch(); err != nil {
+		return err
+	}
+	if err := n.waitReady(n.proc.done); err != nil {
+		return fmt.Errorf("%w; the end of its output:\n%s", err, n.LogTail())
+	}
+	return nil
+}
+
+// Launch starts the server and does not wait for it: one node of several may not be able to answer alone.
+func (n *Node) Launch() error {
 	log, err := os.OpenFile(n.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -205,9 +230,6 @@ func (n *Node) Restart() error {
 		return fmt.Errorf("cannot start the server: %w", err)
 	}
 	n.proc = p
-	if err := n.waitReady(p.done); err != nil {
-		return fmt.Errorf("%w; the end of its output:\n%s", err, n.LogTail())
-	}
 	return nil
 }
 
