@@ -224,3 +224,32 @@ func TestADeathWhileALogBeginsAnewIsNoLoss(t *testing.T) {
 		t.Error(told.String())
 	}
 }
+
+// A recovery leaves the index entries below the recovery point where they are: were they written anew, a second cut of the power
+// could take those of the time index and leave those of the other, which the next start would believe.
+func TestARecoveryLeavesDurableIndexEntriesAlone(t *testing.T) {
+	m := vfs.NewMem()
+	cfg := smallConfig()
+	cfg.IndexIntervalBytes, cfg.SegmentBytes = 1, 1<<20
+	l := testLog(t, m, newTestClock(), cfg)
+	mustAppend(t, l, values(1, "the first"))
+	mustAppend(t, l, values(900, "the latest"))
+	for i := range 4 {
+		mustAppend(t, l, values(int64(100*i), "some value"))
+	}
+	if err := l.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	unclean := func(o *LogOptions) { o.RecoveryPoint = 6 }
+	for range 2 { // the second time, all that the first has written is lost
+		l = testLog(t, m, newTestClock(), cfg, unclean)
+		if found, ok, err := l.MaxTimestampOffset(); err != nil || !ok || found.TimestampMs != 900 {
+			t.Fatal(found, ok, err)
+		}
+		m = m.MixedClone(true, false)
+		b, err := vfs.ReadFile(m, "/d/t-0/"+segmentName(0)+timeIndexSuffix)
+		if times := parseTimeIndex(b); err != nil || len(times) == 0 || times[len(times)-1].ts != 900 {
+			t.Fatal(times, err)
+		}
+	}
+}
