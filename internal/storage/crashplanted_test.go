@@ -92,6 +92,8 @@ var notMissed = map[string]string{
 	"sync .index < (*Log).saveForCheckpoint < (*logDir).secure":                    "as above",
 	"sync .timeindex < (*Log).saveForCheckpoint < (*logDir).secure":                "as for the checkpoint, where it is missed; the segment is one that is to be cleaned",
 	"sync .kafka_cleanshutdown < writeSynced < WriteFileAtomic":                    "a torn marker says that the stop was not orderly: the next start takes longer",
+	"sync .index < (*segment).remakeIndexes < (*opener).checkSegment":              "only where something else than the power has taken an index that was on the disk",
+	"sync .timeindex < (*segment).remakeIndexes < (*opener).checkSegment":          "as above",
 	"sync moldau-future-complete < writeSynced < WriteFileAtomic":                  "the file is empty",
 	"syncdir < (*Log).replaceSegments < (*cleaning).cleanGroup":                    "for file systems that do not keep names in order",
 	"syncdir < (*Log).replaceBySegmentAt < (*Log).TruncateFullyAndStartAt":         "the file of leader epochs is replaced after it, but where the records have none",
