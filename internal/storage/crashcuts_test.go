@@ -332,11 +332,11 @@ func (w *cutWork) late() {
 	p := w.model.newLog(TopicPartition{"late", 0}, 8)
 	w.create(p, 2)
 	w.ts += 1_000_000
-	w.put(p, 1, record.BuilderOptions{}, "early", strings.Repeat("e", 50))
-	w.put(p, 1, record.BuilderOptions{}, "early too", strings.Repeat("e", 50))
+	w.put(p, 1, record.BuilderOptions{}, "early", strings.Repeat("e", 9))
+	w.put(p, 1, record.BuilderOptions{}, "early too", strings.Repeat("e", 9))
 	w.ts -= 1_000_000
 	for range 2 {
-		w.put(p, 1, record.BuilderOptions{}, "late", strings.Repeat("l", 50))
+		w.put(p, 1, record.BuilderOptions{}, "late", strings.Repeat("l", 9))
 	}
 	w.sync(p)
 	w.time(time.Minute)

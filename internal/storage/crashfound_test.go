@@ -224,3 +224,38 @@ func TestADeathWhileALogBeginsAnewIsNoLoss(t *testing.T) {
 		t.Error(told.String())
 	}
 }
+
+// A recovery leaves the index entries below the recovery point where they are: were they written anew, a second cut of the power
+// could take those of the time index and leave those of the other, which the next start would believe.
+func TestARecoveryLeavesDurableIndexEntriesAlone(t *testing.T) {
+	m := vfs.NewMem()
+	cfg := smallConfig()
+	cfg.IndexIntervalBytes, cfg.SegmentBytes = 1, 1<<20
+	l := testLog(t, m, newTestClock(), cfg)
+	mustAppend(t, l, values(1, "the first"))
+	mustAppend(t, l, values(900, "the latest"))
+	for i := range 4 {
+		mustAppend(t, l, values(int64(100*i), "some value"))
+	}
+	if err := l.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	// The moments of the recovery at which the time index is written to: is the entry of the latest record there?
+	fault := vfs.NewFault(m, func(op vfs.Op) error {
+		if op.Kind == vfs.OpWrite && strings.HasSuffix(op.Name, timeIndexSuffix) {
+			b, err := vfs.ReadFile(m.KillClone(), op.Name)
+			if times := parseTimeIndex(b); err != nil || len(times) == 0 || times[len(times)-1].ts != 900 {
+				t.Error(times, err)
+			}
+		}
+		return nil
+	})
+	l = testLog(t, fault, newTestClock(), cfg, func(o *LogOptions) { o.RecoveryPoint = 6 })
+	mustAppend(t, l, values(1000, "the very latest"))
+	if err := l.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := vfs.ReadFile(m, "/d/t-0/"+segmentName(0)+timeIndexSuffix); err != nil || len(parseTimeIndex(b)) < 2 {
+		t.Fatal("nothing was written", parseTimeIndex(b), err)
+	}
+}

@@ -13,7 +13,10 @@ import (
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
-var plantAll = flag.Bool("cuts.plant", false, "leave each sync of the code out, one after the other, and see whether it is missed")
+var (
+	plantAll  = flag.Bool("cuts.plant", false, "leave each sync of the code out, one after the other, and see whether it is missed")
+	plantSite = flag.String("cuts.site", "", "of those, only the ones that contain this")
+)
 
 // syncSite names the place in the code that asks for a sync: functions of this package from the inside out, without those that only
 // pass it on, and the kind of file.
@@ -84,7 +87,22 @@ func leftOut(t tb, site string) (missed int, first string) {
 
 // notMissed are the syncs that the cuts do not notice, and why they are there. File and directory syncs of WriteFileAtomic
 // come together: it is the one way to replace a small file.
-var notMissed = map[string]string{}
+var notMissed = map[string]string{
+	"sync .index < (*Log).saveForCheckpoint < (*Manager).checkpointRecoveryPoints": "without its index a segment is checked from its beginning, which takes longer",
+	"sync .index < (*Log).saveForCheckpoint < (*logDir).secure":                    "as above",
+	"sync .timeindex < (*Log).saveForCheckpoint < (*logDir).secure":                "as for the checkpoint, where it is missed; the segment is one that is to be cleaned",
+	"sync .kafka_cleanshutdown < writeSynced < WriteFileAtomic":                    "a torn marker says that the stop was not orderly: the next start takes longer",
+	"sync .index < (*segment).remakeIndexes < (*opener).checkSegment":              "only where something else than the power has taken an index that was on the disk",
+	"sync .timeindex < (*segment).remakeIndexes < (*opener).checkSegment":          "as above",
+	"sync moldau-future-complete < writeSynced < WriteFileAtomic":                  "the file is empty",
+	"syncdir < (*Log).replaceSegments < (*cleaning).cleanGroup":                    "for file systems that do not keep names in order",
+	"syncdir < (*Log).replaceBySegmentAt < (*Log).TruncateFullyAndStartAt":         "the file of leader epochs is replaced after it, but where the records have none",
+	"syncdir < WriteFileAtomic < (*Manager).checkpointHighWatermarks":              "an older high watermark does no harm",
+	"syncdir < WriteFileAtomic < (*Manager).checkpointStartOffsets":                "what was promised is written by noteStartOffsets",
+	"syncdir < WriteFileAtomic < (*logDir).noteCleaned":                            "an older place only has the cleaner do more; that there is one, the next checkpoint's sync makes sure",
+	"syncdir < WriteFileAtomic < (*logDir).notePoints":                             "without it, more is checked",
+	"syncdir < WriteFileAtomic < (*logDir).writeCleanShutdown":                     "as for the marker's bytes",
+}
 
 // Each sync of the code is left out, one place at a time: the cuts of the power must notice, or the table says why not.
 func TestEachSyncIsMissed(t *testing.T) {
@@ -102,6 +120,9 @@ func TestEachSyncIsMissed(t *testing.T) {
 		return nil
 	}, nil)
 	for _, site := range slices.Sorted(maps.Keys(sites)) {
+		if !strings.Contains(site, *plantSite) {
+			continue
+		}
 		missed, first := leftOut(t, site)
 		why, excused := notMissed[site]
 		t.Logf("%s (%d times): missed by %d cuts: %s%s", site, sites[site], missed, first, why)
@@ -110,7 +131,7 @@ func TestEachSyncIsMissed(t *testing.T) {
 		}
 	}
 	for site := range notMissed {
-		if sites[site] == 0 {
+		if sites[site] == 0 && *plantSite == "" {
 			t.Errorf("%s is in the table, and is not there any more", site)
 		}
 	}

@@ -307,7 +307,7 @@ func (o *opener) indexSegment(s *segment) error {
 	if err != nil {
 		return err
 	}
-	return s.rewriteIndexes()
+	return s.remakeIndexes()
 }
 
 // beginIndexes empties a segment's indexes, to be made anew from its batches.
@@ -416,6 +416,7 @@ func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd i
 	if pos == 0 {
 		s.beginIndexes()
 	}
+	kept := [2]int{len(s.offsets), len(s.times)}
 	var stopped int64
 	err = s.with(kindLog, func(f vfs.File) (err error) {
 		take := func(b record.Batch, size, at int64) error {
@@ -454,7 +455,10 @@ func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd i
 	}
 	s.size = stopped
 	s.verified.cut(stopped)
-	return end, bad, s.rewriteIndexes()
+	if kept[0] == 0 && len(s.offsets) > 0 && s.base+int64(s.offsets[0].rel) < o.trusted {
+		return end, bad, s.remakeIndexes()
+	}
+	return end, bad, s.rewriteIndexes(kept[0], kept[1])
 }
 
 // tornTailBytes is how much of a segment's end is checked in full where the kernel has not stopped: more than one write.

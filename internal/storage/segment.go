@@ -261,14 +261,37 @@ func (s *segment) writeIndex(k fileKind, buf []byte, at int64) error {
 	})
 }
 
-// rewriteIndexes replaces both index files by what is in memory.
-func (s *segment) rewriteIndexes() error {
+// rewriteIndexes brings the index files to what is in memory, of which the first entries are in them: those below the recovery
+// point are on the disk, and stay there.
+func (s *segment) rewriteIndexes(keptOffsets, keptTimes int) error {
+	sizes := [numKinds]int64{kindIndex: int64(keptOffsets) * offsetEntryBytes, kindTimeIndex: int64(keptTimes) * timeEntryBytes}
+	for _, k := range []fileKind{kindIndex, kindTimeIndex} {
+		if err := s.with(k, func(f vfs.File) error { return f.Truncate(sizes[k]) }); err != nil {
+			return err
+		}
+	}
+	s.offsetsWritten, s.timesWritten = keptOffsets, keptTimes
+	return s.writeIndexes()
+}
+
+// remakeIndexes makes both index files anew where the next start will trust them. It would not see that the time index lacks
+// something which the offset index tells of; so there is none of the one before all of the other is on the disk.
+func (s *segment) remakeIndexes() error {
 	for _, k := range []fileKind{kindIndex, kindTimeIndex} {
 		if err := s.with(k, func(f vfs.File) error { return f.Truncate(0) }); err != nil {
 			return err
 		}
 	}
-	s.offsetsWritten, s.timesWritten = 0, 0
+	if err := s.with(kindIndex, vfs.File.Sync); err != nil {
+		return err
+	}
+	if err := s.writeIndex(kindTimeIndex, encodeTimeIndex(s.times), 0); err != nil {
+		return err
+	}
+	if err := s.with(kindTimeIndex, vfs.File.Sync); err != nil {
+		return err
+	}
+	s.offsetsWritten, s.timesWritten = 0, len(s.times)
 	return s.writeIndexes()
 }
 
