@@ -98,6 +98,8 @@ var notMissed = map[string]string{
 	"syncdir < (*Log).replaceSegments < (*cleaning).cleanGroup":                    "for file systems that do not keep names in order",
 	"syncdir < (*Log).replaceBySegmentAt < (*Log).TruncateFullyAndStartAt":         "the file of leader epochs is replaced after it, but where the records have none",
 	"syncdir < WriteFileAtomic < (*Manager).checkpointHighWatermarks":              "an older high watermark does no harm",
+	"syncdir < WriteFileAtomic < (*Log).keepStateAt":                               "for file systems that do not keep names in order: the names of what goes are synced after it",
+	"syncdir < WriteFileAtomic < (*Manager).checkpointRecoveryPoints":              "an older recovery point is as true, and more is checked",
 	"syncdir < WriteFileAtomic < (*Manager).checkpointStartOffsets":                "what was promised is written by noteStartOffsets",
 	"syncdir < WriteFileAtomic < (*logDir).noteCleaned":                            "an older place only has the cleaner do more; that there is one, the next checkpoint's sync makes sure",
 	"syncdir < WriteFileAtomic < (*logDir).notePoints":                             "without it, more is checked",
