@@ -73,6 +73,8 @@ const suspicionDelay = 100 * time.Millisecond
 
 // probe looks whether the directory is there, is still this node's, and can be written. A full disk is none of its concern.
 func (d *logDir) probe() {
+	d.probeMu.Lock()
+	defer d.probeMu.Unlock()
 	if d.err() != nil {
 		return
 	}

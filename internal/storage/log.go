@@ -33,6 +33,8 @@ type env struct {
 	urgent func(*Log)
 	// failed is told that a write or sync in the directory has failed for good; may be nil.
 	failed func(error)
+	// probe tries the directory out at once, and takes it out of use if it is not well; may be nil.
+	probe func()
 	// suspect is told that a read has failed.
 	suspect func()
 	space   *space // nil where any append may fill the disk
@@ -383,8 +385,8 @@ func (l *Log) errWrite() error {
 // gone: the log directory is tried out.
 func (l *Log) fail(cause error) error {
 	err := l.failLog(cause)
-	if errors.Is(cause, fs.ErrNotExist) {
-		l.env.suspect()
+	if errors.Is(cause, fs.ErrNotExist) && l.env.probe != nil {
+		l.env.probe()
 		return err
 	}
 	if isShortage(cause) {

@@ -36,6 +36,7 @@ type logDir struct {
 	scrubber      scrubber
 	futureNames   map[TopicPartition]string // copies of logs that an earlier run has begun; until they are gone on with
 	suspected     atomic.Bool               // a probe is due soon
+	probeMu       sync.Mutex                // one probe at a time, held over its file
 	untidy        atomic.Bool               // something is not as an orderly stop must leave it
 	loaded        []*Log                    // between load and distribute
 
@@ -59,7 +60,7 @@ func newLogDir(m *Manager, p string) *logDir {
 	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
 		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
-		failed: d.fail, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes}
+		failed: d.fail, probe: d.probe, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes}
 	d.env.space = newSpace(m.opts.FS, m.opts.Clock, p, m.opts.ReserveBytes, m.opts.Logger)
 	return d
 }

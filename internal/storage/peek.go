@@ -67,7 +67,8 @@ func (l *Log) wouldGo(first fs.FileInfo, base, size int64) bool {
 	if !ok {
 		ts = first.ModTime().UnixMilli()
 	}
-	return l.nowMs()-ts > cfg.RetentionMs
+	// One that lies ahead of the clock may be damage, which only who opens the log can tell.
+	return l.nowMs()-ts > cfg.RetentionMs || ts > l.nowMs()
 }
 
 // lastTimestamp reads the last entry of a time index that was closed in order.

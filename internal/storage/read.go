@@ -226,7 +226,7 @@ func (l *Log) locate(v view, f vfs.File, offset int64) (int64, error) {
 	}
 	h := walkHeaders(f, v.size)
 	defer h.close()
-	pos := int64(e.pos)
+	pos := v.seg.startAt(&h, e)
 	for pos < v.size {
 		b, size, err := h.at(pos)
 		if err != nil {
@@ -247,12 +247,12 @@ func (l *Log) fit(v view, f vfs.File, pos, end, maxBytes int64, minOneBatch bool
 	if err != nil {
 		return 0, 0, err
 	}
-	at := pos
-	if ok {
-		at = max(at, int64(e.pos))
-	}
 	h := walkHeaders(f, end)
 	defer h.close()
+	at := pos
+	if ok && int64(e.pos) > pos && int64(e.pos) < end {
+		at = max(at, v.seg.startAt(&h, e))
+	}
 	for at < end {
 		b, size, err := h.at(at)
 		if err != nil {
@@ -383,6 +383,12 @@ func (l *Log) findTimestamp(v view, ts, from int64) (found TimestampOffset, ok b
 		return found, false, err
 	}
 	if hit {
+		hit, err = v.seg.confirmMaxTimestamp(te, v.size)
+		if err == nil && !hit {
+			v.seg.doubtIndexes(fmt.Sprintf("the time index tells of timestamp %d at offset %d, where it is not", te.ts, v.seg.base+int64(te.rel)))
+		}
+	}
+	if hit && err == nil {
 		from = max(from, v.seg.base+int64(te.rel)+1) // all records up to there are older
 	}
 	err = v.seg.with(kindLog, func(f vfs.File) error {

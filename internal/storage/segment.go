@@ -96,7 +96,8 @@ type segment struct {
 	closedUnsaved bool // it was closed, its indexes may not be
 	abortedDirty  bool
 
-	verified verified
+	verified   verified
+	indexState atomic.Int32 // what is thought of the index files (indexdoubt.go)
 	// cleaned says that the files still bear the names under which the cleaner writes them.
 	cleaned atomic.Bool
 }
@@ -405,6 +406,9 @@ func (s *segment) floor(keep func(offsetEntry) bool) (e offsetEntry, ok bool, er
 		return s.offsets[i-1], true, nil
 	}
 	s.log.mu.RUnlock()
+	if s.indexState.Load() == indexDoubted {
+		return e, false, nil
+	}
 	var buf [offsetEntryBytes]byte
 	err = s.searchFile(kindIndex, buf[:], func() bool {
 		x := offsetEntry{int32(binary.BigEndian.Uint32(buf[:])), int32(binary.BigEndian.Uint32(buf[4:]))}
@@ -429,6 +433,9 @@ func (s *segment) floorTime(keep func(timeEntry) bool) (e timeEntry, ok bool, er
 		return s.times[i-1], true, nil
 	}
 	s.log.mu.RUnlock()
+	if s.indexState.Load() == indexDoubted {
+		return e, false, nil
+	}
 	var buf [timeEntryBytes]byte
 	err = s.searchFile(kindTimeIndex, buf[:], func() bool {
 		x := timeEntry{int64(binary.BigEndian.Uint64(buf[:])), int32(binary.BigEndian.Uint32(buf[8:]))}
@@ -468,18 +475,13 @@ func (s *segment) searchFile(k fileKind, buf []byte, keep func() bool) error {
 // for a closed segment the time index's last entry tells.
 func (s *segment) maxTimestamp() (ts, offset int64, err error) {
 	s.log.mu.RLock()
-	ts, offset, known := s.maxTs, s.maxTsOffset, s.maxTsKnown
+	ts, offset, known, size := s.maxTs, s.maxTsOffset, s.maxTsKnown, s.size
 	s.log.mu.RUnlock()
 	if known {
 		return ts, offset, nil
 	}
-	ts, offset = record.NoTimestamp, s.base
-	e, ok, err := s.floorTime(func(timeEntry) bool { return true })
-	if err != nil {
+	if ts, offset, err = s.timeIndexSays(size); err != nil {
 		return 0, 0, err
-	}
-	if ok {
-		ts, offset = e.ts, s.base+int64(e.rel)
 	}
 	s.log.mu.Lock()
 	defer s.log.mu.Unlock()

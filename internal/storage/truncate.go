@@ -144,7 +144,7 @@ func (l *Log) cutPosition(v view, offset int64) (pos, end int64, err error) {
 		}
 		h := walkHeaders(f, v.size)
 		defer h.close()
-		for at := int64(e.pos); at < pos; {
+		for at := v.seg.startAt(&h, e); at < pos; {
 			b, size, err := h.at(at)
 			if err != nil {
 				return err

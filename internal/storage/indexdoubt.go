@@ -1,0 +1,188 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/moldau-stream/moldau/internal/record"
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// The indexes of closed segments lie in files of which nothing else tells whether they are as they were written. An entry
+// is believed when the batch that it speaks of is where it says. If not, both indexes of the segment are left aside, so that
+// its headers are walked from its beginning, and made anew from the batches.
+
+// What is thought of the index files of a closed segment.
+const (
+	indexBelieved int32 = iota
+	indexDoubted        // being made anew
+	indexHopeless       // a damaged batch is in the way: what the files say is better than nothing
+)
+
+// confirms says whether a batch can lie where an index entry says. Kafka before 4.0 has entries that tell the last offset
+// of several batches that were appended at once, and the position of the first.
+func (s *segment) confirms(e offsetEntry, b record.Batch) bool {
+	return b.BaseOffset() >= s.base && b.BaseOffset() <= b.LastOffset() && b.LastOffset() <= s.base+int64(e.rel)
+}
+
+// startAt is from where to walk the headers, given an entry: its position, or the segment's beginning when it is not to be believed.
+func (s *segment) startAt(h *headers, e offsetEntry) int64 {
+	if e.pos == 0 || s.indexState.Load() == indexHopeless {
+		return int64(e.pos)
+	}
+	if e.pos > 0 {
+		if b, _, err := h.at(int64(e.pos)); err == nil && s.confirms(e, b) {
+			return int64(e.pos)
+		}
+	}
+	s.doubtIndexes(fmt.Sprintf("the offset index tells of offset %d at position %d, where it is not", s.base+int64(e.rel), e.pos))
+	return 0
+}
+
+// doubtIndexes leaves the segment's indexes aside and has them made anew.
+func (s *segment) doubtIndexes(why string) {
+	if !s.indexState.CompareAndSwap(indexBelieved, indexDoubted) {
+		return
+	}
+	l := s.log
+	l.env.damaged.Add(1)
+	l.env.logger.Error("an index is damaged, making it anew from the records", "partition", l.tp.String(), "file", s.path(kindIndex), "why", why)
+	l.env.after(0, func() { l.remakeIndexes(s) })
+}
+
+// remakeIndexes writes the indexes of a closed segment anew, in place: should the process die meanwhile, each entry is an
+// old or a new one.
+func (l *Log) remakeIndexes(s *segment) {
+	l.replaceMu.Lock()
+	defer l.replaceMu.Unlock()
+	made, err := l.indexOf(s)
+	if err == nil {
+		for k, b := range map[fileKind][]byte{kindIndex: encodeOffsetIndex(made.offsets), kindTimeIndex: encodeTimeIndex(made.times)} {
+			err = s.with(k, func(f vfs.File) error {
+				if _, err := f.WriteAt(b, 0); err != nil {
+					return err
+				}
+				if err := f.Truncate(int64(len(b))); err != nil {
+					return err
+				}
+				return f.Sync()
+			})
+			if err != nil {
+				break
+			}
+		}
+	}
+	if err != nil {
+		l.env.logger.Error("cannot make an index anew", "partition", l.tp.String(), "file", s.path(kindIndex), "err", err)
+		s.indexState.Store(indexHopeless)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.maxTs, s.maxTsOffset, s.maxTsKnown = made.maxTs, made.maxTsOffset, true
+	s.indexState.Store(indexBelieved)
+}
+
+// indexOf makes the indexes of a closed segment in memory, from its headers. replaceMu is held.
+func (l *Log) indexOf(s *segment) (*segment, error) {
+	l.mu.RLock()
+	at := l.findLocked(s)
+	closed := at >= 0 && at < len(l.segments)-1 && !s.inMemory
+	size := s.size
+	l.mu.RUnlock()
+	if err := l.Err(); err != nil || !closed {
+		return nil, fmt.Errorf("%w: %w", errGone, err)
+	}
+	made := newSegment(l, s.base)
+	made.beginIndexes()
+	cfg := l.config()
+	err := s.with(kindLog, func(f vfs.File) error {
+		h := walkHeaders(f, size)
+		defer h.close()
+		for pos := int64(0); pos < size; {
+			b, n, err := h.at(pos)
+			if err != nil {
+				return err
+			}
+			made.indexBatch(b, n, pos, cfg)
+			pos += n
+		}
+		return nil
+	})
+	made.noteMaxTimestamp()
+	return made, err
+}
+
+// confirmMaxTimestamp says whether the largest timestamp that the time index tells is that of a batch which is there.
+func (s *segment) confirmMaxTimestamp(e timeEntry, size int64) (ok bool, err error) {
+	want := s.base + int64(e.rel)
+	err = s.with(kindLog, func(f vfs.File) error {
+		entry, _, err := s.floor(func(x offsetEntry) bool { return x.rel < e.rel })
+		if err != nil {
+			return err
+		}
+		h := walkHeaders(f, size)
+		defer h.close()
+		for pos := s.startAt(&h, entry); pos < size; {
+			b, n, err := h.at(pos)
+			if err != nil {
+				return err
+			}
+			if b.LastOffset() >= want {
+				ok = b.BaseOffset() <= want && b.MaxTimestamp() == e.ts
+				return nil
+			}
+			pos += n
+		}
+		return nil
+	})
+	return ok, err
+}
+
+// timeIndexSays is the largest timestamp that the time index of a closed segment tells, or that of the batches if it is not to be believed.
+func (s *segment) timeIndexSays(size int64) (ts, offset int64, err error) {
+	ts, offset = record.NoTimestamp, s.base
+	e, ok, err := s.floorTime(func(timeEntry) bool { return true })
+	if err != nil || size == 0 {
+		return ts, offset, err
+	}
+	if ok {
+		ts, offset = e.ts, s.base+int64(e.rel)
+		confirmed, err := s.confirmMaxTimestamp(e, size)
+		if errors.Is(err, ErrCorruptRecord) {
+			return ts, offset, nil // the batches tell no more
+		}
+		if confirmed || err != nil {
+			return ts, offset, err
+		}
+	}
+	found, at, err := s.walkMaxTimestamp(size)
+	if errors.Is(err, ErrCorruptRecord) {
+		return ts, offset, nil
+	}
+	if err == nil && found != ts {
+		s.doubtIndexes(fmt.Sprintf("the time index tells of the largest timestamp %d, it is %d", ts, found))
+	}
+	return found, at, err
+}
+
+// walkMaxTimestamp finds the largest timestamp in the headers.
+func (s *segment) walkMaxTimestamp(size int64) (ts, offset int64, err error) {
+	ts, offset = record.NoTimestamp, s.base
+	err = s.with(kindLog, func(f vfs.File) error {
+		h := walkHeaders(f, size)
+		defer h.close()
+		for pos := int64(0); pos < size; {
+			b, n, err := h.at(pos)
+			if err != nil {
+				return err
+			}
+			if b.MaxTimestamp() > ts {
+				ts, offset = b.MaxTimestamp(), b.LastOffset()
+			}
+			pos += n
+		}
+		return nil
+	})
+	return ts, offset, err
+}
