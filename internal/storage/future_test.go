@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -100,9 +102,12 @@ func moveThroughPowerCuts(t *testing.T, restarted bool) {
 	if err := m.SyncDir("/"); err != nil {
 		t.Fatal(err)
 	}
+	var mu sync.Mutex // logs are synced in the background
 	var clones []*vfs.Mem
 	fsys := vfs.NewFault(m, func(op vfs.Op) error {
 		if op.Kind.Mutates() {
+			mu.Lock()
+			defer mu.Unlock()
 			clones = append(clones, m.CrashClone(), m.KillClone())
 		}
 		return nil
@@ -122,7 +127,9 @@ func moveThroughPowerCuts(t *testing.T, restarted bool) {
 		}
 		mgr = openManager(t, fsys, newTestClock(), smallConfig(), twoDirs)
 	}
+	mu.Lock()
 	clones = nil
+	mu.Unlock()
 	f, err := mgr.BeginMove(testTP, "/b")
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +138,9 @@ func moveThroughPowerCuts(t *testing.T, restarted bool) {
 	if _, err := f.Swap(); err != nil {
 		t.Fatal(err)
 	}
+	mu.Lock()
 	cuts := clones
+	mu.Unlock()
 	_ = mgr.Close(false)
 	places := map[string]int{}
 	for i, c := range cuts {
@@ -270,15 +279,18 @@ func TestAMovedLogIsKnownWhereItComes(t *testing.T) {
 	m := vfs.NewMem()
 	format(t, m, "/a", "/b")
 	clk := newTestClock()
+	var mu sync.Mutex // logs are synced in the background
 	var clones []*vfs.Mem
-	var between func()
+	var between atomic.Pointer[func()]
 	fsys := vfs.NewFault(m, func(op vfs.Op) error {
-		if between != nil && op.Kind == vfs.OpRename && strings.HasSuffix(op.Name, futureDirSuffix) {
-			do := between
-			between = nil
-			do()
+		if op.Kind == vfs.OpRename && strings.HasSuffix(op.Name, futureDirSuffix) {
+			if do := between.Swap(nil); do != nil {
+				(*do)()
+			}
 		}
 		if op.Kind.Mutates() {
+			mu.Lock()
+			defer mu.Unlock()
 			clones = append(clones, m.CrashClone(), m.KillClone())
 		}
 		return nil
@@ -310,16 +322,21 @@ func TestAMovedLogIsKnownWhereItComes(t *testing.T) {
 		t.Fatal(err)
 	}
 	copyAll(t, f)
+	mu.Lock()
 	clones = nil
-	between = func() {
+	mu.Unlock()
+	do := func() {
 		if err := mgr.CheckpointAll(); err != nil {
-			t.Fatal(err)
+			t.Error(err)
 		}
 	}
+	between.Store(&do)
 	if _, err = f.Swap(); err != nil {
 		t.Fatal(err)
 	}
+	mu.Lock()
 	cuts := clones
+	mu.Unlock()
 	_ = mgr.Close(false)
 	there := 0
 	for i, c := range cuts {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -35,9 +36,12 @@ func TestAFollowerBeginsWithinABatch(t *testing.T) {
 	if err := m.SyncDir("/"); err != nil {
 		t.Fatal(err)
 	}
+	var mu sync.Mutex // logs are synced in the background
 	var clones []*vfs.Mem
 	full := false
 	fsys := vfs.NewFault(m, func(op vfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
 		if full && op.Kind == vfs.OpCreate && strings.Contains(op.Name, segmentName(4)) {
 			return syscall.ENOSPC
 		}
@@ -52,11 +56,15 @@ func TestAFollowerBeginsWithinABatch(t *testing.T) {
 	if err := errors.Join(l.TruncateFullyAndStartAt(5), mgr.CheckpointAll()); err != nil {
 		t.Fatal(err)
 	}
+	mu.Lock()
 	full = true
+	mu.Unlock()
 	if _, err := l.AppendAsFollower(bytes.Clone(sent), 1); !errors.Is(err, syscall.ENOSPC) || l.LogStartOffset() != 5 || l.LogEndOffset() != 5 {
 		t.Fatal(err, l.LogStartOffset(), l.LogEndOffset())
 	}
+	mu.Lock()
 	full, clones = false, nil
+	mu.Unlock()
 	info, err := l.AppendAsFollower(bytes.Clone(sent), 1)
 	if err != nil || info.FirstOffset != 4 || info.LastOffset != 11 {
 		t.Fatal(info, err)
@@ -71,7 +79,9 @@ func TestAFollowerBeginsWithinABatch(t *testing.T) {
 	if err := l.Flush(); err != nil {
 		t.Fatal(err)
 	}
+	mu.Lock()
 	cuts := append(clones, m.CrashClone())
+	mu.Unlock()
 	if err := mgr.Close(true); err != nil {
 		t.Fatal(err)
 	}
