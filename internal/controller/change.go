@@ -80,10 +80,13 @@ func (c *changer) record() *meta.PartitionChangeRecord {
 	r := meta.NewPartitionChange(c.topicID, c.partition)
 	c.complete()
 	won := c.elect()
-	isr := c.isr
-	if won.leader != meta.NoLeader && !slices.Contains(isr, won.leader) {
-		isr = []int32{won.leader} // elected from outside: only it has what it will show from now on
+	if won.leader != meta.NoLeader && !slices.Contains(c.isr, won.leader) {
+		c.isr = []int32{won.leader} // elected from outside: only it has what it will show from now on
+		if !won.unclean {
+			c.complete() // a reassignment may have waited for just this replica
+		}
 	}
+	isr := c.isr
 	if won.leader != c.p.Leader {
 		r.Leader = won.leader
 	}
