@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sort"
 	"sync/atomic"
 
@@ -479,7 +480,7 @@ func (l *Log) tryAbortedTxns(from, to, upTo int64) ([]AbortedTxn, error) {
 			if t.LastOffset >= from && t.FirstOffset < to && t.LastOffset <= upTo {
 				out = append(out, t)
 			}
-			if t.LastStableOffset >= to {
+			if t.LastStableOffset >= to && upTo == math.MaxInt64 {
 				return out, nil // all that ended later also began later
 			}
 		}

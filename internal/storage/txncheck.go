@@ -303,12 +303,30 @@ func (w *txnWalk) compare(b record.Batch, commit bool) error {
 	switch {
 	case commit || t.ProducerID != pid:
 		return w.wrong("it tells of an aborted transaction of producer %d that ends at offset %d, which is no such marker", t.ProducerID, t.LastOffset)
+	case t.LastStableOffset > w.stableBelow(pid, end+1):
+		return w.wrong("it tells that the last stable offset after the aborted transaction of producer %d up to offset %d was %d", pid, end, t.LastStableOffset)
 	case t.FirstOffset > end || has && t.FirstOffset > run.first || seen && t.FirstOffset <= last:
 		return w.wrong("it tells that the aborted transaction of producer %d up to offset %d began at %d", pid, end, t.FirstOffset)
 	}
 	w.at++
 	return nil
 }
+
+// stableBelow is what the last stable offset can be at most when a producer's transaction has ended.
+func (w *txnWalk) stableBelow(pid, offset int64) int64 {
+	if len(w.open) > maxStableOpen {
+		return offset
+	}
+	for id, r := range w.open {
+		if id != pid {
+			offset = min(offset, r.first)
+		}
+	}
+	return offset
+}
+
+// maxStableOpen bounds the work at each marker. We do not go by the field; Kafka ends its search at it.
+const maxStableOpen = 1024
 
 // entriesBelow comes by the entries that end below an offset and were met by no marker.
 func (w *txnWalk) entriesBelow(offset int64) error {
@@ -325,7 +343,7 @@ func (w *txnWalk) wrong(format string, args ...any) error {
 
 // skip passes over what cannot be read. Markers may have been there: the index is believed for all that was open before.
 func (w *txnWalk) skip() error {
-	next, err := w.v.seg.nextIndexed(w.pos, w.v.size)
+	next, err := w.v.seg.nextIndexed(w.f, w.pos, w.v.size)
 	if err != nil {
 		return err
 	}

@@ -191,7 +191,9 @@ func (l *Log) verifyChunk(v view, f vfs.File, chunk int64) error {
 	}
 	c := checker{v: v, f: f, offset: v.seg.base}
 	if ok {
-		c.pos = int64(e.pos)
+		h := walkHeaders(f, v.size)
+		c.pos = v.seg.startAt(&h, e)
+		h.close()
 	}
 	c.buf = verifyBuffers.Get().(*[]byte)
 	defer verifyBuffers.Put(c.buf)
@@ -260,7 +262,7 @@ func (c *checker) run(begin, end int64) error {
 			c.pos, c.offset = c.pos+int64(len(b)), b.NextOffset()
 			continue
 		}
-		next, serr := c.v.seg.nextIndexed(c.pos, c.v.size)
+		next, serr := c.v.seg.nextIndexed(c.f, c.pos, c.v.size)
 		if serr != nil {
 			return serr
 		}
@@ -333,14 +335,22 @@ func (c *checker) isBatch(pos int64) bool {
 }
 
 // nextIndexed is the position of the first indexed batch behind pos, or end.
-func (s *segment) nextIndexed(pos, end int64) (int64, error) {
-	next := end
+func (s *segment) nextIndexed(f vfs.File, pos, end int64) (int64, error) {
+	var next offsetEntry
 	_, _, err := s.floor(func(e offsetEntry) bool {
 		if int64(e.pos) <= pos {
 			return true
 		}
-		next = min(end, int64(e.pos)) // the search ends at the first one
+		next = e // the search ends at the first one
 		return false
 	})
-	return next, err
+	if err != nil || next.pos == 0 {
+		return end, err
+	}
+	h := walkHeaders(f, end)
+	defer h.close()
+	if at := s.startAt(&h, next); at > pos {
+		return at, nil
+	}
+	return end, nil
 }
