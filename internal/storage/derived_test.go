@@ -191,7 +191,9 @@ func damages(t testing.TB, m *vfs.Mem, name string) map[string]func(*vfs.Mem) er
 	out := map[string]func(*vfs.Mem) error{
 		"removed": func(m *vfs.Mem) error { return m.Remove(name) },
 		"zeroed":  func(m *vfs.Mem) error { return m.Overwrite(name, 0, make([]byte, len(whole))) },
-		"garbage": func(m *vfs.Mem) error { return m.Overwrite(name, 0, bytes.Repeat([]byte{0xb7, 0x3a, 0x11}, len(whole))[:len(whole)]) },
+		"garbage": func(m *vfs.Mem) error {
+			return m.Overwrite(name, 0, bytes.Repeat([]byte{0xb7, 0x3a, 0x11}, len(whole))[:len(whole)])
+		},
 	}
 	step := 17
 	if *allDamages {

@@ -272,7 +272,25 @@ func (o *opener) rebuildMissing(segments []*segment) error {
 		if err := s.seal(); err != nil {
 			return err
 		}
+		if err := o.syncIndexes(s); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// syncIndexes makes the indexes of a closed segment durable at once: a sync of the log looks only at its last segments. A
+// power cut would else leave an index of zeros, which the next start does not miss.
+func (o *opener) syncIndexes(s *segment) error {
+	for _, k := range []fileKind{kindIndex, kindTimeIndex} {
+		if err := s.with(k, vfs.File.Sync); err != nil {
+			return fmt.Errorf("cannot sync %s: %w", s.path(k), err)
+		}
+	}
+	if err := o.env.fs.SyncDir(o.dir); err != nil {
+		return err
+	}
+	s.dirty, s.nameDirty, s.closedUnsaved = false, false, false
 	return nil
 }
 
