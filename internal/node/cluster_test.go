@@ -215,16 +215,7 @@ func (c *crew) end(id int32, clone func(*vfs.Mem) *vfs.Mem) {
 	n := c.nodes[id]
 	delete(c.nodes, id)
 	c.disks[id] = clone(c.disks[id])
-	gone, cancel := context.WithCancel(context.Background())
-	cancel()
-	n.cluster.directory.Close()
-	if n.cluster.server != nil {
-		_ = n.cluster.server.Shutdown(gone)
-	}
-	if n.server != nil {
-		_ = n.server.Shutdown(gone)
-	}
-	n.abandon()
+	n.Kill()
 }
 
 func TestTheActiveControllerIsKilled(t *testing.T) {
