@@ -172,7 +172,7 @@ func (l *loop) arm() {
 		soonest(c.deadline)
 	}
 	for _, c := range l.catching {
-		if !c.answer {
+		if !c.answer && l.leaderID >= 0 { // without a leader there is nobody to ask, and time changes nothing about that
 			soonest(c.asked.Add(l.raftTick()))
 		}
 	}
