@@ -214,6 +214,7 @@ func (c *crew) powerCut(id int32) { c.end(id, (*vfs.Mem).CrashClone) }
 func (c *crew) end(id int32, clone func(*vfs.Mem) *vfs.Mem) {
 	n := c.nodes[id]
 	delete(c.nodes, id)
+	c.net.Crash(fmt.Sprintf("n%d", id), true) // first, so that nothing is promised that the clone of the disk has not
 	c.disks[id] = clone(c.disks[id])
 	n.Kill()
 }
