@@ -41,7 +41,7 @@ type lazy struct {
 // dormant is what the log directory's small files say of a log.
 type dormant struct {
 	logStart, recoveryPoint, highWatermark int64
-	clean, sameBoot                        bool
+	clean, sameBoot, pagesDoubted          bool
 	endKnown                               bool // the log was left in order, at recoveryPoint
 	compacted                              bool // the cleaner has been in it
 	cleanedTo                              int64
@@ -51,7 +51,7 @@ type dormant struct {
 func (l *Log) stateLocked(segments *atomic.Int64) openState {
 	d := l.lazy.st
 	return openState{tp: l.tp, dir: l.dir, clean: d.clean, logStart: d.logStart, recoveryPoint: d.recoveryPoint, syncedTo: max(d.recoveryPoint, 0),
-		highWatermark: d.highWatermark, sameBoot: d.sameBoot, compacted: d.compacted, cleanedTo: d.cleanedTo, endKnown: d.endKnown, segmentsLeft: segments}
+		highWatermark: d.highWatermark, sameBoot: d.sameBoot, pagesDoubted: d.pagesDoubted, compacted: d.compacted, cleanedTo: d.cleanedTo, endKnown: d.endKnown, segmentsLeft: segments}
 }
 
 // newDormantLog is the log of a directory without a look at its files.

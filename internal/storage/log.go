@@ -33,6 +33,8 @@ type env struct {
 	urgent func(*Log)
 	// failed is told that a write or sync in the directory has failed for good; may be nil.
 	failed func(error)
+	// doubtPages is told that a sync has failed, so that what the kernel calls written may be lost; may be nil.
+	doubtPages func()
 	// probe tries the directory out at once, and takes it out of use if it is not well; may be nil.
 	probe func()
 	// suspect is told that a read has failed.
@@ -40,6 +42,8 @@ type env struct {
 	space   *space // nil where any append may fill the disk
 	// stopping ends recoveries that are under way.
 	stopping atomic.Bool
+	// tornTailBytes is how much of a segment's end is checked in full after a kill.
+	tornTailBytes int64
 	// lastConfig is shared by the logs of one topic, which are opened one after another.
 	lastConfig atomic.Pointer[LogConfig]
 	verify     bool         // the bytes of segments that were found are checked before they are first given out

@@ -27,12 +27,19 @@ type logDir struct {
 	clean         bool // it was left in order
 	previousEpoch int64
 	topicIDs      map[TopicPartition][16]byte // as the last orderly stop has listed them; gone after load
-	sameBoot      bool                        // the kernel has not stopped since the last run
+	sameBoot      bool                        // neither has the kernel stopped since the last run nor was the file system mounted anew
+	pagesDoubted  bool                        // the last run has left no word that its syncs went well
+	mark          string                      // names boot and mounting; "" where they cannot be told from others
+	bootMu        sync.Mutex                  // held over the writing of the boot file
+	doubted       bool                        // guarded by bootMu: a sync has failed
 	recovery      recovery
 	touched       map[TopicPartition]struct{} // of topicIDs, those that were changed since; gone after load
 	touchedMu     sync.Mutex
-	touchedLog    vfs.File // guarded by touchedMu; nil when every log is to be checked after a kill
-	touchedEnd    int64    // guarded by touchedMu
+	touchedLog    vfs.File   // guarded by touchedMu; nil when every log is to be checked after a kill
+	touchedEnd    int64      // guarded by touchedMu
+	touchedSync   sync.Mutex // one sync of the file at a time, held over it
+	touchedSynced int64      // guarded by touchedSync
+	listed        listed     // by the last orderly stop; written only by load
 	scrubber      scrubber
 	futureNames   map[TopicPartition]string // copies of logs that an earlier run has begun; until they are gone on with
 	suspected     atomic.Bool               // a probe is due soon
@@ -60,7 +67,7 @@ func newLogDir(m *Manager, p string) *logDir {
 	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
 		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
-		failed: d.fail, probe: d.probe, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes}
+		failed: d.fail, doubtPages: d.doubtPages, probe: d.probe, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes, tornTailBytes: m.opts.tornTailBytes}
 	d.env.space = newSpace(m.opts.FS, m.opts.Clock, p, m.opts.ReserveBytes, m.opts.Logger)
 	return d
 }
@@ -132,9 +139,10 @@ func (d *logDir) takeState() error {
 	if err := d.takeCleanMarker(); err != nil {
 		return err
 	}
-	err := d.takeBoot()
+	d.takeBoot()
+	var err error
 	if d.clean {
-		err = errors.Join(err, d.beginTouched())
+		err = d.beginTouched()
 	}
 	if isDiskFull(err) {
 		d.env.logger.Warn("the disk is full: after a kill, every log will be checked", "dir", d.path, "err", err)
@@ -143,7 +151,10 @@ func (d *logDir) takeState() error {
 	if err != nil || d.clean {
 		return err
 	}
-	if ids, touched, ok := d.readTouched(); ok && d.sameBoot {
+	if !d.sameBoot {
+		return nil
+	}
+	if ids, touched, ok := d.readTouched(); ok {
 		d.topicIDs, d.touched = ids, touched
 	}
 	return nil
@@ -190,6 +201,7 @@ func (d *logDir) load() {
 			d.missing[tp] = missingLog{topicID: id, end: d.points[tp]}
 		}
 	}
+	d.listed = newListed(d.topicIDs)
 	d.topicIDs, d.touched = nil, nil
 	if len(d.loaded) > 0 && !d.clean {
 		return // the recovery writes what is known when it is done
@@ -261,7 +273,7 @@ func (d *logDir) found(tp TopicPartition) *Log {
 	clean := d.isInOrder(tp)
 	cleanedTo, compacted := d.cleaned[tp]
 	return newDormantLog(d.env, tp, d.path+"/"+tp.String(), d.m.opts.ConfigFor(tp.Topic), d.topicIDs[tp], dormant{logStart: d.starts[tp],
-		recoveryPoint: point, highWatermark: d.hws[tp], clean: clean, sameBoot: d.sameBoot, endKnown: ok && clean,
+		recoveryPoint: point, highWatermark: d.hws[tp], clean: clean, sameBoot: d.sameBoot, pagesDoubted: d.pagesDoubted, endKnown: ok && clean,
 		compacted: compacted, cleanedTo: cleanedTo})
 }
 

@@ -58,6 +58,8 @@ type ManagerOptions struct {
 	BackgroundRecovery bool
 	// BootID names the boot of the kernel; "" when it is not known.
 	BootID string
+	// tornTailBytes is less than the constant in tests, whose segments are small; 0 for the constant.
+	tornTailBytes int64
 	// ReserveBytes is what clients' records leave free on a volume: AutoReserve, or 0 for nothing.
 	ReserveBytes int64
 	// DirCheckIntervalMs is how often each directory is probed without a reason; below 0 never.
@@ -85,6 +87,9 @@ func (o *ManagerOptions) fill() {
 	if o.ConfigFor == nil {
 		cfg := o.DefaultConfig
 		o.ConfigFor = func(string) LogConfig { return cfg }
+	}
+	if o.tornTailBytes == 0 {
+		o.tornTailBytes = tornTailBytes
 	}
 	if o.RecoveryThreadsPerDir <= 0 {
 		o.RecoveryThreadsPerDir = 2

@@ -469,7 +469,7 @@ const tornTailBytes = 1 << 20
 func (o *opener) walkTo(f vfs.File, s *segment, pos int64, take func(b record.Batch, size, at int64) error) (int64, error) {
 	h := walkHeaders(f, s.size)
 	defer h.close()
-	for pos < s.size-tornTailBytes {
+	for pos < s.size-o.env.tornTailBytes {
 		b, size, err := h.at(pos)
 		if errors.Is(err, ErrCorruptRecord) {
 			return pos, nil

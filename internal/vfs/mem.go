@@ -22,6 +22,7 @@ type Mem struct {
 	root  *node
 	locks map[string]bool
 	quota int64 // bytes that all files may hold; 0 for no bound
+	mount uint64
 }
 
 // node is a file or a directory.
@@ -29,6 +30,8 @@ type node struct {
 	dir  bool
 	mod  time.Time
 	perm fs.FileMode
+	// number tells a file from others, also from those that had its name; 0 until somebody asks.
+	number uint64
 
 	// file
 	data   []byte
@@ -77,7 +80,7 @@ func newDir() *node {
 }
 
 // NewMem returns an empty file system with only a root directory.
-func NewMem() *Mem { return &Mem{root: newDir(), locks: map[string]bool{}} }
+func NewMem() *Mem { return &Mem{root: newDir(), locks: map[string]bool{}, mount: rand.Uint64()} }
 
 // CrashClone is the file system that a power cut now would leave. The locks are gone.
 func (m *Mem) CrashClone() *Mem {
@@ -86,7 +89,9 @@ func (m *Mem) CrashClone() *Mem {
 
 // KillClone is the file system that the death of all processes now would leave: everything but the locks.
 func (m *Mem) KillClone() *Mem {
-	return m.clone(func(n *node) (map[string]*node, []byte) { return n.names, n.data })
+	c := m.clone(func(n *node) (map[string]*node, []byte) { return n.names, n.data })
+	c.mount = m.mount
+	return c
 }
 
 // MixedClone is the file system that a power cut leaves when names were written early and data was not, or the other way round: data
@@ -172,7 +177,7 @@ func (m *Mem) clone(pick func(*node) (map[string]*node, []byte)) *Mem {
 			return c
 		}
 		names, data := pick(n)
-		c := &node{dir: n.dir, mod: n.mod, perm: n.perm}
+		c := &node{dir: n.dir, mod: n.mod, perm: n.perm, number: n.number}
 		seen[n] = c
 		if !n.dir {
 			c.data, c.synced = slices.Clone(data), slices.Clone(data)
@@ -185,7 +190,7 @@ func (m *Mem) clone(pick func(*node) (map[string]*node, []byte)) *Mem {
 		c.durable = maps.Clone(c.names)
 		return c
 	}
-	return &Mem{root: cp(m.root), locks: map[string]bool{}}
+	return &Mem{root: cp(m.root), locks: map[string]bool{}, mount: rand.Uint64()}
 }
 
 func pathErr(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }
