@@ -50,7 +50,8 @@ type dormant struct {
 // stateLocked is what is to be known to open the log.
 func (l *Log) stateLocked(segments *atomic.Int64) openState {
 	d := l.lazy.st
-	return openState{tp: l.tp, dir: l.dir, clean: d.clean, logStart: d.logStart, recoveryPoint: d.recoveryPoint, syncedTo: max(d.recoveryPoint, 0),
+	// Without a recovery point the log may have come from anywhere.
+	return openState{distrust: d.recoveryPoint < 0, tp: l.tp, dir: l.dir, clean: d.clean, logStart: d.logStart, recoveryPoint: d.recoveryPoint, syncedTo: max(d.recoveryPoint, 0),
 		highWatermark: d.highWatermark, sameBoot: d.sameBoot, pagesDoubted: d.pagesDoubted, compacted: d.compacted, cleanedTo: d.cleanedTo, endKnown: d.endKnown, segmentsLeft: segments}
 }
 

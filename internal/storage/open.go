@@ -81,7 +81,7 @@ type openState struct {
 	// files, and only the last write may be torn.
 	sameBoot     bool
 	pagesDoubted bool          // a sync may have failed, so that what is read may not be what is on the disk
-	distrust     bool          // something was found damaged: every byte is checked
+	distrust     bool          // something was found damaged, or nothing is known: every byte is checked
 	segmentsLeft *atomic.Int64 // counts down while segments are checked; may be nil
 }
 
