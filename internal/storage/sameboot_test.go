@@ -30,16 +30,21 @@ func failingSync(base *vfs.Mem, errno syscall.Errno) (fsys vfs.FS, failed *atomi
 func TestNoAcknowledgementRestsOnPagesOfAFailedSyncAfterARestart(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EIO, syscall.ENOSPC} {
 		t.Run(errno.Error(), func(t *testing.T) {
-			base := vfs.NewMem()
+			base, cfg := vfs.NewMem(), smallConfig()
+			cfg.SegmentBytes = 1 << 20 // no sync but the one that fails
 			format(t, base, "/d")
-			m := openManager(t, base, newTestClock(), smallConfig())
-			mustAppend(t, mustCreate(t, m, testTP, 0), from(1, 0, 0, "synced"))
+			m := openManager(t, base, newTestClock(), cfg)
+			l, err := m.CreateLog(testTP, testID, cfg, [16]byte{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustAppend(t, l, from(1, 0, 0, "synced"))
 			if err := m.Close(true); err != nil {
 				t.Fatal(err)
 			}
 			fsys, failed := failingSync(base, errno)
-			m = openManager(t, fsys, newTestClock(), smallConfig())
-			l := m.Log(testTP)
+			m = openManager(t, fsys, newTestClock(), cfg)
+			l = m.Log(testTP)
 			for i := range 20 {
 				mustAppend(t, l, from(1, 0, int32(2*i+1), "not synced yet", strings.Repeat("x", 50)))
 			}
@@ -49,7 +54,7 @@ func TestNoAcknowledgementRestsOnPagesOfAFailedSyncAfterARestart(t *testing.T) {
 			_ = m.Close(false)
 
 			again := base.KillClone()
-			m = openManager(t, again, newTestClock(), smallConfig())
+			m = openManager(t, again, newTestClock(), cfg)
 			l = m.Log(testTP)
 			end := l.LogEndOffset()
 			if err := l.Flush(); err != nil || l.FlushedOffset() != end || end != 41 {
@@ -57,7 +62,7 @@ func TestNoAcknowledgementRestsOnPagesOfAFailedSyncAfterARestart(t *testing.T) {
 			}
 			cut := again.CrashClone()
 			_ = m.Close(false)
-			m = openManager(t, cut, newTestClock(), smallConfig())
+			m = openManager(t, cut, newTestClock(), cfg)
 			if got := readFrom(t, m.Log(testTP), 0); len(got) != 41 {
 				t.Fatalf("41 records were synced, %d are there", len(got))
 			}

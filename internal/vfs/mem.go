@@ -87,11 +87,40 @@ func (m *Mem) CrashClone() *Mem {
 	return m.clone(func(n *node) (map[string]*node, []byte) { return n.durable, n.synced })
 }
 
-// KillClone is the file system that the death of all processes now would leave: everything but the locks.
+// KillClone is the file system that the death of all processes now would leave: everything but the locks. What was not
+// synced still is not.
 func (m *Mem) KillClone() *Mem {
-	c := m.clone(func(n *node) (map[string]*node, []byte) { return n.names, n.data })
-	c.mount = m.mount
-	return c
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	seen := map[*node]*node{}
+	var cp func(*node) *node
+	names := func(in map[string]*node) map[string]*node {
+		out := make(map[string]*node, len(in))
+		for k, n := range in {
+			out[k] = cp(n)
+		}
+		return out
+	}
+	cp = func(n *node) *node {
+		if n == nil {
+			return nil
+		}
+		if c := seen[n]; c != nil {
+			return c
+		}
+		c := &node{dir: n.dir, mod: n.mod, perm: n.perm, number: n.number}
+		seen[n] = c
+		if !n.dir {
+			c.data, c.synced, c.lo, c.hi = slices.Clone(n.data), slices.Clone(n.synced), n.lo, n.hi
+			return c
+		}
+		c.names, c.durable = names(n.names), names(n.durable)
+		for _, op := range n.pending {
+			c.pending = append(c.pending, nameOp{name: op.name, other: op.other, to: cp(op.to), otherTo: cp(op.otherTo), both: op.both})
+		}
+		return c
+	}
+	return &Mem{root: cp(m.root), locks: map[string]bool{}, mount: m.mount}
 }
 
 // MixedClone is the file system that a power cut leaves when names were written early and data was not, or the other way round: data
