@@ -81,6 +81,7 @@ func (d *logDir) probe() {
 	}
 	if err := d.tryOut(); err != nil && !isDiskFull(err) {
 		d.fail(err)
+		return
 	}
 }
 

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -106,6 +107,9 @@ func (l *Log) openLocked(segments *atomic.Int64) error {
 			return fmt.Errorf("%w: %w", ErrStorage, err)
 		}
 		l.env.suspect()
+		if errors.Is(err, fs.ErrNotExist) && l.env.lookFor != nil {
+			l.env.lookFor(l)
+		}
 		return l.failLog(err)
 	}
 	l.lazy.mu.Lock()
