@@ -67,7 +67,7 @@ func (s *segment) indexesEndBelow(end int64) bool {
 }
 
 // tellLoss says aloud that records are gone which were once synced: no stop of the process does that, only damage to
-// the files. The log serves what is left; new records take the offsets of the lost ones.
+// the files. The log serves what is left; how it goes on is decided elsewhere (lost.go).
 func (o *opener) tellLoss(end int64) {
 	if end < o.st.syncedTo {
 		o.env.logger.Error("records are lost: the log ends before the offset up to which it was synced; its files were cut or damaged from outside. Check the disk; if there is a backup, stop the node and restore the directory before anything is produced",
@@ -469,7 +469,7 @@ const tornTailBytes = 1 << 20
 func (o *opener) walkTo(f vfs.File, s *segment, pos int64, take func(b record.Batch, size, at int64) error) (int64, error) {
 	h := walkHeaders(f, s.size)
 	defer h.close()
-	for pos < s.size-tornTailBytes {
+	for pos < s.size-o.env.tornTailBytes {
 		b, size, err := h.at(pos)
 		if errors.Is(err, ErrCorruptRecord) {
 			return pos, nil
