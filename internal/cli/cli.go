@@ -131,6 +131,7 @@ func runTool(env *Env, name string, args []string) int {
 	default:
 		code = tools()[name].run(r, args)
 	}
+	r.closeRows()
 	for _, s := range r.advice {
 		r.out.Flush()
 		r.hint(s)

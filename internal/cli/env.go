@@ -54,6 +54,9 @@ type run struct {
 	ctx    context.Context
 	failed bool // something failed, whatever Kafka's exit code says
 
+	json bool // --format json: rows are written by row
+	rows int  // so many are
+
 	advice []string // helping lines that come after Kafka's own
 
 	errMu sync.Mutex // hints come from the client's goroutines
