@@ -38,6 +38,9 @@ func (s section) nodes() int {
 	return 1
 }
 
+// logins reports whether a section logs in as users: what Moldau does not serve yet.
+func (s section) logins() bool { return strings.HasSuffix(s.name, "(with logins)") }
+
 func readSections(t *testing.T) []section {
 	t.Helper()
 	b, err := os.ReadFile("testdata/lines.txt")

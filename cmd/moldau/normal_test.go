@@ -12,16 +12,15 @@ import (
 // lines; times and epoch milliseconds; ids; addresses and folders; on either
 // stream Java's stack traces and the class names before a message, log lines and
 // the exception under each, the advertisement of KIP-848, the option table (its words are our own) and our own
-// lines that begin with "moldau:"; made-up group and member names; a message
-// that is there twice because a trace repeats it.
+// lines that begin with "moldau:"; made-up names; a broker's dump of a request; the version; the order in which a message
+// lists names, which is that of Java's hash sets; a message that is there twice because a trace repeats it.
 //
 // More by the line's own words behind ##:
 //
 //	num   numbers are N            lat   numbers are N, blanks are one blank
 //	sort  lines are sorted         uniq  lines are sorted, each is there once
-//	ws    blanks are one blank     set   the order of listed names does not count
+//	ws    blanks are one blank     json  the order of objects and the bytes on disk do not count
 //	out   standard error is not    code  only the exit code is
-//	json  the order of objects and the bytes on disk do not count
 //	help  the option table is compared too, by its options, arguments and defaults
 //	sigint  the tool is ended by SIGINT after some seconds
 var (
@@ -30,10 +29,13 @@ var (
 	classPrefix = regexp.MustCompile(`^(Error: |ERROR: )?(?:Exception in thread "main" )?((?:java|org|joptsimple|kafka)[\w.$]+(?:Exception|Error): )+`)
 	loggedCause = regexp.MustCompile(`^(java|org|kafka)\.[\w.$]+(Exception|Error)\b`)
 	stackFrame  = regexp.MustCompile(`^\s+(at |\.\.\. \d+ more|Suppressed: )|^Caused by: |^ at \[Source`)
+	requestDump = regexp.MustCompile(`Request Request\(.*\) (needs|is not)`)
+	theVersion  = regexp.MustCompile(`(?m)^(4\.3\.1|dev)$`)
+	perfGroup   = regexp.MustCompile(`perf-consumer-\d+`)
 	epochMs     = regexp.MustCompile(`\b1[789]\d{11}\b`)
-	uuid22      = regexp.MustCompile(`\b(TopicId: |ClusterId: +|Cluster ID: |"|id=|leaderId=|\bname )[A-Za-z0-9_-]{22}\b`)
+	uuid22      = regexp.MustCompile(`\b(TopicId: |ClusterId: +|Cluster ID: |"|id=|leaderId=|name |performance-producer-)[A-Za-z0-9_-]{22}\b`)
 	uuid36      = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
-	memberID    = regexp.MustCompile(`(^|\s)[A-Za-z0-9_-]{22}( +/127)`)
+	memberID    = regexp.MustCompile(`(^|\s)[A-Za-z0-9_-]{22}(?:==)?( +/127)`)
 	anyNumber   = regexp.MustCompile(`-?\d+(\.\d+)?(E-?\d+)?|NaN|Infinity`)
 	dateTime    = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T][0-9:,.]+`)
 	nameList    = regexp.MustCompile(`((?:required|states are|operations|options|scenarios|Set\(|one of these options|be one of):? ?\[?)([^\n]*)`)
@@ -90,6 +92,9 @@ func (w *world) places(text string) string {
 func (w *world) comparable(text string, l line) string {
 	text = w.places(text)
 	text = strings.ReplaceAll(text, " (No such file or directory)", "")
+	text = requestDump.ReplaceAllString(text, "Request <REQUEST> $1")
+	text = theVersion.ReplaceAllString(text, "<VERSION>")
+	text = perfGroup.ReplaceAllString(text, "perf-consumer-N")
 	text = epochMs.ReplaceAllString(text, "<MS>")
 	text = uuid22.ReplaceAllString(text, "$1<ID>")
 	text = uuid36.ReplaceAllString(text, "<UUID>")
@@ -151,7 +156,7 @@ func shape(s string, how map[string]bool) string {
 	if how["ws"] || how["lat"] {
 		s = strings.Join(strings.Fields(s), " ")
 	}
-	if how["set"] {
+	if nameList.MatchString(s) {
 		s = nameList.ReplaceAllStringFunc(s, func(m string) string {
 			words := strings.FieldsFunc(m, func(r rune) bool { return strings.ContainsRune(" ,[]()", r) })
 			sort.Strings(words)
@@ -194,12 +199,12 @@ func helpShape(text string) string {
 type helpEntry struct{ left, right string }
 
 func (e helpEntry) String() string {
-	s := strings.Join(strings.Fields(e.left), " ")
+	s := strings.Join(strings.Fields(e.left), "") // a table breaks long names where it likes
 	if strings.HasPrefix(strings.TrimSpace(e.right), "REQUIRED") {
 		s += " REQUIRED"
 	}
 	if m := defaultValue.FindStringSubmatch(strings.Join(strings.Fields(e.right), " ")); m != nil {
-		s += " default " + m[1]
+		s += " default " + strings.ReplaceAll(m[1], " ", "")
 	}
 	return s
 }
@@ -214,7 +219,7 @@ func tableShape(lines []string, column int) []string {
 		if len(l) > column {
 			left, right = l[:column], l[column:]
 		}
-		if strings.HasPrefix(l, "-") {
+		if strings.HasPrefix(l, "-") || strings.HasPrefix(l, "* --") {
 			entries = append(entries, helpEntry{})
 		}
 		if len(entries) == 0 {

@@ -201,18 +201,6 @@ func (w *world) internalTopics() {
 		"kafka-configs --bootstrap-server $B --alter --group warm-share --delete-config share.auto.offset.reset; kafka-topics --bootstrap-server $B --delete --topic warm-up", "")
 }
 
-// security is the part of a node's properties that gives it a SASL listener, an
-// authorizer that lets the plaintext listener do anything, and delegation tokens.
-const security = `listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT
-sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
-listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="alice-secret" user_bob="bob-secret" user_admin="admin-secret";
-listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS;User:admin
-allow.everyone.if.no.acl.found=true
-delegation.token.secret.key=abc
-`
-
 // moldauWorld starts nodes of Moldau.
 func moldauWorld(t *testing.T, nodes int) *world {
 	t.Helper()
@@ -220,9 +208,9 @@ func moldauWorld(t *testing.T, nodes int) *world {
 		t.Skip("the lines' set-up needs bash")
 	}
 	w := &world{t: t, bin: toolFolder(t), dir: t.TempDir(), name: "moldau", nodes: nodes}
-	addresses := freeAddresses(t, 3*nodes)
-	brokers, controllers, sasl := addresses[:nodes], addresses[nodes:2*nodes], addresses[2*nodes:]
-	w.bootstrap, w.controller, w.sasl = strings.Join(brokers, ","), controllers[0], sasl[0]
+	addresses := freeAddresses(t, 2*nodes)
+	brokers, controllers := addresses[:nodes], addresses[nodes:]
+	w.bootstrap, w.controller, w.sasl = strings.Join(brokers, ","), controllers[0], "127.0.0.1:3"
 	var voters []string
 	for i, c := range controllers {
 		voters = append(voters, fmt.Sprintf("%d@%s", i+1, c))
@@ -230,8 +218,8 @@ func moldauWorld(t *testing.T, nodes int) *world {
 	copies := min(nodes, 3)
 	data := t.TempDir()
 	for i := range nodes {
-		properties := fmt.Sprintf("process.roles=broker,controller\nnode.id=%d\ncontroller.quorum.voters=%s\nlisteners=PLAINTEXT://%s,CONTROLLER://%s,SASL://%s\ncontroller.listener.names=CONTROLLER\nlog.dirs=%s\noffsets.topic.replication.factor=%d\ntransaction.state.log.replication.factor=%d\ntransaction.state.log.min.isr=%d\nshare.coordinator.state.topic.replication.factor=%d\nshare.coordinator.state.topic.min.isr=%d\ngroup.initial.rebalance.delay.ms=0\n",
-			i+1, strings.Join(voters, ","), brokers[i], controllers[i], sasl[i], filepath.Join(data, fmt.Sprintf("data-%d", i+1)), copies, copies, max(1, copies-1), copies, max(1, copies-1)) + security
+		properties := fmt.Sprintf("process.roles=broker,controller\nnode.id=%d\ncontroller.quorum.voters=%s\nlisteners=PLAINTEXT://%s,CONTROLLER://%s\ncontroller.listener.names=CONTROLLER\nlog.dirs=%s\noffsets.topic.replication.factor=%d\ntransaction.state.log.replication.factor=%d\ntransaction.state.log.min.isr=%d\nshare.coordinator.state.topic.replication.factor=%d\nshare.coordinator.state.topic.min.isr=%d\ngroup.initial.rebalance.delay.ms=0\n",
+			i+1, strings.Join(voters, ","), brokers[i], controllers[i], filepath.Join(data, fmt.Sprintf("data-%d", i+1)), copies, copies, max(1, copies-1), copies, max(1, copies-1))
 		w.startNode(filepath.Join(data, fmt.Sprintf("%d.properties", i+1)), properties)
 		if i == 0 {
 			w.nodeProperties = properties

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/client"
@@ -150,6 +151,17 @@ func (r *run) explainConstruct(err error) {
 	if errors.As(err, &ce) {
 		r.hint(ce.Cause.Error())
 	}
+}
+
+// readerGone tells a reader that has seen enough (| head -1) from output that is
+// lost. Kafka's tools end well then, and so do ours.
+func readerGone(err error) bool { return errors.Is(err, syscall.EPIPE) }
+
+func rootCause(err error) error {
+	for u := errors.Unwrap(err); u != nil; u = errors.Unwrap(err) {
+		err = u
+	}
+	return err
 }
 
 func (r *run) strict() bool {
