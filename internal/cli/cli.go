@@ -135,12 +135,14 @@ func runTool(env *Env, name string, args []string) int {
 	default:
 		code = tools()[name].run(r, args)
 	}
+	r.closeRows()
 	for _, s := range r.advice {
 		r.out.Flush()
 		r.hint(s)
 	}
-	if err := r.out.Flush(); err != nil && code == 0 {
-		return 1 // the reader of our output has gone
+	if err := r.out.Flush(); err != nil && !readerGone(err) {
+		r.hint("cannot write to standard output: " + rootCause(err).Error())
+		return max(code, 1)
 	}
 	if r.failed && code == 0 && r.strict() {
 		return 1

@@ -1,6 +1,6 @@
 //go:build realkafka
 
-package cli
+package main
 
 import (
 	"bufio"
@@ -14,14 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
-)
-
-// toolSeconds is how long one of Kafka's tools may take before it is ended as
-// by SIGINT; toolTimeout is the same for ours.
-const (
-	toolSeconds = 20
-	toolTimeout = toolSeconds * time.Second
 )
 
 // javaDriver is the JVM that runs Kafka's tools.
@@ -36,7 +28,7 @@ func startDriver(t *testing.T, realkafka, dir string) *javaDriver {
 	if err != nil {
 		t.Fatalf("cannot get Kafka's class path: %v", err)
 	}
-	source, err := filepath.Abs("driver/ToolDriver.java")
+	source, err := filepath.Abs("testdata/ToolDriver.java")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,14 +64,14 @@ func startDriver(t *testing.T, realkafka, dir string) *javaDriver {
 	return &javaDriver{conn, bufio.NewReader(conn)}
 }
 
-// run runs one tool; words are its name and its arguments.
-func (d *javaDriver) run(words []string, stdin string) (result, error) {
-	class, ok := toolClasses()[words[0]]
+// run runs one tool, whose name is the first of words, and ends it after so many seconds.
+func (d *javaDriver) run(words []string, stdin string, seconds int) (result, error) {
+	class, ok := toolClasses()[strings.TrimSuffix(words[0], ".sh")]
 	if !ok {
 		return result{}, fmt.Errorf("%s is no tool of Kafka's", words[0])
 	}
 	encode := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
-	request := []string{class, strconv.Itoa(toolSeconds), encode(stdin)}
+	request := []string{class, strconv.Itoa(seconds), encode(stdin)}
 	for _, w := range words[1:] {
 		request = append(request, encode(w))
 	}
@@ -114,7 +106,7 @@ func toolClasses() map[string]string {
 		"kafka-console-producer": t + "ConsoleProducer", "kafka-console-consumer": t + "consumer.ConsoleConsumer", "kafka-console-share-consumer": t + "consumer.ConsoleShareConsumer",
 		"kafka-consumer-groups": t + "consumer.group.ConsumerGroupCommand", "kafka-share-groups": t + "consumer.group.ShareGroupCommand",
 		"kafka-streams-groups": t + "streams.StreamsGroupCommand", "kafka-groups": t + "GroupsCommand", "kafka-get-offsets": t + "GetOffsetShell",
-		"kafka-delete-records": t + "DeleteRecordsCommand", "kafka-log-dirs": t + "LogDirsCommand", "kafka-storage": "kafka.tools.StorageTool",
+		"kafka-delete-records": t + "DeleteRecordsCommand", "kafka-log-dirs": t + "LogDirsCommand", "kafka-dump-log": t + "DumpLogSegments", "kafka-storage": "kafka.tools.StorageTool",
 		"kafka-metadata-quorum": t + "MetadataQuorumCommand", "kafka-metadata-shell": "org.apache.kafka.shell.MetadataShell", "kafka-features": t + "FeatureCommand",
 		"kafka-cluster": t + "ClusterTool", "kafka-broker-api-versions": t + "BrokerApiVersionsCommand", "kafka-reassign-partitions": t + "reassign.ReassignPartitionsCommand",
 		"kafka-leader-election": t + "LeaderElectionCommand", "kafka-replica-verification": t + "ReplicaVerificationTool", "kafka-transactions": t + "TransactionsCommand",
