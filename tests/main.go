@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,6 +33,7 @@ Suites (default: all that the target allows):
   hostile    garbage, oversized and half-sent frames, idle connections, compression bombs
   crash      kill -9 under load, again and again
   chaos      three nodes; leaders, controllers and coordinators are killed, stopped, paused and cut off (only when named)
+  franz      franz-go's own integration tests, on one node and on three
   disks      the power is cut under the server's file system, and its disk is filled; needs root and loop devices
 
 Target, one of:
@@ -59,7 +61,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.bootstrap, "bootstrap", "", "address of a running cluster")
 	f.StringVar(&o.moldau, "moldau", "", "path of the moldau binary to start")
 	f.StringVar(&o.target, "target", "", "'real' starts Apache Kafka")
-	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire: only such cases; chaos: only faults whose name contains it")
+	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire, franz: only such cases; chaos: only faults whose name contains it")
 	f.IntVar(&o.jobs, "jobs", 3, "clients: how many clients run at once")
 	f.IntVar(&o.kills, "n", 50, "crash: how many times the server is killed")
 	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "crash, chaos: decides the faults and their moments")
@@ -83,7 +85,7 @@ func parse(args []string) (*options, error) {
 		args = f.Args()
 		if len(args) > 0 {
 			if _, ok := suites()[args[0]]; !ok {
-				return nil, fmt.Errorf("no suite is called %q; there are clients, wire, hostile, crash, chaos and disks", args[0])
+				return nil, fmt.Errorf("no suite is called %q; there are %s", args[0], strings.Join(order, ", "))
 			}
 			o.suites = append(o.suites, args[0])
 			args = args[1:]
@@ -116,14 +118,14 @@ type session struct {
 
 // suites are the names that may be given.
 func suites() map[string]func(context.Context, *session) error {
-	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "chaos": runChaos, "disks": runDisks}
+	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "chaos": runChaos, "disks": runDisks, "franz": runFranz}
 }
 
 // watchdogGrace is what the suites get to wind up after the time limit.
 const watchdogGrace = 90 * time.Second
 
 // order is how suites follow each other; the short ones first.
-var order = []string{"wire", "clients", "hostile", "crash", "chaos", "disks"}
+var order = []string{"wire", "clients", "hostile", "franz", "crash", "chaos", "disks"}
 
 func main() { os.Exit(run(os.Args[1:])) }
 
