@@ -34,6 +34,7 @@ Suites (default: all that the target allows):
   crash      kill -9 under load, again and again
   chaos      three nodes; leaders, controllers and coordinators are killed, stopped, paused and cut off (only when named)
   franz      franz-go's own integration tests, on one node and on three
+  eos        Java applications that process exactly once on three nodes are killed, and the nodes under them
   disks      the power is cut under the server's file system, and its disk is filled; needs root and loop devices
 
 Target, one of:
@@ -64,8 +65,8 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire, franz: only such cases; chaos: only faults whose name contains it")
 	f.IntVar(&o.jobs, "jobs", 3, "clients: how many clients run at once")
 	f.IntVar(&o.kills, "n", 50, "crash: how many times the server is killed")
-	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "crash, chaos: decides the faults and their moments")
-	f.DurationVar(&o.duration, "duration", time.Minute, "chaos: for how long faults come")
+	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "crash, chaos, eos: decides the faults and their moments")
+	f.DurationVar(&o.duration, "duration", time.Minute, "chaos, eos: for how long faults come")
 	f.IntVar(&o.rate, "rate", 5000, "chaos: how many records a second are written")
 	f.IntVar(&o.cuts, "cuts", 10, "disks: how many times the power is cut")
 	f.BoolVar(&o.verbose, "v", false, "say what is being done")
@@ -118,14 +119,14 @@ type session struct {
 
 // suites are the names that may be given.
 func suites() map[string]func(context.Context, *session) error {
-	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "chaos": runChaos, "disks": runDisks, "franz": runFranz}
+	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "chaos": runChaos, "disks": runDisks, "franz": runFranz, "eos": runEos}
 }
 
 // watchdogGrace is what the suites get to wind up after the time limit.
 const watchdogGrace = 90 * time.Second
 
 // order is how suites follow each other; the short ones first.
-var order = []string{"wire", "clients", "hostile", "franz", "crash", "chaos", "disks"}
+var order = []string{"wire", "clients", "hostile", "franz", "eos", "crash", "chaos", "disks"}
 
 func main() { os.Exit(run(os.Args[1:])) }
 
