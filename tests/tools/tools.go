@@ -158,6 +158,42 @@ func (c *Cache) JavaProject(name string, artifacts []string, sources map[string]
 	return dir + ":" + strings.TrimSpace(string(cp)), err
 }
 
+// Maven compiles a project as its own pom says and returns its class path.
+func (c *Cache) Maven(name string, project fs.FS) (string, error) {
+	files := map[string][]byte{}
+	err := fs.WalkDir(project, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(path, "target/") {
+			return err
+		}
+		files[path], err = fs.ReadFile(project, path)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("cannot read the project %s: %w", name, err)
+	}
+	recipe := ""
+	for _, path := range sortedKeys(files) {
+		recipe += path + "\n" + string(files[path])
+	}
+	dir, err := c.ensure(name, recipe, func(ctx context.Context, dir string) error {
+		for path, text := range files {
+			to := filepath.Join(dir, path)
+			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+				return err
+			}
+			if err := os.WriteFile(to, text, 0o644); err != nil {
+				return err
+			}
+		}
+		return run(ctx, dir, "mvn", "-q", "-B", "compile", "dependency:build-classpath", "-Dmdep.outputFile=cp.txt")
+	})
+	if err != nil {
+		return "", err
+	}
+	cp, err := os.ReadFile(filepath.Join(dir, "cp.txt"))
+	return filepath.Join(dir, "target", "classes") + ":" + strings.TrimSpace(string(cp)), err
+}
+
 func sortedKeys(m map[string][]byte) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
