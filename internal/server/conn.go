@@ -198,7 +198,7 @@ func (c *Conn) Close(reason error) {
 	c.mu.Unlock()
 	c.transport.Close() // wakes the reader and the writer; what it returns tells nothing more
 	for _, r := range dropped {
-		c.finish(r, reason, 0, 0)
+		c.finish(r, new(RequestStats), reason, 0, 0)
 	}
 }
 

@@ -19,6 +19,7 @@ type Server struct {
 	buffers   bufferPool
 	smalls    sync.Pool // of *smallBuf
 	outbounds sync.Pool // of *outbound
+	produces  sync.Pool // of *produceRequest
 	nextID    atomic.Uint64
 
 	accepting sync.WaitGroup // accept loops
