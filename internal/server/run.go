@@ -24,6 +24,14 @@ func (c *Conn) run() {
 	if err == nil {
 		err = c.readLoop()
 	}
+	c.settle(err)
+}
+
+// settle ends the connection after its reading has ended, unless it is parked.
+func (c *Conn) settle(err error) {
+	if err == errParked {
+		return
+	}
 	if errors.Is(err, errDraining) {
 		err = c.drain()
 	}
@@ -88,6 +96,12 @@ func (c *Conn) wait() error {
 	c.in.release(&c.srv.buffers)
 	c.rest()
 	err := c.io.fill(c)
+	for isDeadline(err) {
+		if err := c.overslept(); err != nil {
+			return err
+		}
+		err = c.io.fill(c)
+	}
 	now := c.srv.now()
 	c.lastReadAt.Store(now)
 	c.in.readAt, c.in.nextAt = now, now
@@ -337,9 +351,14 @@ func (c *Conn) drain() error {
 func (c *Conn) beginDrain() {
 	c.mu.Lock()
 	c.draining = true
+	parked := c.parked
+	c.parked = false
 	c.changed.Broadcast()
 	c.mu.Unlock()
 	c.nc.SetReadDeadline(c.srv.pastDeadline()) // wakes the reader; a failure means that it is closed already
+	if parked {
+		c.srv.background(c.goOn)
+	}
 }
 
 // end gives back what the connection holds and tells of its end.
@@ -349,6 +368,9 @@ func (c *Conn) end() {
 		c.in.buf = nil
 	}
 	c.srv.forget(c)
+	if l := c.srv.existingLot(); l != nil {
+		l.forget(c)
+	}
 	reason := c.closeReason()
 	c.logEnd(reason)
 	c.srv.cfg.Observer.ConnClosed(c, reason)
