@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -209,7 +210,7 @@ func damages(t testing.TB, m *vfs.Mem, name string) map[string]func(*vfs.Mem) er
 }
 
 func truncateFile(m vfs.FS, name string, size int64) error {
-	f, err := m.OpenFile(name, 2, 0)
+	f, err := m.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,8 @@ type openState struct {
 	// sameBoot says that the kernel has not stopped since the log was last written: all that was written is in the
 	// files, and only the last write may be torn.
 	sameBoot     bool
-	distrust     bool          // something was found damaged: every byte is checked
+	pagesDoubted bool          // a sync may have failed, so that what is read may not be what is on the disk
+	distrust     bool          // something was found damaged, or nothing is known: every byte is checked
 	segmentsLeft *atomic.Int64 // counts down while segments are checked; may be nil
 }
 
@@ -187,6 +188,19 @@ func (o *opener) open() error {
 		return err
 	}
 	o.hwMoved.Store(o.hw.Load() != o.st.highWatermark) // the checkpoint may name what was lost
+	if o.st.pagesDoubted && !o.st.clean {
+		if err := o.writeDoubted(); err != nil {
+			return err
+		}
+	}
+	if o.env.noteLoss != nil && end < o.st.syncedTo {
+		if err := o.env.noteLoss(o.Log, o.topicID, o.st.syncedTo); err != nil {
+			return err
+		}
+	}
+	if o.env.differs != nil && o.st.syncedTo > 0 && end != o.st.syncedTo && (end < o.st.syncedTo || o.st.endKnown) {
+		o.env.differs(o.Log)
+	}
 	if synced := o.synced.Load(); synced < o.st.syncedTo {
 		// What is appended there next is not on the disk because the lost records were.
 		return o.env.pointLowered(o.Log, synced)
