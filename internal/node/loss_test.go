@@ -207,3 +207,40 @@ func TestALostDirectoryIsCopiedFromTheOthers(t *testing.T) {
 		})
 	}
 }
+
+// The directory's small files are of an older day than its logs, as after a restore by hand. The only replica has all of its log
+// committed, also what the files do not know of.
+func TestALogThatIsLongerThanItsCheckpointsIsCommitted(t *testing.T) {
+	c := combined(t, 1)
+	c.startAll()
+	c.create("t", 1, 1)
+	for i := range 10 {
+		c.put("t", fmt.Sprint(i))
+	}
+	c.stop(1)
+	for _, name := range []string{"recovery-point-offset-checkpoint", "replication-offset-checkpoint"} {
+		name = "moldau-data/" + name
+		offsets, err := storage.ReadOffsetCheckpoint(c.disks[1], name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tp := storage.TopicPartition{Topic: "t"}
+		if offsets[tp] != 10 {
+			t.Fatal(name, offsets)
+		}
+		offsets[tp] = 4
+		if err := storage.WriteOffsetCheckpoint(c.disks[1], name, offsets); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.startAll()
+	cl := c.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{"t": {0: kgo.NewOffset().AtStart()}}))
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for n := 0; n < 10; {
+		cl.PollFetches(ctx).EachRecord(func(*kgo.Record) { n++ })
+		if ctx.Err() != nil {
+			t.Fatalf("%d of 10 records", n)
+		}
+	}
+}
