@@ -117,7 +117,9 @@ type Log struct {
 	enqueued bool         // guarded by the syncer's mu
 	timerSet atomic.Bool  // a flush by flush.ms is due
 
-	marks marks
+	marks    marks
+	txnCheck txnCheck
+	foundTo  atomic.Int64 // what lies below was found, not written by this process; lowered under mu
 
 	// Transactions whose first records are on the way, by producer; owned by the holder of appendMu.
 	verifying map[int64]*verification

@@ -166,6 +166,7 @@ func (o *opener) open() error {
 	start := max(o.st.logStart, o.segments[0].base)
 	o.logStart.Store(start)
 	o.leo.Store(end)
+	o.foundTo.Store(end)
 	o.synced.Store(end)
 	if !o.st.clean {
 		o.synced.Store(min(max(o.st.recoveryPoint, 0), end))
@@ -283,7 +284,6 @@ func (o *opener) addSegment(e fs.DirEntry, have map[string]fs.DirEntry) error {
 	s := newSegment(o.Log, base)
 	s.size = info.Size()
 	s.verified.found(s.size)
-	s.abortedLoaded = have[stem+txnIndexSuffix] == nil
 	for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
 		if have[stem+suffix] == nil {
 			o.missing[base] = true

@@ -98,7 +98,7 @@ func (o *opener) openClean() (int64, error) {
 
 // walkTail reads the active segment's end from its last index entries on.
 func (o *opener) walkTail(s *segment) (int64, error) {
-	offsets, times, err := s.readIndexes()
+	offsets, times, err := o.readIndexes(s)
 	if err != nil {
 		return 0, err
 	}
@@ -113,6 +113,15 @@ func (o *opener) walkTail(s *segment) (int64, error) {
 		err = s.trimIndexes()
 	}
 	return t.end, err
+}
+
+// readIndexes reads the indexes of a segment. Those that cannot be read count as empty, and are so from then on.
+func (o *opener) readIndexes(s *segment) (offsets []offsetEntry, times []timeEntry, err error) {
+	offsets, times, err = s.readIndexes()
+	if !isUnreadable(err) {
+		return offsets, times, err
+	}
+	return nil, nil, errors.Join(s.emptyIndex(kindIndex, err), s.emptyIndex(kindTimeIndex, nil))
 }
 
 // trimIndexes cuts off what follows the last entry of the active segment's index files: the room that Kafka has
@@ -331,7 +340,7 @@ func (o *opener) startOfCheck(s *segment, point int64) (pos, offset int64, err e
 	if o.missing[s.base] {
 		return 0, s.base, nil
 	}
-	offsets, times, err := s.readIndexes()
+	offsets, times, err := o.readIndexes(s)
 	if err != nil {
 		return 0, 0, err
 	}
