@@ -117,6 +117,8 @@ func runTool(env *Env, name string, args []string) int {
 		code = runComplete(r, args)
 	case "top":
 		code = runTop(r, args)
+	case "tuning-lab":
+		code = runTuningLab(r, args)
 	case "dev":
 		code = runDev(r, args)
 	case "help":
@@ -160,7 +162,7 @@ func dispatch(args []string) (name string, rest []string, found bool) {
 	}
 	first := args[1]
 	switch first {
-	case "server", "dev", "help", "version", "log", "tool-names", "completion", "complete", "top":
+	case "server", "dev", "help", "version", "log", "tool-names", "completion", "complete", "top", "tuning-lab":
 		return first, args[2:], true
 	case "-h", "-help", "--help":
 		return "help", args[2:], true
@@ -205,6 +207,7 @@ func runHelp(r *run) int {
 	r.println("  moldau dev [--nodes N]             start a cluster on this machine, for trying things out")
 	r.println("  moldau server --check-config FILE  say what a properties file means, start nothing")
 	r.println("  moldau top                         watch topics, groups and partitions of a cluster")
+	r.println("  moldau tuning-lab                  measure on your own cluster what settings do, with plots")
 	r.println("  moldau completion bash|zsh|fish    print the shell's completion, with live topic and group names")
 	r.println("  moldau log check DIR               verify a log directory that no node is running on")
 	r.println("  moldau TOOL ...                    run one of Kafka's tools:")
