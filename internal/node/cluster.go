@@ -53,6 +53,9 @@ type cluster struct {
 const (
 	// joinRetry is how often a controller that is not let in asks again.
 	joinRetry = 200 * time.Millisecond
+	// strangerAfter is how long a controller that takes itself for a member knows of no leader before it asks to be let in:
+	// it may have been removed while it was down, and then nobody speaks to it. Of one that is a member still, nothing changes.
+	strangerAfter = 2 * time.Second
 	// resignPatience is how long the active controller waits at its end until another has taken over: that takes a round of messages.
 	resignPatience = 500 * time.Millisecond
 	// registerPatience bounds one try of a controller to register.
@@ -264,10 +267,14 @@ func (n *Node) takePart() {
 	c := n.cluster
 	defer c.done.Done()
 	registered, voting := false, false
+	heard := n.o.Clock.Now()
 	for !closed(c.stop) {
-		members := n.quorum.Members()
+		members, now := n.quorum.Members(), n.o.Clock.Now()
+		if leader, _ := n.quorum.Leader(); leader >= 0 {
+			heard = now
+		}
 		switch {
-		case !members.Member:
+		case !members.Member, now.Sub(heard) > strangerAfter:
 			c.transport.Join()
 		case !registered:
 			registered = n.registerController()

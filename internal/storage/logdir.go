@@ -296,23 +296,23 @@ func (d *logDir) found(tp TopicPartition) *Log {
 
 // create makes a new log.
 func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Log, error) {
-	if err := d.clearStale(tp); err != nil {
-		return nil, err
-	}
-	if err := d.touch(&Log{tp: tp}); err != nil {
-		return nil, err
-	}
 	dir := path.Join(d.path, tp.String())
 	lost := d.lostOf(tp, topicID)
 	if lost > 0 {
 		d.env.logger.Error("records are lost: the partition's directory, which was there before, is gone. What other replicas hold is copied from them; without any, new records get offsets behind the lost ones. If there is a backup, stop the node and restore the directory before anything is produced",
 			"partition", tp.String(), "dir", dir, "logEndOffset", lost)
 	}
-	// Before the directory is there: with it, nothing else would tell of the loss.
+	// Before the checkpoints forget the log and its directory is there: then nothing else would tell of the loss.
 	if d.m.opts.OnDiffers == nil {
 		lost = 0
 	}
 	if err := d.setLost(tp, topicID, lost); err != nil {
+		return nil, err
+	}
+	if err := d.clearStale(tp); err != nil {
+		return nil, err
+	}
+	if err := d.touch(&Log{tp: tp}); err != nil {
 		return nil, err
 	}
 	if err := d.env.fs.MkdirAll(dir, 0o755); err != nil {

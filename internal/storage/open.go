@@ -198,9 +198,6 @@ func (o *opener) open() error {
 			return err
 		}
 	}
-	if o.env.differs != nil && o.st.syncedTo > 0 && end != o.st.syncedTo && (end < o.st.syncedTo || o.st.endKnown) {
-		o.env.differs(o.Log)
-	}
 	if synced := o.synced.Load(); synced < o.st.syncedTo {
 		// What is appended there next is not on the disk because the lost records were.
 		return o.env.pointLowered(o.Log, synced)
