@@ -75,7 +75,12 @@ func (m *Manager) BeginMove(tp TopicPartition, dir string) (*Future, error) {
 	if err := to.clearStale(tp); err != nil {
 		return nil, err
 	}
-	name := path.Join(to.path, m.uniqueName(tp, futureDirSuffix))
+	unique := m.uniqueName(tp, futureDirSuffix)
+	if named, ok := parseFuture(unique); !ok || named != tp {
+		// A start that finds the copy could not tell whose it is, and might remove the only other one.
+		return nil, fmt.Errorf("%w: %s cannot move: the name of its copy, with %d characters more, is longer than the %d that a directory's name may have", ErrStorage, tp, len(futureDirSuffix)+33, maxFileNameBytes)
+	}
+	name := path.Join(to.path, unique)
 	// Its name is on the disk before anything rests on it: the swap removes the only other copy.
 	if err := errors.Join(m.opts.FS.MkdirAll(name, 0o755), m.opts.FS.SyncDir(to.path)); err != nil {
 		return nil, fmt.Errorf("cannot make the copy of %s in %s: %w", tp, to.path, err)

@@ -603,3 +603,35 @@ func TestRetentionWaitsForTheTopicsConfiguration(t *testing.T) {
 		t.Fatal(l.LogStartOffset())
 	}
 }
+
+// The name of a copy tells whose it is. Where it would be too long for that, the move is refused, and not begun under a name that
+// a start after a kill could not read, or would read as another partition's.
+func TestAMoveOfALongNameIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		length int
+		moves  bool
+	}{{213, true}, {214, false}, {240, false}} {
+		m := vfs.NewMem()
+		format(t, m, "/a", "/b")
+		mgr := openManager(t, m, newTestClock(), smallConfig(), twoDirs)
+		tp := TopicPartition{strings.Repeat("n", c.length-4) + "-12n", 3}
+		l := mustCreate(t, mgr, tp, 1)
+		f, err := mgr.BeginMove(tp, otherDir(l))
+		if c.moves != (err == nil && f != nil) {
+			t.Fatal(c.length, f, err)
+		}
+		if !c.moves && (mgr.Log(tp) != l || l.Err() != nil || mgr.Dirs()[0].Err != nil || mgr.Dirs()[1].Err != nil) {
+			t.Fatal("the refusal has cost something")
+		}
+		if err := mgr.Close(true); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func otherDir(l *Log) string {
+	if l.LogDir() == "/a" {
+		return "/b"
+	}
+	return "/a"
+}
