@@ -304,6 +304,7 @@ func (n *Node) stopBroker(ctx context.Context) error {
 		n.member.leave(ctx)
 	}
 	n.member.stop()
+	n.cluster.link.Close()
 	n.health.SetState(obs.StateShuttingDown)
 	n.replicas.Stop()
 	n.txns.Close()
