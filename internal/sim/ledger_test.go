@@ -70,7 +70,7 @@ func (l *ledger) writer(i int, cl *kgo.Client) {
 		case <-l.stop:
 			flush, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
-			if err := cl.Flush(flush); err != nil {
+			if err := cl.Flush(flush); err != nil && l.w.broken() == "" {
 				l.w.broke("writer %d: records wait for an answer though all is well: %v", i, err)
 			}
 			return
