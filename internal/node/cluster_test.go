@@ -216,16 +216,7 @@ func (c *crew) end(id int32, clone func(*vfs.Mem) *vfs.Mem) {
 	delete(c.nodes, id)
 	c.net.Crash(fmt.Sprintf("n%d", id), true) // first, so that nothing is promised that the clone of the disk has not
 	c.disks[id] = clone(c.disks[id])
-	gone, cancel := context.WithCancel(context.Background())
-	cancel()
-	n.cluster.directory.Close()
-	if n.cluster.server != nil {
-		_ = n.cluster.server.Shutdown(gone)
-	}
-	if n.server != nil {
-		_ = n.server.Shutdown(gone)
-	}
-	n.abandon()
+	n.Kill()
 }
 
 func TestTheActiveControllerIsKilled(t *testing.T) {
