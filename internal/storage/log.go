@@ -111,11 +111,12 @@ type Log struct {
 	copying  atomic.Bool // a copy of it grows in another directory, and the cleaner must wait
 	settled  atomic.Bool // nothing is appended any more, since the directory closes
 
-	flushMu  sync.Mutex // one sync of this log at a time, held over it
-	waitMu   sync.Mutex
-	waiters  []syncWaiter // guarded by waitMu
-	enqueued bool         // guarded by the syncer's mu
-	timerSet atomic.Bool  // a flush by flush.ms is due
+	flushMu    sync.Mutex // one sync of this log at a time, held over it
+	waitMu     sync.Mutex
+	waiters    []syncWaiter // guarded by waitMu
+	enqueued   bool         // guarded by the syncer's mu
+	flushDueMs atomic.Int64 // when a flush by flush.ms is due; 0 for none
+	retired    []string     // guarded by mu: files of deleted segments that wait for their removal
 
 	marks    marks
 	txnCheck txnCheck
@@ -213,7 +214,12 @@ func (l *Log) Config() LogConfig { return *l.cfg.Load() }
 func (l *Log) config() *LogConfig { return l.cfg.Load() }
 
 // SetConfig replaces the log's configuration; it counts from the next append on.
-func (l *Log) SetConfig(cfg LogConfig) { l.cfg.Store(l.env.share(cfg)) }
+func (l *Log) SetConfig(cfg LogConfig) {
+	l.cfg.Store(l.env.share(cfg))
+	if l.isOpen() && l.flushDueMs.Load() != 0 {
+		l.flushLater(&cfg)
+	}
+}
 
 // Size is the size of all segments' records in bytes.
 func (l *Log) Size() int64 {

@@ -381,7 +381,7 @@ func (o *opener) removeCovered(name string, swaps []string) error {
 		return fmt.Errorf("%s is not the name of a segment", name)
 	}
 	end := from + 1
-	if _, bad, err := scanBatches(f, 0, size, func(b record.Batch, _ int64) error { end = b.NextOffset(); return nil }); err != nil || bad != nil {
+	if _, bad, err := scanBatches(f, 0, size, func(b record.Batch, _ int64) error { end = b.NextOffset(); return o.givenUp() }); err != nil || bad != nil {
 		return errors.Join(err, bad)
 	}
 	entries, err := o.env.fs.ReadDir(o.dir)

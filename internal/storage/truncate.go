@@ -348,6 +348,11 @@ func (l *Log) Close(clean bool) error {
 	l.appendMu.Lock()
 	var err error
 	if clean && !l.closed.Load() {
+		// The next start does not look into a log that was left in order: they would stay until somebody uses it.
+		l.mu.RLock()
+		retired := slices.Clone(l.retired)
+		l.mu.RUnlock()
+		l.removeRetired(retired)
 		if err = l.Err(); err == nil {
 			if err = errors.Join(l.payAll(), l.settle(true), l.rewriteUnsynced()); err == nil && l.changed.Load() {
 				err = l.syncNow()

@@ -60,6 +60,9 @@ func (l *Log) hasMarkers(from, to int64) (found bool, err error) {
 				if err != nil {
 					return err
 				}
+				if err := l.givenUp(); err != nil && !l.isOpen() {
+					return err
+				}
 				found = b.IsControl() && b.HasProducerID()
 				pos += size
 			}
