@@ -100,6 +100,8 @@ type Log struct {
 	// unstable is the first offset of an undecided transaction, or MaxInt64.
 	unstable atomic.Int64
 
+	unfinished *unfinishedCut // what is left to be done of a cut, or nil; owned by the holder of appendMu
+
 	lastSnapshot int64 // offset of the newest producer snapshot, -1 for none; owned by the holder of appendMu
 
 	hwMoved  atomic.Bool           // the high watermark is not what the checkpoint says
@@ -396,7 +398,7 @@ func (l *Log) errWrite() error {
 	if l.settled.Load() {
 		return fmt.Errorf("%w: %s", ErrClosed, l.tp)
 	}
-	return nil
+	return l.errUnfinished()
 }
 
 // fail is failLog for a write or a sync that failed: as in Kafka, the whole log directory goes out of use with the
