@@ -57,23 +57,24 @@ type Node struct {
 	directories map[string][16]byte // directory id by path
 	failedDirs  failedDirs
 
-	server     *server.Server
-	logs       *storage.Manager
-	quorum     *quorum.Node // nil on a node that is no controller
-	metadata   metadataLog
-	cluster    *cluster
-	replicas   *replica.Manager
-	groups     *group.Service
-	txns       *txn.Service
-	peers      *brokerPeers
-	broker     *broker.Broker
-	registry   *obs.Registry
-	metrics    *broker.Metrics
-	health     *obs.Health
-	admin      *admin.Server
-	member     *membership
-	beating    atomic.Pointer[membership] // member, once it sends heartbeats
-	placements *placements
+	server      *server.Server
+	logs        *storage.Manager
+	quorum      *quorum.Node // nil on a node that is no controller
+	metadata    metadataLog
+	cluster     *cluster
+	replicas    *replica.Manager
+	groups      *group.Service
+	txns        *txn.Service
+	peers       *brokerPeers
+	foreignEnds foreignEnds
+	broker      *broker.Broker
+	registry    *obs.Registry
+	metrics     *broker.Metrics
+	health      *obs.Health
+	admin       *admin.Server
+	member      *membership
+	beating     atomic.Pointer[membership] // member, once it sends heartbeats
+	placements  *placements
 
 	incarnation [16]byte // of this process
 
