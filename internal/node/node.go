@@ -49,6 +49,10 @@ type Options struct {
 // shutdownGrace bounds how long a stopping node waits for requests under way.
 const shutdownGrace = 10 * time.Second
 
+// leaveGrace bounds how long a stopping broker waits for others to take over what it leads. What has not moved by then has no
+// other replica in sync, and would not move for who knows how long; the requests under way need the rest of shutdownGrace.
+const leaveGrace = 5 * time.Second
+
 // Node is one running node.
 type Node struct {
 	o           Options
@@ -57,24 +61,27 @@ type Node struct {
 	directories map[string][16]byte // directory id by path
 	failedDirs  failedDirs
 
-	server      *server.Server
-	logs        *storage.Manager
-	quorum      *quorum.Node // nil on a node that is no controller
-	metadata    metadataLog
-	cluster     *cluster
-	replicas    *replica.Manager
-	groups      *group.Service
-	txns        *txn.Service
-	peers       *brokerPeers
+	server   *server.Server
+	logs     *storage.Manager
+	quorum   *quorum.Node // nil on a node that is no controller
+	metadata metadataLog
+	cluster  *cluster
+	replicas *replica.Manager
+	// holdsRoles is replicas, for who may ask before there are any.
+	holdsRoles atomic.Pointer[replica.Manager]
+	groups     *group.Service
+	txns       *txn.Service
+	peers      *brokerPeers
+	broker     *broker.Broker
+	registry   *obs.Registry
+	metrics    *broker.Metrics
+	health     *obs.Health
+	admin      *admin.Server
+	member     *membership
+	beating    atomic.Pointer[membership] // member, once it sends heartbeats
+	placements *placements
+
 	foreignEnds foreignEnds
-	broker      *broker.Broker
-	registry    *obs.Registry
-	metrics     *broker.Metrics
-	health      *obs.Health
-	admin       *admin.Server
-	member      *membership
-	beating     atomic.Pointer[membership] // member, once it sends heartbeats
-	placements  *placements
 
 	incarnation [16]byte // of this process
 
@@ -190,6 +197,7 @@ func (n *Node) buildBroker() {
 	s := n.o.Settings
 	n.placements = newPlacements()
 	n.replicas = replica.NewManager(n.replicaConfig())
+	n.holdsRoles.Store(n.replicas)
 	n.groups = n.buildGroups()
 	n.peers = newBrokerPeers(n)
 	n.txns = n.buildTxns()
@@ -302,9 +310,12 @@ func (n *Node) Stop() error {
 // stopBroker takes leave of the cluster and ends what serves clients.
 func (n *Node) stopBroker(ctx context.Context) error {
 	if !closed(n.failed) && n.o.Settings.Bool(config.ControlledShutdownEnable) { // a controller that has failed consents to nothing
-		n.member.leave(ctx)
+		leave, cancel := context.WithTimeout(ctx, leaveGrace)
+		n.member.leave(leave)
+		cancel()
 	}
 	n.member.stop()
+	n.cluster.link.Close()
 	n.health.SetState(obs.StateShuttingDown)
 	n.replicas.Stop()
 	n.txns.Close()

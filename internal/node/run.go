@@ -92,6 +92,7 @@ func serve(a RunArgs, settings *config.Config, logger *slog.Logger) int {
 		n   *Node
 		err error
 	}
+	tidy := collectRarely()
 	started := make(chan outcome, 1)
 	go func() {
 		n, err := Start(ctx, Options{
@@ -117,6 +118,13 @@ func serve(a RunArgs, settings *config.Config, logger *slog.Logger) int {
 		return 130
 	}
 	n.banner(logger, time.Since(began))
+	settled := time.AfterFunc(startupSettles, func() {
+		tidy()
+		if err := shedStartup(); err != nil {
+			logger.Debug("the program's pages of the start are kept", "cause", err)
+		}
+	})
+	defer settled.Stop()
 	return n.await(a.Signals, logger)
 }
 

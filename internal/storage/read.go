@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sort"
 	"sync/atomic"
 
@@ -99,6 +100,31 @@ func (l *Log) tryRead(from, maxBytes, upTo int64, minOneBatch bool) (*Slice, err
 	return &Slice{FirstOffset: from, NextOffset: from}, nil
 }
 
+// checkGap looks, once for each closed segment that is read to its end, whether it goes up to the next one. Where nobody
+// compacts, offsets between the two are the loss of a segment, and readers pass over them.
+func (l *Log) checkGap(v view, f vfs.File) error {
+	if v.last || l.compacted.Load() || l.config().Compact || !v.seg.gapTold.CompareAndSwap(false, true) {
+		return nil
+	}
+	e, _, err := v.seg.floor(func(offsetEntry) bool { return true })
+	if err != nil {
+		return err
+	}
+	h := walkHeaders(f, v.size)
+	defer h.close()
+	next, err := l.offsetAfter(f, v.seg.startAt(&h, e), v.size)
+	if errors.Is(err, ErrCorruptRecord) {
+		return nil // told where it is read
+	}
+	if err != nil || next >= v.end || v.size == 0 || v.cuts != l.cuts() {
+		return err
+	}
+	l.env.damaged.Add(1)
+	l.env.logger.Error("offsets are missing, readers pass over them: a segment was lost, unless the topic was compacted once. If there is a backup or a replica, restore its file",
+		"partition", l.tp.String(), "dir", l.dir, "from", next, "to", v.end)
+	return nil
+}
+
 // viewAt is the segment that offset lies in; ok is false at the log's end.
 func (l *Log) viewAt(offset int64) (view, bool) {
 	l.mu.RLock()
@@ -143,10 +169,29 @@ func (l *Log) readSegment(v view, from, maxBytes, upTo int64, minOneBatch bool) 
 	}
 	beyond := s.Pos >= v.size
 	s.Release()
-	if err != nil || beyond {
-		return nil, err
+	if err != nil {
+		return nil, l.unreadable(v, err)
+	}
+	if beyond {
+		return nil, nil
 	}
 	return &Slice{FirstOffset: from, NextOffset: from}, nil
+}
+
+// unreadable tells of damage that a read has met outside of what is checked before it is read, a few times for each segment.
+func (l *Log) unreadable(v view, err error) error {
+	var told *CorruptError
+	if !errors.Is(err, ErrCorruptRecord) || errors.As(err, &told) {
+		return err
+	}
+	if v.cuts != l.cuts() {
+		return errGone // the file was cut under the reader, which looks again
+	}
+	if do, _ := v.seg.verified.tell(); do {
+		l.env.damaged.Add(1)
+		l.env.logger.Error("a segment is damaged: records there cannot be read", "partition", l.tp.String(), "file", v.seg.path(kindLog), "err", err)
+	}
+	return err
 }
 
 // markRead notes where the reader goes on, unless the log was cut since the view was
@@ -191,6 +236,9 @@ func (l *Log) measure(s *Slice, v view, maxBytes, upTo int64, minOneBatch bool) 
 		}
 	}
 	s.Len, s.NextOffset = end-s.Pos, next
+	if end == v.size {
+		return l.checkGap(v, s.File)
+	}
 	return nil
 }
 
@@ -226,16 +274,20 @@ func (l *Log) locate(v view, f vfs.File, offset int64) (int64, error) {
 	}
 	h := walkHeaders(f, v.size)
 	defer h.close()
-	pos := v.seg.startAt(&h, e)
+	began := v.seg.startAt(&h, e)
+	pos := began
 	for pos < v.size {
 		b, size, err := h.at(pos)
 		if err != nil {
 			return 0, err
 		}
 		if b.LastOffset() >= offset {
-			return pos, nil
+			break
 		}
 		pos += size
+	}
+	if !v.last {
+		v.seg.heedGap(pos - began)
 	}
 	return pos, nil
 }
@@ -383,7 +435,7 @@ func (l *Log) findTimestamp(v view, ts, from int64) (found TimestampOffset, ok b
 		return found, false, err
 	}
 	if hit {
-		hit, err = v.seg.confirmMaxTimestamp(te, v.size)
+		hit, err = v.seg.confirmTimestamp(te, v.size, false)
 		if err == nil && !hit {
 			v.seg.doubtIndexes(fmt.Sprintf("the time index tells of timestamp %d at offset %d, where it is not", te.ts, v.seg.base+int64(te.rel)))
 		}
@@ -442,7 +494,11 @@ func (l *Log) AbortedTxns(from, to int64) ([]AbortedTxn, error) {
 		return nil, err
 	}
 	for {
-		txns, err := l.tryAbortedTxns(from, to)
+		upTo, err := l.proveAborted(from, to)
+		var txns []AbortedTxn
+		if err == nil {
+			txns, err = l.tryAbortedTxns(from, to, upTo)
+		}
 		if l.overtaken(err) {
 			continue
 		}
@@ -453,21 +509,25 @@ func (l *Log) AbortedTxns(from, to int64) ([]AbortedTxn, error) {
 	}
 }
 
-func (l *Log) tryAbortedTxns(from, to int64) ([]AbortedTxn, error) {
+// tryAbortedTxns leaves out what ends above upTo.
+func (l *Log) tryAbortedTxns(from, to, upTo int64) ([]AbortedTxn, error) {
 	var out []AbortedTxn
 	for _, v := range l.views() {
 		if v.end <= from {
 			continue
+		}
+		if v.seg.base > upTo {
+			break
 		}
 		txns, err := v.seg.loadAborted()
 		if err != nil {
 			return nil, err
 		}
 		for _, t := range txns {
-			if t.LastOffset >= from && t.FirstOffset < to {
+			if t.LastOffset >= from && t.FirstOffset < to && t.LastOffset <= upTo {
 				out = append(out, t)
 			}
-			if t.LastStableOffset >= to {
+			if t.LastStableOffset >= to && upTo == math.MaxInt64 {
 				return out, nil // all that ended later also began later
 			}
 		}

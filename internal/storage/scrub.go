@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
@@ -45,28 +46,60 @@ func (s *scrubber) step(d *logDir) (n int64, ok bool) {
 		if s.log.isOpen() && s.log.Err() == nil {
 			views := s.log.views()
 			s.views, s.chunk = views[:len(views)-1], 0 // the active one is still being written
+			s.log.checkActive(views[len(views)-1])
 		}
 	}
 	v := s.views[0]
 	begin := s.chunk * verifyChunkBytes
-	if begin >= v.size {
+	var err error
+	if n = verifyChunkBytes; begin < v.size {
+		s.chunk++
+		n = min(n, v.size-begin)
+		err = v.seg.with(kindLog, func(f vfs.File) error { return s.log.verifyChunk(v, f, s.chunk-1) })
+	} else {
 		s.views, s.chunk = s.views[1:], 0
-		return 1, true
+		n = 1
+		if v.seg.derivedSeen.CompareAndSwap(false, true) {
+			n = max(1, v.size) // the segment is read once more
+			err = s.log.checkDerived(v)
+		}
 	}
-	s.chunk++
-	err := v.seg.with(kindLog, func(f vfs.File) error { return s.log.verifyChunk(v, f, s.chunk-1) })
 	if err != nil && !errors.Is(err, errGone) && !errors.Is(err, ErrClosed) {
-		d.env.logger.Error("cannot read a closed segment", "partition", s.log.tp.String(), "file", v.seg.path(kindLog), "position", begin, "err", err)
+		if do, _ := v.seg.verified.tell(); do {
+			d.env.logger.Error("cannot read a closed segment", "partition", s.log.tp.String(), "file", v.seg.path(kindLog), "position", begin, "err", err)
+		}
 		d.suspect()
-		s.views, s.chunk = s.views[1:], 0
+		if s.chunk > 0 {
+			s.views, s.chunk = s.views[1:], 0
+		}
 	}
-	return min(verifyChunkBytes, v.size-begin), true
+	return n, true
+}
+
+// checkActive looks whether the file of the active segment still has all that was written to it. Readers are sent it unseen.
+func (l *Log) checkActive(v view) {
+	err := v.seg.with(kindLog, func(f vfs.File) error {
+		size, err := f.Size()
+		if err == nil && size < v.size {
+			err = fmt.Errorf("%w: %s at %d: %w", ErrCorruptRecord, f.Name(), size, errShorter)
+		}
+		return err
+	})
+	_ = l.unreadable(v, err) // which tells of it
 }
 
 // Damaged is how many damaged places have been found in segments since the start.
 func (m *Manager) Damaged() (n int64) {
 	for _, d := range m.dirs {
 		n += d.env.damaged.Load()
+	}
+	return n
+}
+
+// KeptAside is how many files with damaged records have been kept beside the logs since the start.
+func (m *Manager) KeptAside() (n int64) {
+	for _, d := range m.dirs {
+		n += d.env.aside.Load()
 	}
 	return n
 }
