@@ -56,6 +56,8 @@ const (
 	// strangerAfter is how long a controller that takes itself for a member knows of no leader before it asks to be let in:
 	// it may have been removed while it was down, and then nobody speaks to it. Of one that is a member still, nothing changes.
 	strangerAfter = 2 * time.Second
+	// lastAnswers is how long requests to the controller may take once the node stops: a commit takes milliseconds.
+	lastAnswers = 300 * time.Millisecond
 	// resignPatience is how long the active controller waits at its end until another has taken over: that takes a round of messages.
 	resignPatience = 500 * time.Millisecond
 	// registerPatience bounds one try of a controller to register.
@@ -392,11 +394,20 @@ func (n *Node) closeMetadata(ctx context.Context) error {
 	}
 	c.halt()
 	var errs []error
+	served := make(chan error, 1)
 	if c.server != nil {
-		errs = append(errs, c.server.Shutdown(ctx))
+		go func() { served <- c.server.Shutdown(ctx) }()
+		select { // requests under way are answered; those that wait for a quorum that is not there get their answer from the closing
+		case err := <-served:
+			served <- err
+		case <-n.after(lastAnswers):
+		}
 	}
 	if n.metadata != nil {
 		errs = append(errs, n.metadata.Close())
+	}
+	if c.server != nil {
+		errs = append(errs, <-served)
 	}
 	if c.directory != nil {
 		c.directory.Close()

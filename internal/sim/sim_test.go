@@ -95,12 +95,16 @@ func (w *world) end() {
 	}
 }
 
+// afterwards is for what waits for an answer with a deadline of its own: the bubble's time ends with its test.
+const afterwards = 5 * time.Minute
+
 // simulate runs one seed.
 func simulate(t *testing.T, seed uint64, size int32, synced bool, f flaws) (w *world) {
 	synctest.Test(t, func(t *testing.T) {
 		w = newWorld(t, seed, size, synced, f)
 		w.run()
 		w.end()
+		time.Sleep(afterwards)
 	})
 	return w
 }
