@@ -51,6 +51,7 @@ crash: crash-cuts crash-syncs build
 
 crash-cuts:
 	$(GO) test ./internal/storage -run TestThePowerIsCutAfterEachOperation -v -timeout 20m -args -cuts.all -cuts.torn 8
+	$(GO) test ./internal/storage -run TestNothingIsLostWithADerivedFile -v -args -damages.all
 	$(GO) test ./internal/quorum -run TestWhatWasAcknowledgedSurvivesACrashAtEveryStep -v
 
 crash-syncs:
