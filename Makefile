@@ -31,9 +31,10 @@ tuning:
 
 # make cli-diff: the same command lines through Apache Kafka's tools and ours, on
 # both brokers. MOLDAU_REALKAFKA names the script that starts Apache Kafka.
+# RECORD=1 keeps what Kafka's tools say, for the golden tests. SECTION=words: only such sections.
 .PHONY: cli-diff
-cli-diff: build
-	cd tests && $(GO) test -tags realkafka -count=1 -timeout 30m -run TestCLIDiff -v ./cli
+cli-diff:
+	MOLDAU_CLI_RECORD=$(RECORD) MOLDAU_CLI_SECTION="$(SECTION)" $(GO) test -tags realkafka -count=1 -timeout 60m -run TestCLIDiff -v ./cmd/moldau
 
 # make sim: two thousand runs of a cluster of brokers in one process, each by its seed, with crashes, lost caches of disks,
 # partitions and slow links. One seed again: go test ./internal/replica -run Simulation -v -args -sim.seed N

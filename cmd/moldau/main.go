@@ -16,6 +16,9 @@ import (
 var version = "dev"
 
 func main() {
+	// A closed pipe is an error of the write and not the end of the process: tools
+	// that send or change things finish them, as Kafka's do.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(cli.Run(cli.Env{
 		Args:             os.Args,
 		Stdin:            os.Stdin,

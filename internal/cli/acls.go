@@ -35,6 +35,7 @@ func aclsOptions() *optionSet {
 	s.flag("consumer", "What a consumer needs: READ and DESCRIBE on the topic, READ on the group.")
 	s.flag("idempotent", "With --producer: idempotence for brokers that check it.")
 	s.flag("force", "Do not ask.")
+	s.formatOption()
 	return s
 }
 
@@ -103,6 +104,9 @@ func (t *aclsTool) check() error {
 		return bad("With --consumer you must specify a --topic and a --group and no --cluster or --transactional-id option should be specified.")
 	case p.has("principal") && !p.has("list"):
 		return bad("The --principal option is only available if --list is set")
+	}
+	if err := t.readFormat(p, "list"); err != nil {
+		return err
 	}
 	var err error
 	t.pattern, err = patternType(p.value("resource-pattern-type"))

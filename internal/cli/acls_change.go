@@ -49,7 +49,9 @@ func (t *aclsTool) list(filters []aclWork) error {
 		return nil
 	}
 	for _, p := range principals {
-		t.printf("ACLs for principal `%s`\n", p)
+		if !t.json {
+			t.printf("ACLs for principal `%s`\n", p)
+		}
 		var kept []aclWork
 		for _, w := range found {
 			var entries []aclEntry
@@ -91,6 +93,13 @@ func (t *aclsTool) describeAll(filters []aclWork) ([]aclWork, error) {
 
 func (t *aclsTool) printACLs(work []aclWork) {
 	for _, w := range work {
+		if t.json {
+			for _, e := range w.entries {
+				t.row("resourceType", resourceTypeName(w.res.typ), "resourceName", w.res.name, "patternType", patternName(w.res.pattern), "principal", e.principal, "host", e.host,
+					"operation", operationName(e.operation), "permissionType", permissionName(e.permission))
+			}
+			continue
+		}
 		t.printf("Current ACLs for resource `%s`:\n", w.res)
 		for _, e := range w.entries {
 			t.printf("\t%s\n", e)

@@ -24,6 +24,7 @@ type subOption struct {
 	defs        string // the default, for the help and for value()
 	many        bool   // takes all words up to the next option
 	mustName    bool   // a required exclusive group of one option, in Kafka's words
+	hidden      bool   // Kafka's tool does not have it: not in the help, and only by its whole name
 }
 
 // subcommand is one of a tool's sub-commands.
@@ -126,6 +127,7 @@ func (r *run) runSubTool(t *subTool, args []string) int {
 				return r.subMistake(t, level, msg)
 			}
 		}
+		r.json = a.value("format") == formatJSON
 		return c.run(r, a)
 	}
 	var names []string
@@ -289,7 +291,7 @@ func findSubOption(options []subOption, name string) *subOption {
 		if name == "--"+o.long || o.short != "" && name == "-"+o.short {
 			return o
 		}
-		if len(name) > 2 && strings.HasPrefix("--"+o.long, name) {
+		if len(name) > 2 && !o.hidden && strings.HasPrefix("--"+o.long, name) {
 			if found != nil {
 				return nil
 			}
@@ -361,8 +363,9 @@ func (r *run) stdoutHelp(t *subTool, c *subcommand, commands []subcommand) {
 		r.helpRow("  -v, --version", "print the version and exit")
 	}
 	for i := range c.options {
-		o := &c.options[i]
-		r.helpRow(o.left(), o.text())
+		if o := &c.options[i]; !o.hidden {
+			r.helpRow(o.left(), o.text())
+		}
 	}
 }
 

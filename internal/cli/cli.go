@@ -119,6 +119,10 @@ func runTool(env *Env, name string, args []string) int {
 		code = runTop(r, args)
 	case "tuning-lab":
 		code = runTuningLab(r, args)
+	case "status":
+		code = runStatus(r, args)
+	case "drain":
+		code = runDrain(r, args)
 	case "dev":
 		code = runDev(r, args)
 	case "help":
@@ -133,12 +137,14 @@ func runTool(env *Env, name string, args []string) int {
 	default:
 		code = tools()[name].run(r, args)
 	}
+	r.closeRows()
 	for _, s := range r.advice {
 		r.out.Flush()
 		r.hint(s)
 	}
-	if err := r.out.Flush(); err != nil && code == 0 {
-		return 1 // the reader of our output has gone
+	if err := r.out.Flush(); err != nil && !readerGone(err) {
+		r.hint("cannot write to standard output: " + rootCause(err).Error())
+		return max(code, 1)
 	}
 	if r.failed && code == 0 && r.strict() {
 		return 1
@@ -162,7 +168,7 @@ func dispatch(args []string) (name string, rest []string, found bool) {
 	}
 	first := args[1]
 	switch first {
-	case "server", "dev", "help", "version", "log", "tool-names", "completion", "complete", "top", "tuning-lab":
+	case "server", "dev", "help", "version", "log", "tool-names", "completion", "complete", "top", "status", "drain", "tuning-lab":
 		return first, args[2:], true
 	case "-h", "-help", "--help":
 		return "help", args[2:], true
@@ -208,6 +214,8 @@ func runHelp(r *run) int {
 	r.println("  moldau server --check-config FILE  say what a properties file means, start nothing")
 	r.println("  moldau top                         watch topics, groups and partitions of a cluster")
 	r.println("  moldau tuning-lab                  measure on your own cluster what settings do, with plots")
+	r.println("  moldau status [NODE]               say how a cluster is, and whether it is safe to restart a node")
+	r.println("  moldau drain NODE                  move leaderships away from a node, with --replicas all that it holds")
 	r.println("  moldau completion bash|zsh|fish    print the shell's completion, with live topic and group names")
 	r.println("  moldau log check DIR               verify a log directory that no node is running on")
 	r.println("  moldau TOOL ...                    run one of Kafka's tools:")

@@ -21,6 +21,7 @@ func clientMetricsOptions() *optionSet {
 	s.arg("interval", "push interval", "How often clients push, in ms; empty for the default.")
 	s.arg("match", "k1=v1,k2=v2", "Which clients: client_id, client_instance_id, client_software_name, client_software_version, client_source_address, client_source_port, each with a regular expression; empty for all.")
 	s.arg("metrics", "m1,m2", "Prefixes of the names of metrics; empty for none.")
+	s.formatOption()
 	return s
 }
 
@@ -87,6 +88,9 @@ func (t *clientMetricsTool) check() error {
 	if p.has("delete") && !p.has("name") {
 		return errors.New("A client metrics resource name must be specified with --delete.")
 	}
+	if err := t.readFormat(p, "list", "describe"); err != nil {
+		return err
+	}
 	return p.err
 }
 
@@ -111,6 +115,10 @@ func (t *clientMetricsTool) execute() error {
 func (t *clientMetricsTool) list() error {
 	names, err := t.configured("client-metrics")
 	for _, n := range names {
+		if t.json {
+			t.row("name", n)
+			continue
+		}
 		t.println(n)
 	}
 	return err
@@ -170,6 +178,9 @@ func (t *clientMetricsTool) describeSubscriptions() error {
 	if t.p.has("name") {
 		name := t.p.value("name")
 		if !contains(names, name) {
+			if t.json {
+				return nil
+			}
 			t.printf("The client metric resource %s doesn't exist and doesn't have dynamic config.\n", name)
 			return nil
 		}
@@ -180,10 +191,16 @@ func (t *clientMetricsTool) describeSubscriptions() error {
 		if err != nil {
 			return err
 		}
-		t.printf("Client metrics configs for %s are:\n", name)
+		if !t.json {
+			t.printf("Client metrics configs for %s are:\n", name)
+		}
 		entries := configs[name]
 		sort.Slice(entries, func(i, j int) bool { return entries[i].Name < entries[j].Name })
 		for _, c := range entries {
+			if t.json {
+				t.row("subscription", name, "name", c.Name, "value", c.Value)
+				continue
+			}
 			t.printf("  %s=%s\n", c.Name, orNull(c.Value))
 		}
 	}

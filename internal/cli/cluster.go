@@ -25,13 +25,13 @@ func clusterTool() *subTool {
 		name: "kafka-cluster", purpose: "Shows and manages the members of a cluster.", helpCode: 1,
 		usage: "usage: kafka-cluster [-h] {cluster-id,unregister,list-endpoints} ...",
 		commands: []subcommand{
-			{name: "cluster-id", doc: "Show the cluster's id.", oneOf: "bootstrap", run: runClusterID, options: common,
+			{name: "cluster-id", doc: "Show the cluster's id.", oneOf: "bootstrap", run: runClusterID, options: with(formatSubOption()),
 				usage: "usage: kafka-cluster cluster-id [-h] [--config CONFIG]" + head + "\n                     " + tail},
 			{name: "unregister", doc: "Forget a broker.", oneOf: "bootstrap", run: runUnregister,
 				options: with(subOption{long: "id", short: "i", metavar: "ID", kind: "Integer", required: true, doc: "The broker's id."}),
 				usage:   "usage: kafka-cluster unregister [-h] [--config CONFIG]" + head + " --id ID\n                     " + tail},
 			{name: "list-endpoints", doc: "Show the addresses of the nodes.", oneOf: "bootstrap", run: runListEndpoints,
-				options: with(subOption{long: "include-fenced-brokers", doc: "Show fenced brokers too."}),
+				options: with(subOption{long: "include-fenced-brokers", doc: "Show fenced brokers too."}, formatSubOption()),
 				usage:   "usage: kafka-cluster list-endpoints [-h] [--config CONFIG]" + head + "\n                     [--include-fenced-brokers]\n                     " + tail},
 		},
 	}
@@ -91,6 +91,10 @@ func runClusterID(r *run, a *subArgs) int {
 			r.println("No cluster ID found. The Kafka version is probably too old.")
 			return nil
 		}
+		if r.json {
+			r.row("clusterId", dr.ClusterID)
+			return nil
+		}
 		r.println("Cluster ID: " + dr.ClusterID)
 		return nil
 	})
@@ -147,7 +151,9 @@ func (r *run) printEndpoints(dr *kmsg.DescribeClusterResponse, controllers bool)
 		}
 		r.printf("%-10s %-*s %-10s %-*s %-10s %-15s\n", id, host, h, port, rack, rk, state, typ)
 	}
-	line("ID", "HOST", "PORT", "RACK", "STATE", "ENDPOINT_TYPE")
+	if !r.json {
+		line("ID", "HOST", "PORT", "RACK", "STATE", "ENDPOINT_TYPE")
+	}
 	for i, n := range nodes {
 		state, typ := "unfenced", "broker"
 		if n.IsFenced {
@@ -155,6 +161,10 @@ func (r *run) printEndpoints(dr *kmsg.DescribeClusterResponse, controllers bool)
 		}
 		if controllers {
 			typ = "controller"
+		}
+		if r.json {
+			r.row("id", n.NodeID, "host", n.Host, "port", n.Port, "rack", n.Rack, "state", state, "endpointType", typ)
+			continue
 		}
 		line(strconv.Itoa(int(n.NodeID)), n.Host, strconv.Itoa(int(n.Port)), racks[i], state, typ)
 	}
@@ -164,6 +174,7 @@ func apiVersionsOptions() *optionSet {
 	s := newOptions()
 	s.arg("bootstrap-server", "server(s) to use for bootstrapping", "The brokers to connect to, as host:port, several with commas.")
 	s.arg("command-config", "command config property file", "A properties file for the admin client.")
+	s.formatOption()
 	return s
 }
 
@@ -189,6 +200,9 @@ func (r *run) apiVersions(p *parsed) error {
 		return err
 	}
 	if err := r.checkRequired(p, req, "bootstrap-server"); err != nil {
+		return err
+	}
+	if err := r.readFormat(p); err != nil {
 		return err
 	}
 	bootstrap := p.value("bootstrap-server")
@@ -223,9 +237,25 @@ func (r *run) apiVersions(p *parsed) error {
 			r.printf("%s -> ERROR: %s\n", node, withClass(err))
 			continue
 		}
+		if r.json {
+			r.jsonVersions(b, resp.(*kmsg.ApiVersionsResponse))
+			continue
+		}
 		r.printVersions(node, resp.(*kmsg.ApiVersionsResponse))
 	}
 	return nil
+}
+
+// jsonVersions writes a row for each API of a broker.
+func (r *run) jsonVersions(b kmsg.MetadataResponseBroker, resp *kmsg.ApiVersionsResponse) {
+	known := knownAPIs()
+	for _, k := range resp.ApiKeys {
+		var usable any
+		if api, ok := known[k.ApiKey]; ok && min(k.MaxVersion, api.max) >= k.MinVersion {
+			usable = min(k.MaxVersion, api.max)
+		}
+		r.row("broker", b.NodeID, "host", b.Host, "port", b.Port, "apiKey", k.ApiKey, "api", apiName(k.ApiKey), "minVersion", k.MinVersion, "maxVersion", k.MaxVersion, "usable", usable)
+	}
 }
 
 // printVersions shows what the broker has beside what these tools can use.

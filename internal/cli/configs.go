@@ -32,6 +32,7 @@ func configsOptions() *optionSet {
 		}
 		s.arg(e.option, "", "The name of one of "+e.entityType+".")
 	}
+	s.formatOption()
 	return s
 }
 
@@ -95,6 +96,9 @@ func illegal(format string, args ...any) error { return &optionError{fmt.Sprintf
 
 func (t *configsTool) execute() error {
 	if err := t.checkArgs(); err != nil {
+		return err
+	}
+	if err := t.readFormat(t.p, "describe"); err != nil {
 		return err
 	}
 	props := client.Properties{}

@@ -26,6 +26,9 @@ func (t *configsTool) describe() error {
 			return err
 		}
 		if !exists {
+			if t.json {
+				return nil
+			}
 			t.printf("The %s '%s' doesn't exist and doesn't have dynamic config.\n", e.singular(), e.name)
 			return nil
 		}
@@ -155,6 +158,7 @@ func (t *configsTool) describeOne(e entity) error {
 		return err
 	}
 	switch all := t.p.has("all"); {
+	case t.json:
 	case e.isDefault || e.name == "":
 		t.printf("Default configs for %s in the cluster are:\n", e.typ)
 	case all:
@@ -166,10 +170,22 @@ func (t *configsTool) describeOne(e entity) error {
 	sort.Slice(entries, func(i, j int) bool { return entries[i].Name < entries[j].Name })
 	for _, c := range entries {
 		if t.p.has("all") || c.Source == dynamicSource(e) {
+			if t.json {
+				t.row("entityType", e.typ, "entityName", entityName(e), "name", c.Name, "value", c.Value, "source", sourceName(c.Source), "sensitive", c.IsSensitive, "readOnly", c.ReadOnly)
+				continue
+			}
 			t.println("  " + configLine(c))
 		}
 	}
 	return nil
+}
+
+// entityName is an entity's name, null for the default.
+func entityName(e entity) any {
+	if e.isDefault || e.name == "" {
+		return nil
+	}
+	return e.name
 }
 
 func dynamicSource(e entity) kmsg.ConfigSource {

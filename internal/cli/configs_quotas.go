@@ -43,6 +43,10 @@ func (t *configsTool) describeQuotas() error {
 		return err
 	}
 	for _, en := range entries {
+		if t.json {
+			t.jsonQuota(en)
+			continue
+		}
 		t.printf("Quota configs for %s are %s\n", quotaEntity(en.Entity), quotaValues(en.Values))
 	}
 	if len(t.entities) == 1 && t.entities[0].typ == "users" && !t.entities[0].isDefault {
@@ -73,6 +77,17 @@ func quotaEntity(parts []kmsg.DescribeClientQuotasResponseEntryEntity) string {
 		out = append(out, fmt.Sprintf("%s '%s'", quotaLabel(p.Type), *p.Name))
 	}
 	return strings.Join(out, ", ")
+}
+
+// jsonQuota writes a row for each value of an entity.
+func (t *configsTool) jsonQuota(en kmsg.DescribeClientQuotasResponseEntry) {
+	for _, v := range en.Values {
+		var pairs []any
+		for _, p := range en.Entity {
+			pairs = append(pairs, p.Type, p.Name)
+		}
+		t.row(append(pairs, "name", v.Key, "value", v.Value)...)
+	}
 }
 
 func quotaValues(values []kmsg.DescribeClientQuotasResponseEntryValue) string {
@@ -119,6 +134,12 @@ func (t *configsTool) describeScram(e entity) error {
 		var infos []string
 		for _, ci := range res.CredentialInfos {
 			infos = append(infos, fmt.Sprintf("%s=iterations=%d", scramName(ci.Mechanism), ci.Iterations))
+		}
+		if t.json {
+			for _, ci := range res.CredentialInfos {
+				t.row("user", res.User, "name", scramName(ci.Mechanism), "iterations", ci.Iterations)
+			}
+			continue
 		}
 		t.printf("SCRAM credential configs for user-principal '%s' are %s\n", res.User, strings.Join(infos, ", "))
 	}

@@ -371,7 +371,7 @@ func (cc *consoleConsumer) loop(ctx context.Context) error {
 			return printErr
 		}
 		if flushErr := cc.out.Flush(); flushErr != nil {
-			cc.failed = true
+			cc.failed = !readerGone(flushErr)
 			cc.errorln("Unable to write to standard out, closing consumer.")
 			return nil
 		}

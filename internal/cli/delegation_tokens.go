@@ -26,6 +26,7 @@ func tokenOptions() *optionSet {
 	s.flag("renew-time-period", "How much longer, in ms; -1 for the broker's default.").takesMaybe("").ofKind(longValue)
 	s.flag("expiry-time-period", "How long from now, in ms; -1 ends it at once.").takesMaybe("").ofKind(longValue)
 	s.flag("hmac", "The token's HMAC.").takesMaybe("")
+	s.formatOption()
 	return s
 }
 
@@ -76,6 +77,9 @@ func (t *tokensTool) check() error {
 		if err := t.checkInvalid(p, req, action, invalid...); err != nil {
 			return err
 		}
+	}
+	if err := t.readFormat(p, "describe"); err != nil {
+		return err
 	}
 	for _, o := range []string{"max-life-time-period", "renew-time-period", "expiry-time-period"} {
 		if p.value(o) == "" && p.has(o) {
@@ -236,18 +240,26 @@ func (t *tokensTool) expire() error {
 	return nil
 }
 
+// remark prints what a reader of JSON has no use for.
+func (t *tokensTool) remark(s string) {
+	if !t.json {
+		t.println(s)
+	}
+}
+
 func (t *tokensTool) describe() error {
 	owners, err := t.principals("owner-principal")
 	if err != nil {
 		return err
 	}
 	req := kmsg.NewPtrDescribeDelegationTokenRequest()
-	if len(owners) == 0 {
-		t.println("Calling describe token operation for current user.")
+	switch {
+	case len(owners) == 0:
+		t.remark("Calling describe token operation for current user.")
 		// Kafka's tool asks for nobody's tokens then, and so shows none.
 		req.Owners = []kmsg.DescribeDelegationTokenRequestOwner{}
-	} else {
-		t.printf("Calling describe token operation for owners: %s\n", principalText(owners))
+	default:
+		t.remark("Calling describe token operation for owners: " + principalText(owners))
 	}
 	for _, p := range owners {
 		o := kmsg.NewDescribeDelegationTokenRequestOwner()
@@ -270,6 +282,17 @@ func (t *tokensTool) describe() error {
 			k.renewers = append(k.renewers, [2]string{rn.PrincipalType, rn.PrincipalName})
 		}
 		tokens = append(tokens, k)
+	}
+	if t.json {
+		for _, k := range tokens {
+			var renewers []string
+			for _, p := range k.renewers {
+				renewers = append(renewers, p[0]+":"+p[1])
+			}
+			t.row("tokenId", k.id, "hmac", base64.StdEncoding.EncodeToString(k.hmac), "owner", k.owner[0]+":"+k.owner[1], "requester", k.requester[0]+":"+k.requester[1], "renewers", renewers,
+				"issueTimestampMs", k.issued, "expiryTimestampMs", k.expiry, "maxTimestampMs", k.maxLifeAt)
+		}
+		return nil
 	}
 	t.printf("Total number of tokens : %d", len(tokens))
 	t.table(tokens)

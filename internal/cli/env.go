@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/client"
@@ -53,6 +54,9 @@ type run struct {
 	out    *bufio.Writer
 	ctx    context.Context
 	failed bool // something failed, whatever Kafka's exit code says
+
+	json bool // --format json: rows are written by row
+	rows int  // so many are
 
 	advice []string // helping lines that come after Kafka's own
 
@@ -147,6 +151,17 @@ func (r *run) explainConstruct(err error) {
 	if errors.As(err, &ce) {
 		r.hint(ce.Cause.Error())
 	}
+}
+
+// readerGone tells a reader that has seen enough (| head -1) from output that is
+// lost. Kafka's tools end well then, and so do ours.
+func readerGone(err error) bool { return errors.Is(err, syscall.EPIPE) }
+
+func rootCause(err error) error {
+	for u := errors.Unwrap(err); u != nil; u = errors.Unwrap(err) {
+		err = u
+	}
+	return err
 }
 
 func (r *run) strict() bool {

@@ -28,7 +28,7 @@ func featuresTool() *subTool {
 		commands: []subcommand{
 			{name: "describe", run: runFeaturesDescribe, doc: "Show the levels that are set and those that are supported.",
 				usage:   "usage: kafka-features describe [-h] [--node-id NODE_ID]",
-				options: []subOption{{long: "node-id", metavar: "NODE_ID", kind: "Integer", doc: "The node to ask."}}},
+				options: listing(subOption{long: "node-id", metavar: "NODE_ID", kind: "Integer", doc: "The node to ask."})},
 			{name: "upgrade", run: runFeaturesUpgrade, doc: "Raise the level of features.",
 				usage:   "usage: kafka-features upgrade [-h] [--metadata METADATA]\n                      [--release-version RELEASE_VERSION]\n                      [--feature FEATURE] [--dry-run]",
 				options: []subOption{metadata, release, feature, dryRun}},
@@ -126,6 +126,10 @@ func (r *run) printFeatures(resp *kmsg.ApiVersionsResponse) {
 		epoch := "-"
 		if resp.FinalizedFeaturesEpoch >= 0 {
 			epoch = strconv.FormatInt(resp.FinalizedFeaturesEpoch, 10)
+		}
+		if r.json {
+			r.row("feature", f.Name, "supportedMinVersion", f.MinVersion, "supportedMaxVersion", f.MaxVersion, "finalizedVersionLevel", set, "epoch", resp.FinalizedFeaturesEpoch)
+			continue
 		}
 		r.printf("Feature: %-42sSupportedMinVersion: %-17sSupportedMaxVersion: %-17sFinalizedVersionLevel: %-17sEpoch: %s\n",
 			f.Name, level(f.Name, f.MinVersion), level(f.Name, f.MaxVersion), shown, epoch)

@@ -108,6 +108,9 @@ func (r *run) checkGroupsArgs(p *parsed) error {
 	if err := r.checkRequired(p, req, "bootstrap-server"); err != nil {
 		return err
 	}
+	if err := r.readFormat(p, "list", "describe"); err != nil {
+		return err
+	}
 	bad := func(format string, args ...any) error { return r.usage(p.set, req, fmt.Sprintf(format, args...)) }
 	selected := p.hasAny("group", "all-groups")
 	if p.has("describe") {
@@ -323,12 +326,11 @@ func (g *groupsTool) list() error {
 			width = max(width, len(rg.Group))
 		}
 	}
-	if asJSON, err := g.p.wantsJSON(); err != nil || asJSON {
-		var rows [][]string
+	if g.json {
 		for _, rg := range shown {
-			rows = append(rows, []string{rg.Group, groupTypeText(rg.GroupType), rg.GroupState})
+			g.row("group", rg.Group, "type", groupTypeText(rg.GroupType), "state", rg.GroupState)
 		}
-		return orRows(err, func() error { return g.jsonRows([]string{"GROUP", "TYPE", "STATE"}, rows) })
+		return nil
 	}
 	width += 10 // as wide as Kafka makes it
 	withType, withState := g.p.has("type"), g.p.has("state")

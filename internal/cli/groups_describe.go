@@ -142,8 +142,10 @@ func (g *groupsTool) printOffsets(info *groupInfo, rows []offsetRow, offsets map
 		}
 		g.printf("%-*s %-*s %-10s %s%-15s %-15s %-15s %-*s %-*s %s\n", group, grp, topic, tpc, partition, epoch, current, end, lag, consumer, cons, host, hst, cl)
 	}
-	g.println("")
-	line("GROUP", "TOPIC", "PARTITION", "LEADER-EPOCH", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", "CONSUMER-ID", "HOST", "CLIENT-ID")
+	if !g.json {
+		g.println("")
+		line("GROUP", "TOPIC", "PARTITION", "LEADER-EPOCH", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG", "CONSUMER-ID", "HOST", "CLIENT-ID")
+	}
 	for _, r := range rows {
 		epoch, current, end, lag := missingColumn, missingColumn, missingColumn, missingColumn
 		c, has := offsets[r.tp]
@@ -158,6 +160,11 @@ func (g *groupsTool) printOffsets(info *groupInfo, rows []offsetRow, offsets map
 			if has {
 				lag = strconv.FormatInt(e.offset-c.offset, 10)
 			}
+		}
+		if g.json {
+			g.row("group", info.id, "topic", r.tp.topic, "partition", r.tp.partition, "leaderEpoch", cellValue(epoch, false), "currentOffset", cellValue(current, false),
+				"logEndOffset", cellValue(end, false), "lag", cellValue(lag, false), "consumerId", cellValue(r.consumer, true), "host", cellValue(r.host, true), "clientId", cellValue(r.clientID, true))
+			continue
 		}
 		line(info.id, r.tp.topic, strconv.Itoa(int(r.tp.partition)), epoch, current, end, lag, r.consumer, r.host, r.clientID)
 	}
@@ -191,6 +198,10 @@ func (g *groupsTool) printMembers(info *groupInfo) {
 		}
 		g.println(s)
 	}
+	if g.json {
+		g.jsonMembers(info)
+		return
+	}
 	g.println("")
 	line("GROUP", "CONSUMER-ID", "GROUP-INSTANCE-ID", "HOST", "CLIENT-ID", "#PARTITIONS", "CURRENT-EPOCH", "CURRENT-ASSIGNMENT", "TARGET-EPOCH", "TARGET-ASSIGNMENT", "UPGRADED")
 	members := append([]groupMember(nil), info.members...)
@@ -206,6 +217,29 @@ func (g *groupsTool) printMembers(info *groupInfo) {
 		}
 		line(info.id, m.id, inst, m.host, m.clientID, strconv.Itoa(len(m.assigned)), epoch, assignmentText(m.assigned), tEpoch, tgt, strconv.FormatBool(!m.classic))
 	}
+}
+
+// jsonMembers writes a group's members with all that --verbose shows.
+func (g *groupsTool) jsonMembers(info *groupInfo) {
+	for _, m := range info.members {
+		var epoch, target any
+		if info.consumer {
+			epoch, target = m.epoch, partitionList(m.target)
+		}
+		g.row("group", info.id, "consumerId", m.id, "groupInstanceId", cellValue(m.instance, true), "host", m.host, "clientId", m.clientID, "partitions", len(m.assigned),
+			"currentEpoch", epoch, "currentAssignment", partitionList(m.assigned), "targetAssignment", target)
+	}
+}
+
+// partitionList names partitions in order.
+func partitionList(tps []topicPartition) []string {
+	tps = append([]topicPartition(nil), tps...)
+	sortPartitions(tps)
+	var out []string
+	for _, tp := range tps {
+		out = append(out, tp.String())
+	}
+	return out
 }
 
 // assignmentText lists partitions by topic: `g1:0,1;g2:0`.
@@ -246,6 +280,11 @@ func (g *groupsTool) printState(info *groupInfo) {
 			return
 		}
 		g.printf("%-*s %-*s %-20s %-20s %s\n", group, grp, coord, c, s, st, n)
+	}
+	if g.json {
+		g.row("group", info.id, "coordinator", fmt.Sprintf("%s:%d", info.coordinator.Host, info.coordinator.Port), "coordinatorId", info.coordinator.NodeID, "assignmentStrategy", cellValue(strategy, true),
+			"state", stateText(info.state), "groupEpoch", cellValue(epoch, false), "targetAssignmentEpoch", cellValue(target, false), "members", len(info.members))
+		return
 	}
 	g.println("")
 	line("GROUP", "COORDINATOR (ID)", "ASSIGNMENT-STRATEGY", "STATE", "GROUP-EPOCH", "TARGET-ASSIGNMENT-EPOCH", "#MEMBERS")

@@ -97,16 +97,21 @@ func (r *run) printGroups(p *parsed, all []kmsg.ListGroupsResponseGroup, wanted 
 			width = max(width, len(g.Group))
 		}
 	}
-	header := []string{"GROUP", "TYPE", "PROTOCOL"}
-	var rows [][]string
+	if err := r.readFormat(p); err != nil {
+		return err
+	}
+	rows := [][]string{{"GROUP", "TYPE", "PROTOCOL"}}
 	for _, g := range shown {
+		if r.json {
+			r.row("group", g.Group, "type", groupTypeText(g.GroupType), "protocol", g.ProtocolType)
+			continue
+		}
 		rows = append(rows, []string{g.Group, groupTypeText(g.GroupType), g.ProtocolType})
 	}
-	asJSON, err := p.wantsJSON()
-	if err != nil || asJSON {
-		return orRows(err, func() error { return r.jsonRows(header, rows) })
+	if r.json {
+		return nil
 	}
-	for _, row := range append([][]string{header}, rows...) {
+	for _, row := range rows {
 		r.printf("%-*s %-*s %s\n", width, row[0], width, row[1], row[2])
 	}
 	return nil

@@ -220,7 +220,7 @@ func (t *jmxTool) execute() error {
 			return err
 		case err == nil:
 			t.print(got, &header)
-			if once {
+			if once || t.out.Flush() != nil { // or nobody reads any more
 				return nil
 			}
 		}

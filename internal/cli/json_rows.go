@@ -1,66 +1,129 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 )
 
-// formatOption adds --format json to a tool that lists. Kafka's tools do not
-// have it, so that it is not in the table of options.
+// Every tool that lists has --format json beside Kafka's own format: an array of
+// objects, one a line. Kafka's tools do not have the option, so that it is in no
+// table of options.
+
+const formatTable, formatJSON = "table", "json"
+
+// formatOption adds --format to a tool.
 func (s *optionSet) formatOption() {
-	s.arg("format", "format", "table, as Kafka prints, or json.").withDefault("table").hidden = true
+	s.arg("format", "format", "table, as Kafka prints, or json.").withDefault(formatTable).hidden = true
 }
 
-// wantsJSON reports whether --format json was given.
+// formatSubOption is the same for a sub-command.
+func formatSubOption() subOption {
+	return subOption{long: "format", metavar: "FORMAT", defs: formatTable, hidden: true, choices: []string{formatTable, formatJSON}, doc: "table, as Kafka prints, or json."}
+}
+
+// listing marks a sub-command as one that lists.
+func listing(options ...subOption) []subOption { return append(options, formatSubOption()) }
+
+// readFormat notes which format was asked for. Where a tool does more than to
+// list, listing are the actions that do.
+func (r *run) readFormat(p *parsed, listing ...string) error {
+	asJSON, err := p.wantsJSON()
+	if err == nil && p.has("format") && len(listing) > 0 && !p.hasAny(listing...) {
+		err = &optionError{"--format goes with --" + strings.Join(listing, " and --") + " only"}
+	}
+	r.json = err == nil && asJSON
+	return err
+}
+
+// wantsJSON says whether --format json was asked for.
 func (p *parsed) wantsJSON() (bool, error) {
-	switch v := p.value("format"); v {
-	case "json":
-		return true, p.err
-	case "table":
-		return false, p.err
-	default:
+	if v := p.value("format"); v != formatJSON && v != formatTable {
 		return false, &optionError{"--format must be table or json, not " + v}
 	}
+	return p.value("format") == formatJSON, nil
 }
 
-// jsonRows prints a table as a JSON array of objects, one a line.
-func (r *run) jsonRows(header []string, rows [][]string) error {
-	keys := make([]string, len(header))
-	for i, h := range header {
-		keys[i] = jsonKey(h)
+// row writes one object: names and values in turn.
+func (r *run) row(pairs ...any) {
+	if r.rows == 0 {
+		r.out.WriteString("[")
+	} else {
+		r.out.WriteString(",")
 	}
-	r.out.WriteString("[")
-	for i, row := range rows {
+	r.rows++
+	r.out.WriteString("\n  {")
+	for i := 0; i+1 < len(pairs); i += 2 {
 		if i > 0 {
-			r.out.WriteString(",")
+			r.out.WriteString(", ")
 		}
-		r.out.WriteString("\n  {")
-		for j, cell := range row {
-			value, err := json.Marshal(jsonCell(cell))
-			if err != nil {
-				return fmt.Errorf("cannot write %q as JSON: %w", cell, err)
-			}
-			if j > 0 {
-				r.out.WriteString(", ")
-			}
-			r.printf("%q: %s", keys[j], value)
+		r.printf("%q: %s", pairs[i], jsonText(pairs[i+1]))
+	}
+	r.out.WriteString("}")
+}
+
+// closeRows ends the array; without a row it is an empty one, unless the tool failed.
+func (r *run) closeRows() {
+	switch {
+	case !r.json:
+	case r.rows > 0:
+		r.out.WriteString("\n]\n")
+	case !r.failed:
+		r.out.WriteString("[]\n")
+	}
+}
+
+// jsonText writes a value; a list is never null.
+func jsonText(v any) string {
+	switch list := v.(type) {
+	case []int32:
+		if list == nil {
+			return "[]"
 		}
-		r.out.WriteString("}")
+	case []string:
+		if list == nil {
+			return "[]"
+		}
 	}
-	if len(rows) > 0 {
-		r.out.WriteString("\n")
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return strconv.Quote(fmt.Sprint(v)) // a number that JSON does not have
 	}
-	r.println("]")
-	return nil
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// cellValue makes null of Kafka's words for nothing, and a number of one where text is false.
+func cellValue(cell string, text bool) any {
+	if cell == missingColumn || cell == "None" || cell == "" {
+		return nil
+	}
+	if n, err := strconv.ParseInt(cell, 10, 64); err == nil && !text {
+		return n
+	}
+	return cell
+}
+
+// jsonTable writes a table's rows; the columns in text are never numbers.
+func (r *run) jsonTable(header []string, rows [][]string, text []string) {
+	for _, row := range rows {
+		var pairs []any
+		for i, cell := range row {
+			pairs = append(pairs, jsonKey(header[i]), cellValue(cell, contains(text, header[i])))
+		}
+		r.row(pairs...)
+	}
 }
 
 // jsonKey turns a column's name into a key: LOG-END-OFFSET into logEndOffset,
-// #PARTITIONS into partitions.
+// #PARTITIONS into partitions, Duration(min) into durationMin.
 func jsonKey(column string) string {
-	words := regexp.MustCompile(`[A-Za-z0-9]+`).FindAllString(column, -1)
+	words := strings.FieldsFunc(column, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
+	})
 	for i, w := range words {
 		if w == strings.ToUpper(w) {
 			w = strings.ToLower(w)
@@ -72,23 +135,4 @@ func jsonKey(column string) string {
 		}
 	}
 	return strings.Join(words, "")
-}
-
-// jsonCell makes numbers of what is one, and null of Kafka's "-".
-func jsonCell(cell string) any {
-	if cell == missingColumn {
-		return nil
-	}
-	if n, err := strconv.ParseInt(cell, 10, 64); err == nil && strconv.FormatInt(n, 10) == cell {
-		return n
-	}
-	return cell
-}
-
-// orRows prints unless something is wrong already.
-func orRows(err error, print func() error) error {
-	if err != nil {
-		return err
-	}
-	return print()
 }

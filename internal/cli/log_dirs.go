@@ -19,6 +19,7 @@ func logDirsOptions() *optionSet {
 	s.flag("describe", "Show the log directories and the replicas in them.")
 	s.arg("topic-list", "Topic list", "Only these topics, separated by commas; all if left out.").withDefault("")
 	s.arg("broker-list", "Broker list", "Only these brokers, separated by commas; all if left out.").withDefault("")
+	s.formatOption()
 	return s
 }
 
@@ -46,6 +47,9 @@ func (r *run) logDirs(p *parsed) error {
 	if err := r.checkRequired(p, req[:1], req...); err != nil {
 		return err
 	}
+	if err := r.readFormat(p); err != nil {
+		return err
+	}
 	var asked []int32
 	for _, s := range commaList(p.value("broker-list")) {
 		id, err := strconv.ParseInt(s, 10, 32)
@@ -67,10 +71,16 @@ func (r *run) logDirs(p *parsed) error {
 	if err != nil {
 		return err
 	}
-	r.println("Querying brokers for log directories information")
+	if !r.json {
+		r.println("Querying brokers for log directories information")
+	}
 	answers, err := r.askLogDirs(c, md, brokers, commaList(p.value("topic-list")))
 	if err != nil {
 		return err
+	}
+	if r.json {
+		r.jsonLogDirs(brokers, answers)
+		return nil
 	}
 	r.println("Received log directory information from brokers " + joinInts(brokers, ","))
 	b, err := logDirsJSON(brokers, answers)
@@ -133,6 +143,19 @@ func (r *run) askLogDirs(c *client.Client, md *kmsg.MetadataResponse, brokers []
 		out[id] = lr
 	}
 	return out, nil
+}
+
+// jsonLogDirs writes a row for each replica.
+func (r *run) jsonLogDirs(brokers []int32, answers map[int32]*kmsg.DescribeLogDirsResponse) {
+	for _, id := range brokers {
+		for _, d := range answers[id].Dirs {
+			for _, t := range d.Topics {
+				for _, p := range t.Partitions {
+					r.row("broker", id, "logDir", d.Dir, "topic", t.Topic, "partition", p.Partition, "sizeBytes", p.Size, "offsetLag", p.OffsetLag, "future", p.IsFuture)
+				}
+			}
+		}
+	}
 }
 
 type logDirReport struct {

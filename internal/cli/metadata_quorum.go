@@ -23,10 +23,10 @@ func quorumTool() *subTool {
 		commands: []subcommand{
 			{name: "describe", run: runQuorumDescribe, doc: "Show the state of the quorum.",
 				usage: head + "describe [-h] [--status] [--replication]\n                             [--human-readable]",
-				options: []subOption{
+				options: listing([]subOption{
 					{long: "status", doc: "A summary."},
 					{long: "replication", doc: "Where each replica of the metadata log is."},
-					{long: "human-readable", doc: "With --replication: times as how long ago."}}},
+					{long: "human-readable", doc: "With --replication: times as how long ago."}}...)},
 			{name: "add-controller", run: runAddController, doc: "Make a controller a voter; --command-config is its properties file.",
 				usage: head + "add-controller [-h] [--dry-run]", options: []subOption{dryRun}},
 			{name: "remove-controller", run: runRemoveController, doc: "Take a controller out of the voters.",
@@ -142,9 +142,22 @@ func (r *run) quorumStatus(c *client.Client) error {
 			lagTime = leader.LastCaughtUpTimestamp - slowest.LastCaughtUpTimestamp
 		}
 	}
+	if r.json {
+		r.row("clusterId", cluster.ClusterID, "leaderId", q.LeaderID, "leaderEpoch", q.LeaderEpoch, "highWatermark", q.HighWatermark, "maxFollowerLag", maxLag, "maxFollowerLagTimeMs", lagTime,
+			"currentVoters", replicaIDs(q.CurrentVoters), "currentObservers", replicaIDs(q.Observers))
+		return nil
+	}
 	r.printf("ClusterId:              %s\nLeaderId:               %d\nLeaderEpoch:            %d\nHighWatermark:          %d\nMaxFollowerLag:         %d\nMaxFollowerLagTimeMs:   %d\nCurrentVoters:          %s\nCurrentObservers:       %s\n",
 		cluster.ClusterID, q.LeaderID, q.LeaderEpoch, q.HighWatermark, maxLag, lagTime, q.members(q.CurrentVoters), q.members(q.Observers))
 	return nil
+}
+
+func replicaIDs(replicas []quorumReplica) []int32 {
+	var out []int32
+	for _, v := range replicas {
+		out = append(out, v.ReplicaID)
+	}
+	return out
 }
 
 // members prints replicas as a list that looks like JSON.
@@ -206,7 +219,7 @@ func (r *run) quorumReplication(c *client.Client, human bool) error {
 	add([]quorumReplica{*leader}, "Leader")
 	add(followers, "Follower")
 	add(q.Observers, "Observer")
-	r.tabTable([]string{"NodeId", "DirectoryId", "LogEndOffset", "Lag", "LastFetchTimestamp", "LastCaughtUpTimestamp", "Status"}, rows)
+	r.tabTable([]string{"NodeId", "DirectoryId", "LogEndOffset", "Lag", "LastFetchTimestamp", "LastCaughtUpTimestamp", "Status"}, rows, "DirectoryId", "Status")
 	return nil
 }
 

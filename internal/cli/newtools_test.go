@@ -157,11 +157,12 @@ func TestBeansBecomePatternsOfSamples(t *testing.T) {
 func TestRowsAsJSON(t *testing.T) {
 	var out strings.Builder
 	r := newRun(&Env{Stdout: &out, Stderr: &out}, "x", context.Background())
-	if err := r.jsonRows([]string{"GROUP", "LOG-END-OFFSET", "#PARTITIONS"}, [][]string{{"a\"b", "12", "-"}}); err != nil {
-		t.Fatal(err)
-	}
+	r.json = true
+	r.row("group", "a\"<b", "lag", 12, "host", cellValue("-", true), "isr", []int32(nil))
+	r.tabTable([]string{"Topic", "#PARTITIONS", "Duration(min)"}, [][]string{{"12", "12", "None"}}, "Topic")
+	r.closeRows()
 	r.out.Flush()
-	if want := "[\n  {\"group\": \"a\\\"b\", \"logEndOffset\": 12, \"partitions\": null}\n]\n"; out.String() != want {
+	if want := "[\n  {\"group\": \"a\\\"<b\", \"lag\": 12, \"host\": null, \"isr\": []},\n  {\"topic\": \"12\", \"partitions\": 12, \"durationMin\": null}\n]\n"; out.String() != want {
 		t.Errorf("%q, wanted %q", out.String(), want)
 	}
 }

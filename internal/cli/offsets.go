@@ -73,23 +73,25 @@ func (r *run) getOffsets(p *parsed) error {
 	if len(tps) == 0 {
 		return errors.New("Could not match any topic-partitions with the specified filters")
 	}
-	if asJSON, err := p.wantsJSON(); err != nil || asJSON {
-		return orRows(err, func() error { return r.jsonOffsets(c, tps, at) })
+	if err := r.readFormat(p); err != nil {
+		return err
+	}
+	if r.json {
+		return r.jsonOffsets(c, tps, at)
 	}
 	return r.printOffsets(c, tps, at)
 }
 
 func (r *run) jsonOffsets(c *client.Client, tps []topicPartition, at int64) error {
-	var rows [][]string
 	results := r.listOffsets(c, fill(tps, at), false)
 	for _, tp := range tps {
 		res := results[tp]
 		if res.err != nil {
 			return fmt.Errorf("%s: %w", tp, res.err)
 		}
-		rows = append(rows, []string{tp.topic, strconv.Itoa(int(tp.partition)), strconv.FormatInt(res.offset, 10)})
+		r.row("topic", tp.topic, "partition", tp.partition, "offset", res.offset)
 	}
-	return r.jsonRows([]string{"topic", "partition", "offset"}, rows)
+	return nil
 }
 
 func (r *run) printOffsets(c *client.Client, tps []topicPartition, at int64) error {

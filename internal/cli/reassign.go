@@ -28,6 +28,7 @@ func reassignOptions() *optionSet {
 	s.flag("additional", "With --execute: beside others that go on.")
 	s.flag("preserve-throttles", "Leave throttles as they are.")
 	s.flag("disallow-replication-factor-change", "With --execute: refuse a plan that changes how many replicas a partition has.")
+	s.formatOption()
 	return s
 }
 
@@ -88,7 +89,7 @@ func reassignActions() []struct {
 		{"generate", []string{"topics-to-move-json-file", "broker-list"}, []string{"disable-rack-aware"}},
 		{"execute", []string{"reassignment-json-file"}, []string{"additional", "throttle", "replica-alter-log-dirs-throttle", "timeout", "disallow-replication-factor-change"}},
 		{"cancel", []string{"reassignment-json-file"}, []string{"preserve-throttles", "timeout"}},
-		{"list", nil, nil},
+		{"list", nil, []string{"format"}},
 	}
 }
 
@@ -158,6 +159,16 @@ func (t *reassignTool) listReassignments() error {
 	going, err := t.ongoing(nil)
 	if err != nil {
 		return err
+	}
+	if err := t.readFormat(t.p); err != nil {
+		return err
+	}
+	if t.json {
+		for _, tp := range sortedPartitions(going) {
+			g := going[tp]
+			t.row("topic", tp.topic, "partition", tp.partition, "replicas", g.Replicas, "adding", g.AddingReplicas, "removing", g.RemovingReplicas)
+		}
+		return nil
 	}
 	if len(going) == 0 {
 		t.println("No partition reassignments found.")

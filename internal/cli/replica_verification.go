@@ -99,7 +99,9 @@ func (t *replicaVerifier) execute() error {
 			t.report()
 			last = now
 		}
-		t.out.Flush()
+		if t.out.Flush() != nil {
+			return nil // nobody reads any more
+		}
 		sleepContext(ctx, roundPause)
 	}
 	if s := sig(); s != nil {

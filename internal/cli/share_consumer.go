@@ -236,8 +236,8 @@ func (t *shareConsumer) loop(ctx context.Context) error {
 		if err := t.printAll(c, fetches); err != nil {
 			return err
 		}
-		if t.out.Flush() != nil {
-			t.failed = true
+		if err := t.out.Flush(); err != nil {
+			t.failed = !readerGone(err)
 			t.errorln("Unable to write to standard out, closing consumer.")
 			return nil
 		}

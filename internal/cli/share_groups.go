@@ -84,6 +84,9 @@ func (g *shareTool) check() error {
 	if err := g.checkRequired(p, req, "bootstrap-server"); err != nil {
 		return err
 	}
+	if err := g.readFormat(p, "list", "describe"); err != nil {
+		return err
+	}
 	bad := func(msg string) error { return g.usage(p.set, req, msg) }
 	if countGiven(p, "list", "describe", "delete", "reset-offsets", "delete-offsets") != 1 {
 		return bad("Command must include exactly one action: --list, --describe, --delete, --reset-offsets, --delete-offsets.")
@@ -209,12 +212,11 @@ func (g *groupsTool) listOfType(typ string, known []string) error {
 	if err != nil {
 		return err
 	}
-	if asJSON, err := g.p.wantsJSON(); err != nil || asJSON {
-		var rows [][]string
+	if g.json {
 		for _, rg := range all {
-			rows = append(rows, []string{rg.Group, rg.GroupState})
+			g.row("group", rg.Group, "state", rg.GroupState)
 		}
-		return orRows(err, func() error { return g.jsonRows([]string{"GROUP", "STATE"}, rows) })
+		return nil
 	}
 	width := minColumn
 	for _, rg := range all {

@@ -148,8 +148,10 @@ func (g *shareTool) printShareOffsets(info *shareInfo) error {
 		}
 		g.printf("%-*s %-*s %-10s %s %s\n", group, grp, topic, tpc, part, start, lag)
 	}
-	g.println("")
-	line("GROUP", "TOPIC", "PARTITION", "LEADER-EPOCH", "START-OFFSET", "LAG")
+	if !g.json {
+		g.println("")
+		line("GROUP", "TOPIC", "PARTITION", "LEADER-EPOCH", "START-OFFSET", "LAG")
+	}
 	for _, o := range offsets {
 		start, epoch, lag := missingColumn, missingColumn, missingColumn
 		if o.start >= 0 {
@@ -158,6 +160,10 @@ func (g *shareTool) printShareOffsets(info *shareInfo) error {
 		}
 		if e, ok := ends[o.tp]; ok && e.err == nil && o.start >= 0 {
 			lag = strconv.FormatInt(e.offset-o.start, 10)
+		}
+		if g.json {
+			g.row("group", info.GroupID, "topic", o.tp.topic, "partition", o.tp.partition, "leaderEpoch", cellValue(epoch, false), "startOffset", cellValue(start, false), "lag", cellValue(lag, false))
+			continue
 		}
 		line(info.GroupID, o.tp.topic, strconv.Itoa(int(o.tp.partition)), epoch, start, lag)
 	}
@@ -180,12 +186,18 @@ func (g *shareTool) printShareMembers(info *shareInfo) {
 		}
 		g.printf("%-*s %-*s %-*s %-*s %-12s %s\n", group, grp, consumer, cons, host, hst, cl, client, n, assigned)
 	}
-	g.println("")
-	line("GROUP", "CONSUMER-ID", "HOST", "CLIENT-ID", "#PARTITIONS", "MEMBER-EPOCH", "ASSIGNMENT")
+	if !g.json {
+		g.println("")
+		line("GROUP", "CONSUMER-ID", "HOST", "CLIENT-ID", "#PARTITIONS", "MEMBER-EPOCH", "ASSIGNMENT")
+	}
 	for _, m := range info.Members {
 		var tps []topicPartition
 		for _, t := range m.Assignment.TopicPartitions {
 			tps = appendPartitions(tps, t.Topic, t.Partitions)
+		}
+		if g.json {
+			g.row("group", info.GroupID, "consumerId", m.MemberID, "host", m.ClientHost, "clientId", m.ClientID, "partitions", len(tps), "memberEpoch", m.MemberEpoch, "assignment", partitionList(tps))
+			continue
 		}
 		line(info.GroupID, m.MemberID, m.ClientHost, m.ClientID, strconv.Itoa(len(tps)), strconv.Itoa(int(m.MemberEpoch)), assignmentText(tps))
 	}
@@ -201,6 +213,11 @@ func (g *shareTool) printShareState(info *shareInfo) {
 			return
 		}
 		g.printf("%-*s %-*s %-15s %s\n", group, grp, coord, c, st, n)
+	}
+	if g.json {
+		g.row("group", info.GroupID, "coordinator", fmt.Sprintf("%s:%d", info.coordinator.Host, info.coordinator.Port), "coordinatorId", info.coordinator.NodeID, "state", info.GroupState,
+			"groupEpoch", info.GroupEpoch, "assignmentEpoch", info.AssignmentEpoch, "members", len(info.Members))
+		return
 	}
 	g.println("")
 	line("GROUP", "COORDINATOR (ID)", "STATE", "GROUP-EPOCH", "ASSIGNMENT-EPOCH", "#MEMBERS")

@@ -64,6 +64,9 @@ func (g *streamsTool) check() error {
 	if err := g.checkRequired(p, req, "bootstrap-server"); err != nil {
 		return err
 	}
+	if err := g.readFormat(p, "list", "describe"); err != nil {
+		return err
+	}
 	bad := func(msg string) error { return g.usage(p.set, req, msg) }
 	if countGiven(p, "list", "describe", "delete", "reset-offsets", "delete-offsets") != 1 {
 		return bad("Command must include exactly one action: --list, --describe, --delete, --reset-offsets, or --delete-offsets.")

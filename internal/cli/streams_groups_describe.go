@@ -98,6 +98,11 @@ func (g *streamsTool) printStreamsState(info *streamsInfo) {
 		}
 		g.printf("%-*s %-*s %-15s %s\n", group, grp, coord, c, st, n)
 	}
+	if g.json {
+		g.row("group", info.Group, "coordinator", fmt.Sprintf("%s:%d", info.coordinator.Host, info.coordinator.Port), "coordinatorId", info.coordinator.NodeID, "state", info.State,
+			"groupEpoch", info.Epoch, "targetAssignmentEpoch", info.AssignmentEpoch, "members", len(info.Members))
+		return
+	}
 	g.println("")
 	line("GROUP", "COORDINATOR (ID)", "STATE", "GROUP-EPOCH", "TARGET-ASSIGNMENT-EPOCH", "#MEMBERS")
 	line(info.Group, coordinator, info.State, strconv.Itoa(int(info.Epoch)), strconv.Itoa(int(info.AssignmentEpoch)), strconv.Itoa(len(info.Members)))
@@ -146,6 +151,15 @@ func (g *streamsTool) printStreamsMembers(info *streamsInfo) {
 		}
 		g.printf("%-*s %-*s %-*s %-*s %s\n", group, grp, member, mem, process, proc, cl, client, assigned)
 	}
+	for _, m := range info.Members {
+		if g.json {
+			g.row("group", info.Group, "targetAssignmentEpoch", info.AssignmentEpoch, "topologyEpoch", m.TopologyEpoch, "member", m.MemberID, "memberEpoch", m.MemberEpoch,
+				"process", m.ProcessID, "clientId", m.ClientID, "assignments", cellValue(assignmentTasks(m.Assignment), true))
+		}
+	}
+	if g.json {
+		return
+	}
 	g.println("")
 	line("GROUP", "TARGET-ASSIGNMENT-EPOCH", "TOPOLOGY-EPOCH", "MEMBER", "MEMBER-EPOCH", "PROCESS", "CLIENT-ID", "ASSIGNMENTS")
 	for _, m := range info.Members {
@@ -173,8 +187,10 @@ func (g *streamsTool) printStreamsOffsets(info *streamsInfo) error {
 		}
 		g.printf("%-*s %-*s %-10s %s\n", group, grp, topic, tpc, part, lag)
 	}
-	g.println("")
-	line("GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LEADER-EPOCH", "LOG-END-OFFSET", "OFFSET-LAG")
+	if !g.json {
+		g.println("")
+		line("GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LEADER-EPOCH", "LOG-END-OFFSET", "OFFSET-LAG")
+	}
 	for _, tp := range tps {
 		c, epoch, end, lag := offsets[tp], missingColumn, missingColumn, missingColumn
 		if c.leaderEpoch >= 0 {
@@ -182,6 +198,10 @@ func (g *streamsTool) printStreamsOffsets(info *streamsInfo) error {
 		}
 		if e := ends[tp]; e.err == nil {
 			end, lag = strconv.FormatInt(e.offset, 10), strconv.FormatInt(e.offset-c.offset, 10)
+		}
+		if g.json {
+			g.row("group", info.Group, "topic", tp.topic, "partition", tp.partition, "currentOffset", c.offset, "leaderEpoch", cellValue(epoch, false), "logEndOffset", cellValue(end, false), "offsetLag", cellValue(lag, false))
+			continue
 		}
 		line(info.Group, tp.topic, strconv.Itoa(int(tp.partition)), strconv.FormatInt(c.offset, 10), epoch, end, lag)
 	}

@@ -59,7 +59,9 @@ func (t *topView) execute() error {
 		if err := t.look(int(max(rows, 1))); err != nil {
 			return err
 		}
-		t.out.Flush()
+		if t.out.Flush() != nil {
+			return nil // nobody reads any more
+		}
 		if n == count {
 			return nil
 		}

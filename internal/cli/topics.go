@@ -110,6 +110,9 @@ func (r *run) checkTopicsArgs(p *parsed) error {
 			return err
 		}
 	}
+	if err := r.readFormat(p, "list", "describe"); err != nil {
+		return err
+	}
 	return r.checkTopicCombinations(p, req)
 }
 
@@ -416,14 +419,11 @@ func (t *topicsTool) list() error {
 		}
 		names = kept
 	}
-	if asJSON, err := t.p.wantsJSON(); err != nil || asJSON {
-		var rows [][]string
-		for _, n := range names {
-			rows = append(rows, []string{n})
-		}
-		return orRows(err, func() error { return t.jsonRows([]string{"topic"}, rows) })
-	}
 	for _, n := range names {
+		if t.json {
+			t.row("topic", n)
+			continue
+		}
 		t.println(n)
 	}
 	return nil

@@ -280,7 +280,12 @@ func (t *topicsTool) printDescribed(d described, configs []configEntry, moves ma
 	overrides := t.p.has("topics-with-overrides")
 	texts := nonDefault(configs)
 	if !filters && !(overrides && len(texts) == 0) {
-		t.printTopicLine(d, texts, moves)
+		switch {
+		case !t.json:
+			t.printTopicLine(d, texts, moves)
+		case overrides:
+			t.row("topic", d.name, "topicId", uuidString(d.id), "partitions", len(d.partitions), "configs", texts)
+		}
 	}
 	if overrides {
 		return
@@ -289,6 +294,11 @@ func (t *topicsTool) printDescribed(d described, configs []configEntry, moves ma
 	for _, p := range d.partitions {
 		m, moving := moves[topicPartition{d.name, p.id}]
 		if t.wanted(p, replicationFactor(p, m, moving), minISR, live) {
+			if t.json {
+				t.row("topic", d.name, "topicId", uuidString(d.id), "partition", p.id, "leader", p.leader, "replicas", p.replicas, "isr", p.isr, "adding", m.adding, "removing", m.removing,
+					"eligibleLeaderReplicas", p.elr, "lastKnownEligibleLeaderReplicas", p.lastELR, "configs", texts)
+				continue
+			}
 			t.printPartitionLine(d.name, p, m)
 		}
 	}

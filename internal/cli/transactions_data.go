@@ -60,7 +60,7 @@ func runTxnList(r *run, a *subArgs) int {
 		for _, t := range txns {
 			rows = append(rows, []string{t.TransactionalID, strconv.Itoa(int(t.coordinator)), strconv.FormatInt(t.ProducerID, 10), t.TransactionState})
 		}
-		r.tabTable([]string{"TransactionalId", "Coordinator", "ProducerId", "TransactionState"}, rows)
+		r.tabTable([]string{"TransactionalId", "Coordinator", "ProducerId", "TransactionState"}, rows, "TransactionalId", "TransactionState")
 		return nil
 	})
 }
@@ -121,7 +121,7 @@ func runTxnDescribe(r *run, a *subArgs) int {
 		}
 		r.tabTable([]string{"CoordinatorId", "TransactionalId", "ProducerId", "ProducerEpoch", "TransactionState", "TransactionTimeoutMs", "CurrentTransactionStartTimeMs", "TransactionDurationMs", "TopicPartitions"},
 			[][]string{{strconv.Itoa(int(node)), id, strconv.FormatInt(s.ProducerID, 10), strconv.Itoa(int(s.ProducerEpoch)), s.State,
-				strconv.Itoa(int(s.TimeoutMillis)), start, duration, strings.Join(tps, ",")}})
+				strconv.Itoa(int(s.TimeoutMillis)), start, duration, strings.Join(tps, ",")}}, "TransactionalId", "TransactionState", "TopicPartitions")
 		return nil
 	})
 }

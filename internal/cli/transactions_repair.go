@@ -156,7 +156,7 @@ func (r *run) printHanging(hanging []openTxn) {
 		rows = append(rows, []string{t.tp.topic, strconv.Itoa(int(t.tp.partition)), strconv.FormatInt(t.ProducerID, 10), strconv.Itoa(int(t.ProducerEpoch)),
 			strconv.Itoa(int(t.CoordinatorEpoch)), strconv.FormatInt(t.CurrentTxnStartOffset, 10), strconv.FormatInt(t.LastTimestamp, 10), strconv.FormatInt(int64(minutes), 10)})
 	}
-	r.tabTable([]string{"Topic", "Partition", "ProducerId", "ProducerEpoch", "CoordinatorEpoch", "StartOffset", "LastTimestamp", "Duration(min)"}, rows)
+	r.tabTable([]string{"Topic", "Partition", "ProducerId", "ProducerEpoch", "CoordinatorEpoch", "StartOffset", "LastTimestamp", "Duration(min)"}, rows, "Topic")
 }
 
 func runTxnAbort(r *run, a *subArgs) int {

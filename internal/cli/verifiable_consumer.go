@@ -130,6 +130,7 @@ func (v *verifiableReader) read(props client.Properties) int {
 	v.c = c
 	ctx, sig, stop := v.watchSignals()
 	defer stop()
+	v.unread = stop
 	v.event("startup_complete")
 	left := v.a.number("max-messages")
 	for ctx.Err() == nil && left != 0 {

@@ -43,7 +43,8 @@ func runVerifiableProducer(r *run, args []string) int {
 // verifiableEvents prints lines of JSON; the client's goroutines do too.
 type verifiableEvents struct {
 	*run
-	mu sync.Mutex
+	mu     sync.Mutex
+	unread func() // called when nobody reads the events any more; nil: go on
 }
 
 // event prints one line: timestamp and name, then the fields in their order.
@@ -61,7 +62,9 @@ func (v *verifiableEvents) event(name string, fields ...any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.println(b.String())
-	v.out.Flush()
+	if v.out.Flush() != nil && v.unread != nil {
+		v.unread()
+	}
 }
 
 // verifiableProperties reads the file that is named, the old way or the new.

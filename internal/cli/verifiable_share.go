@@ -46,6 +46,7 @@ func runVerifiableShareParsed(r *run, a *subArgs) int {
 	v := &shareVerifier{verifiableEvents{run: r}, a}
 	ctx, sig, stop := v.watchSignals()
 	defer stop()
+	v.unread = stop
 	if err := v.setReset(props); err != nil {
 		return r.subFailed(err)
 	}

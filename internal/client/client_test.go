@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -171,6 +172,39 @@ func TestForeignListenersAreNamed(t *testing.T) {
 		if !strings.Contains(h.text(), c.want) {
 			t.Errorf("%s: wanted %q in %q", c.addr, c.want, h.text())
 		}
+	}
+}
+
+func TestAServerThatNeverAnswersIsNamed(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	h := &hints{}
+	cl, err := Open(Admin, Properties{"bootstrap.servers": l.Addr().String(), "default.api.timeout.ms": "300", "request.timeout.ms": "200"}, h.add, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	if _, err = cl.Any(context.Background(), "test", kmsg.NewPtrDescribeClusterRequest()); err == nil {
+		t.Error("somebody answered")
+	}
+	if !strings.Contains(h.text(), "takes connections but does not answer") {
+		t.Errorf("hints %q", h.text())
+	}
+}
+
+func TestAnAdvertisedAddressThatFailsIsNamedWithItsBroker(t *testing.T) {
+	d := newDialer(&Settings{Bootstrap: []string{"127.0.0.1:9092"}}, nil)
+	h := &hints{}
+	d.notify = h.add
+	_, err := d.dial(context.Background(), "tcp", "127.0.0.1:1")
+	for range 3 {
+		d.OnBrokerConnect(kgo.BrokerMetadata{NodeID: 7, Host: "127.0.0.1", Port: 1}, 0, nil, err)
+	}
+	if want := "127.0.0.1:1 refuses the connection; it is the address that broker 7 advertises, as 127.0.0.1:9092 says: "; !strings.HasPrefix(h.text(), want) || len(h.all) != 1 {
+		t.Errorf("%q, wanted once %q", h.text(), want)
 	}
 }
 

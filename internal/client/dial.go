@@ -10,9 +10,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sort"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 func base64URL(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
@@ -27,12 +32,14 @@ type dialer struct {
 
 	mu     sync.Mutex
 	causes map[string]string // address -> diagnosis
+	silent map[string]bool   // addresses that took a connection and have not said a byte
 	last   error
-	notify func(diagnosis string) // called once for each advertised address that fails
+	told   map[int32]bool         // brokers whose advertised address was found to fail
+	notify func(diagnosis string) // called once for each such broker
 }
 
 func newDialer(s *Settings, notify func(string)) *dialer {
-	d := &dialer{tls: s.TLS, secured: s.SASL != nil, seeds: map[string]bool{}, causes: map[string]string{}, notify: notify}
+	d := &dialer{tls: s.TLS, secured: s.SASL != nil, seeds: map[string]bool{}, causes: map[string]string{}, silent: map[string]bool{}, told: map[int32]bool{}, notify: notify}
 	d.net.Timeout = s.DialTimeout
 	for _, b := range s.Bootstrap {
 		d.seeds[b] = true
@@ -49,7 +56,45 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	if d.tls != nil {
 		return d.handshake(ctx, conn, addr)
 	}
+	d.mu.Lock()
+	d.silent[addr] = true
+	d.mu.Unlock()
 	return &sniffer{Conn: conn, addr: addr, d: d}, nil
+}
+
+// OnBrokerConnect tells of a broker that cannot be reached at the address that
+// it advertises; it is called by the client underneath.
+func (d *dialer) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
+	addr := net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port)))
+	if err == nil || meta.NodeID < 0 || d.seeds[addr] || d.notify == nil {
+		return
+	}
+	d.mu.Lock()
+	cause, known := d.causes[addr]
+	told := d.told[meta.NodeID]
+	d.told[meta.NodeID] = true
+	d.mu.Unlock()
+	if !known || told {
+		return // a broken handshake is an error of its own
+	}
+	d.notify(fmt.Sprintf("%s; it is the address that broker %d advertises, as %s says: set advertised.listeners to one that this machine can reach, or make %s lead there", cause, meta.NodeID, d.answering(), meta.Host))
+}
+
+// answering is the bootstrap address that has answered: from it the others are known.
+func (d *dialer) answering() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []string
+	for a := range d.seeds {
+		if _, failed := d.causes[a]; !failed {
+			out = append(out, a)
+		}
+	}
+	sort.Strings(out)
+	if len(out) == 0 {
+		return "the cluster"
+	}
+	return strings.Join(out, " or ")
 }
 
 func (d *dialer) handshake(ctx context.Context, conn net.Conn, addr string) (net.Conn, error) {
@@ -89,13 +134,8 @@ func (e *TLSError) ClassName() string {
 
 func (d *dialer) remember(addr string, err error, diagnosis string) {
 	d.mu.Lock()
-	_, known := d.causes[addr]
+	defer d.mu.Unlock()
 	d.causes[addr], d.last = diagnosis, err
-	notify := d.notify
-	d.mu.Unlock()
-	if !known && notify != nil && !d.seeds[addr] {
-		notify(diagnosis)
-	}
 }
 
 // diagnoses returns what went wrong at the given addresses.
@@ -106,6 +146,8 @@ func (d *dialer) diagnoses(addrs []string) []string {
 	for _, a := range addrs {
 		if s, ok := d.causes[a]; ok {
 			out = append(out, s)
+		} else if d.silent[a] {
+			out = append(out, a+" takes connections but does not answer: is it a Kafka broker, and is it alive?")
 		}
 	}
 	return out
@@ -134,10 +176,7 @@ func (d *dialer) explainDial(addr string, err error) string {
 	default:
 		what = fmt.Sprintf("cannot connect to %s: %v", addr, rootCause(err))
 	}
-	if !d.seeds[addr] {
-		return what + fmt.Sprintf("; it is the address that the broker advertises: set advertised.listeners to one that this machine can reach, or make %s resolve here", host)
-	}
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	if d.seeds[addr] && errors.Is(err, syscall.ECONNREFUSED) {
 		return what + ": is the broker running, and does it listen on that port?"
 	}
 	return what
@@ -186,6 +225,11 @@ type sniffer struct {
 
 func (s *sniffer) Read(p []byte) (int, error) {
 	n, err := s.Conn.Read(p)
+	if n > 0 && !s.seen {
+		s.d.mu.Lock()
+		delete(s.d.silent, s.addr)
+		s.d.mu.Unlock()
+	}
 	if !s.seen && (n > 0 || err != nil) {
 		s.seen = true
 		if what := s.explain(p[:n], err); what != "" {

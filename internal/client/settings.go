@@ -238,6 +238,7 @@ func (s *Settings) commonOptions(d *dialer) []kgo.Opt {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(s.Bootstrap...),
 		kgo.Dialer(d.dial),
+		kgo.WithHooks(d),
 		kgo.RequestTimeoutOverhead(max(s.RequestTimeout, time.Second)),
 		kgo.RetryTimeout(max(s.APITimeout, time.Second)),
 		kgo.RetryBackoffFn(s.Backoff),

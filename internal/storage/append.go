@@ -43,6 +43,9 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 	if err := l.errWrite(); err != nil {
 		return AppendInfo{}, err
 	}
+	if err := l.errLost(); err != nil {
+		return AppendInfo{}, err
+	}
 	nowMs := int64(0)
 	if cfg.TimestampType == record.LogAppendTime {
 		nowMs = l.nowMs() // read under the lock: what is appended later has no earlier time

@@ -151,7 +151,7 @@ var cutDirs = [...]string{"/d", "/e"}
 
 func openCut(fsys vfs.FS, clk clock.Clock, boot string) (*Manager, error) {
 	o := ManagerOptions{FS: fsys, Clock: clk, Dirs: cutDirs[:], ClusterID: "c", NodeID: 1, DefaultConfig: smallConfig(), BootID: boot,
-		ConfigFor: cutConfig, BrokerEpoch: func() int64 { return 7 }, DirCheckIntervalMs: -1}
+		tornTailBytes: 64, ConfigFor: cutConfig, BrokerEpoch: func() int64 { return 7 }, DirCheckIntervalMs: -1}
 	o.Cleaner = DefaultCleanerConfig()
 	o.Cleaner.DedupeBufferBytes, o.Cleaner.IOBufferBytes = 1<<16, 1
 	return OpenManager(o)

@@ -1,0 +1,173 @@
+//go:build realkafka
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestCLIDiff gives every line of testdata/lines.txt to Kafka's tool and to
+// ours, on Apache Kafka and on Moldau, and compares exit code, standard output
+// and standard error. On either broker the two tools must agree.
+//
+// MOLDAU_REALKAFKA is a script with `start DIR NODES PORT`, `stop DIR` and `cp`.
+// MOLDAU_CLI_BROKER and MOLDAU_CLI_SECTION pick a broker and a section;
+// MOLDAU_CLI_RECORD keeps what Kafka's tools said for TestGolden.
+func TestCLIDiff(t *testing.T) {
+	if os.Getenv("MOLDAU_REALKAFKA") == "" {
+		t.Skip("MOLDAU_REALKAFKA is not set")
+	}
+	rec := readRecord(t)
+	for _, broker := range []string{"kafka", "moldau"} {
+		if which := os.Getenv("MOLDAU_CLI_BROKER"); which != "" && which != broker {
+			continue
+		}
+		t.Run(broker, func(t *testing.T) {
+			lines, differ := 0, 0
+			for _, nodes := range []int{1, 3} {
+				t.Run(itoa(nodes), func(t *testing.T) {
+					n, d := compareOn(t, broker, nodes, rec)
+					lines, differ = lines+n, differ+d
+				})
+			}
+			t.Logf("%d command lines on %s, %d differ", lines, broker, differ)
+		})
+	}
+	if os.Getenv("MOLDAU_CLI_RECORD") != "" {
+		rec.write(t)
+	}
+}
+
+// compareOn runs the sections that want so many nodes.
+func compareOn(t *testing.T, broker string, nodes int, rec *kafkaSaid) (lines, differ int) {
+	var sections []section
+	for _, s := range readSections(t) {
+		if s.nodes() == nodes && (broker == "kafka" || !s.logins()) && strings.Contains(s.name, os.Getenv("MOLDAU_CLI_SECTION")) {
+			sections = append(sections, s)
+		}
+	}
+	if len(sections) == 0 {
+		return 0, 0
+	}
+	var w *world
+	if broker == "kafka" {
+		w = kafkaWorld(t, nodes)
+	} else {
+		w = moldauWorld(t, nodes)
+	}
+	w.internalTopics()
+	w.writeFiles()
+	driver := startDriver(t, os.Getenv("MOLDAU_REALKAFKA"), w.dir)
+	for _, s := range sections {
+		began := time.Now()
+		n, d := w.compareSection(t, s, driver, rec)
+		lines, differ = lines+n, differ+d
+		t.Logf("%s: %d lines, %d differ, %.0f s", s.name, n, d, time.Since(began).Seconds())
+	}
+	return lines, differ
+}
+
+func (w *world) compareSection(t *testing.T, s section, driver *javaDriver, rec *kafkaSaid) (lines, differ int) {
+	w.cleanAll()
+	theirs := w.runSection(s, func(words []string, stdin string, seconds int) result {
+		res, err := driver.run(words, stdin, seconds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	})
+	w.cleanAll()
+	ours := w.runSection(s, w.toolFor)
+	for i, l := range s.lines {
+		if l.kind != compared {
+			continue
+		}
+		lines++
+		want, got := w.comparableResult(theirs[i], l), w.comparableResult(ours[i], l)
+		rec.put(s.name, l.command, w.name, i, want)
+		if diff := difference(l, want, got); diff != "" {
+			differ++
+			t.Errorf("%s, line %d\n$ %s\n%s", s.name, l.number, l.command, diff)
+		}
+	}
+	return lines, differ
+}
+
+// cleanAll deletes what an earlier section left.
+func (w *world) cleanAll() {
+	w.endBackground()
+	const b = " --bootstrap-server $B "
+	w.shell("kafka-consumer-groups"+b+"--delete --all-groups; kafka-share-groups"+b+"--delete --all-groups; kafka-topics"+b+"--delete --topic '[^_].*' --if-exists; "+
+		"for t in topic group transactional-id; do kafka-acls"+b+"--remove --force --$t '*' --resource-pattern-type any; done; kafka-acls"+b+"--remove --force --topic at1 --topic at2 --topic x --topic open --group g --group secretgroup --user-principal foo; kafka-acls"+b+"--remove --force --cluster; "+
+		"kafka-client-metrics"+b+"--list | sed 's/.*=//' | while read m; do kafka-client-metrics"+b+"--delete --name $m; done; "+
+		"for q in producer_byte_rate consumer_byte_rate request_percentage controller_mutation_rate SCRAM-SHA-256 SCRAM-SHA-512; do "+
+		"for e in '--user-defaults' '--client-defaults' '--user alice' '--user bob' '--user alice --client c1' '--user alice --client app' '--client app' '--client c1'; do kafka-configs"+b+"--alter $e --delete-config $q; done; done; "+
+		"for e in '--ip-defaults' '--ip 10.0.0.1' '--ip 10.1.2.3'; do kafka-configs"+b+"--alter $e --delete-config connection_creation_rate; done; "+
+		"for g in gx g1 shg shg2 sh1 spg; do for c in share.auto.offset.reset share.isolation.level consumer.session.timeout.ms; do kafka-configs"+b+"--alter --group $g --delete-config $c; done; done; "+
+		"kafka-configs"+b+"--alter --broker 1 --delete-config log.cleaner.threads; kafka-configs"+b+"--alter --broker-defaults --delete-config message.max.bytes", "")
+}
+
+// security is the part of a node's properties that gives it a SASL listener, an
+// authorizer that lets the plaintext listener do anything, and delegation tokens.
+const security = `listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
+listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="alice-secret" user_bob="bob-secret" user_admin="admin-secret";
+listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:admin
+allow.everyone.if.no.acl.found=true
+delegation.token.secret.key=abc
+`
+
+// kafkaPort is the first of 400 ports among which Apache Kafka's nodes get theirs:
+// brokers from a port on, the SASL listener 50 above, controllers 100 above.
+const kafkaPort = 42200
+
+// kafkaWorld starts Apache Kafka. A port may be another program's by chance: then it tries others.
+func kafkaWorld(t *testing.T, nodes int) *world {
+	t.Helper()
+	w := &world{t: t, bin: toolFolder(t), dir: t.TempDir(), name: "kafka", nodes: nodes}
+	var failures []string
+	for try := range 4 {
+		failure := w.startKafka(t.TempDir(), kafkaPort+100*try+10*nodes)
+		if failure == "" {
+			return w
+		}
+		failures = append(failures, failure)
+	}
+	t.Fatalf("cannot start Kafka:\n%s", strings.Join(failures, "\n"))
+	return nil
+}
+
+func (w *world) startKafka(dir string, port int) (failure string) {
+	script, cluster, more := os.Getenv("MOLDAU_REALKAFKA"), filepath.Join(dir, "cluster"), filepath.Join(dir, "more.properties")
+	w.controller, w.sasl = fmt.Sprintf("127.0.0.1:%d", port+100), fmt.Sprintf("127.0.0.1:%d", port+50)
+	text := security
+	if w.nodes == 1 { // with several nodes the script's own listeners stay
+		text += fmt.Sprintf("listeners=PLAINTEXT://127.0.0.1:%d,CONTROLLER://%s,SASL://%s\nadvertised.listeners=PLAINTEXT://127.0.0.1:%d,SASL://%s\n", port, w.controller, w.sasl, port, w.sasl)
+	}
+	if err := os.WriteFile(more, []byte(text), 0o644); err != nil {
+		return err.Error()
+	}
+	start := exec.Command(script, "start", cluster, itoa(w.nodes), itoa(port))
+	start.Env = append(os.Environ(), "RK_PROPS="+more)
+	out, err := start.Output()
+	if err != nil {
+		logged, _ := exec.Command("bash", "-c", "tail -n 5 "+cluster+"/*.log").CombinedOutput()
+		exec.Command(script, "stop", cluster).Run()
+		return fmt.Sprintf("%v\n%s", err, logged)
+	}
+	w.t.Cleanup(func() { exec.Command(script, "stop", cluster).Run() })
+	w.bootstrap = strings.TrimSpace(string(out))
+	w.metadataLog = filepath.Join(cluster, "data-1/__cluster_metadata-0/00000000000000000000.log")
+	if b, err := os.ReadFile(filepath.Join(cluster, "1.properties")); err == nil {
+		w.nodeProperties = string(b)
+	}
+	return ""
+}

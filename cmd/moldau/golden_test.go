@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestGolden gives the lines of testdata/lines.txt to our tools, on a node of
+// ours, and compares with what Kafka's tools said to them (record_test.go).
+// MOLDAU_CLI_SECTION picks a section.
+func TestGolden(t *testing.T) {
+	rec := readRecord(t)
+	for _, s := range readSections(t) {
+		if s.logins() || !strings.Contains(s.name, os.Getenv("MOLDAU_CLI_SECTION")) {
+			continue
+		}
+		t.Run(strings.ReplaceAll(s.name, "/", "-"), func(t *testing.T) {
+			if testing.Short() {
+				t.Skip("starts nodes")
+			}
+			t.Parallel()
+			w := moldauWorld(t, s.nodes())
+			w.internalTopics()
+			w.writeFiles()
+			ours := w.runSection(s, w.toolFor)
+			for i, l := range s.lines {
+				if l.kind != compared {
+					continue
+				}
+				want, ok := rec.get(s.name, l.command, "moldau", i)
+				if !ok {
+					t.Errorf("line %d is not in %s: run make cli-diff RECORD=1\n$ %s", l.number, recordFile, l.command)
+					continue
+				}
+				if diff := difference(l, want, w.comparableResult(ours[i], l)); diff != "" {
+					t.Errorf("line %d\n$ %s\n%s", l.number, l.command, diff)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// kafkaSaid is what Kafka's tools said to the lines of testdata/lines.txt, on
+// Apache Kafka and on Moldau, in testdata/kafka-4.3.1.txt. TestCLIDiff writes it;
+// TestGolden reads it, so that the tools are compared without Java too.
+type kafkaSaid struct {
+	sections map[string]*recordedSection
+	order    []string
+}
+
+type recordedSection struct {
+	lines map[int]*recordedLine // by their place in the section
+}
+
+type recordedLine struct {
+	command string
+	on      map[string]result // "kafka", "moldau"
+}
+
+const recordFile = "testdata/kafka-4.3.1.txt"
+
+func (r *kafkaSaid) section(name string) *recordedSection {
+	s := r.sections[name]
+	if s == nil {
+		s = &recordedSection{map[int]*recordedLine{}}
+		r.sections[name] = s
+		r.order = append(r.order, name)
+	}
+	return s
+}
+
+func (r *kafkaSaid) put(section, command, broker string, place int, res result) {
+	s := r.section(section)
+	l := s.lines[place]
+	if l == nil || l.command != command {
+		l = &recordedLine{command, map[string]result{}}
+		s.lines[place] = l
+	}
+	l.on[broker] = res
+}
+
+// get finds what was recorded for a line; old is true when it was for another one.
+func (r *kafkaSaid) get(section, command, broker string, place int) (res result, ok bool) {
+	s := r.sections[section]
+	if s == nil || s.lines[place] == nil || s.lines[place].command != command {
+		return result{}, false
+	}
+	res, ok = s.lines[place].on[broker]
+	return res, ok
+}
+
+// The record's form: "== section", "$ place command", then for each broker, or
+// for both if they agree, "[on kafka: exit 1]" and the two streams, a line of the
+// first behind "| " and of the second behind "! ".
+func (r *kafkaSaid) write(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("# What the tools of Apache Kafka 4.3.1 say to testdata/lines.txt, as comparable (normal_test.go) leaves it.\n# make cli-diff RECORD=1 writes it.\n")
+	for _, s := range readSections(t) {
+		have := r.sections[s.name]
+		if have == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "== %s\n", s.name)
+		for i, l := range s.lines {
+			if rl := have.lines[i]; rl != nil && l.kind == compared && rl.command == l.command {
+				fmt.Fprintf(&b, "$ %d %s\n", i, l.command)
+				rl.write(&b)
+			}
+		}
+	}
+	if err := os.WriteFile(recordFile, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (l *recordedLine) write(b *strings.Builder) {
+	names := make([]string, 0, len(l.on))
+	for n := range l.on {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	if len(names) == 2 && l.on[names[0]] == l.on[names[1]] {
+		names = names[:1]
+		writeResult(b, "both", l.on[names[0]])
+		return
+	}
+	for _, n := range names {
+		writeResult(b, n, l.on[n])
+	}
+}
+
+func writeResult(b *strings.Builder, broker string, res result) {
+	fmt.Fprintf(b, "[on %s: exit %d]\n", broker, res.code)
+	for _, s := range []struct{ mark, text string }{{"| ", res.stdout}, {"! ", res.stderr}} {
+		if s.text == "" {
+			continue
+		}
+		for _, l := range strings.Split(s.text, "\n") {
+			b.WriteString(strings.TrimRight(s.mark+l, " ") + "\n")
+		}
+	}
+}
+
+func readRecord(t *testing.T) *kafkaSaid {
+	t.Helper()
+	r := &kafkaSaid{sections: map[string]*recordedSection{}}
+	b, err := os.ReadFile(recordFile)
+	if os.IsNotExist(err) {
+		return r
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s *recordedSection
+	var l *recordedLine
+	broker := ""
+	add := func(stdout, stderr string, code int) {
+		for _, n := range []string{"kafka", "moldau"} {
+			if broker == n || broker == "both" {
+				res := l.on[n]
+				res.stdout, res.stderr, res.code = res.stdout+stdout, res.stderr+stderr, res.code+code
+				l.on[n] = res
+			}
+		}
+	}
+	for i, text := range strings.Split(string(b), "\n") {
+		switch {
+		case strings.HasPrefix(text, "== "):
+			s = r.section(text[3:])
+		case strings.HasPrefix(text, "$ "):
+			place, command, _ := strings.Cut(text[2:], " ")
+			n, err := strconv.Atoi(place)
+			if err != nil {
+				t.Fatalf("%s:%d: %v", recordFile, i+1, err)
+			}
+			l = &recordedLine{command, map[string]result{}}
+			s.lines[n] = l
+		case strings.HasPrefix(text, "[on "):
+			var code int
+			broker, _, _ = strings.Cut(text[4:], ":")
+			if _, err := fmt.Sscanf(text[strings.Index(text, ":"):], ": exit %d]", &code); err != nil {
+				t.Fatalf("%s:%d: %v", recordFile, i+1, err)
+			}
+			add("", "", code)
+			for _, n := range []string{"kafka", "moldau"} {
+				if _, ok := l.on[n]; !ok && (broker == n || broker == "both") {
+					l.on[n] = result{}
+				}
+			}
+		case strings.HasPrefix(text, "|"):
+			add(strings.TrimPrefix(text[1:], " ")+"\n", "", 0)
+		case strings.HasPrefix(text, "!"):
+			add("", strings.TrimPrefix(text[1:], " ")+"\n", 0)
+		}
+	}
+	for _, s := range r.sections {
+		for _, l := range s.lines {
+			for n, res := range l.on {
+				l.on[n] = result{strings.TrimSuffix(res.stdout, "\n"), strings.TrimSuffix(res.stderr, "\n"), res.code}
+			}
+		}
+	}
+	return r
+}
