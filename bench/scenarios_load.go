@@ -112,16 +112,29 @@ func codecShape(c record.Codec) produceShape {
 	return produceShape{conns: 4, depth: 5, partitions: 4, batchBytes: codecBatchBytes, recordBytes: kib, codec: c, repeat: 80, maxBytes: bulkBytes, perConn: true}
 }
 
-// packed measures compressed batches and, right after them, such as are not.
+// packed measures compressed batches and such as are not, one right after the other, each first in every second round.
 func packed(shape produceShape) func(*env, subject, round) (metrics, error) {
+	plainFirst := map[string]bool{}
 	return func(e *env, s subject, r round) (metrics, error) {
-		m, err := shape.run(e, s, r)
-		if err != nil || r.warming || r.profile != "" {
-			return m, err
+		if r.warming || r.profile != "" {
+			return shape.run(e, s, r)
 		}
-		plain, err := codecShape(record.None).run(e, s, r)
+		first, second := shape, codecShape(record.None)
+		swap := plainFirst[s.name]
+		plainFirst[s.name] = !swap
+		if swap {
+			first, second = second, first
+		}
+		m, err := first.run(e, s, r)
 		if err != nil {
 			return nil, err
+		}
+		plain, err := second.run(e, s, r)
+		if err != nil {
+			return nil, err
+		}
+		if swap {
+			m, plain = plain, m
 		}
 		m[codecShare] = m[cpuPerGB] / plain[cpuPerGB]
 		return m, nil
