@@ -55,6 +55,9 @@ func run(args []string) error {
 			return withOptions(args[1:], compare)
 		case "soak":
 			return withOptions(args[1:], soak)
+		case "tuning":
+			os.Setenv(onDriverCPU, "1") // neither the node nor the lab is pinned
+			return withOptions(args[1:], tuning)
 		case "report":
 			return withOptions(args[1:], rewrite)
 		}

@@ -53,6 +53,7 @@ type env struct {
 	lastConfig atomic.Pointer[LogConfig]
 	verify     bool         // the bytes of segments that were found are checked before they are first given out
 	damaged    atomic.Int64 // places found damaged
+	aside      atomic.Int64 // files in which damaged records were kept
 	flushTimes func(time.Duration)
 	// verifyTxns: records of a transaction are taken only with a guard; see StartVerification.
 	verifyTxns *atomic.Bool // nil: they are not
@@ -120,9 +121,10 @@ type Log struct {
 	flushDueMs atomic.Int64 // when a flush by flush.ms is due; 0 for none
 	retired    []string     // guarded by mu: files of deleted segments that wait for their removal
 
-	marks    marks
-	txnCheck txnCheck
-	foundTo  atomic.Int64 // what lies below was found, not written by this process; lowered under mu
+	marks     marks
+	compacted atomic.Bool // the cleaner has been in it
+	txnCheck  txnCheck
+	foundTo   atomic.Int64 // what lies below was found, not written by this process; lowered under mu
 
 	// Transactions whose first records are on the way, by producer; owned by the holder of appendMu.
 	verifying map[int64]*verification

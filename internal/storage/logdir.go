@@ -56,6 +56,7 @@ type logDir struct {
 	stale               map[TopicPartition]struct{}    // deleted logs that the files may still name
 	missing             map[TopicPartition]missingLog  // of stale, those that the last orderly stop has listed; written by load and, under createMu, by create
 	arriving            map[TopicPartition]struct{}    // logs that are about to come from another directory
+	mustWrite           map[string]bool                // checkpoints that were damaged, and are still
 }
 
 // missingLog is a log that was there at the last orderly stop and whose directory is gone.
@@ -65,7 +66,7 @@ type missingLog struct {
 }
 
 func newLogDir(m *Manager, p string) *logDir {
-	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}}
+	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}, mustWrite: map[string]bool{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
 		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
 		failed: d.fail, doubtPages: d.doubtPages, probe: d.probe, lookFor: d.lookFor, differs: d.differs, noteLoss: d.noteLoss, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes, tornTailBytes: m.opts.tornTailBytes}
@@ -115,6 +116,7 @@ func (d *logDir) readCheckpoint(name string) (offsets map[TopicPartition]int64, 
 	}
 	if err != nil {
 		d.env.logger.Warn("ignoring a damaged checkpoint", "err", err)
+		d.mustWrite[name] = true
 		return map[TopicPartition]int64{}, false
 	}
 	return offsets, ok
@@ -603,13 +605,14 @@ func (d *logDir) writeCheckpoint(name string, last *map[TopicPartition]int64, no
 			}
 		}
 	}
-	if maps.Equal(*last, now) {
+	if maps.Equal(*last, now) && !d.mustWrite[name] {
 		return nil
 	}
 	if err := WriteOffsetCheckpoint(d.env.fs, path.Join(d.path, name), now); err != nil {
 		return err
 	}
 	*last = now
+	delete(d.mustWrite, name)
 	return nil
 }
 

@@ -112,6 +112,7 @@ func newLog(e *env, tp TopicPartition, dir string, cfg LogConfig) *Log {
 func (l *Log) load(st openState) error {
 	l.dirDirty = !st.clean
 	l.changed.Store(!st.clean)
+	l.compacted.Store(st.compacted)
 	st.cfg = l.Config() // it may have changed since the log was found
 	o := &opener{Log: l, st: st, missing: map[int64]bool{}, trusted: math.MaxInt64}
 	if err := o.open(); err != nil {
