@@ -745,6 +745,9 @@ func (l *Log) eachHeader(v view, f vfs.File, from int64, fn func(b record.Batch,
 	h := walkHeaders(f, v.size)
 	defer h.close()
 	for pos < v.size {
+		if err := l.givenUp(); err != nil && !l.isOpen() {
+			return err
+		}
 		b, size, err := h.at(pos)
 		next := pos + size
 		if err == nil && b.LastOffset() >= from {
@@ -759,9 +762,6 @@ func (l *Log) eachHeader(v view, f vfs.File, from int64, fn func(b record.Batch,
 			}
 		}
 		if err != nil {
-			return err
-		}
-		if err := l.givenUp(); err != nil && !l.isOpen() {
 			return err
 		}
 		pos = next
