@@ -37,10 +37,14 @@ cli-diff:
 	MOLDAU_CLI_RECORD=$(RECORD) MOLDAU_CLI_SECTION="$(SECTION)" $(GO) test -tags realkafka -count=1 -timeout 60m -run TestCLIDiff -v ./cmd/moldau
 
 # make sim: two thousand runs of a cluster of brokers in one process, each by its seed, with crashes, lost caches of disks,
-# partitions and slow links. One seed again: go test ./internal/replica -run Simulation -v -args -sim.seed N
+# partitions and slow links; then whole clusters, and quorums. One seed again: go test ./internal/replica -run Simulation -v
+# -args -sim.seed N (or ./internal/sim).
 .PHONY: sim
+SIMSEEDS ?= 250
 sim:
 	$(GO) test ./internal/replica -run Simulation -v -timeout 30m -args -sim.seeds 500
+	$(GO) test ./internal/sim -v -timeout 60m -args -sim.seeds $(SIMSEEDS)
+	MOLDAU_SIM_SEEDS=1000 $(GO) test ./internal/quorum -run TestNothingAcknowledgedIsLostInBadWeather -timeout 60m
 
 # make crash: the power is cut after every operation of a workload that does everything to logs, and each disk that this may leave is
 # started on; then each sync of the code is left out in turn, which the cuts must notice; then real processes are killed, and

@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	seeds   = flag.Int("sim.seeds", 3, "how many seeds each kind of cluster runs")
+	seeds   = flag.Int("sim.seeds", 1, "how many seeds each kind of cluster runs")
 	oneSeed = flag.Uint64("sim.seed", 0, "run this seed alone")
 )
 

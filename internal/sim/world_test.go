@@ -75,7 +75,8 @@ type host struct {
 	cancel context.CancelFunc
 	start  chan started
 
-	mu        sync.Mutex // guards what the disk's hook reads
+	mu        sync.Mutex // guards what the disk's hook and the clock read
+	skew      time.Duration
 	slow      time.Duration
 	syncFails bool
 }
@@ -172,14 +173,17 @@ func (w *world) begin(h *host) {
 		return
 	}
 	h.mu.Lock()
-	h.syncFails, h.slow = false, 0
+	h.syncFails, h.slow, h.skew = false, 0, 0
+	if w.rnd.IntN(6) == 0 { // a machine whose clock is hours off
+		h.skew = time.Duration(w.rnd.IntN(12)-6) * time.Hour
+	}
 	h.mu.Unlock()
 	h.life++
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel, h.start = cancel, make(chan started, 1)
 	o := node.Options{
 		Settings: w.settings(h.id), FS: vfs.NewFault(h.disk, h.hook(w.flaws)), Network: w.net.Host(hostName(h.id)),
-		Clock: clock.Real{}, Logger: w.logger(h), Version: "sim", BootID: fmt.Sprint(h.boot),
+		Clock: h, Logger: w.logger(h), Version: "sim", BootID: fmt.Sprint(h.boot),
 	}
 	done := h.start
 	w.ended.Go(func() {
@@ -187,6 +191,16 @@ func (w *world) begin(h *host) {
 		done <- started{n, err}
 	})
 }
+
+// Now is the host's wall clock, which may be hours off, all through a life of its node.
+func (h *host) Now() time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return time.Now().Add(h.skew)
+}
+
+// AfterFunc waits as long as anywhere.
+func (h *host) AfterFunc(d time.Duration, f func()) clock.Timer { return time.AfterFunc(d, f) }
 
 // logger is silent unless the test is run with MOLDAU_TEST_LOG set.
 func (w *world) logger(h *host) *slog.Logger {
