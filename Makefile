@@ -68,3 +68,8 @@ CHAOS ?= 5m
 chaos:
 	$(GO) build -o bin/moldau ./cmd/moldau
 	tests/run chaos --moldau bin/moldau --duration $(CHAOS) --timeout 3h -v $(if $(SEED),--seed $(SEED)) $(CHAOSFLAGS)
+
+# make plants: bugs that would break exactly once, planted one at a time; the tests must notice each.
+.PHONY: plants
+plants:
+	.ci/plants
