@@ -117,12 +117,12 @@ func runTool(env *Env, name string, args []string) int {
 		code = runComplete(r, args)
 	case "top":
 		code = runTop(r, args)
-	case "tuning-lab":
-		code = runTuningLab(r, args)
 	case "status":
 		code = runStatus(r, args)
 	case "drain":
 		code = runDrain(r, args)
+	case "tuning-lab":
+		code = runTuningLab(r, args)
 	case "dev":
 		code = runDev(r, args)
 	case "help":
@@ -213,9 +213,9 @@ func runHelp(r *run) int {
 	r.println("  moldau dev [--nodes N]             start a cluster on this machine, for trying things out")
 	r.println("  moldau server --check-config FILE  say what a properties file means, start nothing")
 	r.println("  moldau top                         watch topics, groups and partitions of a cluster")
-	r.println("  moldau tuning-lab                  measure on your own cluster what settings do, with plots")
 	r.println("  moldau status [NODE]               say how a cluster is, and whether it is safe to restart a node")
 	r.println("  moldau drain NODE                  move leaderships away from a node, with --replicas all that it holds")
+	r.println("  moldau tuning-lab                  measure on your own cluster what settings do, with plots")
 	r.println("  moldau completion bash|zsh|fish    print the shell's completion, with live topic and group names")
 	r.println("  moldau log check DIR               verify a log directory that no node is running on")
 	r.println("  moldau TOOL ...                    run one of Kafka's tools:")

@@ -194,6 +194,7 @@ func (n *Node) writeLogs(w *obs.Writer) {
 	}
 	n.writeRecovery(w)
 	w.Family("moldau_log_damaged_places", "Damaged places that were found in segments since the start.", obs.KindGauge).Int(n.logs.Damaged())
+	w.Family("moldau_log_kept_aside_files", "Files named .damaged in which recovery has kept what it cut off a log since the start.", obs.KindGauge).Int(n.logs.KeptAside())
 	w.Family(obs.OfflineLogDirectoryCount, "Log directories that have failed.", obs.KindGauge).Int(failed)
 }
 

@@ -112,6 +112,9 @@ func (l *Log) openLocked(segments *atomic.Int64) error {
 		}
 		return l.failLog(err)
 	}
+	if end := l.leo.Load(); l.env.differs != nil && (end < st.syncedTo || st.endKnown && end > st.syncedTo) {
+		defer l.env.differs(l) // when it is open
+	}
 	l.lazy.mu.Lock()
 	defer l.lazy.mu.Unlock()
 	if l.lazy.epoch >= 0 {

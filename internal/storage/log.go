@@ -53,6 +53,7 @@ type env struct {
 	lastConfig atomic.Pointer[LogConfig]
 	verify     bool         // the bytes of segments that were found are checked before they are first given out
 	damaged    atomic.Int64 // places found damaged
+	aside      atomic.Int64 // files in which damaged records were kept
 	flushTimes func(time.Duration)
 	// verifyTxns: records of a transaction are taken only with a guard; see StartVerification.
 	verifyTxns *atomic.Bool // nil: they are not
@@ -117,9 +118,10 @@ type Log struct {
 	enqueued bool         // guarded by the syncer's mu
 	timerSet atomic.Bool  // a flush by flush.ms is due
 
-	marks    marks
-	txnCheck txnCheck
-	foundTo  atomic.Int64 // what lies below was found, not written by this process; lowered under mu
+	marks     marks
+	compacted atomic.Bool // the cleaner has been in it
+	txnCheck  txnCheck
+	foundTo   atomic.Int64 // what lies below was found, not written by this process; lowered under mu
 
 	// Transactions whose first records are on the way, by producer; owned by the holder of appendMu.
 	verifying map[int64]*verification

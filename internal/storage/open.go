@@ -112,6 +112,7 @@ func newLog(e *env, tp TopicPartition, dir string, cfg LogConfig) *Log {
 func (l *Log) load(st openState) error {
 	l.dirDirty = !st.clean
 	l.changed.Store(!st.clean)
+	l.compacted.Store(st.compacted)
 	st.cfg = l.Config() // it may have changed since the log was found
 	o := &opener{Log: l, st: st, missing: map[int64]bool{}, trusted: math.MaxInt64}
 	if err := o.open(); err != nil {
@@ -196,9 +197,6 @@ func (o *opener) open() error {
 		if err := o.env.noteLoss(o.Log, o.topicID, o.st.syncedTo); err != nil {
 			return err
 		}
-	}
-	if o.env.differs != nil && o.st.syncedTo > 0 && end != o.st.syncedTo && (end < o.st.syncedTo || o.st.endKnown) {
-		o.env.differs(o.Log)
 	}
 	if synced := o.synced.Load(); synced < o.st.syncedTo {
 		// What is appended there next is not on the disk because the lost records were.
