@@ -2,12 +2,15 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/moldau-stream/moldau/internal/vfs"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -242,5 +245,53 @@ func TestALogThatIsLongerThanItsCheckpointsIsCommitted(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Fatalf("%d of 10 records", n)
 		}
+	}
+}
+
+// meta.properties is lost in every directory, and the data is there: the start does not offer to make a new cluster over it.
+func TestLostPropertiesAreToBePutBack(t *testing.T) {
+	for _, auto := range []bool{false, true} {
+		c := combined(t, 1)
+		c.startAll()
+		c.create("t", 1, 1)
+		c.stop(1)
+		if err := c.disks[1].Remove("moldau-data/meta.properties"); err != nil {
+			t.Fatal(err)
+		}
+		o := c.options(1)
+		o.AutoFormat, o.ClusterID = auto, ""
+		_, err := Start(context.Background(), o)
+		wantError(t, err, "holds data", "put the file back", "node.id=1", "cluster-id")
+		if strings.Contains(err.Error(), "random-uuid") {
+			t.Error(err)
+		}
+	}
+}
+
+// The directory of a partition was replaced by one of another topic while the node was away. It is not served as the topic's, and
+// the others are.
+func TestADirectoryOfAnotherTopicIsNotServed(t *testing.T) {
+	c := combined(t, 1)
+	c.startAll()
+	c.create("t", 1, 1)
+	c.create("other", 1, 1)
+	c.fill("t", 3)
+	c.stop(1)
+	name := partitionDir("t") + "/partition.metadata"
+	b, err := vfs.ReadFile(c.disks[1], name)
+	if err == nil {
+		err = c.disks[1].Overwrite(name, strings.Index(string(b), "topic_id: ")+10, []byte("QQQ"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.startAll()
+	c.fill("other", 1)
+	l := c.log(1, "t")
+	if _, err := l.Read(0, 100, 3, true); !errors.Is(err, storage.ErrInconsistentTopicID) {
+		t.Fatal(err)
+	}
+	if err := l.Err(); !errors.Is(err, storage.ErrStorage) {
+		t.Fatal("it is not offline", err)
 	}
 }

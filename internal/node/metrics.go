@@ -81,6 +81,7 @@ func (n *Node) WriteMetrics(w *obs.Writer) {
 	n.writeReplication(w)
 	n.writeLogs(w)
 	n.writeGroups(w)
+	n.writeLag(w)
 	n.writeTransactions(w)
 	n.writeCleaner(w)
 	w.Family(obs.ConnectionCount, "Open connections.", obs.KindGauge).Int(int64(n.server.Connections()))
@@ -200,6 +201,7 @@ func (n *Node) writeLogs(w *obs.Writer) {
 
 func (n *Node) writeGroups(w *obs.Writer) {
 	m := n.groups.Metrics()
+	writeGroupEvents(w, m)
 	all := 0
 	for _, c := range m.GroupsByState {
 		all += c

@@ -81,6 +81,8 @@ type Node struct {
 	beating    atomic.Pointer[membership] // member, once it sends heartbeats
 	placements *placements
 
+	foreignEnds foreignEnds
+
 	incarnation [16]byte // of this process
 
 	failOnce sync.Once

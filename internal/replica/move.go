@@ -216,7 +216,9 @@ func (m *Manager) swap(f *storage.Future) error {
 	log, err := f.Swap()
 	if log != nil {
 		if p.role == Leader {
-			log.BeginEpoch(p.leaderEpoch)
+			if _, berr := log.BeginEpoch(p.leaderEpoch); berr != nil { // it is open; so it has failed, and says so to who uses it
+				m.logger.Error("a log that has moved cannot be used", "topic", p.tp.Topic, "partition", p.tp.Partition, "cause", berr)
+			}
 		}
 		p.mu.Lock()
 		p.log = log

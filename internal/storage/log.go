@@ -101,6 +101,8 @@ type Log struct {
 	// unstable is the first offset of an undecided transaction, or MaxInt64.
 	unstable atomic.Int64
 
+	unfinished *unfinishedCut // what is left to be done of a cut, or nil; owned by the holder of appendMu
+
 	lastSnapshot int64 // offset of the newest producer snapshot, -1 for none; owned by the holder of appendMu
 
 	hwMoved  atomic.Bool           // the high watermark is not what the checkpoint says
@@ -112,11 +114,12 @@ type Log struct {
 	copying  atomic.Bool // a copy of it grows in another directory, and the cleaner must wait
 	settled  atomic.Bool // nothing is appended any more, since the directory closes
 
-	flushMu  sync.Mutex // one sync of this log at a time, held over it
-	waitMu   sync.Mutex
-	waiters  []syncWaiter // guarded by waitMu
-	enqueued bool         // guarded by the syncer's mu
-	timerSet atomic.Bool  // a flush by flush.ms is due
+	flushMu    sync.Mutex // one sync of this log at a time, held over it
+	waitMu     sync.Mutex
+	waiters    []syncWaiter // guarded by waitMu
+	enqueued   bool         // guarded by the syncer's mu
+	flushDueMs atomic.Int64 // when a flush by flush.ms is due; 0 for none
+	retired    []string     // guarded by mu: files of deleted segments that wait for their removal
 
 	marks     marks
 	compacted atomic.Bool // the cleaner has been in it
@@ -215,7 +218,12 @@ func (l *Log) Config() LogConfig { return *l.cfg.Load() }
 func (l *Log) config() *LogConfig { return l.cfg.Load() }
 
 // SetConfig replaces the log's configuration; it counts from the next append on.
-func (l *Log) SetConfig(cfg LogConfig) { l.cfg.Store(l.env.share(cfg)) }
+func (l *Log) SetConfig(cfg LogConfig) {
+	l.cfg.Store(l.env.share(cfg))
+	if l.isOpen() && l.flushDueMs.Load() != 0 {
+		l.flushLater(&cfg)
+	}
+}
 
 // Size is the size of all segments' records in bytes.
 func (l *Log) Size() int64 {
@@ -392,7 +400,7 @@ func (l *Log) errWrite() error {
 	if l.settled.Load() {
 		return fmt.Errorf("%w: %s", ErrClosed, l.tp)
 	}
-	return nil
+	return l.errUnfinished()
 }
 
 // fail is failLog for a write or a sync that failed: as in Kafka, the whole log directory goes out of use with the

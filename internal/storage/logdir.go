@@ -473,6 +473,9 @@ func (l *Log) writeForCheckpoint(point int64) (*segment, error) {
 	if l.closed.Load() {
 		return nil, nil // it was settled
 	}
+	if err := l.errUnfinished(); err != nil {
+		return nil, err // the files are not what the point would say
+	}
 	if err := l.saveEpochs(); err != nil {
 		return nil, err
 	}

@@ -164,6 +164,10 @@ func (l *Log) readSegment(v view, from, maxBytes, upTo int64, minOneBatch bool) 
 	s := &Slice{File: f, FirstOffset: from, NextOffset: from, seg: v.seg}
 	err = l.measure(s, v, maxBytes, upTo, minOneBatch)
 	if s.Len > 0 && err == nil {
+		err = l.heedCut(s, v, upTo)
+	}
+	err = l.tellShort(s, v, err)
+	if s.Len > 0 && err == nil {
 		l.markRead(v, s.NextOffset, s.Pos+s.Len)
 		return s, nil
 	}

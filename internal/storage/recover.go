@@ -306,6 +306,9 @@ func (o *opener) indexSegment(s *segment) error {
 		defer h.close()
 		for pos := int64(0); pos < s.size; {
 			stopped, bad, err := scanBatches(f, pos, s.size, func(b record.Batch, at int64) error {
+				if err := o.givenUp(); err != nil {
+					return err
+				}
 				if err := s.follows(b, end); err != nil {
 					return err
 				}
@@ -447,8 +450,8 @@ func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd i
 	var stopped int64
 	err = s.with(kindLog, func(f vfs.File) (err error) {
 		take := func(b record.Batch, size, at int64) error {
-			if o.env.stopping.Load() || o.lazy.abandoned.Load() {
-				return fmt.Errorf("%w: its recovery is given up", ErrClosed)
+			if err := o.givenUp(); err != nil {
+				return err
 			}
 			if err := s.follows(b, end); err != nil {
 				return err
@@ -513,6 +516,14 @@ func (o *opener) walkTo(f vfs.File, s *segment, pos int64, take func(b record.Ba
 		pos += size
 	}
 	return pos, nil
+}
+
+// givenUp ends the opening of a log that is not wanted any more: it may have to read all of it, while a deletion or a stop waits.
+func (l *Log) givenUp() error {
+	if l.env.stopping.Load() || l.lazy.abandoned.Load() {
+		return fmt.Errorf("%w: its recovery is given up", ErrClosed)
+	}
+	return nil
 }
 
 // dropFrom sets the segments from i on aside, which cannot follow what is before them.
@@ -748,6 +759,9 @@ func (l *Log) eachHeader(v view, f vfs.File, from int64, fn func(b record.Batch,
 			}
 		}
 		if err != nil {
+			return err
+		}
+		if err := l.givenUp(); err != nil && !l.isOpen() {
 			return err
 		}
 		pos = next
