@@ -119,7 +119,7 @@ func (r *run) planConsumer(p *parsed) (*consumerPlan, error) {
 
 func (r *run) checkConsumerArgs(p *parsed, req []string) error {
 	if p.has("topic") == p.has("include") {
-		return r.usage(p.set, req, "Exactly one of the following arguments is required: include, topic")
+		return r.usage(p.set, req, "Exactly one of the following arguments is required: [include], [topic]")
 	}
 	if p.has("partition") && !p.has("topic") {
 		return r.usage(p.set, req, "The topic is required when partition is specified.")
