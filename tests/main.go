@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,12 +33,15 @@ Suites (default: all that the target allows):
   hostile    garbage, oversized and half-sent frames, idle connections, compression bombs
   crash      kill -9 under load, again and again
   chaos      three nodes; leaders, controllers and coordinators are killed, stopped, paused and cut off (only when named)
+  examples   the programs of examples/, in Go and Java
+  franz      franz-go's own integration tests, on one node and on three
+  eos        Java applications that process exactly once on three nodes are killed, and the nodes under them
   disks      the power is cut under the server's file system, and its disk is filled; needs root and loop devices
 
 Target, one of:
   --moldau PATH            start this moldau binary (server FILE.properties) in a directory of its own
   --target real            start Apache Kafka by the script that MOLDAU_REALKAFKA names
-  --bootstrap HOST:PORT    a cluster that is there already (clients and wire only)
+  --bootstrap HOST:PORT    a cluster that is there already (clients, wire and examples only)
 
 Options:
 `
@@ -59,18 +63,18 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.bootstrap, "bootstrap", "", "address of a running cluster")
 	f.StringVar(&o.moldau, "moldau", "", "path of the moldau binary to start")
 	f.StringVar(&o.target, "target", "", "'real' starts Apache Kafka")
-	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire: only such cases; chaos: only faults whose name contains it")
+	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire, franz, examples: only such cases; chaos: only faults whose name contains it")
 	f.IntVar(&o.jobs, "jobs", 3, "clients: how many clients run at once")
 	f.IntVar(&o.kills, "n", 50, "crash: how many times the server is killed")
-	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "crash, chaos: decides the faults and their moments")
-	f.DurationVar(&o.duration, "duration", time.Minute, "chaos: for how long faults come")
+	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "crash, chaos, eos: decides the faults and their moments")
+	f.DurationVar(&o.duration, "duration", time.Minute, "chaos, eos: for how long faults come")
 	f.IntVar(&o.rate, "rate", 5000, "chaos: how many records a second are written")
 	f.IntVar(&o.cuts, "cuts", 10, "disks: how many times the power is cut")
 	f.BoolVar(&o.verbose, "v", false, "say what is being done")
 	f.BoolVar(&o.keep, "keep", false, "keep the server's directory")
 	f.StringVar(&o.record, "record", "", "wire: write the answers to this file instead of comparing them (tests/wire/testdata/kafka-4.3.1.txt, with --target real)")
 	f.BoolVar(&o.timings, "timings", false, "print how long each step took")
-	f.DurationVar(&o.timeout, "timeout", 20*time.Minute, "bound of the whole run")
+	f.DurationVar(&o.timeout, "timeout", 30*time.Minute, "bound of the whole run")
 	f.Usage = func() {
 		fmt.Fprint(f.Output(), usage)
 		f.PrintDefaults()
@@ -83,7 +87,7 @@ func parse(args []string) (*options, error) {
 		args = f.Args()
 		if len(args) > 0 {
 			if _, ok := suites()[args[0]]; !ok {
-				return nil, fmt.Errorf("no suite is called %q; there are clients, wire, hostile, crash, chaos and disks", args[0])
+				return nil, fmt.Errorf("no suite is called %q; there are %s", args[0], strings.Join(order, ", "))
 			}
 			o.suites = append(o.suites, args[0])
 			args = args[1:]
@@ -116,14 +120,14 @@ type session struct {
 
 // suites are the names that may be given.
 func suites() map[string]func(context.Context, *session) error {
-	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "chaos": runChaos, "disks": runDisks}
+	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "chaos": runChaos, "disks": runDisks, "franz": runFranz, "eos": runEos, "examples": runExamples}
 }
 
 // watchdogGrace is what the suites get to wind up after the time limit.
 const watchdogGrace = 90 * time.Second
 
 // order is how suites follow each other; the short ones first.
-var order = []string{"wire", "clients", "hostile", "crash", "chaos", "disks"}
+var order = []string{"wire", "clients", "hostile", "examples", "franz", "eos", "crash", "chaos", "disks"}
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -200,7 +204,7 @@ func (s *session) prepare() error {
 	}
 	if len(s.suites) == 0 {
 		for _, name := range order {
-			if name != "chaos" && (s.spec.Kind != node.External || name == "clients" || name == "wire") {
+			if name != "chaos" && (s.spec.Kind != node.External || name == "clients" || name == "wire" || name == "examples") {
 				s.suites = append(s.suites, name)
 			}
 		}

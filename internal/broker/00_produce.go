@@ -70,10 +70,11 @@ func (b *Broker) producing(r *server.Request) *producing {
 
 // release gives p back. What belongs to the request, whose records lie in the connection's buffer, is let go of.
 func (p *producing) release() {
+	p.r.Release()
+	p.r, p.req = nil, nil
 	if cap(p.parts) > maxKeptParts || cap(p.resp.Topics) > maxKeptTopics {
 		return
 	}
-	p.r, p.req = nil, nil
 	clear(p.parts)
 	p.parts, p.bytes = p.parts[:0], p.bytes[:0]
 	topics := p.resp.Topics

@@ -35,6 +35,9 @@ func (m *Metrics) produced(topic string, bytes int, a *replica.Append) {
 // topic is a topic's counters. Only what the broker has could be counted before: a name that nobody has
 // created gets counters that are thrown away, or clients could fill the metrics page with inventions.
 func (m *Metrics) topic(name string, err error) *obs.TopicCounters {
+	if err == nil && name != "" {
+		return m.topics.Topic(name)
+	}
 	var refused *kerr.Error
 	if name == "" || errors.Is(err, replica.ErrUnknownTopicOrPartition) || errors.As(err, &refused) {
 		return new(obs.TopicCounters)

@@ -117,6 +117,10 @@ func runTool(env *Env, name string, args []string) int {
 		code = runComplete(r, args)
 	case "top":
 		code = runTop(r, args)
+	case "status":
+		code = runStatus(r, args)
+	case "drain":
+		code = runDrain(r, args)
 	case "dev":
 		code = runDev(r, args)
 	case "help":
@@ -162,7 +166,7 @@ func dispatch(args []string) (name string, rest []string, found bool) {
 	}
 	first := args[1]
 	switch first {
-	case "server", "dev", "help", "version", "log", "tool-names", "completion", "complete", "top":
+	case "server", "dev", "help", "version", "log", "tool-names", "completion", "complete", "top", "status", "drain":
 		return first, args[2:], true
 	case "-h", "-help", "--help":
 		return "help", args[2:], true
@@ -207,6 +211,8 @@ func runHelp(r *run) int {
 	r.println("  moldau dev [--nodes N]             start a cluster on this machine, for trying things out")
 	r.println("  moldau server --check-config FILE  say what a properties file means, start nothing")
 	r.println("  moldau top                         watch topics, groups and partitions of a cluster")
+	r.println("  moldau status [NODE]               say how a cluster is, and whether it is safe to restart a node")
+	r.println("  moldau drain NODE                  move leaderships away from a node, with --replicas all that it holds")
 	r.println("  moldau completion bash|zsh|fish    print the shell's completion, with live topic and group names")
 	r.println("  moldau log check DIR               verify a log directory that no node is running on")
 	r.println("  moldau TOOL ...                    run one of Kafka's tools:")

@@ -30,15 +30,20 @@ func listing(options ...subOption) []subOption { return append(options, formatSu
 // readFormat notes which format was asked for. Where a tool does more than to
 // list, listing are the actions that do.
 func (r *run) readFormat(p *parsed, listing ...string) error {
-	switch v := p.value("format"); {
-	case v != formatJSON && v != formatTable:
-		return &optionError{"--format must be table or json, not " + v}
-	case p.has("format") && len(listing) > 0 && !p.hasAny(listing...):
-		return &optionError{"--format goes with --" + strings.Join(listing, " and --") + " only"}
-	default:
-		r.json = v == formatJSON
+	asJSON, err := p.wantsJSON()
+	if err == nil && p.has("format") && len(listing) > 0 && !p.hasAny(listing...) {
+		err = &optionError{"--format goes with --" + strings.Join(listing, " and --") + " only"}
 	}
-	return nil
+	r.json = err == nil && asJSON
+	return err
+}
+
+// wantsJSON says whether --format json was asked for.
+func (p *parsed) wantsJSON() (bool, error) {
+	if v := p.value("format"); v != formatJSON && v != formatTable {
+		return false, &optionError{"--format must be table or json, not " + v}
+	}
+	return p.value("format") == formatJSON, nil
 }
 
 // row writes one object: names and values in turn.

@@ -50,7 +50,7 @@ func (b *batch) registerBroker(req *kmsg.BrokerRegistrationRequest) kmsg.Respons
 	}
 	b.add(r)
 	c := b.contactOf(req.BrokerID, b.Now)
-	c.last, c.lost = b.Now, time.Time{}
+	c.last, c.lost, c.heard = b.Now, time.Time{}, true
 	resp.BrokerEpoch = r.BrokerEpoch
 	return resp
 }
@@ -77,13 +77,18 @@ func (b *batch) checkRegistration(req *kmsg.BrokerRegistrationRequest) *Error {
 	return b.checkDirectories(req)
 }
 
-// isGone says that whoever holds a broker's id now is gone for certain or silent for a session.
+// isGone says that whoever holds a broker's id now is gone for certain, silent for a session, or was never heard of by
+// this controller though it has been active for a while. So a broker that was killed together with its controller need
+// not wait for the session of its former self to run out, and one whose former self serves is still refused.
 func (b *batch) isGone(id int32) bool {
 	if b.Local && b.cfg.LocalBroker && id == b.cfg.NodeID {
 		return true
 	}
 	br := b.img.Broker(id)
-	return br == nil || br.Fenced || !b.Now.Before(b.fenceAt(id, b.Now))
+	if br == nil || br.Fenced || !b.Now.Before(b.fenceAt(id, b.Now)) {
+		return true
+	}
+	return !b.contactOf(id, b.Now).heard && !b.Now.Before(b.activated.Add(firstWord))
 }
 
 func (b *batch) checkDirectories(req *kmsg.BrokerRegistrationRequest) *Error {

@@ -61,6 +61,46 @@ func TestABrokersLife(t *testing.T) {
 	}
 }
 
+// Brokers that were killed together with their controller come back as new processes before anybody's session has run
+// out. The new controller has not heard of their former selves, and lets them in after a moment.
+func TestABrokerThatDiedWithItsControllerComesBackAtOnce(t *testing.T) {
+	c := newCluster(t)
+	c.start(1, 2, 3)
+	c.mustCreate("t 1,2,3")
+	c.now = c.now.Add(time.Second)
+	c.s.Activate(c.now)
+	c.beat(3, "") // has survived
+	if r := ask[*kmsg.BrokerRegistrationResponse](c, registration(1, 2)); r.ErrorCode != kerr.DuplicateBrokerRegistration.Code {
+		t.Errorf("nobody can know yet whether the former broker 1 lives: %+v", r)
+	}
+	c.now = c.now.Add(firstWord)
+	if r := ask[*kmsg.BrokerRegistrationResponse](c, registration(1, 2)); r.ErrorCode != 0 {
+		t.Errorf("broker 1 is refused for the sake of a process of which nobody has heard: %+v", r)
+	}
+	if r := ask[*kmsg.BrokerRegistrationResponse](c, registration(3, 2)); r.ErrorCode != kerr.DuplicateBrokerRegistration.Code {
+		t.Errorf("another process takes the id of a broker that lives: %+v", r)
+	}
+	c.want("t", 0, "leader 2 isr [2 3] elr [] last [] epoch 1")
+	c.beat(1, "")
+	if r := ask[*kmsg.BrokerRegistrationResponse](c, registration(1, 3)); r.ErrorCode != kerr.DuplicateBrokerRegistration.Code {
+		t.Errorf("a third process takes the id of the second: %+v", r)
+	}
+}
+
+// A broker that is reported gone again and again is fenced as soon as one that is reported once.
+func TestABrokerThatIsReportedGoneAgainAndAgainIsFenced(t *testing.T) {
+	c := newCluster(t)
+	c.start(1, 2)
+	for range 10 {
+		c.s.Disconnected(c.now, 2)
+		c.now = c.now.Add(reconnectGrace / 5)
+		c.tick()
+	}
+	if !c.s.Image().Broker(2).Fenced || c.s.Image().Broker(1).Fenced {
+		t.Error("broker 2 is not fenced, or broker 1 is")
+	}
+}
+
 func TestARegistrationThatDoesNotFitIsRefused(t *testing.T) {
 	c := newCluster(t)
 	c.start(1)

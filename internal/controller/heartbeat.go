@@ -23,7 +23,7 @@ func (b *batch) heartbeat(req *kmsg.BrokerHeartbeatRequest) kmsg.Response {
 		return resp
 	}
 	c := b.contactOf(br.ID, b.Now)
-	c.last, c.lost = b.Now, time.Time{}
+	c.last, c.lost, c.heard = b.Now, time.Time{}, true
 	c.metadataOffset = req.CurrentMetadataOffset
 	resp.IsCaughtUp = req.CurrentMetadataOffset >= br.Epoch
 	b.directories(br, req)

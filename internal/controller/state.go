@@ -19,6 +19,9 @@ const (
 	// reconnectGrace is how long a broker whose connection broke has to come again before it counts as dead. A process
 	// that lives does so within a few milliseconds; one that died does not, and its partitions wait for new leaders.
 	reconnectGrace = 150 * time.Millisecond
+	// firstWord is how long after it has become active a controller waits for the first heartbeat of a broker before it
+	// believes a new process that the old one is gone. A process that lives turns to a new controller within milliseconds.
+	firstWord = 300 * time.Millisecond
 	// maxElectionsPerTick bounds the records of one tick; the rest follows at the next.
 	maxElectionsPerTick = 1000
 )
@@ -74,6 +77,7 @@ type State struct {
 	img     *meta.Image
 	brokers map[int32]*contact
 
+	activated                  time.Time // when this node became the leader
 	lastRebalance, lastUnclean time.Time
 }
 
@@ -81,6 +85,7 @@ type State struct {
 type contact struct {
 	last           time.Time // of its last heartbeat or registration
 	lost           time.Time // when the connection by which it sent heartbeats broke, and none has come since; zero: it stands
+	heard          bool      // that heartbeat or registration came to this controller, and not to the one before
 	metadataOffset int64     // up to where it has read the metadata log
 	// shutdownOffset is the offset from which on the metadata says that it shuts down; -1 when it does not.
 	shutdownOffset int64
@@ -115,7 +120,7 @@ func (s *State) Activate(now time.Time) {
 	for _, b := range s.img.Brokers() {
 		s.contactOf(b.ID, now)
 	}
-	s.lastRebalance, s.lastUnclean = now, now
+	s.activated, s.lastRebalance, s.lastUnclean = now, now, now
 }
 
 // contactOf finds what is known of a broker; one that was never heard of counts as heard of now.
@@ -131,7 +136,9 @@ func (s *State) contactOf(id int32, now time.Time) *contact {
 // Disconnected notes that a broker's connection broke.
 func (s *State) Disconnected(now time.Time, id int32) {
 	if br := s.img.Broker(id); br != nil && !br.Fenced && !(s.cfg.LocalBroker && id == s.cfg.NodeID) {
-		s.contactOf(id, now).lost = now
+		if c := s.contactOf(id, now); c.lost.IsZero() { // told again and again, it is still as long ago
+			c.lost = now
+		}
 	}
 }
 

@@ -81,7 +81,7 @@ func (h *Handler) unseal(env *kmsg.EnvelopeRequest) (security.Principal, kmsg.Re
 	if err != nil {
 		return p, nil, kerr.InvalidRequest
 	}
-	req, err := v.Decode(body, wire.Own)
+	req, err := v.Decode(body)
 	if err != nil {
 		return p, nil, kerr.InvalidRequest
 	}

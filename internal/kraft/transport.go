@@ -1,7 +1,9 @@
 package kraft
 
 import (
+	"errors"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/quorum"
@@ -55,6 +57,9 @@ func (t *Transport) Send(to int32, m quorum.Message) {
 	t.conn(to, address).Do(req, func(resp kmsg.Response, err error) {
 		if err != nil || resp.(*wire.RaftResponse).ErrorCode != 0 {
 			t.failed(to, m)
+			if n := t.bound(); n != nil && errors.Is(err, syscall.ECONNREFUSED) {
+				n.ReportDown(to) // the machine is there, and says that nobody listens
+			}
 			return
 		}
 		if n := t.bound(); n != nil && m.Snapshot {

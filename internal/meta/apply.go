@@ -118,7 +118,7 @@ func (e *editor) addTopic(r *TopicRecord) error {
 	e.ownTopicTrees()
 	t := &Topic{Name: r.Name, ID: r.TopicID}
 	e.img.topics.Set(t.Name, t)
-	e.img.topicIDs.Set(t)
+	e.img.topicIDs.Set(topicByID{t.ID, t})
 	e.delta.ChangedTopics[t.ID] = &TopicDelta{Topic: t}
 	return nil
 }
@@ -135,7 +135,7 @@ func (e *editor) editTopic(id UUID) (*TopicDelta, error) {
 	e.ownTopicTrees()
 	t := &Topic{Name: old.Name, ID: old.ID, Partitions: slices.Clone(old.Partitions)}
 	e.img.topics.Set(t.Name, t)
-	e.img.topicIDs.Set(t)
+	e.img.topicIDs.Set(topicByID{t.ID, t})
 	td := &TopicDelta{Topic: t, Old: old}
 	e.delta.ChangedTopics[id] = td
 	return td, nil
@@ -235,7 +235,7 @@ func (e *editor) removeTopic(r *RemoveTopicRecord) error {
 	}
 	e.ownTopicTrees()
 	e.img.topics.Delete(t.Name)
-	e.img.topicIDs.Delete(t)
+	e.img.topicIDs.Delete(topicByID{id: t.ID})
 	for _, p := range t.Partitions {
 		if p != nil {
 			e.img.partitions--

@@ -133,7 +133,7 @@ type Image struct {
 	brokers        *btree.Map[int32, *Broker]
 	controllers    *btree.Map[int32, *Controller]
 	topics         *btree.Map[string, *Topic]
-	topicIDs       *btree.BTreeG[*Topic]
+	topicIDs       *btree.BTreeG[topicByID]
 	partitions     int // in all topics
 	configs        *btree.BTreeG[configEntry]
 	quotas         *btree.Map[string, *Quota]
@@ -154,8 +154,8 @@ func NewImage() *Image {
 		brokers:     new(btree.Map[int32, *Broker]),
 		controllers: new(btree.Map[int32, *Controller]),
 		topics:      new(btree.Map[string, *Topic]),
-		topicIDs: btree.NewBTreeGOptions(func(a, b *Topic) bool {
-			return bytes.Compare(a.ID[:], b.ID[:]) < 0
+		topicIDs: btree.NewBTreeGOptions(func(a, b topicByID) bool {
+			return bytes.Compare(a.id[:], b.id[:]) < 0
 		}, opts),
 		configs: btree.NewBTreeGOptions(func(a, b configEntry) bool {
 			if a.res.Type != b.res.Type {
@@ -189,8 +189,14 @@ func (img *Image) Topic(name string) *Topic {
 
 // TopicByID finds a topic by id, nil when there is none.
 func (img *Image) TopicByID(id UUID) *Topic {
-	t, _ := img.topicIDs.Get(&Topic{ID: id})
-	return t
+	t, _ := img.topicIDs.Get(topicByID{id: id})
+	return t.topic
+}
+
+// topicByID is an entry of the tree of ids: a value, so that a look-up, which each request makes, allocates nothing.
+type topicByID struct {
+	id    UUID
+	topic *Topic
 }
 
 // Partition finds a partition, nil when the topic or the partition does not exist.

@@ -29,6 +29,7 @@ type Mem struct {
 	links     map[link]linkState
 	conns     map[*memConn]struct{} // one end of each connection
 	nextPort  int
+	lives     map[string]int // of each host, how often it has crashed
 }
 
 // link is the way from one host to another.
@@ -43,16 +44,21 @@ type linkState struct {
 func NewMem(c clock.Clock) *Mem {
 	return &Mem{
 		clock: c, changed: make(chan struct{}), listeners: map[string]*memListener{},
-		links: map[link]linkState{}, conns: map[*memConn]struct{}{}, nextPort: firstFreePort,
+		links: map[link]linkState{}, conns: map[*memConn]struct{}{}, nextPort: firstFreePort, lives: map[string]int{},
 	}
 }
 
 // Host is the network as one host sees it. It listens only on itself.
-func (m *Mem) Host(name string) Network { return memHost{m, name} }
+func (m *Mem) Host(name string) Network {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return memHost{m, name, m.lives[name]}
+}
 
 type memHost struct {
 	m    *Mem
 	name string
+	life int
 }
 
 // SetDelay makes each byte from one host take d to the other, and each byte back as well.
@@ -153,6 +159,9 @@ func (h memHost) Listen(address string) (net.Listener, error) {
 	m := h.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if h.deadLocked() {
+		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: memAddr(address), Err: errDead}
+	}
 	if port == "0" {
 		port = m.freePortLocked()
 	}
@@ -160,7 +169,7 @@ func (h memHost) Listen(address string) (net.Listener, error) {
 	if m.listeners[string(addr)] != nil {
 		return nil, &net.OpError{Op: "listen", Net: "tcp", Addr: addr, Err: syscall.EADDRINUSE}
 	}
-	l := &memListener{m: m, addr: addr, accepted: make(chan *memConn, backlog), done: make(chan struct{})}
+	l := &memListener{m: m, host: h.name, addr: addr, accepted: make(chan *memConn, backlog), done: make(chan struct{})}
 	m.listeners[string(addr)] = l
 	m.announceLocked()
 	return l, nil
@@ -188,7 +197,7 @@ func (h memHost) dial(ctx context.Context, address string) (*memConn, error) {
 	if err := h.m.travel(ctx, link{h.name, to}); err != nil {
 		return nil, err
 	}
-	near, far, l, err := h.m.connect(h.name, address)
+	near, far, l, err := h.m.connect(h, address)
 	if err != nil {
 		return nil, err
 	}
@@ -212,9 +221,13 @@ func (h memHost) dial(ctx context.Context, address string) (*memConn, error) {
 }
 
 // connect makes both ends of a connection.
-func (m *Mem) connect(from, address string) (near, far *memConn, l *memListener, err error) {
+func (m *Mem) connect(h memHost, address string) (near, far *memConn, l *memListener, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	from := h.name
+	if h.deadLocked() {
+		return nil, nil, nil, errDead
+	}
 	if l = m.listeners[address]; l == nil {
 		return nil, nil, nil, syscall.ECONNREFUSED
 	}
@@ -274,6 +287,7 @@ func (a memAddr) String() string { return string(a) }
 
 type memListener struct {
 	m        *Mem
+	host     string
 	addr     memAddr
 	accepted chan *memConn
 	done     chan struct{}

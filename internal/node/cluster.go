@@ -53,6 +53,8 @@ type cluster struct {
 const (
 	// joinRetry is how often a controller that is not let in asks again.
 	joinRetry = 200 * time.Millisecond
+	// resignPatience is how long the active controller waits at its end until another has taken over: that takes a round of messages.
+	resignPatience = 500 * time.Millisecond
 	// registerPatience bounds one try of a controller to register.
 	registerPatience = 5 * time.Second
 )
@@ -368,7 +370,7 @@ func (n *Node) resign(ctx context.Context) {
 	if n.quorum == nil || closed(n.failed) {
 		return
 	}
-	patience, cancel := context.WithTimeout(ctx, 2*n.o.Settings.Duration(config.ControllerQuorumElectionTimeoutMs))
+	patience, cancel := context.WithTimeout(ctx, min(resignPatience, 2*n.o.Settings.Duration(config.ControllerQuorumElectionTimeoutMs)))
 	defer cancel()
 	if err := n.quorum.Resign(patience); err != nil {
 		n.o.Logger.Warn("nobody took over the lead of the quorum in time: going all the same", "cause", err)

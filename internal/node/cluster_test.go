@@ -214,17 +214,9 @@ func (c *crew) powerCut(id int32) { c.end(id, (*vfs.Mem).CrashClone) }
 func (c *crew) end(id int32, clone func(*vfs.Mem) *vfs.Mem) {
 	n := c.nodes[id]
 	delete(c.nodes, id)
+	c.net.Crash(fmt.Sprintf("n%d", id), true) // first, so that nothing is promised that the clone of the disk has not
 	c.disks[id] = clone(c.disks[id])
-	gone, cancel := context.WithCancel(context.Background())
-	cancel()
-	n.cluster.directory.Close()
-	if n.cluster.server != nil {
-		_ = n.cluster.server.Shutdown(gone)
-	}
-	if n.server != nil {
-		_ = n.server.Shutdown(gone)
-	}
-	n.abandon()
+	n.Kill()
 }
 
 func TestTheActiveControllerIsKilled(t *testing.T) {

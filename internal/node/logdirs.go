@@ -60,6 +60,13 @@ func (n *Node) dirFailed(d storage.DirInfo, left int) {
 	}
 }
 
+// logDiffers is told by storage of a log that is not what its role was taken with. Before there are partitions they will see.
+func (n *Node) logDiffers(tp storage.TopicPartition) {
+	if r := n.holdsRoles.Load(); r != nil {
+		r.LogDiffers(tp)
+	}
+}
+
 // logFlushes is where the times of syncs go.
 func (n *Node) logFlushes() func(time.Duration) {
 	h := n.registry.Histogram(obs.LogFlushTimeMs, "Milliseconds that syncs of logs took.", 0.001)

@@ -23,13 +23,15 @@ type membership struct {
 	incarnation [16]byte
 	interval    time.Duration
 	stopped     chan struct{}
+	running     context.Context // ends when the heartbeats stop: nothing is waited for any more
+	end         context.CancelFunc
 	stopOnce    sync.Once
 	done        sync.WaitGroup
 
 	mu       sync.Mutex
 	epoch    int64
 	leaving  bool
-	missed   int           // heartbeats in a row that nobody answered
+	answered time.Time     // when a controller answered a heartbeat last, or this broker began to leave
 	mayGo    chan struct{} // closed when the controller says that the broker may shut down
 	hurry    chan struct{} // holds one when the next heartbeat has something to tell
 	unfenced chan struct{} // closed at the first heartbeat that finds the broker unfenced
@@ -40,15 +42,18 @@ const (
 	firstHeartbeats = 5 * time.Millisecond
 	// registrationRetry is the pause before a refused or failed registration is tried again.
 	registrationRetry = 100 * time.Millisecond
-	// missedIsAlone is after how many heartbeats without any answer a broker that wants to leave stops asking.
-	missedIsAlone = 2
+	// leavePatience is how long a broker that wants to leave waits for any answer of a controller. A quorum that is there finds
+	// a new leader in that time; where there is none, nobody could take the leaderships over, and waiting helps nobody.
+	leavePatience = 1500 * time.Millisecond
 )
 
 // self is the principal that a broker's own requests carry.
 var self = security.Principal{Type: security.UserType, Name: "broker"}
 
 func newMembership(n *Node) *membership {
+	running, end := context.WithCancel(context.Background())
 	return &membership{
+		running: running, end: end,
 		n: n, incarnation: n.incarnation, interval: n.o.Settings.Duration(config.BrokerHeartbeatIntervalMs),
 		stopped: make(chan struct{}), mayGo: make(chan struct{}), hurry: make(chan struct{}, 1), unfenced: make(chan struct{}), epoch: -1,
 	}
@@ -183,11 +188,11 @@ func (m *membership) hasten() {
 func (m *membership) heartbeat() time.Duration {
 	m.mu.Lock()
 	patience := m.interval
-	if m.leaving { // a quorum that is there finds a leader in this time
-		patience = min(patience, 2*m.n.o.Settings.Duration(config.ControllerQuorumElectionTimeoutMs))
+	if m.leaving {
+		patience = max(0, min(patience, leavePatience-m.n.o.Clock.Now().Sub(m.answered)))
 	}
 	m.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(m.running, patience)
 	defer cancel()
 	req := kmsg.NewPtrBrokerHeartbeatRequest()
 	m.mu.Lock()
@@ -197,13 +202,15 @@ func (m *membership) heartbeat() time.Duration {
 	req.CordonedLogDirs = m.n.logs.Cordoned()
 	req.CurrentMetadataOffset = m.n.broker.Image().Offset()
 	resp, err := m.call(ctx, req)
-	m.mu.Lock()
-	m.missed++
 	if err == nil {
-		m.missed = 0
+		m.mu.Lock()
+		m.answered = m.n.o.Clock.Now()
+		m.mu.Unlock()
 	}
-	m.mu.Unlock()
 	if err != nil {
+		if m.running.Err() != nil {
+			return m.interval
+		}
 		m.n.o.Logger.Warn("a heartbeat to the controller failed", "cause", err)
 		return min(registrationRetry, m.interval)
 	}
@@ -226,7 +233,7 @@ func (m *membership) heartbeat() time.Duration {
 // registerAgain is for a broker that the controller has forgotten or replaced by a newer registration.
 func (m *membership) registerAgain(cause error) time.Duration {
 	m.n.o.Logger.Warn("the controller does not know this registration: registering again", "cause", cause)
-	ctx, cancel := context.WithTimeout(context.Background(), m.interval)
+	ctx, cancel := context.WithTimeout(m.running, m.interval)
 	defer cancel()
 	if err := m.register(ctx); err != nil {
 		return registrationRetry
@@ -257,7 +264,7 @@ func closed(c chan struct{}) bool {
 // leave asks the controller for a controlled shutdown and waits for its consent: leaders move first.
 func (m *membership) leave(ctx context.Context) {
 	m.mu.Lock()
-	m.leaving = true
+	m.leaving, m.answered = true, m.n.o.Clock.Now()
 	m.mu.Unlock()
 	for ctx.Err() == nil && !m.alone() {
 		m.heartbeat()
@@ -277,7 +284,7 @@ func (m *membership) leave(ctx context.Context) {
 func (m *membership) alone() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.missed >= missedIsAlone
+	return m.n.o.Clock.Now().Sub(m.answered) >= leavePatience
 }
 
 // tellOfOthers hurries a heartbeat when another broker begins to leave: it waits until all others know.
@@ -292,7 +299,7 @@ func (m *membership) tellOfOthers(img *meta.Image, delta *meta.Delta) {
 
 // stop ends the heartbeats.
 func (m *membership) stop() {
-	m.stopOnce.Do(func() { close(m.stopped) })
+	m.stopOnce.Do(func() { close(m.stopped); m.end() })
 	m.done.Wait()
 }
 

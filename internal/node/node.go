@@ -57,12 +57,14 @@ type Node struct {
 	directories map[string][16]byte // directory id by path
 	failedDirs  failedDirs
 
-	server     *server.Server
-	logs       *storage.Manager
-	quorum     *quorum.Node // nil on a node that is no controller
-	metadata   metadataLog
-	cluster    *cluster
-	replicas   *replica.Manager
+	server   *server.Server
+	logs     *storage.Manager
+	quorum   *quorum.Node // nil on a node that is no controller
+	metadata metadataLog
+	cluster  *cluster
+	replicas *replica.Manager
+	// holdsRoles is replicas, for who may ask before there are any.
+	holdsRoles atomic.Pointer[replica.Manager]
 	groups     *group.Service
 	txns       *txn.Service
 	peers      *brokerPeers
@@ -189,6 +191,7 @@ func (n *Node) buildBroker() {
 	s := n.o.Settings
 	n.placements = newPlacements()
 	n.replicas = replica.NewManager(n.replicaConfig())
+	n.holdsRoles.Store(n.replicas)
 	n.groups = n.buildGroups()
 	n.peers = newBrokerPeers(n)
 	n.txns = n.buildTxns()

@@ -84,6 +84,9 @@ func checkConfig(a RunArgs, report config.Report) int {
 	return 0
 }
 
+// startupSettles is when after the start the clients that have waited for it have been served once.
+const startupSettles = time.Second
+
 func serve(a RunArgs, settings *config.Config, logger *slog.Logger) int {
 	began := time.Now()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -117,6 +120,12 @@ func serve(a RunArgs, settings *config.Config, logger *slog.Logger) int {
 		return 130
 	}
 	n.banner(logger, time.Since(began))
+	shed := time.AfterFunc(startupSettles, func() {
+		if err := shedStartup(); err != nil {
+			logger.Debug("the memory of the start is kept", "cause", err)
+		}
+	})
+	defer shed.Stop()
 	return n.await(a.Signals, logger)
 }
 

@@ -39,6 +39,7 @@ func (n *Node) openDisks() error {
 		VerifyReads:                       s.Bool(config.MoldauVerifyReads),
 		ScrubBytesPerSecond:               s.Long(config.MoldauScrubBytesPerSecond),
 		OnDirFailed:                       n.dirFailed,
+		OnDiffers:                         n.logDiffers,
 		FlushTimes:                        n.logFlushes(),
 	})
 	return err

@@ -32,6 +32,7 @@ type loop struct {
 	active     bool
 	nextOffset int64       // of the next record to be proposed
 	pending    []*proposal // in the order of the log
+	inHand     []op        // taken from the mailbox and not done yet; refused when the loop ends
 	told       bool        // ready was closed
 
 	nextRaftTick       time.Time
@@ -133,8 +134,8 @@ func (l *loop) run() error {
 			}
 			return nil
 		}
-		for _, o := range ops {
-			if err := l.do(o); err != nil {
+		for l.inHand = ops; len(l.inHand) > 0; l.inHand = l.inHand[1:] {
+			if err := l.do(l.inHand[0]); err != nil {
 				return err
 			}
 		}
@@ -171,7 +172,7 @@ func (l *loop) arm() {
 		soonest(c.deadline)
 	}
 	for _, c := range l.catching {
-		if !c.answer {
+		if !c.answer && l.leaderID >= 0 { // without a leader there is nobody to ask, and time changes nothing about that
 			soonest(c.asked.Add(l.raftTick()))
 		}
 	}

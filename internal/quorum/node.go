@@ -234,7 +234,7 @@ func (n *Node) run() {
 		n.fatal = err
 	}
 	n.closed = true
-	left := n.ops
+	left := append(n.loop.inHand, n.ops...)
 	n.ops = nil
 	n.mu.Unlock()
 	why := ErrClosed

@@ -63,7 +63,9 @@ func (d *disk) cutSnapshot(cfg *Config, id SnapshotID, img *meta.Image, k kraftS
 func (l *loop) snapshotWritten(id SnapshotID, at position, conf *raftpb.ConfState, err error) {
 	l.snapshotRunning = false
 	if err == nil {
-		l.disk.snapshot = &id
+		if l.disk.snapshot == nil || l.disk.snapshot.EndOffset < id.EndOffset { // the leader's may have come meanwhile
+			l.disk.snapshot = &id
+		}
 		l.cfg.Logger.Info("metadata snapshot written", "endOffset", id.EndOffset, "epoch", id.Epoch)
 		err = l.compactWAL(at, conf)
 	}

@@ -93,8 +93,9 @@ func (n *Node) Resign(ctx context.Context) error {
 // heir is the voter with the most entries, among those that were heard of lately.
 func (l *loop) heir() (uint64, bool) {
 	var best, match uint64
+	lately := l.now().Add(-2 * raftTicksPerHeartbeat * l.raftTick())
 	l.raft.WithProgress(func(id uint64, kind raft.ProgressType, pr tracker.Progress) {
-		if kind == raft.ProgressTypePeer && id != l.ownID && pr.RecentActive && (best == 0 || pr.Match > match) {
+		if kind == raft.ProgressTypePeer && id != l.ownID && !l.heard[id].Before(lately) && (best == 0 || pr.Match > match) {
 			best, match = id, pr.Match
 		}
 	})

@@ -144,6 +144,37 @@ func (b Batch) Validate() error {
 	return nil
 }
 
+// CRC checks a batch that comes in pieces, so that a large one need not be in memory. The zero value is ready.
+type CRC struct {
+	header []byte
+	sum    uint32
+}
+
+// Write takes the next piece.
+func (c *CRC) Write(b []byte) {
+	if missing := HeaderBytes - len(c.header); missing > 0 {
+		n := min(missing, len(b))
+		c.header = append(c.header, b[:n]...)
+		if b = b[n:]; n < missing {
+			return
+		}
+		c.sum = crc32.Checksum(c.header[offAttributes:], castagnoli)
+	}
+	c.sum = crc32.Update(c.sum, castagnoli, b)
+}
+
+// Check says whether what has come is a batch with the checksum that its header says.
+func (c *CRC) Check() error {
+	h, _, err := Peek(c.header)
+	if err != nil {
+		return err
+	}
+	if want := h.CRC(); c.sum != want {
+		return fmt.Errorf("%w: its checksum is %08x, its header says %08x", ErrCorrupt, c.sum, want)
+	}
+	return nil
+}
+
 func (b Batch) i64(at int) int64 { return int64(binary.BigEndian.Uint64(b[at:])) }
 func (b Batch) i32(at int) int32 { return int32(binary.BigEndian.Uint32(b[at:])) }
 func (b Batch) i16(at int) int16 { return int16(binary.BigEndian.Uint16(b[at:])) }

@@ -80,6 +80,11 @@ func (p *Partition) takeOverAs(epoch int32, a *kmsg.FetchResponseTopicPartition)
 	c.bytes = int64(info.SizeInBytes)
 	out = p.followed(info, a.HighWatermark)
 	c.lag = max(a.HighWatermark-p.log.LogEndOffset(), 0)
+	if c.lag == 0 {
+		if err := p.m.logs.Regained(p.log); err != nil {
+			return c, out, err
+		}
+	}
 	if a.LogStartOffset > p.log.LogStartOffset() && a.LogStartOffset <= p.log.HighWatermark() {
 		c.startsAt = a.LogStartOffset
 	}

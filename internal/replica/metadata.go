@@ -185,6 +185,9 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 	}
 	err := p.open(cfg.Log, want.Directory(p.m.nodeID))
 	was, newTerm := p.role, want.LeaderEpoch > p.leaderEpoch
+	if err == nil && want.Leader == p.m.nodeID {
+		err = p.meetLoss(want)
+	}
 	leads, epoch := err == nil && want.Leader == p.m.nodeID, want.LeaderEpoch
 	start := p.epochStart
 	if leads && (was != Leader || newTerm) {
@@ -239,6 +242,9 @@ func (m *Manager) recovered(p *Partition) {
 	m.applyMu.Lock()
 	defer m.applyMu.Unlock()
 	img := m.image.Load()
+	if img == nil {
+		return // the first one will find it so
+	}
 	m.mu.RLock()
 	current := m.partitions[p.tp] == p && !m.stopped
 	m.mu.RUnlock()

@@ -53,7 +53,8 @@ func (s *Server) protected(l *listener) bool {
 // system's backlog.
 func (s *Server) take(l *listener, nc net.Conn) {
 	s.tune(nc)
-	c := newConn(s, l, nc, fmt.Sprintf("%s-%s-%d", nc.LocalAddr(), nc.RemoteAddr(), s.nextID.Add(1)))
+	number := s.nextID.Add(1)
+	c := newConn(s, l, nc, number, fmt.Sprintf("%s-%s-%d", nc.LocalAddr(), nc.RemoteAddr(), number))
 	displaced, err := s.remember(c)
 	if err != nil {
 		s.cfg.Observer.ConnRefused(l.cfg.Name, c.host, err)

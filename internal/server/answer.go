@@ -24,7 +24,7 @@ func (c *Conn) complete(r *Request, out answer) {
 	if c.closed {
 		reason := c.reason
 		c.mu.Unlock()
-		c.finish(r, reason, 0, 0)
+		c.finish(r, new(RequestStats), reason, 0, 0)
 		return
 	}
 	c.readyN++
@@ -130,10 +130,11 @@ func (c *Conn) sent(o *outbound, err error) bool {
 		err = c.sendFailed(err)
 	}
 	now := c.srv.now()
-	for _, r := range o.reqs {
-		c.finish(r, err, o.started, now)
-	}
 	closeReason := o.reqs[len(o.reqs)-1].out.close
+	for _, r := range o.reqs {
+		c.finish(r, &o.stats, err, o.started, now)
+	}
+	o.stats = RequestStats{}
 	if closeReason != nil {
 		c.Close(closeReason)
 	}
@@ -160,12 +161,10 @@ func (c *Conn) sendFailed(err error) error {
 }
 
 // finish releases what r's answer holds and reports r to the observer. It runs exactly
-// once for each request. sendTo is 0 when nothing was sent.
-func (c *Conn) finish(r *Request, err error, sendFrom, sendTo int64) {
-	s := RequestStats{Conn: c, Key: r.Key, Version: r.Version, RequestBytes: r.SizeBytes, ResponseBytes: r.out.bytes, Err: err}
-	closeReason := r.out.close
+// once for each request. sendTo is 0 when nothing was sent; s is for the account of it.
+func (c *Conn) finish(r *Request, s *RequestStats, err error, sendFrom, sendTo int64) {
+	*s = RequestStats{Conn: c, Key: r.Key, Version: r.Version, RequestBytes: r.SizeBytes, ResponseBytes: r.out.bytes, Err: err}
 	c.discard(&r.out)
-	r.out.close = closeReason
 	served, answered := r.times()
 	end := answered
 	if sendTo != 0 {
@@ -178,7 +177,8 @@ func (c *Conn) finish(r *Request, err error, sendFrom, sendTo int64) {
 	s.RemoteTime = time.Duration(answered - served)
 	s.ThrottleTime = r.throttle
 	s.TotalTime = time.Duration(end - r.receivedAt)
-	c.srv.cfg.Observer.RequestDone(&s)
+	c.srv.cfg.Observer.RequestDone(s)
+	r.letGo()
 }
 
 // times is when Serve returned and when the answer was given, the later of which may stand for both.

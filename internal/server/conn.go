@@ -42,6 +42,7 @@ var (
 type Conn struct {
 	srv      *Server
 	lis      *listener
+	number   uint64 // of all that the server has accepted
 	id       string
 	host     string // the peer's address without its port
 	remote   net.Addr
@@ -64,6 +65,7 @@ type Conn struct {
 	changed    sync.Cond        // on mu: an answer has left, the mute has ended, or the end has come
 	active     bool             // guarded by mu; the reading goroutine is at work and will write
 	writing    bool             // guarded by mu; one goroutine is sending
+	parked     bool             // guarded by mu; there is no reading goroutine, see park.go
 	draining   bool             // guarded by mu; no more requests are taken: the server shuts down, or an answer will close the connection
 	closed     bool             // guarded by mu
 	reason     error            // guarded by mu; why closed
@@ -77,10 +79,10 @@ type Conn struct {
 	onClose    []func()         // guarded by mu
 }
 
-func newConn(s *Server, l *listener, transport net.Conn, id string) *Conn {
+func newConn(s *Server, l *listener, transport net.Conn, number uint64, id string) *Conn {
 	nc := l.cfg.Auth.Transport(transport)
 	now := s.cfg.Clock.Now()
-	c := &Conn{srv: s, lis: l, id: id, transport: transport, nc: nc, remote: nc.RemoteAddr(), host: hostOf(nc.RemoteAddr()), openedAt: now}
+	c := &Conn{srv: s, lis: l, number: number, id: id, transport: transport, nc: nc, remote: nc.RemoteAddr(), host: hostOf(nc.RemoteAddr()), openedAt: now}
 	c.auth = l.cfg.Auth.Authenticator(security.Peer{Listener: l.cfg.Name, Addr: c.remote})
 	c.changed.L = &c.mu
 	c.lastReadAt.Store(s.now())
@@ -193,12 +195,16 @@ func (c *Conn) Close(reason error) {
 		return
 	}
 	c.closed, c.reason = true, reason
-	dropped := c.dropQueueLocked()
+	dropped, parked := c.dropQueueLocked(), c.parked
+	c.parked = false
 	c.changed.Broadcast()
 	c.mu.Unlock()
 	c.transport.Close() // wakes the reader and the writer; what it returns tells nothing more
 	for _, r := range dropped {
-		c.finish(r, reason, 0, 0)
+		c.finish(r, new(RequestStats), reason, 0, 0)
+	}
+	if parked {
+		c.srv.background(func() { c.settle(reason) })
 	}
 }
 

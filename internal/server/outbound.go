@@ -47,7 +47,8 @@ type outbound struct {
 	flat     *buffer // holds pieces that were joined, see plainSocket
 	pool     *bufferPool
 	bytes    int64
-	started  int64 // Server.now
+	started  int64        // Server.now
+	stats    RequestStats // the account of one request after the other
 }
 
 func (s *Server) getOutbound() *outbound {

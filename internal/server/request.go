@@ -39,6 +39,9 @@ type Request struct {
 	UnsupportedVersion bool
 
 	flexible bool
+	// home is the place of a Produce request that is used again when nobody holds it any more; nil for others.
+	home  *produceRequest
+	holds atomic.Int32 // who still does, where there is a home
 
 	// Guarded by Conn.mu.
 	answered bool
@@ -52,6 +55,40 @@ type Request struct {
 	startedAt  int64        // Serve was called
 	servedAt   atomic.Int64 // Serve returned; 0 while it runs
 	answeredAt int64        // guarded by Conn.mu until answered; 0 when that was in Serve
+}
+
+// produceRequest is a Produce request with its body, in one piece of memory that serves one after the other.
+type produceRequest struct {
+	r    Request
+	body kmsg.ProduceRequest
+}
+
+// Who holds a request that is used again: the connection's goroutine until Serve has returned, the handler until
+// Release, and the queue until the answer has left.
+const holders = 3
+
+// Release tells that the handler has answered and will not look at the request or its body again. A handler
+// that answers many Produce requests saves their memory with it; it need not be called.
+func (r *Request) Release() { r.letGo() }
+
+func (r *Request) letGo() {
+	if r.home != nil && r.holds.Add(-1) == 0 {
+		r.Conn.srv.putProduce(r.home)
+	}
+}
+
+func (s *Server) getProduce() *produceRequest {
+	if p, ok := s.produces.Get().(*produceRequest); ok {
+		return p
+	}
+	return new(produceRequest)
+}
+
+func (s *Server) putProduce(p *produceRequest) {
+	p.r = Request{}
+	if wire.ForgetProduce(&p.body) {
+		s.produces.Put(p)
+	}
 }
 
 // answer is what a request is answered with.

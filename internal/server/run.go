@@ -24,6 +24,14 @@ func (c *Conn) run() {
 	if err == nil {
 		err = c.readLoop()
 	}
+	c.settle(err)
+}
+
+// settle ends the connection after its reading has ended, unless it is parked.
+func (c *Conn) settle(err error) {
+	if err == errParked {
+		return
+	}
 	if errors.Is(err, errDraining) {
 		err = c.drain()
 	}
@@ -88,6 +96,12 @@ func (c *Conn) wait() error {
 	c.in.release(&c.srv.buffers)
 	c.rest()
 	err := c.io.fill(c)
+	for isDeadline(err) {
+		if err := c.overslept(); err != nil {
+			return err
+		}
+		err = c.io.fill(c)
+	}
 	now := c.srv.now()
 	c.lastReadAt.Store(now)
 	c.in.readAt, c.in.nextAt = now, now
@@ -185,19 +199,27 @@ func (c *Conn) decode(frame []byte) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	aliasing := wire.Own
 	if key == int16(kmsg.Produce) {
-		aliasing = wire.MayAlias
+		return c.decodeProduce(&h, v, body, len(frame))
 	}
-	r := c.newRequest(&h, len(frame))
+	r := c.newRequest(new(Request), &h, len(frame))
 	r.flexible = v.Flexible
-	if r.Body, err = v.Decode(body, aliasing); err != nil {
+	if r.Body, err = v.Decode(body); err != nil {
 		return nil, err
 	}
 	if av, ok := r.Body.(*kmsg.ApiVersionsRequest); ok && version >= 3 && ValidSoftware(av.ClientSoftwareName) && ValidSoftware(av.ClientSoftwareVersion) {
 		c.setSoftware(av.ClientSoftwareName, av.ClientSoftwareVersion)
 	}
 	return r, nil
+}
+
+// decodeProduce uses the memory of a request that is done.
+func (c *Conn) decodeProduce(h *wire.RequestHeader, v *wire.Version, body []byte, size int) (*Request, error) {
+	p := c.srv.getProduce()
+	r := c.newRequest(&p.r, h, size)
+	r.flexible, r.Body, r.home = v.Flexible, &p.body, p
+	r.holds.Store(holders)
+	return r, v.DecodeProduce(body, &p.body)
 }
 
 // unsupportedApiVersions makes a request at version 0 of one from a client that is
@@ -207,20 +229,20 @@ func (c *Conn) unsupportedApiVersions(frame []byte, version int16) (*Request, er
 	if err != nil {
 		return nil, err
 	}
-	r := c.newRequest(&h, len(frame))
+	r := c.newRequest(new(Request), &h, len(frame))
 	r.Version, r.Body, r.UnsupportedVersion = 0, kmsg.NewPtrApiVersionsRequest(), true
 	return r, nil
 }
 
-func (c *Conn) newRequest(h *wire.RequestHeader, size int) *Request {
+// newRequest fills in r, which is new or as good as new.
+func (c *Conn) newRequest(r *Request, h *wire.RequestHeader, size int) *Request {
 	if string(h.ClientID) != c.lastClientID {
 		c.lastClientID = string(h.ClientID)
 	}
 	at := c.in.readAt
-	return &Request{
-		Conn: c, Key: h.Key, Version: h.Version, CorrelationID: h.CorrelationID, ClientID: c.lastClientID,
-		SizeBytes: size, ReceivedAt: c.srv.at(at), receivedAt: at,
-	}
+	r.Conn, r.Key, r.Version, r.CorrelationID, r.ClientID = c, h.Key, h.Version, h.CorrelationID, c.lastClientID
+	r.SizeBytes, r.ReceivedAt, r.receivedAt = size, c.srv.at(at), at
+	return r
 }
 
 // admit waits until the connection may take one more request, and queues it.
@@ -311,6 +333,7 @@ func (c *Conn) serve(r *Request) (err error) {
 func (c *Conn) served(r *Request) {
 	c.in.nextAt = c.srv.now()
 	r.servedAt.Store(c.in.nextAt)
+	r.letGo()
 }
 
 // drain waits until the requests that were taken are answered and the answers sent.
@@ -328,9 +351,14 @@ func (c *Conn) drain() error {
 func (c *Conn) beginDrain() {
 	c.mu.Lock()
 	c.draining = true
+	parked := c.parked
+	c.parked = false
 	c.changed.Broadcast()
 	c.mu.Unlock()
 	c.nc.SetReadDeadline(c.srv.pastDeadline()) // wakes the reader; a failure means that it is closed already
+	if parked {
+		c.srv.background(c.goOn)
+	}
 }
 
 // end gives back what the connection holds and tells of its end.
@@ -340,6 +368,9 @@ func (c *Conn) end() {
 		c.in.buf = nil
 	}
 	c.srv.forget(c)
+	if l := c.srv.existingLot(); l != nil {
+		l.forget(c)
+	}
 	reason := c.closeReason()
 	c.logEnd(reason)
 	c.srv.cfg.Observer.ConnClosed(c, reason)

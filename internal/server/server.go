@@ -19,6 +19,7 @@ type Server struct {
 	buffers   bufferPool
 	smalls    sync.Pool // of *smallBuf
 	outbounds sync.Pool // of *outbound
+	produces  sync.Pool // of *produceRequest
 	nextID    atomic.Uint64
 
 	accepting sync.WaitGroup // accept loops
@@ -32,6 +33,11 @@ type Server struct {
 	perIP     map[string]int
 	stopping  bool
 	sweep     clock.Timer
+	lot       *lot // guarded by mu; see park.go
+	lotFailed bool // guarded by mu
+
+	unstacking  int   // the sweeper's; connections that were parked since stacks were last given back
+	unstackedAt int64 // the sweeper's
 
 	refusalLoggedAt  int64 // guarded by mu; 0 before the first
 	refusalsUnlogged int   // guarded by mu
@@ -146,6 +152,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.room.Broadcast()
 	s.mu.Unlock()
 	s.closeListeners()
+	s.closeLot()
 	s.accepting.Wait()
 	for _, c := range s.all() {
 		c.beginDrain()

@@ -48,6 +48,8 @@ type rawSocket struct {
 	writeErr   error
 }
 
+func (s *rawSocket) control(f func(fd uintptr)) error { return s.raw.Control(f) }
+
 func (s *rawSocket) fill(*Conn) error {
 	s.readErr = nil
 	if err := s.raw.Read(s.onReadable); err != nil {

@@ -11,14 +11,18 @@ const sweepInterval = time.Second
 // connections, so that none of their reads and writes sets one.
 func (s *Server) sweepNow() {
 	now := s.now()
+	parked := 0
 	for _, c := range s.all() {
 		if err := c.overdue(now); err != nil {
 			if err == ErrStuck {
 				s.cfg.Log.Info("a stuck connection is closed", "connection", c.describe(), "after", s.cfg.StuckWriteTimeout)
 			}
 			c.Close(err)
+		} else if c.parkIfIdle(now) {
+			parked++
 		}
 	}
+	s.unstack(now, parked)
 	s.buffers.trim()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -43,6 +43,9 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 	if err := l.errWrite(); err != nil {
 		return AppendInfo{}, err
 	}
+	if err := l.errLost(); err != nil {
+		return AppendInfo{}, err
+	}
 	nowMs := int64(0)
 	if cfg.TimestampType == record.LogAppendTime {
 		nowMs = l.nowMs() // read under the lock: what is appended later has no earlier time
@@ -307,9 +310,9 @@ func (l *Log) tooOld(s *segment, maxTs int64, cfg *LogConfig) (bool, error) {
 		s.firstTs, s.firstTsKnown = ts, true
 		l.mu.Unlock()
 	}
-	waited := l.nowMs() - s.createdMs
-	if s.firstTs >= 0 {
-		waited = maxTs - s.firstTs
+	waited := maxTs - s.firstTs
+	if s.firstTs < 0 {
+		waited = l.nowMs() - s.createdMs
 	}
 	return waited > max(cfg.maxSegmentMs()-s.rollJitterMs, 0), nil // the setting may have become less than the jitter
 }

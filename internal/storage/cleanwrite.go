@@ -30,6 +30,7 @@ func newCleanWriter(l *Log, cfg *LogConfig, base int64, buf []byte, took func(in
 	s := newSegment(l, base)
 	s.cleaned.Store(true)
 	s.inMemory, s.abortedLoaded, s.maxTsKnown = true, true, true
+	s.abortedProven.Store(true)
 	w := &cleanWriter{seg: s, cfg: cfg, out: buf[:0], flush: cap(buf), took: took}
 	l.replaceMu.Lock()
 	defer l.replaceMu.Unlock()

@@ -148,7 +148,8 @@ func TestAMomentOfDeathAtEachOperation(t *testing.T) {
 
 func (w *workload) verify(t *testing.T, name string, fsys *vfs.Mem, m moment) string {
 	mustBeSound(t, fsys)
-	mgr, err := OpenManager(ManagerOptions{FS: fsys, Clock: newTestClock(), Dirs: []string{"/d"}, ClusterID: "c", NodeID: 1, DefaultConfig: smallConfig()})
+	mgr, err := OpenManager(ManagerOptions{FS: fsys, Clock: newTestClock(), Dirs: []string{"/d"}, ClusterID: "c", NodeID: 1, DefaultConfig: smallConfig(),
+		BootID: "boot", tornTailBytes: 64})
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}

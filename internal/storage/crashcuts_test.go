@@ -405,20 +405,27 @@ func forEachCut(t tb, wanted func(op int, o cutOutcome) bool, hook func(vfs.Op) 
 		})
 	}
 	var mu sync.Mutex // guards what follows, and the order of cuts
+	// Every other cut leaves the kernel as it is, as when a file system is shut down and mounted again.
 	clone := func(op int, o cutOutcome) (*vfs.Mem, string) {
+		boot := model.look(clk.Now()).boot
+		if op%2 == 0 && o != killed {
+			boot = "boot 3"
+		}
 		switch o {
 		case lost:
-			return base.CrashClone(), "boot 3"
-		case kept:
-			return base.KillClone(), "boot 3"
-		case killed:
-			return base.KillClone(), model.look(clk.Now()).boot
+			return base.CrashClone(), boot
+		case kept, killed:
+			fsys := base.KillClone()
+			if o == kept {
+				fsys = base.MixedClone(true, true)
+			}
+			return fsys, boot
 		case namesLost:
-			return base.MixedClone(false, true), "boot 3"
+			return base.MixedClone(false, true), boot
 		case dataLost:
-			return base.MixedClone(true, false), "boot 3"
+			return base.MixedClone(true, false), boot
 		}
-		return base.TornClone(rand.New(rand.NewPCG(uint64(op), uint64(o)))), "boot 3"
+		return base.TornClone(rand.New(rand.NewPCG(uint64(op), uint64(o)))), boot
 	}
 	cut := func(op vfs.Op) {
 		mu.Lock()

@@ -24,6 +24,7 @@ type cutBatch struct {
 
 // cutLog is what a partition's log may and must hold.
 type cutLog struct {
+	model   *cutModel // whose lock guards what follows
 	tp      TopicPartition
 	id      [16]byte
 	compact bool
@@ -33,6 +34,24 @@ type cutLog struct {
 	deleted int64       // DeleteRecords was acknowledged up to here
 	made    bool        // CreateLog has returned
 	removed int         // the promise number from which on the topic is deleted; 0 for never
+}
+
+// everWritten is a copy of written. Cuts are checked while the workload goes on.
+func (l *cutLog) everWritten() []cutBatch {
+	l.model.mu.Lock()
+	defer l.model.mu.Unlock()
+	out := make([]cutBatch, len(l.written))
+	for i, b := range l.written {
+		out[i] = *b
+	}
+	return out
+}
+
+// deletedBy says that the topic was deleted when so many promises had been made.
+func (l *cutLog) deletedBy(number int) bool {
+	l.model.mu.Lock()
+	defer l.model.mu.Unlock()
+	return l.removed > 0 && l.removed <= number
 }
 
 // cutModel is what was promised of all logs. The workload changes it, and the file system's hook looks at it.
@@ -90,7 +109,7 @@ func (m *cutModel) do(fn func()) {
 }
 
 func (m *cutModel) newLog(tp TopicPartition, id byte) *cutLog {
-	l := &cutLog{tp: tp, id: [16]byte{0xC0, id}}
+	l := &cutLog{model: m, tp: tp, id: [16]byte{0xC0, id}}
 	m.do(func() { m.logs = append(m.logs, l) })
 	return l
 }
@@ -132,7 +151,7 @@ var cutDirs = [...]string{"/d", "/e"}
 
 func openCut(fsys vfs.FS, clk clock.Clock, boot string) (*Manager, error) {
 	o := ManagerOptions{FS: fsys, Clock: clk, Dirs: cutDirs[:], ClusterID: "c", NodeID: 1, DefaultConfig: smallConfig(), BootID: boot,
-		ConfigFor: cutConfig, BrokerEpoch: func() int64 { return 7 }, DirCheckIntervalMs: -1}
+		tornTailBytes: 64, ConfigFor: cutConfig, BrokerEpoch: func() int64 { return 7 }, DirCheckIntervalMs: -1}
 	o.Cleaner = DefaultCleanerConfig()
 	o.Cleaner.DedupeBufferBytes, o.Cleaner.IOBufferBytes = 1<<16, 1
 	return OpenManager(o)
@@ -202,7 +221,7 @@ func (c *cutCheck) formatAnew(cause error) error {
 
 func (c *cutCheck) log(m *Manager, p cutPromise) (string, error) {
 	l := m.Log(p.tp)
-	if p.removed > 0 && p.removed <= c.p.number {
+	if p.deletedBy(c.p.number) {
 		if l != nil && l.TopicID() == p.id {
 			return "", errors.New("a topic that was deleted is there again")
 		}
@@ -248,7 +267,7 @@ func (c *cutCheck) batches(l *Log, p cutPromise) ([]record.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	next := l.LogStartOffset()
+	next, written := l.LogStartOffset(), p.everWritten()
 	for i, b := range found {
 		if p.compact {
 			continue
@@ -257,7 +276,7 @@ func (c *cutCheck) batches(l *Log, p cutPromise) ([]record.Batch, error) {
 			return nil, fmt.Errorf("a batch begins at offset %d, %d is next", b.BaseOffset(), next)
 		}
 		next = b.NextOffset()
-		if !slices.ContainsFunc(p.written, func(w *cutBatch) bool {
+		if !slices.ContainsFunc(written, func(w cutBatch) bool {
 			return (w.gone == 0 || w.gone > c.p.number) && bytes.Equal(w.Batch, b)
 		}) {
 			return nil, fmt.Errorf("the batch at offset %d was cut off before, or never appended", b.BaseOffset())
@@ -316,7 +335,7 @@ func compactedAgree(p cutPromise, found []record.Batch, start int64) error {
 	for _, b := range p.current {
 		current = append(current, b.Batch)
 	}
-	for _, b := range p.written {
+	for _, b := range p.everWritten() {
 		written = append(written, b.Batch)
 	}
 	name := func(r record.Record) string { return fmt.Sprint(r.Offset, string(r.Key), "=", string(r.Value)) }
@@ -505,7 +524,7 @@ func (c *cutCheck) list() string {
 func (c *cutCheck) goOn(m *Manager) error {
 	for _, p := range c.p.logs {
 		l := m.Log(p.tp)
-		if l == nil || p.removed > 0 && p.removed <= c.p.number {
+		if l == nil || p.deletedBy(c.p.number) {
 			continue
 		}
 		// As the node does when the image names the topic; a topic id that went with the power is noted again.

@@ -31,6 +31,7 @@ func (d *logDir) setErr(err error) { d.why.CompareAndSwap(nil, &err) }
 // fail takes the directory out of use while the node runs. What it tells others is told by a goroutine of its own:
 // the caller may hold locks of a log.
 func (d *logDir) fail(cause error) {
+	d.doubtPages()
 	err := fmt.Errorf("%w: log directory %s is out of use until the node is started again: %w", ErrStorage, d.path, cause)
 	if !d.why.CompareAndSwap(nil, &err) {
 		return
@@ -80,6 +81,7 @@ func (d *logDir) probe() {
 	}
 	if err := d.tryOut(); err != nil && !isDiskFull(err) {
 		d.fail(err)
+		return
 	}
 }
 

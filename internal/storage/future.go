@@ -310,12 +310,16 @@ func (f *Future) Swap() (*Log, error) {
 		return nil, err
 	}
 	l.changed.Store(true)
+	l.lostUpTo.Store(current.lostUpTo.Load())
 	m.mu.Lock()
 	m.logs[tp] = l
 	delete(m.futures, tp)
 	m.mu.Unlock()
 	m.cleaner.forget(current)
 	from.noteStale(tp)
+	if err := from.setLost(tp, [16]byte{}, 0); err != nil {
+		m.opts.Logger.Warn("a log's loss stays noted where it has left", "partition", tp.String(), "err", err)
+	}
 	m.opts.Logger.Info("a log has moved to another log directory", "partition", tp.String(), "from", from.path, "to", f.to.path)
 	m.scheduler.after(time.Duration(current.config().FileDeleteDelayMs)*time.Millisecond, func() { m.removeDir(gone) })
 	return l, m.opts.FS.Remove(path.Join(home, futureCompleteFile))
@@ -343,6 +347,9 @@ func (f *Future) finish(current *Log) error {
 		return err
 	}
 	if err := f.to.touch(f.log); err != nil {
+		return err
+	}
+	if err := f.to.setLost(f.log.tp, current.TopicID(), current.lostUpTo.Load()); err != nil {
 		return err
 	}
 	if err := f.log.Close(true); err != nil {

@@ -229,8 +229,11 @@ func TestAMoveThatCannotEndCanBeginAgain(t *testing.T) {
 	for _, failing := range []vfs.OpKind{vfs.OpCreate, vfs.OpSync, vfs.OpRename, vfs.OpSyncDir} {
 		m := vfs.NewMem()
 		format(t, m, "/a", "/b")
+		var mu sync.Mutex // logs are synced in the background
 		full, marking := false, false
 		fsys := vfs.NewFault(m, func(op vfs.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
 			marking = marking || full && strings.Contains(op.Name, futureCompleteFile)
 			if marking && op.Kind == failing && strings.Contains(op.Name, futureDirSuffix) {
 				full, marking = false, false
@@ -247,7 +250,9 @@ func TestAMoveThatCannotEndCanBeginAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		copyAll(t, f)
+		mu.Lock()
 		full = true
+		mu.Unlock()
 		if _, err := f.Swap(); !errors.Is(err, syscall.ENOSPC) || len(mgr.Futures()) != 0 {
 			t.Fatal(failing, err)
 		}

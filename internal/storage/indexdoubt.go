@@ -50,6 +50,26 @@ func (s *segment) doubtIndexes(why string) {
 	l.env.after(0, func() { l.remakeIndexes(s) })
 }
 
+// doubtUnreadable is doubtIndexes for an index that cannot be read, whose error it takes away.
+func (s *segment) doubtUnreadable(err error) error {
+	if !isUnreadable(err) || s.indexState.Load() == indexHopeless {
+		return err
+	}
+	s.doubtIndexes(err.Error())
+	return nil
+}
+
+// maxIndexGapBytes is how far apart two entries of an offset index may be: further than Kafka's one entry for all that
+// a follower appends at once.
+const maxIndexGapBytes = 16 << 20
+
+// heedGap doubts the indexes of a closed segment in which a walk from an entry has come too far: the rest of the entries is missing.
+func (s *segment) heedGap(walked int64) {
+	if walked > maxIndexGapBytes {
+		s.doubtIndexes("the offset index has no entry for too many bytes")
+	}
+}
+
 // remakeIndexes writes the indexes of a closed segment anew, in place: should the process die meanwhile, each entry is an
 // old or a new one.
 func (l *Log) remakeIndexes(s *segment) {
@@ -57,20 +77,7 @@ func (l *Log) remakeIndexes(s *segment) {
 	defer l.replaceMu.Unlock()
 	made, err := l.indexOf(s)
 	if err == nil {
-		for k, b := range map[fileKind][]byte{kindIndex: encodeOffsetIndex(made.offsets), kindTimeIndex: encodeTimeIndex(made.times)} {
-			err = s.with(k, func(f vfs.File) error {
-				if _, err := f.WriteAt(b, 0); err != nil {
-					return err
-				}
-				if err := f.Truncate(int64(len(b))); err != nil {
-					return err
-				}
-				return f.Sync()
-			})
-			if err != nil {
-				break
-			}
-		}
+		err = errors.Join(s.overwriteIndex(kindIndex, encodeOffsetIndex(made.offsets)), s.overwriteIndex(kindTimeIndex, encodeTimeIndex(made.times)))
 	}
 	if err != nil {
 		l.env.logger.Error("cannot make an index anew", "partition", l.tp.String(), "file", s.path(kindIndex), "err", err)
@@ -93,9 +100,14 @@ func (l *Log) indexOf(s *segment) (*segment, error) {
 	if err := l.Err(); err != nil || !closed {
 		return nil, fmt.Errorf("%w: %w", errGone, err)
 	}
-	made := newSegment(l, s.base)
+	return s.walkIndexes(size)
+}
+
+// walkIndexes makes the indexes of a segment in memory, from its headers.
+func (s *segment) walkIndexes(size int64) (*segment, error) {
+	made := newSegment(s.log, s.base)
 	made.beginIndexes()
-	cfg := l.config()
+	cfg := s.log.config()
 	err := s.with(kindLog, func(f vfs.File) error {
 		h := walkHeaders(f, size)
 		defer h.close()
@@ -113,8 +125,9 @@ func (l *Log) indexOf(s *segment) (*segment, error) {
 	return made, err
 }
 
-// confirmMaxTimestamp says whether the largest timestamp that the time index tells is that of a batch which is there.
-func (s *segment) confirmMaxTimestamp(e timeEntry, size int64) (ok bool, err error) {
+// confirmTimestamp says whether an entry of the time index speaks of a batch that is there and has that timestamp. With
+// isLast, also whether no batch behind it is later, as the last entry promises: usually it speaks of the last batch.
+func (s *segment) confirmTimestamp(e timeEntry, size int64, isLast bool) (ok bool, err error) {
 	want := s.base + int64(e.rel)
 	err = s.with(kindLog, func(f vfs.File) error {
 		entry, _, err := s.floor(func(x offsetEntry) bool { return x.rel < e.rel })
@@ -128,9 +141,15 @@ func (s *segment) confirmMaxTimestamp(e timeEntry, size int64) (ok bool, err err
 			if err != nil {
 				return err
 			}
-			if b.LastOffset() >= want {
-				ok = b.BaseOffset() <= want && b.MaxTimestamp() == e.ts
+			switch {
+			case ok && b.MaxTimestamp() > e.ts:
+				ok = false
 				return nil
+			case !ok && b.LastOffset() >= want:
+				ok = b.BaseOffset() <= want && b.MaxTimestamp() == e.ts
+				if !ok || !isLast {
+					return nil
+				}
 			}
 			pos += n
 		}
@@ -148,7 +167,7 @@ func (s *segment) timeIndexSays(size int64) (ts, offset int64, err error) {
 	}
 	if ok {
 		ts, offset = e.ts, s.base+int64(e.rel)
-		confirmed, err := s.confirmMaxTimestamp(e, size)
+		confirmed, err := s.confirmTimestamp(e, size, true)
 		if errors.Is(err, ErrCorruptRecord) {
 			return ts, offset, nil // the batches tell no more
 		}

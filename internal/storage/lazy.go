@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -41,7 +42,7 @@ type lazy struct {
 // dormant is what the log directory's small files say of a log.
 type dormant struct {
 	logStart, recoveryPoint, highWatermark int64
-	clean, sameBoot                        bool
+	clean, sameBoot, pagesDoubted          bool
 	endKnown                               bool // the log was left in order, at recoveryPoint
 	compacted                              bool // the cleaner has been in it
 	cleanedTo                              int64
@@ -50,8 +51,9 @@ type dormant struct {
 // stateLocked is what is to be known to open the log.
 func (l *Log) stateLocked(segments *atomic.Int64) openState {
 	d := l.lazy.st
-	return openState{tp: l.tp, dir: l.dir, clean: d.clean, logStart: d.logStart, recoveryPoint: d.recoveryPoint, syncedTo: max(d.recoveryPoint, 0),
-		highWatermark: d.highWatermark, sameBoot: d.sameBoot, compacted: d.compacted, cleanedTo: d.cleanedTo, endKnown: d.endKnown, segmentsLeft: segments}
+	// Without a recovery point the log may have come from anywhere.
+	return openState{distrust: d.recoveryPoint < 0, tp: l.tp, dir: l.dir, clean: d.clean, logStart: d.logStart, recoveryPoint: d.recoveryPoint, syncedTo: max(d.recoveryPoint, 0),
+		highWatermark: d.highWatermark, sameBoot: d.sameBoot, pagesDoubted: d.pagesDoubted, compacted: d.compacted, cleanedTo: d.cleanedTo, endKnown: d.endKnown, segmentsLeft: segments}
 }
 
 // newDormantLog is the log of a directory without a look at its files.
@@ -105,6 +107,9 @@ func (l *Log) openLocked(segments *atomic.Int64) error {
 			return fmt.Errorf("%w: %w", ErrStorage, err)
 		}
 		l.env.suspect()
+		if errors.Is(err, fs.ErrNotExist) && l.env.lookFor != nil {
+			l.env.lookFor(l)
+		}
 		return l.failLog(err)
 	}
 	l.lazy.mu.Lock()

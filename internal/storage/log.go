@@ -33,13 +33,22 @@ type env struct {
 	urgent func(*Log)
 	// failed is told that a write or sync in the directory has failed for good; may be nil.
 	failed func(error)
+	// doubtPages is told that a sync has failed, so that what the kernel calls written may be lost; may be nil.
+	doubtPages func()
 	// probe tries the directory out at once, and takes it out of use if it is not well; may be nil.
 	probe func()
+	// lookFor looks whether the log's directory is still there, differs is told of a log that ends elsewhere than was known, and
+	// noteLoss notes up to where it had reached, durably; all may be nil.
+	lookFor  func(*Log)
+	differs  func(*Log)
+	noteLoss func(l *Log, topicID [16]byte, upTo int64) error
 	// suspect is told that a read has failed.
 	suspect func()
 	space   *space // nil where any append may fill the disk
 	// stopping ends recoveries that are under way.
 	stopping atomic.Bool
+	// tornTailBytes is how much of a segment's end is checked in full after a kill.
+	tornTailBytes int64
 	// lastConfig is shared by the logs of one topic, which are opened one after another.
 	lastConfig atomic.Pointer[LogConfig]
 	verify     bool         // the bytes of segments that were found are checked before they are first given out
@@ -93,12 +102,14 @@ type Log struct {
 
 	lastSnapshot int64 // offset of the newest producer snapshot, -1 for none; owned by the holder of appendMu
 
-	hwMoved atomic.Bool           // the high watermark is not what the checkpoint says
-	changed atomic.Bool           // something was written since the log was opened in order
-	failure atomic.Pointer[error] // why the log takes no more appends
-	closed  atomic.Bool
-	copying atomic.Bool // a copy of it grows in another directory, and the cleaner must wait
-	settled atomic.Bool // nothing is appended any more, since the directory closes
+	hwMoved  atomic.Bool           // the high watermark is not what the checkpoint says
+	vanished atomic.Bool           // its directory was found gone
+	lostUpTo atomic.Int64          // records below were lost, and it is not decided how the log goes on; 0 for none (lost.go)
+	changed  atomic.Bool           // something was written since the log was opened in order
+	failure  atomic.Pointer[error] // why the log takes no more appends
+	closed   atomic.Bool
+	copying  atomic.Bool // a copy of it grows in another directory, and the cleaner must wait
+	settled  atomic.Bool // nothing is appended any more, since the directory closes
 
 	flushMu  sync.Mutex // one sync of this log at a time, held over it
 	waitMu   sync.Mutex
@@ -106,7 +117,9 @@ type Log struct {
 	enqueued bool         // guarded by the syncer's mu
 	timerSet atomic.Bool  // a flush by flush.ms is due
 
-	marks marks
+	marks    marks
+	txnCheck txnCheck
+	foundTo  atomic.Int64 // what lies below was found, not written by this process; lowered under mu
 
 	// Transactions whose first records are on the way, by producer; owned by the holder of appendMu.
 	verifying map[int64]*verification
@@ -387,6 +400,7 @@ func (l *Log) fail(cause error) error {
 	err := l.failLog(cause)
 	if errors.Is(cause, fs.ErrNotExist) && l.env.probe != nil {
 		l.env.probe()
+		l.env.lookFor(l)
 		return err
 	}
 	if isShortage(cause) {

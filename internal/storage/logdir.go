@@ -27,12 +27,19 @@ type logDir struct {
 	clean         bool // it was left in order
 	previousEpoch int64
 	topicIDs      map[TopicPartition][16]byte // as the last orderly stop has listed them; gone after load
-	sameBoot      bool                        // the kernel has not stopped since the last run
+	sameBoot      bool                        // neither has the kernel stopped since the last run nor was the file system mounted anew
+	pagesDoubted  bool                        // the last run has left no word that its syncs went well
+	mark          string                      // names boot and mounting; "" where they cannot be told from others
+	bootMu        sync.Mutex                  // held over the writing of the boot file
+	doubted       bool                        // guarded by bootMu: a sync has failed
 	recovery      recovery
 	touched       map[TopicPartition]struct{} // of topicIDs, those that were changed since; gone after load
 	touchedMu     sync.Mutex
-	touchedLog    vfs.File // guarded by touchedMu; nil when every log is to be checked after a kill
-	touchedEnd    int64    // guarded by touchedMu
+	touchedLog    vfs.File   // guarded by touchedMu; nil when every log is to be checked after a kill
+	touchedEnd    int64      // guarded by touchedMu
+	touchedSync   sync.Mutex // one sync of the file at a time, held over it
+	touchedSynced int64      // guarded by touchedSync
+	listed        listed     // by the last orderly stop; written only by load
 	scrubber      scrubber
 	futureNames   map[TopicPartition]string // copies of logs that an earlier run has begun; until they are gone on with
 	suspected     atomic.Bool               // a probe is due soon
@@ -42,12 +49,13 @@ type logDir struct {
 
 	// ckMu serialises the writing of checkpoint files, and is held over it.
 	ckMu                sync.Mutex
-	pointsKnown         bool                          // there was a recovery-point file: a log it does not name is new
-	points, starts, hws map[TopicPartition]int64      // what the files say
-	cleaned             map[TopicPartition]int64      // what the cleaner's says
-	stale               map[TopicPartition]struct{}   // deleted logs that the files may still name
-	missing             map[TopicPartition]missingLog // of stale, those that the last orderly stop has listed; written only by load
-	arriving            map[TopicPartition]struct{}   // logs that are about to come from another directory
+	pointsKnown         bool                           // there was a recovery-point file: a log it does not name is new
+	points, starts, hws map[TopicPartition]int64       // what the files say
+	cleaned             map[TopicPartition]int64       // what the cleaner's says
+	lost                map[TopicPartition]lostRecords // logs that have lost records, and it is not decided how they go on
+	stale               map[TopicPartition]struct{}    // deleted logs that the files may still name
+	missing             map[TopicPartition]missingLog  // of stale, those that the last orderly stop has listed; written by load and, under createMu, by create
+	arriving            map[TopicPartition]struct{}    // logs that are about to come from another directory
 }
 
 // missingLog is a log that was there at the last orderly stop and whose directory is gone.
@@ -60,7 +68,7 @@ func newLogDir(m *Manager, p string) *logDir {
 	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
 		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
-		failed: d.fail, probe: d.probe, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes}
+		failed: d.fail, doubtPages: d.doubtPages, probe: d.probe, lookFor: d.lookFor, differs: d.differs, noteLoss: d.noteLoss, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes, tornTailBytes: m.opts.tornTailBytes}
 	d.env.space = newSpace(m.opts.FS, m.opts.Clock, p, m.opts.ReserveBytes, m.opts.Logger)
 	return d
 }
@@ -93,6 +101,7 @@ func (d *logDir) prepare() error {
 	d.starts, _ = d.readCheckpoint(logStartFile)
 	d.hws, _ = d.readCheckpoint(highWatermarkFile)
 	d.cleaned = d.readCleaned()
+	d.lost = d.readLost()
 	return nil
 }
 
@@ -132,9 +141,10 @@ func (d *logDir) takeState() error {
 	if err := d.takeCleanMarker(); err != nil {
 		return err
 	}
-	err := d.takeBoot()
+	d.takeBoot()
+	var err error
 	if d.clean {
-		err = errors.Join(err, d.beginTouched())
+		err = d.beginTouched()
 	}
 	if isDiskFull(err) {
 		d.env.logger.Warn("the disk is full: after a kill, every log will be checked", "dir", d.path, "err", err)
@@ -143,7 +153,10 @@ func (d *logDir) takeState() error {
 	if err != nil || d.clean {
 		return err
 	}
-	if ids, touched, ok := d.readTouched(); ok && d.sameBoot {
+	if !d.sameBoot {
+		return nil
+	}
+	if ids, touched, ok := d.readTouched(); ok {
 		d.topicIDs, d.touched = ids, touched
 	}
 	return nil
@@ -184,12 +197,8 @@ func (d *logDir) load() {
 		d.loaded = append(d.loaded, d.found(tp))
 	}
 	d.findStale()
-	d.missing = map[TopicPartition]missingLog{}
-	for tp := range d.stale {
-		if id, listed := d.topicIDs[tp]; listed {
-			d.missing[tp] = missingLog{topicID: id, end: d.points[tp]}
-		}
-	}
+	d.findMissing()
+	d.listed = newListed(d.topicIDs)
 	d.topicIDs, d.touched = nil, nil
 	if len(d.loaded) > 0 && !d.clean {
 		return // the recovery writes what is known when it is done
@@ -197,6 +206,22 @@ func (d *logDir) load() {
 	if err := d.notePoints(); err != nil {
 		d.setErr(err)
 		d.loaded = nil
+	}
+}
+
+// findMissing finds the logs that the last orderly stop has listed, which the checkpoints still name, and which are not here.
+func (d *logDir) findMissing() {
+	d.missing = map[TopicPartition]missingLog{}
+	ids := d.topicIDs
+	if ids == nil && len(d.stale) > 0 { // after a stop that was not orderly
+		if list, err := vfs.ReadFile(d.env.fs, path.Join(d.path, cleanStateFile)); err == nil {
+			ids = parseCleanList(list)
+		}
+	}
+	for tp := range d.stale {
+		if id, listed := ids[tp]; listed {
+			d.missing[tp] = missingLog{topicID: id, end: max(d.points[tp], d.hws[tp])}
+		}
 	}
 }
 
@@ -260,9 +285,11 @@ func (d *logDir) found(tp TopicPartition) *Log {
 	}
 	clean := d.isInOrder(tp)
 	cleanedTo, compacted := d.cleaned[tp]
-	return newDormantLog(d.env, tp, d.path+"/"+tp.String(), d.m.opts.ConfigFor(tp.Topic), d.topicIDs[tp], dormant{logStart: d.starts[tp],
-		recoveryPoint: point, highWatermark: d.hws[tp], clean: clean, sameBoot: d.sameBoot, endKnown: ok && clean,
+	l := newDormantLog(d.env, tp, d.path+"/"+tp.String(), d.m.opts.ConfigFor(tp.Topic), d.topicIDs[tp], dormant{logStart: d.starts[tp],
+		recoveryPoint: point, highWatermark: d.hws[tp], clean: clean, sameBoot: d.sameBoot, pagesDoubted: d.pagesDoubted, endKnown: ok && clean,
 		compacted: compacted, cleanedTo: cleanedTo})
+	l.lostUpTo.Store(d.lost[tp].upTo)
+	return l
 }
 
 // create makes a new log.
@@ -274,13 +301,22 @@ func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Lo
 		return nil, err
 	}
 	dir := path.Join(d.path, tp.String())
+	lost := d.lostOf(tp, topicID)
+	if lost > 0 {
+		d.env.logger.Error("records are lost: the partition's directory, which was there before, is gone. What other replicas hold is copied from them; without any, new records get offsets behind the lost ones. If there is a backup, stop the node and restore the directory before anything is produced",
+			"partition", tp.String(), "dir", dir, "logEndOffset", lost)
+	}
+	// Before the directory is there: with it, nothing else would tell of the loss.
+	if d.m.opts.OnDiffers == nil {
+		lost = 0
+	}
+	if err := d.setLost(tp, topicID, lost); err != nil {
+		return nil, err
+	}
 	if err := d.env.fs.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	if gone, ok := d.missing[tp]; ok && gone.topicID == topicID && gone.end > 0 {
-		d.env.logger.Error("records are lost: the partition's directory, which was there at the last stop, is gone. It begins anew; what other replicas hold is copied from them. If there is a backup, stop the node and restore the directory before anything is produced",
-			"partition", tp.String(), "dir", dir, "logEndOffset", gone.end)
-	}
+	delete(d.missing, tp)
 	st := openState{tp: tp, dir: dir, cfg: cfg}
 	if bytes, segments := sizeOnDisk(d.env.fs, dir); segments > 0 {
 		// Put there while the node ran: nothing is known of it, so everything is checked, and gaps may be the cleaner's.
@@ -291,6 +327,7 @@ func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Lo
 	if err != nil {
 		return nil, err
 	}
+	l.lostUpTo.Store(max(lost, l.lostUpTo.Load()))
 	if err := l.SetTopicID(topicID); err != nil {
 		_ = l.Close(false) // nothing has been written to it
 		return nil, err
@@ -630,6 +667,7 @@ func (d *logDir) syncAtOnce() {
 // close closes the directory's logs, several at a time, and leaves the marker if all went well.
 func (d *logDir) close(clean bool) error {
 	if clean {
+		d.lookForLogs()
 		d.syncAtOnce()
 		clean = d.err() == nil
 	}

@@ -58,6 +58,8 @@ type ManagerOptions struct {
 	BackgroundRecovery bool
 	// BootID names the boot of the kernel; "" when it is not known.
 	BootID string
+	// tornTailBytes is less than the constant in tests, whose segments are small; 0 for the constant.
+	tornTailBytes int64
 	// ReserveBytes is what clients' records leave free on a volume: AutoReserve, or 0 for nothing.
 	ReserveBytes int64
 	// DirCheckIntervalMs is how often each directory is probed without a reason; below 0 never.
@@ -68,6 +70,9 @@ type ManagerOptions struct {
 	ScrubBytesPerSecond int64
 	// OnDirFailed is told, from a goroutine of its own, of a directory that has gone out of use and of how many are left; may be nil.
 	OnDirFailed func(d DirInfo, left int)
+	// OnDiffers is told, from a goroutine of its own, of a log that was found to end elsewhere than was known when the partition
+	// took its role: it has lost records (Log.LostUpTo), or has more. With nil, logs that have lost records go on where they end.
+	OnDiffers func(TopicPartition)
 	// FlushTimes is told how long each sync of a log took; may be nil.
 	FlushTimes func(time.Duration)
 
@@ -85,6 +90,9 @@ func (o *ManagerOptions) fill() {
 	if o.ConfigFor == nil {
 		cfg := o.DefaultConfig
 		o.ConfigFor = func(string) LogConfig { return cfg }
+	}
+	if o.tornTailBytes == 0 {
+		o.tornTailBytes = tornTailBytes
 	}
 	if o.RecoveryThreadsPerDir <= 0 {
 		o.RecoveryThreadsPerDir = 2
@@ -274,11 +282,11 @@ func (m *Manager) Dirs() []DirInfo {
 }
 
 // PreviousBrokerEpoch is the broker epoch of the last run if that ended in order in
-// all directories, or -1.
+// all directories and nothing of what it left is gone, or -1: then the controller takes the broker out of the in-sync replicas.
 func (m *Manager) PreviousBrokerEpoch() int64 {
 	epoch := int64(noBrokerEpoch)
 	for i, d := range m.dirs {
-		if !d.clean || i > 0 && d.previousEpoch != epoch {
+		if !d.clean || d.hasLost() || i > 0 && d.previousEpoch != epoch {
 			return noBrokerEpoch
 		}
 		epoch = d.previousEpoch
@@ -415,6 +423,9 @@ func (m *Manager) DeleteLog(tp TopicPartition) error {
 	m.mu.Unlock()
 	m.cleaner.forget(l)
 	d.noteStale(tp)
+	if err := d.setLost(tp, [16]byte{}, 0); err != nil {
+		return err
+	}
 	gone := path.Join(d.path, m.uniqueName(tp, deleteDirSuffix))
 	if err := m.opts.FS.Rename(l.dir, gone); err != nil {
 		return fmt.Errorf("cannot delete the log of %s: %w", tp, err)
@@ -515,7 +526,9 @@ func (m *Manager) eachDir(fn func(*logDir) error) {
 // probeDirs looks after directories that no traffic would miss.
 func (m *Manager) probeDirs() {
 	for _, d := range m.usableDirs() {
-		d.probe()
+		if d.probe(); d.err() == nil {
+			d.lookForLogs()
+		}
 	}
 }
 

@@ -30,6 +30,7 @@ func (l *Log) beginBelow(base int64) error {
 	}
 	// The start is noted while the old segment still tells it.
 	unmade := newSegment(l, base)
+	unmade.abortedProven.Store(true)
 	unmade.inMemory, unmade.abortedLoaded, unmade.maxTsKnown = true, true, true // readers need no file of it
 	l.publishOnly(unmade, base)
 	err := l.env.startMoved(l)
@@ -58,5 +59,6 @@ func (l *Log) publishOnly(s *segment, synced int64) {
 	l.noteCutLocked(s.base)
 	l.segments = []*segment{s}
 	l.synced.Store(min(l.synced.Load(), synced))
+	l.foundTo.Store(min(l.foundTo.Load(), s.base))
 	l.marks.clear()
 }

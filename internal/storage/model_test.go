@@ -34,7 +34,8 @@ func format(t tb, fsys vfs.FS, dirs ...string) {
 
 func openManager(t tb, fsys vfs.FS, clk clock.Clock, cfg LogConfig, change ...func(*ManagerOptions)) *Manager {
 	t.Helper()
-	o := ManagerOptions{FS: fsys, Clock: clk, Logger: quiet(), Dirs: []string{"/d"}, ClusterID: "c", NodeID: 1, DefaultConfig: cfg}
+	o := ManagerOptions{FS: fsys, Clock: clk, Logger: quiet(), Dirs: []string{"/d"}, ClusterID: "c", NodeID: 1, DefaultConfig: cfg,
+		BootID: "boot", tornTailBytes: 64} // kills and power cuts within one boot, unless a test says otherwise
 	for _, f := range change {
 		f(&o)
 	}

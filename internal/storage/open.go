@@ -80,7 +80,8 @@ type openState struct {
 	// sameBoot says that the kernel has not stopped since the log was last written: all that was written is in the
 	// files, and only the last write may be torn.
 	sameBoot     bool
-	distrust     bool          // something was found damaged: every byte is checked
+	pagesDoubted bool          // a sync may have failed, so that what is read may not be what is on the disk
+	distrust     bool          // something was found damaged, or nothing is known: every byte is checked
 	segmentsLeft *atomic.Int64 // counts down while segments are checked; may be nil
 }
 
@@ -165,6 +166,7 @@ func (o *opener) open() error {
 	start := max(o.st.logStart, o.segments[0].base)
 	o.logStart.Store(start)
 	o.leo.Store(end)
+	o.foundTo.Store(end)
 	o.synced.Store(end)
 	if !o.st.clean {
 		o.synced.Store(min(max(o.st.recoveryPoint, 0), end))
@@ -185,6 +187,19 @@ func (o *opener) open() error {
 		return err
 	}
 	o.hwMoved.Store(o.hw.Load() != o.st.highWatermark) // the checkpoint may name what was lost
+	if o.st.pagesDoubted && !o.st.clean {
+		if err := o.writeDoubted(); err != nil {
+			return err
+		}
+	}
+	if o.env.noteLoss != nil && end < o.st.syncedTo {
+		if err := o.env.noteLoss(o.Log, o.topicID, o.st.syncedTo); err != nil {
+			return err
+		}
+	}
+	if o.env.differs != nil && o.st.syncedTo > 0 && end != o.st.syncedTo && (end < o.st.syncedTo || o.st.endKnown) {
+		o.env.differs(o.Log)
+	}
 	if synced := o.synced.Load(); synced < o.st.syncedTo {
 		// What is appended there next is not on the disk because the lost records were.
 		return o.env.pointLowered(o.Log, synced)
@@ -272,7 +287,6 @@ func (o *opener) addSegment(e fs.DirEntry, have map[string]fs.DirEntry) error {
 	s := newSegment(o.Log, base)
 	s.size = info.Size()
 	s.verified.found(s.size)
-	s.abortedLoaded = have[stem+txnIndexSuffix] == nil
 	for _, suffix := range []string{indexSuffix, timeIndexSuffix} {
 		if have[stem+suffix] == nil {
 			o.missing[base] = true

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sort"
 	"sync/atomic"
 
@@ -226,16 +227,20 @@ func (l *Log) locate(v view, f vfs.File, offset int64) (int64, error) {
 	}
 	h := walkHeaders(f, v.size)
 	defer h.close()
-	pos := v.seg.startAt(&h, e)
+	began := v.seg.startAt(&h, e)
+	pos := began
 	for pos < v.size {
 		b, size, err := h.at(pos)
 		if err != nil {
 			return 0, err
 		}
 		if b.LastOffset() >= offset {
-			return pos, nil
+			break
 		}
 		pos += size
+	}
+	if !v.last {
+		v.seg.heedGap(pos - began)
 	}
 	return pos, nil
 }
@@ -383,7 +388,7 @@ func (l *Log) findTimestamp(v view, ts, from int64) (found TimestampOffset, ok b
 		return found, false, err
 	}
 	if hit {
-		hit, err = v.seg.confirmMaxTimestamp(te, v.size)
+		hit, err = v.seg.confirmTimestamp(te, v.size, false)
 		if err == nil && !hit {
 			v.seg.doubtIndexes(fmt.Sprintf("the time index tells of timestamp %d at offset %d, where it is not", te.ts, v.seg.base+int64(te.rel)))
 		}
@@ -442,7 +447,11 @@ func (l *Log) AbortedTxns(from, to int64) ([]AbortedTxn, error) {
 		return nil, err
 	}
 	for {
-		txns, err := l.tryAbortedTxns(from, to)
+		upTo, err := l.proveAborted(from, to)
+		var txns []AbortedTxn
+		if err == nil {
+			txns, err = l.tryAbortedTxns(from, to, upTo)
+		}
 		if l.overtaken(err) {
 			continue
 		}
@@ -453,21 +462,25 @@ func (l *Log) AbortedTxns(from, to int64) ([]AbortedTxn, error) {
 	}
 }
 
-func (l *Log) tryAbortedTxns(from, to int64) ([]AbortedTxn, error) {
+// tryAbortedTxns leaves out what ends above upTo.
+func (l *Log) tryAbortedTxns(from, to, upTo int64) ([]AbortedTxn, error) {
 	var out []AbortedTxn
 	for _, v := range l.views() {
 		if v.end <= from {
 			continue
+		}
+		if v.seg.base > upTo {
+			break
 		}
 		txns, err := v.seg.loadAborted()
 		if err != nil {
 			return nil, err
 		}
 		for _, t := range txns {
-			if t.LastOffset >= from && t.FirstOffset < to {
+			if t.LastOffset >= from && t.FirstOffset < to && t.LastOffset <= upTo {
 				out = append(out, t)
 			}
-			if t.LastStableOffset >= to {
+			if t.LastStableOffset >= to && upTo == math.MaxInt64 {
 				return out, nil // all that ended later also began later
 			}
 		}

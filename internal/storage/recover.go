@@ -67,7 +67,7 @@ func (s *segment) indexesEndBelow(end int64) bool {
 }
 
 // tellLoss says aloud that records are gone which were once synced: no stop of the process does that, only damage to
-// the files. The log serves what is left; new records take the offsets of the lost ones.
+// the files. The log serves what is left; how it goes on is decided elsewhere (lost.go).
 func (o *opener) tellLoss(end int64) {
 	if end < o.st.syncedTo {
 		o.env.logger.Error("records are lost: the log ends before the offset up to which it was synced; its files were cut or damaged from outside. Check the disk; if there is a backup, stop the node and restore the directory before anything is produced",
@@ -98,7 +98,7 @@ func (o *opener) openClean() (int64, error) {
 
 // walkTail reads the active segment's end from its last index entries on.
 func (o *opener) walkTail(s *segment) (int64, error) {
-	offsets, times, err := s.readIndexes()
+	offsets, times, err := o.readIndexes(s)
 	if err != nil {
 		return 0, err
 	}
@@ -113,6 +113,15 @@ func (o *opener) walkTail(s *segment) (int64, error) {
 		err = s.trimIndexes()
 	}
 	return t.end, err
+}
+
+// readIndexes reads the indexes of a segment. Those that cannot be read count as empty, and are so from then on.
+func (o *opener) readIndexes(s *segment) (offsets []offsetEntry, times []timeEntry, err error) {
+	offsets, times, err = s.readIndexes()
+	if !isUnreadable(err) {
+		return offsets, times, err
+	}
+	return nil, nil, errors.Join(s.emptyIndex(kindIndex, err), s.emptyIndex(kindTimeIndex, nil))
 }
 
 // trimIndexes cuts off what follows the last entry of the active segment's index files: the room that Kafka has
@@ -331,7 +340,7 @@ func (o *opener) startOfCheck(s *segment, point int64) (pos, offset int64, err e
 	if o.missing[s.base] {
 		return 0, s.base, nil
 	}
-	offsets, times, err := s.readIndexes()
+	offsets, times, err := o.readIndexes(s)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -469,7 +478,7 @@ const tornTailBytes = 1 << 20
 func (o *opener) walkTo(f vfs.File, s *segment, pos int64, take func(b record.Batch, size, at int64) error) (int64, error) {
 	h := walkHeaders(f, s.size)
 	defer h.close()
-	for pos < s.size-tornTailBytes {
+	for pos < s.size-o.env.tornTailBytes {
 		b, size, err := h.at(pos)
 		if errors.Is(err, ErrCorruptRecord) {
 			return pos, nil

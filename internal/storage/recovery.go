@@ -37,6 +37,7 @@ func (d *logDir) startRecovery(logs []*Log) {
 	}
 	r.total, r.left = len(r.rest), len(r.rest)
 	if r.total == 0 {
+		d.noteBoot()
 		return
 	}
 	d.env.logger.Info(fmt.Sprintf("the last run did not end in order: recovering %d logs in %s", r.total, d.path), "threads", d.m.opts.RecoveryThreadsPerDir, "sameBoot", d.sameBoot)
@@ -117,6 +118,9 @@ func (r *recovery) done() {
 func (d *logDir) recovered() {
 	if slices.ContainsFunc(d.m.logsIn(d), (*Log).isUnchecked) {
 		return // one that could not be opened would seem to be new at the next start, for not being named
+	}
+	if !slices.ContainsFunc(d.m.logsIn(d), (*Log).hasLostPages) {
+		d.noteBoot()
 	}
 	if err := d.notePoints(); err != nil {
 		d.env.logger.Error("cannot write a checkpoint", "dir", d.path, "err", err)

@@ -28,8 +28,29 @@ func (l *Log) notePagesLost() {
 	if again {
 		return
 	}
+	l.doubtPages()
 	l.env.logger.Error("a sync found no space on the disk: what is not synced is written again when there is some, and nothing is acknowledged that waits for it", "partition", l.tp.String(), "dir", l.dir)
 	l.env.after(payRetry, l.saveAgain)
+}
+
+// doubtPages has the next start of the same boot write everything again that is not known to be on the disk.
+func (l *Log) doubtPages() {
+	if l.env.doubtPages != nil {
+		l.env.doubtPages()
+	}
+}
+
+// writeDoubted is the next start's part, where the log opens: nobody else uses it yet.
+func (l *Log) writeDoubted() error {
+	err := l.rewriteFiles(l.synced.Load())
+	if !isDiskFull(err) {
+		return err
+	}
+	l.mu.Lock()
+	l.pagesLost = true
+	l.mu.Unlock()
+	l.env.after(payRetry, l.saveAgain)
+	return nil
 }
 
 func (l *Log) hasLostPages() bool {

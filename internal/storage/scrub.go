@@ -49,18 +49,29 @@ func (s *scrubber) step(d *logDir) (n int64, ok bool) {
 	}
 	v := s.views[0]
 	begin := s.chunk * verifyChunkBytes
-	if begin >= v.size {
+	var err error
+	if n = verifyChunkBytes; begin < v.size {
+		s.chunk++
+		n = min(n, v.size-begin)
+		err = v.seg.with(kindLog, func(f vfs.File) error { return s.log.verifyChunk(v, f, s.chunk-1) })
+	} else {
 		s.views, s.chunk = s.views[1:], 0
-		return 1, true
+		n = 1
+		if v.seg.derivedSeen.CompareAndSwap(false, true) {
+			n = max(1, v.size) // the segment is read once more
+			err = s.log.checkDerived(v)
+		}
 	}
-	s.chunk++
-	err := v.seg.with(kindLog, func(f vfs.File) error { return s.log.verifyChunk(v, f, s.chunk-1) })
 	if err != nil && !errors.Is(err, errGone) && !errors.Is(err, ErrClosed) {
-		d.env.logger.Error("cannot read a closed segment", "partition", s.log.tp.String(), "file", v.seg.path(kindLog), "position", begin, "err", err)
+		if do, _ := v.seg.verified.tell(); do {
+			d.env.logger.Error("cannot read a closed segment", "partition", s.log.tp.String(), "file", v.seg.path(kindLog), "position", begin, "err", err)
+		}
 		d.suspect()
-		s.views, s.chunk = s.views[1:], 0
+		if s.chunk > 0 {
+			s.views, s.chunk = s.views[1:], 0
+		}
 	}
-	return min(verifyChunkBytes, v.size-begin), true
+	return n, true
 }
 
 // Damaged is how many damaged places have been found in segments since the start.

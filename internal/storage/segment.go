@@ -87,7 +87,8 @@ type segment struct {
 
 	aborted       []AbortedTxn
 	abortedLoaded bool
-	abortedOwed   int // so many of the last entries found no room on the disk yet
+	abortedOwed   int         // so many of the last entries found no room on the disk yet
+	abortedProven atomic.Bool // the entries are those of the batches: this process has seen them all
 
 	// dirty says that something of the segment may not be on the disk. The dirty
 	// segments of a log are always the last ones.
@@ -98,6 +99,8 @@ type segment struct {
 
 	verified   verified
 	indexState atomic.Int32 // what is thought of the index files (indexdoubt.go)
+	// derivedSeen says that the scrub has held the files beside the records against them.
+	derivedSeen atomic.Bool
 	// cleaned says that the files still bear the names under which the cleaner writes them.
 	cleaned atomic.Bool
 }
@@ -155,6 +158,7 @@ func (s *segment) with(k fileKind, fn func(vfs.File) error) error {
 func createSegment(l *Log, base int64) (*segment, error) {
 	s := newSegment(l, base)
 	s.inMemory, s.abortedLoaded, s.maxTsKnown = true, true, true
+	s.abortedProven.Store(true)
 	s.dirty, s.nameDirty = true, true
 	for _, k := range []fileKind{kindIndex, kindTimeIndex, kindLog} {
 		f, err := l.env.fs.OpenFile(s.path(k), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
@@ -323,6 +327,17 @@ func (s *segment) loadIndexes() error {
 		return nil
 	}
 	offsets, times, err := s.readIndexes()
+	if err == nil {
+		err = s.confirmIndex(offsets)
+	}
+	if isUnreadable(err) || errors.Is(err, ErrCorruptRecord) {
+		made, werr := s.walkIndexes(s.size)
+		if werr != nil {
+			return errors.Join(err, werr)
+		}
+		offsets, times = made.offsets, made.times
+		err = errors.Join(s.overwriteIndex(kindIndex, encodeOffsetIndex(offsets)), s.overwriteIndex(kindTimeIndex, encodeTimeIndex(times)))
+	}
 	if err != nil {
 		return err
 	}
@@ -418,6 +433,9 @@ func (s *segment) floor(keep func(offsetEntry) bool) (e offsetEntry, ok bool, er
 		}
 		return false
 	})
+	if err = s.doubtUnreadable(err); s.indexState.Load() == indexDoubted {
+		return offsetEntry{}, false, err
+	}
 	return e, ok, err
 }
 
@@ -445,6 +463,9 @@ func (s *segment) floorTime(keep func(timeEntry) bool) (e timeEntry, ok bool, er
 		}
 		return false
 	})
+	if err = s.doubtUnreadable(err); s.indexState.Load() == indexDoubted {
+		return timeEntry{}, false, err
+	}
 	return e, ok, err
 }
 

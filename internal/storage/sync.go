@@ -180,6 +180,7 @@ func (l *Log) syncNow() error {
 		err = fmt.Errorf("%w: %w: cannot sync %s: %w", ErrStorage, ErrDiskFull, l.tp, err)
 		l.refuseWaiters(err)
 	default:
+		l.doubtPages()
 		err = l.fail(fmt.Errorf("cannot sync: %w", err))
 	}
 	l.wakeWaiters()

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"hash/fnv"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,17 +18,21 @@ import (
 // touchedFile names the logs of a directory that were changed since its last orderly stop, each before its first
 // change. Kafka does not know the file.
 //
-//	<boot id> <checksum of moldau-clean-logs>
+//	<boot and mounting, as in moldau-boot-id> <checksum of moldau-clean-logs>
 //	<topic> <partition>
 //	...
 //
-// It is not synced, so it tells the truth only as long as the kernel runs: after a kill, logs that the list of the
-// last orderly stop names and this file does not are as that stop has left them, and need no recovery. After a power
-// cut, and where either file is missing or does not fit the other, every log is checked.
+// After a kill, logs that the list of the last orderly stop names and this file does not are as that stop has left them, and
+// need no recovery. After a power cut, and where either file is missing or does not fit the other, every log is checked.
+// A line is on the disk before the log that it names changes: a page of this file that the disk refuses, and the kernel
+// drops, must not make a log seem untouched. A log that the list does not name needs no line.
 const touchedFile = "moldau-touched-logs"
 
 // beginTouched begins a new file after an orderly stop.
 func (d *logDir) beginTouched() error {
+	if d.mark == "" {
+		return nil // nobody would believe it
+	}
 	list, err := vfs.ReadFile(d.env.fs, path.Join(d.path, cleanStateFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -35,7 +41,7 @@ func (d *logDir) beginTouched() error {
 }
 
 func (d *logDir) touchedHead(list []byte) string {
-	return fmt.Sprintf("%s %08x\n", d.m.opts.BootID, crc32.Checksum(list, castagnoli))
+	return fmt.Sprintf("%s %08x\n", d.mark, crc32.Checksum(list, castagnoli))
 }
 
 // openTouched opens the file, with head in place of what it holds if it is new, or else to go on behind head.
@@ -66,7 +72,7 @@ func (d *logDir) openTouched(head []byte, isNew bool) error {
 // listed, and which of them have been touched since. ok is false when nothing can be said.
 func (d *logDir) readTouched() (ids map[TopicPartition][16]byte, touched map[TopicPartition]struct{}, ok bool) {
 	data, err := vfs.ReadFile(d.env.fs, path.Join(d.path, touchedFile))
-	if err != nil || d.m.opts.BootID == "" {
+	if err != nil || d.mark == "" {
 		return nil, nil, false
 	}
 	list, err := vfs.ReadFile(d.env.fs, path.Join(d.path, cleanStateFile))
@@ -91,22 +97,85 @@ func (d *logDir) readTouched() (ids map[TopicPartition][16]byte, touched map[Top
 	return ids, touched, d.openTouched(data[:good], false) == nil
 }
 
-// touch notes that a log is about to be changed.
+// listed remembers, in little memory, which logs an orderly stop has listed.
+type listed []uint64
+
+func newListed(ids map[TopicPartition][16]byte) listed {
+	out := make(listed, 0, len(ids))
+	for tp := range ids {
+		out = append(out, hashOf(tp))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func hashOf(tp TopicPartition) uint64 {
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%s %d", tp.Topic, tp.Partition) // a hash cannot fail to be written
+	return h.Sum64()
+}
+
+// mayHave is true for each log that is listed, and hardly for any other.
+func (l listed) mayHave(tp TopicPartition) bool {
+	_, ok := slices.BinarySearch(l, hashOf(tp))
+	return ok
+}
+
+// touch notes that a log is about to be changed. Those that come together share one sync.
 func (d *logDir) touch(l *Log) error {
 	d.touchedMu.Lock()
-	defer d.touchedMu.Unlock()
-	if d.touchedLog == nil {
-		return nil // the whole directory will be checked
+	if d.touchedLog == nil || !d.listed.mayHave(l.tp) {
+		d.touchedMu.Unlock()
+		return nil // it will be checked in any case
 	}
 	line := l.tp.Topic + " " + strconv.Itoa(int(l.tp.Partition)) + "\n"
-	if _, err := d.touchedLog.WriteAt([]byte(line), d.touchedEnd); err != nil {
+	_, err := d.touchedLog.WriteAt([]byte(line), d.touchedEnd)
+	if err == nil {
+		d.touchedEnd += int64(len(line))
+	}
+	end := d.touchedEnd
+	d.touchedMu.Unlock()
+	if err == nil {
+		err = d.syncTouched(end)
+	}
+	if err != nil {
 		return fmt.Errorf("cannot note that the log of %s changes: %w", l.tp, err)
 	}
-	d.touchedEnd += int64(len(line))
 	return nil
 }
 
+// syncTouched makes the file durable up to a place. While one syncs, the others' lines wait for the next, which is for them all.
+func (d *logDir) syncTouched(upTo int64) error {
+	d.touchedSync.Lock()
+	defer d.touchedSync.Unlock()
+	d.touchedMu.Lock()
+	f, end := d.touchedLog, d.touchedEnd
+	d.touchedMu.Unlock()
+	if f == nil || d.touchedSynced >= upTo {
+		return nil
+	}
+	err := f.Sync()
+	if err == nil {
+		d.touchedSynced = end
+		return nil
+	}
+	// Which of the lines are lost nobody can tell: the next start checks every log.
+	d.doubtPages()
+	d.closeTouchedLocked()
+	if isDiskFull(err) {
+		return nil
+	}
+	return err
+}
+
 func (d *logDir) closeTouched() {
+	d.touchedSync.Lock()
+	defer d.touchedSync.Unlock()
+	d.closeTouchedLocked()
+}
+
+// closeTouchedLocked is closeTouched; touchedSync is held.
+func (d *logDir) closeTouchedLocked() {
 	d.touchedMu.Lock()
 	defer d.touchedMu.Unlock()
 	if d.touchedLog != nil {
@@ -115,7 +184,8 @@ func (d *logDir) closeTouched() {
 	}
 }
 
-// touch is called before the first change of the log since it was opened. appendMu is held.
+// touch is called before the first change of the log since it was opened. appendMu is held, or replaceMu: both may come at
+// once, and then both write the line.
 func (l *Log) touch() error {
 	if l.changed.Load() {
 		return nil

@@ -176,6 +176,7 @@ func (l *Log) publishCut(s *segment, i int, pos, end int64) {
 		s.firstTsKnown = false
 	}
 	l.leo.Store(end)
+	l.foundTo.Store(min(l.foundTo.Load(), end))
 	l.synced.Store(min(l.synced.Load(), end))
 	l.moveHighWatermark(min(l.hw.Load(), end))
 	l.logStart.Store(min(l.logStart.Load(), end))
@@ -249,6 +250,7 @@ func (l *Log) replaceBySegmentAt(offset int64) error {
 	old := l.segments
 	unmade := newSegment(l, offset)
 	unmade.inMemory, unmade.abortedLoaded, unmade.maxTsKnown = true, true, true
+	unmade.abortedProven.Store(true)
 	l.publishNew(unmade)
 	for _, s := range slices.Backward(old) {
 		if err := l.removeSegment(s); err != nil {
@@ -278,6 +280,7 @@ func (l *Log) publishNew(s *segment) {
 	l.logStart.Store(s.base)
 	l.moveHighWatermark(s.base)
 	l.leo.Store(s.base)
+	l.foundTo.Store(0)
 	l.synced.Store(s.base)
 }
 

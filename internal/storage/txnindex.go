@@ -42,7 +42,7 @@ func parseTxnIndex(b []byte) (txns []AbortedTxn, good int) {
 }
 
 // loadAborted brings the segment's transaction index into memory; the file exists
-// only when it has entries. appendMu need not be held.
+// only when it has entries. What it says is only what was found: see txncheck.go. appendMu need not be held.
 func (s *segment) loadAborted() ([]AbortedTxn, error) {
 	s.log.mu.RLock()
 	txns, loaded := s.aborted, s.abortedLoaded
@@ -60,7 +60,7 @@ func (s *segment) loadAborted() ([]AbortedTxn, error) {
 	if ok {
 		b, err := s.readAll(kindTxnIndex)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read %s: %w", s.path(kindTxnIndex), err)
+			return nil, fmt.Errorf("cannot read the transaction index of segment %d of %s: %w", s.base, s.log.dir, err)
 		}
 		txns, _ = parseTxnIndex(b)
 	}
@@ -75,6 +75,11 @@ func (s *segment) loadAborted() ([]AbortedTxn, error) {
 // addAborted appends an entry to the segment's transaction index. appendMu is held.
 func (s *segment) addAborted(t AbortedTxn) error {
 	txns, err := s.loadAborted()
+	if isUnreadable(err) {
+		if err = s.log.remakeAbortedLocked(s, err.Error()); err == nil {
+			txns, err = s.loadAborted()
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -161,6 +166,12 @@ var errOwed = errors.New("the log is busy")
 // cutAborted drops entries that end at or after offset. appendMu is held.
 func (s *segment) cutAborted(offset int64) error {
 	txns, err := s.loadAborted()
+	if isUnreadable(err) {
+		// What it said is made anew where somebody asks.
+		if err = s.emptyIndex(kindTxnIndex, err); err == nil {
+			txns, err = s.loadAborted()
+		}
+	}
 	if err != nil {
 		return err
 	}

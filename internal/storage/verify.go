@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"sync"
 
 	"github.com/moldau-stream/moldau/internal/record"
@@ -23,8 +24,9 @@ type verified struct {
 	mu sync.Mutex
 	// until is the size that the file had when it was found: from there on this process has written.
 	until int64
-	done  []uint64 // a bit for each part below until; nil while none has been checked
-	bad   []badRange
+	done  []uint64   // a bit for each part below until; nil while none has been checked
+	bad   []badRange // rising, and none touches another
+	told  int        // how often damage was told
 }
 
 // badRange is a batch that does not match its checksum, or what cannot be told from one.
@@ -60,6 +62,9 @@ func (v *verified) cut(size int64) {
 	defer v.mu.Unlock()
 	v.until = min(v.until, size)
 	v.bad = slices.DeleteFunc(v.bad, func(b badRange) bool { return b.from >= size })
+	if n := len(v.bad); n > 0 {
+		v.bad[n-1].to = min(v.bad[n-1].to, size)
+	}
 }
 
 func (v *verified) has(chunk int64) bool {
@@ -90,26 +95,62 @@ func (v *verified) set(chunk int64, bad []badRange) (news []badRange) {
 		v.done[chunk/64] |= 1 << (chunk % 64)
 	}
 	for _, b := range bad {
-		if !slices.ContainsFunc(v.bad, func(x badRange) bool { return x.from == b.from }) {
+		if v.addLocked(b) {
 			news = append(news, b)
 		}
 	}
-	v.bad = append(v.bad, news...)
 	return news
+}
+
+// maxBadRanges bounds what is remembered of a segment's damage. In one that has more of it, what is good between two
+// damaged places counts as damaged too.
+const maxBadRanges = 4096
+
+// addLocked takes a range in, joined with those that it touches. false: all of it was known.
+func (v *verified) addLocked(b badRange) bool {
+	i := v.searchLocked(b.from)
+	if i < len(v.bad) && v.bad[i].from <= b.from && v.bad[i].to >= b.to {
+		return false
+	}
+	if i > 0 && (v.bad[i-1].to == b.from || len(v.bad) >= maxBadRanges) {
+		i--
+	}
+	j := i
+	for ; j < len(v.bad) && v.bad[j].from <= b.to; j++ {
+		if v.bad[j].from <= b.from {
+			b.from, b.why = v.bad[j].from, v.bad[j].why
+		}
+		b.to = max(b.to, v.bad[j].to)
+	}
+	v.bad = slices.Replace(v.bad, i, j, b)
+	return true
+}
+
+// searchLocked is the index of the first range that ends above a position.
+func (v *verified) searchLocked(pos int64) int {
+	return sort.Search(len(v.bad), func(i int) bool { return v.bad[i].to > pos })
 }
 
 // firstBad is the first damage that touches [from, to).
 func (v *verified) firstBad(from, to int64) (badRange, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	best, ok := badRange{}, false
-	for _, b := range v.bad {
-		if b.from < to && b.to > from && (!ok || b.from < best.from) {
-			best, ok = b, true
-		}
+	if i := v.searchLocked(from); i < len(v.bad) && v.bad[i].from < to {
+		return v.bad[i], true
 	}
-	return best, ok
+	return badRange{}, false
 }
+
+// tell says whether damage of the segment is still to be told, and whether it is the last time.
+func (v *verified) tell() (do, last bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.told++
+	return v.told <= maxTold, v.told == maxTold
+}
+
+// maxTold is how often damage of one segment is told: in one that is damaged from end to end nobody needs each place.
+const maxTold = 16
 
 // verify checks the records of [from, to) of a segment, where not done yet, and returns up to where they are good:
 // less than to where the damage is not at the beginning; where it is, the error. offset is what was asked for.
@@ -150,19 +191,39 @@ func (l *Log) verifyChunk(v view, f vfs.File, chunk int64) error {
 	}
 	c := checker{v: v, f: f, offset: v.seg.base}
 	if ok {
-		c.pos = int64(e.pos)
+		h := walkHeaders(f, v.size)
+		c.pos = v.seg.startAt(&h, e)
+		h.close()
 	}
 	c.buf = verifyBuffers.Get().(*[]byte)
 	defer verifyBuffers.Put(c.buf)
 	if err := c.run(begin, end); err != nil {
 		return err
 	}
-	for _, b := range v.seg.verified.set(chunk, c.bad) {
-		l.env.damaged.Add(1)
-		l.env.logger.Error("a segment is damaged: the records there are not given out, readers of them get an error. Restore the file from a backup or a replica, or have the readers skip the offsets",
-			"partition", l.tp.String(), "file", f.Name(), "position", b.from, "bytes", b.to-b.from, "why", b.why)
-	}
+	l.tellDamage(v.seg, f.Name(), v.seg.verified.set(chunk, c.bad))
 	return nil
+}
+
+// tellDamage tells of damaged places that were found together.
+func (l *Log) tellDamage(s *segment, file string, news []badRange) {
+	if len(news) == 0 {
+		return
+	}
+	l.env.damaged.Add(int64(len(news)))
+	do, last := s.verified.tell()
+	if !do {
+		return
+	}
+	bytes := int64(0)
+	for _, b := range news {
+		bytes += b.to - b.from
+	}
+	more := ""
+	if last {
+		more = ". More of this segment is told no more"
+	}
+	l.env.logger.Error("a segment is damaged: the records there are not given out, readers of them get an error. Restore the file from a backup or a replica, or have the readers skip the offsets"+more,
+		"partition", l.tp.String(), "file", file, "position", news[0].from, "places", len(news), "bytes", bytes, "why", news[0].why)
 }
 
 // verifyBuffers only saves allocations.
@@ -175,6 +236,7 @@ type checker struct {
 	pos    int64
 	offset int64 // no batch from here on begins below
 	bad    []badRange
+	each   func(b record.Batch, pos int64) error // is given what is good; nil for nobody
 
 	buf  *[]byte
 	have []byte // bytes of the file from at on
@@ -192,10 +254,15 @@ func (c *checker) run(begin, end int64) error {
 			err = c.check(b, c.pos >= begin)
 		}
 		if err == nil {
+			if c.each != nil && c.pos >= begin {
+				if err := c.each(b, c.pos); err != nil {
+					return err
+				}
+			}
 			c.pos, c.offset = c.pos+int64(len(b)), b.NextOffset()
 			continue
 		}
-		next, serr := c.v.seg.nextIndexed(c.pos, c.v.size)
+		next, serr := c.v.seg.nextIndexed(c.f, c.pos, c.v.size)
 		if serr != nil {
 			return serr
 		}
@@ -230,7 +297,7 @@ func (c *checker) batch() (record.Batch, error) {
 		}
 	}
 	_, size, err := record.Peek(c.have[c.pos-c.at:])
-	if err != nil || c.pos+size > c.v.size {
+	if err != nil || c.pos+size > c.v.size || size > maxBatchBytes {
 		return nil, fmt.Errorf("%w: no batch begins there", ErrCorruptRecord)
 	}
 	if c.pos+size > c.at+int64(len(c.have)) {
@@ -249,8 +316,8 @@ func (c *checker) fill(pos int64) error {
 	if n < record.HeaderBytes {
 		return fmt.Errorf("%w: no batch begins there", ErrCorruptRecord)
 	}
-	if _, err := c.f.ReadAt((*c.buf)[:n], pos); err != nil {
-		return fmt.Errorf("cannot read %s at %d: %w", c.f.Name(), pos, err)
+	if err := readWhole(c.f, (*c.buf)[:n], pos); err != nil {
+		return err
 	}
 	c.have, c.at = (*c.buf)[:n], pos
 	return nil
@@ -268,14 +335,22 @@ func (c *checker) isBatch(pos int64) bool {
 }
 
 // nextIndexed is the position of the first indexed batch behind pos, or end.
-func (s *segment) nextIndexed(pos, end int64) (int64, error) {
-	next := end
+func (s *segment) nextIndexed(f vfs.File, pos, end int64) (int64, error) {
+	var next offsetEntry
 	_, _, err := s.floor(func(e offsetEntry) bool {
 		if int64(e.pos) <= pos {
 			return true
 		}
-		next = min(end, int64(e.pos)) // the search ends at the first one
+		next = e // the search ends at the first one
 		return false
 	})
-	return next, err
+	if err != nil || next.pos == 0 {
+		return end, err
+	}
+	h := walkHeaders(f, end)
+	defer h.close()
+	if at := s.startAt(&h, next); at > pos {
+		return at, nil
+	}
+	return end, nil
 }

@@ -268,13 +268,13 @@ func (s *Shard) endPlain(t *coord.Turn, tx *transaction, r *endRequest) producer
 		return refused(codeInvalidProducerIDMapping)
 	case tx.epoch != r.epoch:
 		return refused(codeProducerFenced)
+	case tx.state.decided():
+		return refused(codeConcurrentTransactions)
 	case tx.state == Ongoing:
 		s.decide(t, tx.id, tx.decided(r.commit, 0, false, noProducerID, t.NowMs))
 		return refused(codeNone)
 	case tx.state == Empty || tx.state.commits() != r.commit:
 		return s.invalidEnd(t, tx, r)
-	case tx.state.decided():
-		return refused(codeConcurrentTransactions)
 	}
 	return refused(codeNone)
 }
@@ -290,15 +290,18 @@ func (s *Shard) invalidEnd(t *coord.Turn, tx *transaction, r *endRequest) produc
 
 // endWithBump ends a transaction that has an epoch of its own, and gives the producer the next. The
 // epoch tells the request that comes again (the one before) from that of the next transaction (the present one).
+//
+// While the markers of one transaction are on their way, its producer, who was answered before they left, may give up the
+// next one already: it must ask again, and is not fenced.
 func (s *Shard) endWithBump(t *coord.Turn, tx *transaction, r *endRequest) producerAnswer {
+	if tx.state.decided() {
+		return refused(codeConcurrentTransactions)
+	}
 	overflown := tx.prevProducerID == r.producerID && r.epoch == maxEpoch-1 && tx.epoch == 0 // its answer was a new producer id
 	bumped := int32(tx.epoch) == int32(r.epoch)+1
 	again, current := overflown || bumped, r.epoch == tx.epoch
 	valid := current || again
-	switch {
-	case tx.state.decided():
-		valid = bumped
-	case tx.state == Ongoing, tx.state == Empty:
+	if tx.state == Ongoing || tx.state == Empty {
 		valid = current
 	}
 	switch {
@@ -313,10 +316,6 @@ func (s *Shard) endWithBump(t *coord.Turn, tx *transaction, r *endRequest) produ
 	case Empty:
 		if !r.commit {
 			return s.bump(t, tx, r)
-		}
-	case PrepareCommit, PrepareAbort:
-		if tx.state.commits() == r.commit {
-			return refused(codeConcurrentTransactions)
 		}
 	case CompleteCommit, CompleteAbort:
 		switch {

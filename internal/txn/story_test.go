@@ -104,6 +104,23 @@ func TestALateCommitIsDelivered(t *testing.T) {
 	c.must(c.end(4, true))
 }
 
+// A producer that was told of its commit gives up the next transaction at once, before the first one's markers have arrived: a
+// consumer that copies does so when its group rebalances. It is the producer still, and is told to ask again.
+func TestTheNextTransactionIsGivenUpWhileMarkersAreOnTheirWay(t *testing.T) {
+	for _, version := range []int16{4, 5} {
+		st := newStage(t, silent)
+		c := st.begin("x", 0)
+		st.hold = true
+		c.must(c.end(version, true))
+		st.wantState("x", "PrepareCommit")
+		if got := c.end(version, false); got != "CONCURRENT_TRANSACTIONS" {
+			t.Fatalf("EndTxn %d: %s", version, got)
+		}
+		st.release()
+		st.wantState("x", "CompleteCommit")
+	}
+}
+
 func TestASlowProducerIsFencedAndItsTransactionAborted(t *testing.T) {
 	for _, level := range []int16{0, 1, 2} {
 		st := newStage(t)

@@ -22,6 +22,7 @@ type Mem struct {
 	root  *node
 	locks map[string]bool
 	quota int64 // bytes that all files may hold; 0 for no bound
+	mount uint64
 }
 
 // node is a file or a directory.
@@ -29,6 +30,8 @@ type node struct {
 	dir  bool
 	mod  time.Time
 	perm fs.FileMode
+	// number tells a file from others, also from those that had its name; 0 until somebody asks.
+	number uint64
 
 	// file
 	data   []byte
@@ -77,16 +80,47 @@ func newDir() *node {
 }
 
 // NewMem returns an empty file system with only a root directory.
-func NewMem() *Mem { return &Mem{root: newDir(), locks: map[string]bool{}} }
+func NewMem() *Mem { return &Mem{root: newDir(), locks: map[string]bool{}, mount: rand.Uint64()} }
 
 // CrashClone is the file system that a power cut now would leave. The locks are gone.
 func (m *Mem) CrashClone() *Mem {
 	return m.clone(func(n *node) (map[string]*node, []byte) { return n.durable, n.synced })
 }
 
-// KillClone is the file system that the death of all processes now would leave: everything but the locks.
+// KillClone is the file system that the death of all processes now would leave: everything but the locks. What was not
+// synced still is not.
 func (m *Mem) KillClone() *Mem {
-	return m.clone(func(n *node) (map[string]*node, []byte) { return n.names, n.data })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	seen := map[*node]*node{}
+	var cp func(*node) *node
+	names := func(in map[string]*node) map[string]*node {
+		out := make(map[string]*node, len(in))
+		for k, n := range in {
+			out[k] = cp(n)
+		}
+		return out
+	}
+	cp = func(n *node) *node {
+		if n == nil {
+			return nil
+		}
+		if c := seen[n]; c != nil {
+			return c
+		}
+		c := &node{dir: n.dir, mod: n.mod, perm: n.perm, number: n.number}
+		seen[n] = c
+		if !n.dir {
+			c.data, c.synced, c.lo, c.hi = slices.Clone(n.data), slices.Clone(n.synced), n.lo, n.hi
+			return c
+		}
+		c.names, c.durable = names(n.names), names(n.durable)
+		for _, op := range n.pending {
+			c.pending = append(c.pending, nameOp{name: op.name, other: op.other, to: cp(op.to), otherTo: cp(op.otherTo), both: op.both})
+		}
+		return c
+	}
+	return &Mem{root: cp(m.root), locks: map[string]bool{}, mount: m.mount}
 }
 
 // MixedClone is the file system that a power cut leaves when names were written early and data was not, or the other way round: data
@@ -172,7 +206,7 @@ func (m *Mem) clone(pick func(*node) (map[string]*node, []byte)) *Mem {
 			return c
 		}
 		names, data := pick(n)
-		c := &node{dir: n.dir, mod: n.mod, perm: n.perm}
+		c := &node{dir: n.dir, mod: n.mod, perm: n.perm, number: n.number}
 		seen[n] = c
 		if !n.dir {
 			c.data, c.synced = slices.Clone(data), slices.Clone(data)
@@ -185,7 +219,7 @@ func (m *Mem) clone(pick func(*node) (map[string]*node, []byte)) *Mem {
 		c.durable = maps.Clone(c.names)
 		return c
 	}
-	return &Mem{root: cp(m.root), locks: map[string]bool{}}
+	return &Mem{root: cp(m.root), locks: map[string]bool{}, mount: rand.Uint64()}
 }
 
 func pathErr(op, name string, err error) error { return &fs.PathError{Op: op, Path: name, Err: err} }

@@ -16,16 +16,6 @@ type Version struct {
 	ops      []op
 }
 
-// Aliasing says whether a decoded request may hold slices of the bytes it was decoded from.
-type Aliasing bool
-
-const (
-	// Own copies whatever the request would hold of the frame.
-	Own Aliasing = false
-	// MayAlias leaves byte fields as slices of the frame. Strings are always copied.
-	MayAlias Aliasing = true
-)
-
 // Check walks a body without decoding it and reports the first thing that is wrong.
 func (v *Version) Check(body []byte) error {
 	_, err := v.walk(body)
@@ -43,14 +33,14 @@ func (v *Version) walk(body []byte) (aliases bool, err error) {
 	return w.aliases, nil
 }
 
-// Decode checks a body and decodes it. The memory that it takes is bounded by a
-// small multiple of the body's length.
-func (v *Version) Decode(body []byte, aliasing Aliasing) (kmsg.Request, error) {
+// Decode checks a body and decodes it. The request holds nothing of the body; the memory that it takes is bounded by
+// a small multiple of the body's length.
+func (v *Version) Decode(body []byte) (kmsg.Request, error) {
 	aliases, err := v.walk(body)
 	if err != nil {
 		return nil, err
 	}
-	if aliases && aliasing == Own {
+	if aliases {
 		body = bytes.Clone(body)
 	}
 	req := kmsg.RequestForKey(v.Key)

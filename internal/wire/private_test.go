@@ -23,12 +23,12 @@ func TestPrivateRequestsComeThroughTheTable(t *testing.T) {
 		{ClusterID: "C", From: 3, Host: "c3", Port: 40000, DirectoryID: [16]byte{1, 2}, Join: true, Messages: [][]byte{{}, {1, 2, 3}, make([]byte, 300)}},
 	} {
 		body := want.AppendTo(nil)
-		got, err := v.Decode(body, Own)
+		got, err := v.Decode(body)
 		if err != nil || cmp.Diff(want, got) != "" {
 			t.Fatalf("%v: %s", err, cmp.Diff(want, got))
 		}
 		for i := range body {
-			if _, err := v.Decode(body[:i], Own); err == nil {
+			if _, err := v.Decode(body[:i]); err == nil {
 				t.Fatalf("%d of %d bytes were taken for a whole request", i, len(body))
 			}
 		}

@@ -68,7 +68,7 @@ func TestRandomRequestsComeBackAsTheyWere(t *testing.T) {
 			f := filler{rng: rng, tags: i%2 == 1}
 			body := f.request(v.Key, v.Version).AppendTo(nil)
 			frozen := bytes.Clone(body)
-			got, err := v.Decode(body, Own)
+			got, err := v.Decode(body)
 			if err != nil {
 				t.Fatalf("%v\n%x", err, body)
 			}
@@ -136,15 +136,20 @@ func decodeBounded(t *testing.T, v *Version, body []byte) {
 	t.Helper()
 	var req kmsg.Request
 	var err error
-	used := allocated(func() { req, err = v.Decode(body, Own) })
+	used := allocated(func() { req, err = v.Decode(body) })
 	if used > maxAllocated(len(body)) {
 		t.Fatalf("%s v%d: %d bytes allocated for a body of %d: %x", v.Name, v.Version, used, len(body), body)
 	}
 	if (req == nil) != (err != nil) {
 		t.Fatalf("%s v%d: %v and %v", v.Name, v.Version, req, err)
 	}
+	if v.Key == int16(kmsg.Produce) {
+		if other := v.DecodeProduce(body, new(kmsg.ProduceRequest)); (other == nil) != (err == nil) {
+			t.Fatalf("Produce v%d: kmsg's reading says %v, ours %v", v.Version, err, other)
+		}
+	}
 	if err == nil {
-		if _, again := v.Decode(req.AppendTo(nil), Own); again != nil {
+		if _, again := v.Decode(req.AppendTo(nil)); again != nil {
 			t.Fatalf("%s v%d is accepted, and refused when written again: %v", v.Name, v.Version, again)
 		}
 	}
@@ -181,7 +186,7 @@ func TestBombsAreRefusedBeforeTheyCost(t *testing.T) {
 		if c.body == nil {
 			c.body = fetchWithLongClusterID()
 		}
-		used := allocated(func() { _, err = v.Decode(c.body, Own) })
+		used := allocated(func() { _, err = v.Decode(c.body) })
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
@@ -204,14 +209,14 @@ func TestNullAndEmptyStayApart(t *testing.T) {
 	for _, topics := range [][]kmsg.MetadataRequestTopic{nil, {}} {
 		req := kmsg.NewPtrMetadataRequest()
 		req.Version, req.Topics = 9, topics
-		got, err := v.Decode(req.AppendTo(nil), Own)
+		got, err := v.Decode(req.AppendTo(nil))
 		if err != nil || (got.(*kmsg.MetadataRequest).Topics == nil) != (topics == nil) {
 			t.Fatalf("%v, %+v", err, got)
 		}
 	}
 }
 
-func TestOnlyByteFieldsAliasAndOnlyWhenTheyMay(t *testing.T) {
+func TestOnlyTheRecordsOfAProduceAlias(t *testing.T) {
 	v, _ := everything(t, Broker).Lookup(0, 9)
 	req := kmsg.NewPtrProduceRequest()
 	req.Version = 9
@@ -221,26 +226,31 @@ func TestOnlyByteFieldsAliasAndOnlyWhenTheyMay(t *testing.T) {
 	part.Records = []byte("records")
 	topic.Partitions = append(topic.Partitions, part)
 	req.Topics = append(req.Topics, topic)
-	for _, aliasing := range []Aliasing{Own, MayAlias} {
+	for _, aliases := range []bool{false, true} {
 		body := req.AppendTo(nil)
-		got, err := v.Decode(body, aliasing)
+		p := new(kmsg.ProduceRequest)
+		got, err := v.Decode(body)
+		if aliases {
+			err = v.DecodeProduce(body, p)
+		} else if err == nil {
+			p = got.(*kmsg.ProduceRequest)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		clear(body)
-		p := got.(*kmsg.ProduceRequest)
 		if p.Topics[0].Topic != "topic" {
 			t.Fatal("a string has gone with the frame")
 		}
-		if gone := string(p.Topics[0].Partitions[0].Records) != "records"; gone != (aliasing == MayAlias) {
-			t.Fatalf("aliasing %v: records %q", aliasing, p.Topics[0].Partitions[0].Records)
+		if gone := string(p.Topics[0].Partitions[0].Records) != "records"; gone != aliases {
+			t.Fatalf("aliases %v: records %q", aliases, p.Topics[0].Partitions[0].Records)
 		}
 	}
 }
 
 func TestErrorsSayWhere(t *testing.T) {
 	v, _ := everything(t, Broker).Lookup(3, 0)
-	_, err := v.Decode([]byte{0, 0, 0, 2, 0, 1, 'a', 0, 9, 'b'}, Own)
+	_, err := v.Decode([]byte{0, 0, 0, 2, 0, 1, 'a', 0, 9, 'b'})
 	if err == nil || !strings.Contains(err.Error(), "Metadata v0") || !strings.Contains(err.Error(), "topics: element 1: name: ") {
 		t.Fatal(err)
 	}
@@ -391,7 +401,7 @@ func BenchmarkWalk(b *testing.B) {
 		b.Run(c.name+"/decode", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := v.Decode(body, MayAlias); err != nil {
+				if _, err := v.Decode(body); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -100,25 +100,39 @@ func (c *Cache) Node(packages ...string) (string, error) {
 	})
 }
 
-// pom asks for the Java client alone, and for a logger that says nothing.
+// pom asks for some artifacts of Maven Central and what they need.
 const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>foreign</groupId><artifactId>clients</artifactId><version>1</version><packaging>pom</packaging>
   <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-clients</artifactId><version>%s</version></dependency>
-    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
-  </dependencies>
+%s  </dependencies>
 </project>
 `
 
-// Java returns the class path of the Java client of that version with the sources compiled against it.
+// pomOf is the pom for artifacts given as group:artifact:version.
+func pomOf(artifacts []string) string {
+	var b strings.Builder
+	for _, a := range artifacts {
+		f := strings.SplitN(a, ":", 3)
+		fmt.Fprintf(&b, "    <dependency><groupId>%s</groupId><artifactId>%s</artifactId><version>%s</version></dependency>\n", f[0], f[1], f[2])
+	}
+	return fmt.Sprintf(pom, b.String())
+}
+
+// Java returns the class path of the Java client of that version, of a logger that says nothing, and of the sources compiled against it.
 func (c *Cache) Java(version string, sources map[string][]byte) (string, error) {
-	recipe := fmt.Sprintf(pom, version)
+	return c.JavaProject(version, []string{"org.apache.kafka:kafka-clients:" + version, "org.slf4j:slf4j-simple:1.7.36"}, sources)
+}
+
+// JavaProject returns the class path of artifacts, given as group:artifact:version, with the sources compiled against them.
+func (c *Cache) JavaProject(name string, artifacts []string, sources map[string][]byte) (string, error) {
+	project := pomOf(artifacts)
+	recipe := project
 	for _, name := range sortedKeys(sources) {
 		recipe += name + "\n" + string(sources[name])
 	}
-	dir, err := c.ensure("java-"+version, recipe, func(ctx context.Context, dir string) error {
-		if err := os.WriteFile(filepath.Join(dir, "pom.xml"), fmt.Appendf(nil, pom, version), 0o644); err != nil {
+	dir, err := c.ensure("java-"+name, recipe, func(ctx context.Context, dir string) error {
+		if err := os.WriteFile(filepath.Join(dir, "pom.xml"), []byte(project), 0o644); err != nil {
 			return err
 		}
 		if err := run(ctx, dir, "mvn", "-q", "-B", "dependency:build-classpath", "-Dmdep.outputFile=cp.txt"); err != nil {
@@ -128,7 +142,7 @@ func (c *Cache) Java(version string, sources map[string][]byte) (string, error) 
 		if err != nil {
 			return err
 		}
-		args := []string{"-nowarn", "-cp", strings.TrimSpace(string(cp)), "-d", dir}
+		args := []string{"-nowarn", "-parameters", "-cp", strings.TrimSpace(string(cp)), "-d", dir}
 		for _, name := range sortedKeys(sources) {
 			if err := os.WriteFile(filepath.Join(dir, name), sources[name], 0o644); err != nil {
 				return err
@@ -142,6 +156,42 @@ func (c *Cache) Java(version string, sources map[string][]byte) (string, error) 
 	}
 	cp, err := os.ReadFile(filepath.Join(dir, "cp.txt"))
 	return dir + ":" + strings.TrimSpace(string(cp)), err
+}
+
+// Maven compiles a project as its own pom says and returns its class path.
+func (c *Cache) Maven(name string, project fs.FS) (string, error) {
+	files := map[string][]byte{}
+	err := fs.WalkDir(project, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(path, "target/") {
+			return err
+		}
+		files[path], err = fs.ReadFile(project, path)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("cannot read the project %s: %w", name, err)
+	}
+	recipe := ""
+	for _, path := range sortedKeys(files) {
+		recipe += path + "\n" + string(files[path])
+	}
+	dir, err := c.ensure(name, recipe, func(ctx context.Context, dir string) error {
+		for path, text := range files {
+			to := filepath.Join(dir, path)
+			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+				return err
+			}
+			if err := os.WriteFile(to, text, 0o644); err != nil {
+				return err
+			}
+		}
+		return run(ctx, dir, "mvn", "-q", "-B", "compile", "dependency:build-classpath", "-Dmdep.outputFile=cp.txt")
+	})
+	if err != nil {
+		return "", err
+	}
+	cp, err := os.ReadFile(filepath.Join(dir, "cp.txt"))
+	return filepath.Join(dir, "target", "classes") + ":" + strings.TrimSpace(string(cp)), err
 }
 
 func sortedKeys(m map[string][]byte) []string {
