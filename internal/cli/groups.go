@@ -79,9 +79,12 @@ func runConsumerGroups(r *run, args []string) int {
 func (r *run) groupsOutcome(p *parsed, err error) int {
 	var use *optionError
 	var je *javaError
+	fe := new(client.FileError)
 	switch code, ok := exitCode(err); {
 	case err == nil:
 		return 0
+	case errors.As(err, &fe) && fe.Malformed():
+		return r.outcome(err) // Kafka's tool does not catch it
 	case ok:
 		return code
 	case errors.As(err, &use):

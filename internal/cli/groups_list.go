@@ -35,9 +35,13 @@ func runGroups(r *run, args []string) int {
 	if code, ok := exitCode(err); ok {
 		return code
 	}
-	r.errorln(err.Error())
-	r.explainConstruct(err)
-	return r.fail(1)
+	var ke *client.KafkaError
+	var te *client.TimeoutError
+	if errors.As(err, &ke) || errors.As(err, &te) {
+		r.printf("Error while executing groups command : %s\n", err)
+		return r.fail(1)
+	}
+	return r.outcome(err)
 }
 
 func (r *run) allGroups(p *parsed) error {

@@ -55,7 +55,7 @@ func (g *groupsTool) planReset(ids []string) (resetPlan, error) {
 		info := infos[id]
 		switch {
 		case info.err != nil && !client.IsCode(info.err, client.CodeGroupIDNotFound):
-			return nil, executionError(info.err)
+			return nil, wrapExecution(info.err)
 		case info.err == nil && !strings.EqualFold(info.state, "Empty") && !strings.EqualFold(info.state, "Dead"):
 			g.failed = true
 			g.printf("\nError: Assignments can only be reset if the group '%s' is inactive, but the current state is %s.\n", id, stateText(info.state))
@@ -480,6 +480,9 @@ func (g *groupsTool) offsetsToDelete() (tps []topicPartition, unknown map[string
 
 func (g *groupsTool) sendOffsetDelete(id string, tps []topicPartition) (top error, codes map[topicPartition]int16, err error) {
 	node, err := g.c.Coordinator(g.ctx, "deleteConsumerGroupOffsets(api=FIND_COORDINATOR)", id)
+	if client.IsCode(err, client.CodeGroupAuthFailed) {
+		return err, nil, nil
+	}
 	if err != nil {
 		return nil, nil, executionError(err)
 	}

@@ -135,7 +135,7 @@ func readElectionFile(path string) ([]topicPartition, error) {
 		out = append(out, tp)
 	}
 	if len(twice) > 0 {
-		return nil, fmt.Errorf("Replica election data contains duplicate partitions: %s", strings.Join(twice, ","))
+		return nil, fmt.Errorf("Replica election data contains duplicate partitions: [%s]", strings.Join(twice, ", "))
 	}
 	if out == nil {
 		out = []topicPartition{}

@@ -252,6 +252,7 @@ func (t *consumerPerf) measure() {
 	}
 	if messages < wanted && ctx.Err() == nil {
 		t.failed = true
+		t.c.Explain()
 		t.printf("WARNING: Exiting before consuming the expected number of records: timeout (%d ms) exceeded. You can use the --timeout option to increase the timeout.\n", ms)
 	}
 	t.total(start, messages, bytes)

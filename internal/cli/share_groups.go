@@ -268,7 +268,11 @@ func (g *groupsTool) deleteOfType(typ, wrongType, quote string) error {
 			return err
 		}
 		for id, code := range codes {
-			if err := client.CodeError(code, nil); err != nil {
+			err := client.CodeError(code, nil)
+			if ke := new(client.KafkaError); typ == "share" && errors.As(err, &ke) && ke.Code == client.CodeNonEmptyGroup {
+				ke.Message = fmt.Sprintf("Share group '%s' is not EMPTY.", id)
+			}
+			if err != nil {
 				failures[id] = withClass(err)
 			}
 		}

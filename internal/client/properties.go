@@ -64,7 +64,7 @@ func (e *FileError) Error() string {
 	switch {
 	case errors.Is(e.Cause, syscall.EISDIR):
 		return "Is a directory"
-	case e.malformed():
+	case e.Malformed():
 		return `Malformed \uxxxx encoding.`
 	}
 	if errors.Is(e.Cause, fs.ErrNotExist) {
@@ -82,13 +82,14 @@ func (e *FileError) Error() string {
 
 func (e *FileError) Unwrap() error { return e.Cause }
 
-func (e *FileError) malformed() bool {
+// Malformed reports whether the file was read but holds a broken escape.
+func (e *FileError) Malformed() bool {
 	return strings.Contains(e.Cause.Error(), "four hexadecimal digits")
 }
 
 // Hint says which file, and where in it, when Kafka's words do not; else "".
 func (e *FileError) Hint() string {
-	if errors.Is(e.Cause, syscall.EISDIR) || e.malformed() {
+	if errors.Is(e.Cause, syscall.EISDIR) || e.Malformed() {
 		return e.Path + ": " + e.Cause.Error()
 	}
 	return ""
