@@ -55,6 +55,9 @@ func run(args []string) error {
 			return withOptions(args[1:], compare)
 		case "soak":
 			return withOptions(args[1:], soak)
+		case "tuning":
+			os.Setenv(onDriverCPU, "1") // neither the node nor the lab is pinned
+			return withOptions(args[1:], tuning)
 		case "report":
 			return withOptions(args[1:], rewrite)
 		}
@@ -94,6 +97,8 @@ func withOptions(args []string, do func(options) error) error {
 	f.IntVar(&o.driverCPU, "driver-cpu", 1, "CPU of the driver, -1: any")
 	f.BoolVar(&o.list, "list", false, "list the scenarios")
 	f.DurationVar(&soakLength, "duration", time.Hour, "soak: how long")
+	f.Float64Var(&soakRate, "rate", 1000, "soak: requests a second; 0: as fast as they go")
+	f.DurationVar(&soakSlow, "latency-slack", time.Millisecond, "soak: what the p99 latency may grow by besides; more on a machine that has other things to do")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil

@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +27,8 @@ type result struct {
 	Command  string
 	Length   string
 	Subjects []subjectResult
+	// Profile is where the CPU went, taken where a target was missed.
+	Profile string `json:",omitempty"`
 }
 
 type subjectResult struct {
@@ -139,9 +143,41 @@ func (e *env) scenario(s *scenario, subjects []subject) *result {
 	}
 	if e.opts.profile != "" {
 		e.profiles(s, in)
+	} else if missed(s, r) {
+		r.Profile = e.explain(s, in)
 	}
 	return r
 }
+
+func missed(s *scenario, r *result) bool {
+	return slices.ContainsFunc(verdicts(s, r), func(v verdict) bool { return !v.met })
+}
+
+// explain profiles Moldau once more and says where the CPU goes; empty where the row is not about that.
+func (e *env) explain(s *scenario, in []subject) string {
+	i := slices.IndexFunc(in, func(x subject) bool { return x.kind == kindMoldau })
+	if i < 0 || s.columns[0] != cpuPerGB && s.measure != cpuPerReq || s.unprofiled {
+		return ""
+	}
+	file := filepath.Join(e.dir, "explain.pprof")
+	opts := e.opts
+	defer func() { e.opts = opts }()
+	e.opts.profile = "cpu"
+	if _, err := s.run(e, in[i], round{scenario: s, length: max(opts.length, 4*time.Second), profile: file}); err != nil {
+		fmt.Println("  no profile:", err)
+		return ""
+	}
+	out, err := exec.Command("go", "tool", "pprof", "-top", "-cum", "-nodecount", strconv.Itoa(profileLines), "-hide", "^runtime\\.(goexit|main|mcall)", opts.moldau, file).Output()
+	if err != nil {
+		fmt.Println("  no profile:", err)
+		return ""
+	}
+	_, table, _ := strings.Cut(string(out), "flat  flat%")
+	return "flat  flat%" + strings.ReplaceAll(table, "github.com/moldau-stream/moldau/internal/", "")
+}
+
+// profileLines is how much of a profile the report shows.
+const profileLines = 45
 
 // warmUp drives a subject before it is measured: a JVM until it has compiled what it runs.
 func (e *env) warmUp(s *scenario, x subject) error {

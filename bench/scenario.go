@@ -16,6 +16,7 @@ type scenario struct {
 	measure          string   // the metric that the targets and plots are about
 	columns          []string // what is printed beside it
 	targets          []target
+	unprofiled       bool          // there is no load of which to take a profile
 	quick            bool          // part of a quick run
 	rounds           int           // 0: the run's
 	warm             time.Duration // of load for a JVM

@@ -87,13 +87,56 @@ const codecBatchBytes = 64 * kib
 func codecScenarios() []*scenario {
 	var out []*scenario
 	for _, c := range []record.Codec{record.None, record.Gzip, record.Snappy, record.LZ4, record.Zstd} {
-		shape := produceShape{conns: 4, depth: 5, partitions: 4, batchBytes: codecBatchBytes, recordBytes: kib, codec: c, repeat: 80, maxBytes: bulkBytes, perConn: true}
-		out = append(out, &scenario{
+		shape := codecShape(c)
+		s := &scenario{
 			name: "codec-" + c.String(), title: fmt.Sprintf("Produce, batches of 64 KiB on the wire, %s", c),
 			how:     "4 connections, depth 5, acks=1; the GB are those on the wire",
 			measure: cpuPerGB, columns: loadColumns, warm: jvmWarmUp / 3, subjects: everyone, run: shape.run,
 			loop: &roofline.Options{Mode: roofline.Append, Files: 4},
-		})
+		}
+		if c != record.None {
+			s.how += "; each round also sends batches of the same size that are not compressed, and the ratio is of the two"
+			s.columns = append([]string{codecShare}, loadColumns...)
+			s.targets = []target{{metric: codecShare, atMost: 1 + worseBy}}
+			s.subjects, s.run = brokersOnly, packed(shape)
+		}
+		out = append(out, s)
 	}
 	return out
+}
+
+// codecShare is what compressed batches cost beside others of their size on the wire: no more, but for the noise.
+const codecShare = "CPU, compressed / not"
+
+func codecShape(c record.Codec) produceShape {
+	return produceShape{conns: 4, depth: 5, partitions: 4, batchBytes: codecBatchBytes, recordBytes: kib, codec: c, repeat: 80, maxBytes: bulkBytes, perConn: true}
+}
+
+// packed measures compressed batches and such as are not, one right after the other, each first in every second round.
+func packed(shape produceShape) func(*env, subject, round) (metrics, error) {
+	plainFirst := map[string]bool{}
+	return func(e *env, s subject, r round) (metrics, error) {
+		if r.warming || r.profile != "" {
+			return shape.run(e, s, r)
+		}
+		first, second := shape, codecShape(record.None)
+		swap := plainFirst[s.name]
+		plainFirst[s.name] = !swap
+		if swap {
+			first, second = second, first
+		}
+		m, err := first.run(e, s, r)
+		if err != nil {
+			return nil, err
+		}
+		plain, err := second.run(e, s, r)
+		if err != nil {
+			return nil, err
+		}
+		if swap {
+			m, plain = plain, m
+		}
+		m[codecShare] = m[cpuPerGB] / plain[cpuPerGB]
+		return m, nil
+	}
 }

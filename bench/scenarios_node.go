@@ -74,8 +74,9 @@ func nodeScenarios() []*scenario {
 		},
 		{
 			name: "compaction", title: "Compaction",
-			how:     "400 MB of 1 KiB records under 50,000 keys in segments of 64 MiB, written with compaction held back; the CPU from its release until the log has stopped shrinking",
-			measure: cpuPerGB, columns: []string{cpuPerGB, "seconds", "MB after"}, subjects: brokersOnly, rounds: 3, warm: jvmWarmUp / 3, run: compaction,
+			how:        "400 MB of 1 KiB records under 50,000 keys in segments of 64 MiB, written with compaction held back; the CPU from its release until the log has stopped shrinking",
+			unprofiled: true,
+			measure:    cpuPerGB, columns: []string{cpuPerGB, "seconds", "MB after"}, subjects: brokersOnly, rounds: 3, warm: jvmWarmUp / 3, run: compaction,
 			targets: []target{{metric: cpuPerGB, against: kindKafka, atLeast: 3}},
 		},
 	}

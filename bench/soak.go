@@ -11,8 +11,12 @@ import (
 	"github.com/moldau-stream/moldau/internal/record"
 )
 
-// soakLength is the -duration flag.
-var soakLength time.Duration
+// soakLength is the -duration flag, soakRate the -rate flag.
+var (
+	soakLength time.Duration
+	soakRate   float64
+	soakSlow   time.Duration // the -latency-slack flag: how much slower is no verdict
+)
 
 const (
 	// soakSamples is how often the node is looked at over the run.
@@ -57,7 +61,11 @@ func soak(o options) error {
 		return err
 	}
 	defer d.Close()
+	d.Pace(soakRate)
 	fmt.Printf("soak for %s: 4 producers of 64 KiB and 16 of single records, 4 readers, a new topic and connection at each look\n", soakLength)
+	if soakRate > 0 {
+		fmt.Printf("%s requests a second in all; -rate 0: as fast as they go\n", figure(soakRate))
+	}
 	fmt.Printf("%10s %10s %12s %12s %10s %12s\n", "at", "RSS MB", "descriptors", "goroutines", "p99 ms", "requests/s")
 	var all []soakSample
 	start := time.Now()
@@ -100,7 +108,7 @@ func soakVerdict(b *host.Broker, all []soakSample) error {
 		grown("RSS", func(s soakSample) float64 { return s.rss }, soakRSSGrowth, soakRSSSlack),
 		grown("the number of descriptors", func(s soakSample) float64 { return s.descriptors }, 1, soakSlack),
 		grown("the number of goroutines", func(s soakSample) float64 { return s.goroutines }, 1, soakSlack),
-		grown("p99 latency", func(s soakSample) float64 { return s.p99 }, soakLatencyGrowth, 1),
+		grown("p99 latency", func(s soakSample) float64 { return s.p99 }, soakLatencyGrowth, float64(soakSlow)/1e6),
 	)
 	for _, line := range b.Trouble() {
 		err = errors.Join(err, fmt.Errorf("in the log: %s", line))

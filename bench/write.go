@@ -130,6 +130,7 @@ func section(b *strings.Builder, o options, s *scenario, r *result) error {
 	for _, v := range verdicts(s, r) {
 		fmt.Fprintf(b, "- %s\n", v.text)
 	}
+	notes(b, s, r)
 	fmt.Fprintf(b, "\n![%s](benchmarks/%s.svg)\n\n", s.title, s.name)
 	fmt.Fprintf(b, "%s, %d CPUs, %s, %s, %s, %s; %s; `%s`, %s, rounds of %s.\n\n", r.Machine.CPU, r.Machine.CPUs, r.Machine.Memory, r.Machine.Kernel, r.Machine.FileSystem, r.Machine.Go, versions(r), r.Command, r.When.Format("2006-01-02 15:04"), r.Length)
 	return chart.Write(filepath.Join(o.out, "benchmarks", s.name))

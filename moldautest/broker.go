@@ -23,7 +23,7 @@ type Broker struct {
 	disk    *vfs.Mem
 	faults  diskFaults
 	boots   int
-	gateway gateway
+	gateway *gateway // nil where clients are on the engine's network
 	cut     bool
 
 	mu    sync.Mutex
@@ -34,9 +34,8 @@ type Broker struct {
 func newBroker(e *Engine, id int) *Broker {
 	b := &Broker{e: e, id: id, disk: vfs.NewMem()}
 	if !e.opts.inMemory {
-		if err := b.gateway.open(e.net, b.clientAddr()); err != nil {
-			e.t.Fatalf("moldautest: %v", err)
-		}
+		b.gateway = newGateway(e.net, b.clientAddr())
+		b.openGateway()
 	}
 	return b
 }
@@ -49,7 +48,7 @@ func (b *Broker) Addr() string {
 	if b.e.opts.inMemory {
 		return b.clientAddr()
 	}
-	return b.gateway.addr()
+	return b.gateway.addr
 }
 
 func (b *Broker) host() string       { return fmt.Sprintf("broker-%d", b.id) }
@@ -59,6 +58,17 @@ func (b *Broker) running() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.node != nil
+}
+
+// openGateway lets clients in, before the broker starts: its address is one of its settings.
+func (b *Broker) openGateway() {
+	b.e.t.Helper()
+	if b.gateway == nil || b.gateway.listener != nil {
+		return
+	}
+	if err := b.gateway.open(); err != nil {
+		b.e.t.Fatalf("moldautest: broker %d: %v", b.id, err)
+	}
 }
 
 // run takes over a node that has started, and ends it when it gives up, as the process of a real one would end.
@@ -74,6 +84,7 @@ func (b *Broker) run(n *node.Node) {
 			return
 		}
 		if b.take(n) != nil {
+			b.gateway.close()
 			n.Kill()
 			close(ended)
 		}
@@ -143,6 +154,7 @@ func (b *Broker) Stop() {
 	if err := n.Stop(); err != nil {
 		b.e.t.Logf("moldautest: broker %d: %v", b.id, err)
 	}
+	b.gateway.close()
 }
 
 // Kill ends the broker as kill -9 does: nobody is told, and its files are left as they are.
@@ -165,6 +177,7 @@ func (b *Broker) fall(left func(*vfs.Mem) *vfs.Mem) {
 }
 
 func (b *Broker) end() {
+	b.gateway.close()
 	if n := b.take(nil); n != nil {
 		n.Kill()
 	}
@@ -176,6 +189,7 @@ func (b *Broker) Start() {
 	if b.running() {
 		b.e.t.Fatalf("moldautest: broker %d runs already", b.id)
 	}
+	b.openGateway()
 	b.e.start(b)
 }
 

@@ -119,7 +119,6 @@ func (e *Engine) close() {
 	for _, b := range e.brokers {
 		e.net.Heal(clientHost, b.host())
 		b.end()
-		b.gateway.close()
 	}
 	close(e.closing)
 	e.watchers.Wait()

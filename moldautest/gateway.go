@@ -10,28 +10,33 @@ import (
 )
 
 // gateway is a port of the machine's loopback behind which a broker of the engine's own network is: thus any client reaches the
-// broker, and what the engine's network does to it befalls the client.
+// broker, and what the engine's network does to it befalls the client. While no broker runs, connections are refused.
 type gateway struct {
+	network *netx.Mem
+	to      string // the broker's address on network
+	addr    string // on loopback; the same each time that it opens
+
 	listener net.Listener
 	ctx      context.Context
 	cancel   context.CancelFunc
 	done     sync.WaitGroup
-	to       func(context.Context) (net.Conn, error)
 }
 
-func (g *gateway) open(n *netx.Mem, address string) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func newGateway(n *netx.Mem, to string) *gateway {
+	return &gateway{network: n, to: to, addr: "127.0.0.1:0"}
+}
+
+// open begins to listen.
+func (g *gateway) open() error {
+	l, err := net.Listen("tcp", g.addr)
 	if err != nil {
 		return err
 	}
-	g.listener = l
+	g.listener, g.addr = l, l.Addr().String()
 	g.ctx, g.cancel = context.WithCancel(context.Background())
-	g.to = func(ctx context.Context) (net.Conn, error) { return n.Host(clientHost).Dial(ctx, address) }
 	g.done.Go(g.accept)
 	return nil
 }
-
-func (g *gateway) addr() string { return g.listener.Addr().String() }
 
 func (g *gateway) accept() {
 	for {
@@ -43,13 +48,11 @@ func (g *gateway) accept() {
 	}
 }
 
-// join copies both ways until one end closes. Where no broker listens the client's connection is reset, since a port that is
-// given back could be another's when the broker comes back.
+// join copies both ways until one end closes.
 func (g *gateway) join(client net.Conn) {
 	defer client.Close()
-	broker, err := g.to(g.ctx)
+	broker, err := g.network.Host(clientHost).Dial(g.ctx, g.to)
 	if err != nil {
-		_ = client.(*net.TCPConn).SetLinger(0)
 		return
 	}
 	defer broker.Close()
@@ -65,11 +68,13 @@ func (g *gateway) join(client net.Conn) {
 	back.Wait()
 }
 
+// close ends all connections; nothing listens any more.
 func (g *gateway) close() {
-	if g.listener == nil {
+	if g == nil || g.listener == nil {
 		return
 	}
 	g.cancel()
 	g.listener.Close()
 	g.done.Wait()
+	g.listener = nil
 }

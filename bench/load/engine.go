@@ -30,6 +30,9 @@ const (
 	readBytes = 256 << 10
 	// maxEvents is taken from epoll at a time.
 	maxEvents = 128
+	// idleWaitMs is how long a driver that is not paced waits for an answer before it looks at the clock; a paced
+	// one has something to send before.
+	idleWaitMs, pacedWaitMs = 100, 1
 	// drainTimeout bounds the wait for the last answers of a run.
 	drainTimeout = 30 * time.Second
 	// maxLatencies bounds what a run remembers of latencies.
@@ -45,6 +48,18 @@ type Driver struct {
 	now   time.Time
 
 	sending bool
+
+	perSecond float64 // of all connections together; 0: as fast as it goes
+	issued    int64   // requests of this run
+	start     time.Time
+}
+
+// Pace has the driver send so many requests a second at most, evenly; 0 as fast as it goes.
+func (d *Driver) Pace(perSecond float64) { d.perSecond = perSecond }
+
+// mayIssue says whether the next request is due.
+func (d *Driver) mayIssue() bool {
+	return d.perSecond <= 0 || float64(d.issued) <= d.now.Sub(d.start).Seconds()*d.perSecond
 }
 
 // Stats is what a run has done.
@@ -127,16 +142,18 @@ func (d *Driver) Run(length time.Duration, maxBytes int64) (Stats, error) {
 	d.stats = Stats{Latencies: d.stats.Latencies[:0]}
 	d.sending = true
 	start := time.Now()
-	d.now = start
+	d.now, d.start, d.issued = start, start, 0
+	waitMs := idleWaitMs
+	if d.perSecond > 0 {
+		waitMs = pacedWaitMs
+	}
 	end := start.Add(length)
-	for _, c := range d.conns {
-		if err := d.send(c); err != nil {
-			return d.stats, err
-		}
+	if err := d.sendAll(); err != nil {
+		return d.stats, err
 	}
 	events := make([]unix.EpollEvent, maxEvents)
 	for d.sending || d.open() > 0 {
-		n, err := unix.EpollWait(d.ep, events, 100)
+		n, err := unix.EpollWait(d.ep, events, waitMs)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return d.stats, fmt.Errorf("cannot wait for answers: %w", err)
 		}
@@ -153,9 +170,23 @@ func (d *Driver) Run(length time.Duration, maxBytes int64) (Stats, error) {
 				return d.stats, err
 			}
 		}
+		if d.perSecond > 0 {
+			if err := d.sendAll(); err != nil {
+				return d.stats, err
+			}
+		}
 	}
 	d.stats.Elapsed = d.now.Sub(start)
 	return d.stats, nil
+}
+
+func (d *Driver) sendAll() error {
+	for _, c := range d.conns {
+		if err := d.send(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *Driver) open() int {
@@ -187,7 +218,7 @@ func (d *Driver) event(c *conn, events uint32) error {
 // send fills the connection up to its depth, as far as the socket takes it.
 func (d *Driver) send(c *conn) error {
 	for {
-		for len(c.rest) == 0 && len(c.out) < copyBelowBytes && d.sending && !c.done && c.open < d.depth {
+		for len(c.rest) == 0 && len(c.out) < copyBelowBytes && d.sending && !c.done && c.open < d.depth && d.mayIssue() {
 			req := c.src.Next()
 			if req == nil {
 				c.done = true
@@ -195,6 +226,7 @@ func (d *Driver) send(c *conn) error {
 			}
 			c.sent[(c.first+c.open)%d.depth] = d.now
 			c.open++
+			d.issued++
 			if len(req) > copyBelowBytes {
 				c.rest = req
 				break

@@ -91,7 +91,7 @@ func (b *Broker) allocateIDs() (first int64, n int32, err error) {
 type producerIDs struct {
 	mu        sync.Mutex
 	from, end int64
-	fetching  sync.Mutex // one request for a block at a time
+	fetching  turn // one request for a block at a time
 }
 
 // next is an id of the present block; false when it is used up.
@@ -107,8 +107,8 @@ func (p *producerIDs) next() (int64, bool) {
 
 // ensure gets a new block from allocate if the present one is used up.
 func (p *producerIDs) ensure(allocate func() (int64, int32, error)) error {
-	p.fetching.Lock()
-	defer p.fetching.Unlock()
+	p.fetching.take()
+	defer p.fetching.pass()
 	if p.left() {
 		return nil
 	}
@@ -144,8 +144,8 @@ func (b *Broker) FetchProducerIDs(done func(error)) {
 
 // nextFrom is next, with a new block from allocate when the present one is used up.
 func (p *producerIDs) nextFrom(allocate func() (int64, int32, error)) (int64, error) {
-	p.fetching.Lock()
-	defer p.fetching.Unlock()
+	p.fetching.take()
+	defer p.fetching.pass()
 	if id, ok := p.next(); ok {
 		return id, nil
 	}

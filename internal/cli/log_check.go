@@ -3,7 +3,9 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +55,9 @@ func parseLogCheck(args []string) (a logCheckArgs, err error) {
 	for i := 0; i < len(args); i++ {
 		name, inline, hasInline := strings.Cut(args[i], "=")
 		var v string
+		if hasInline && (name == "--repair" || name == "--quiet") {
+			return a, fmt.Errorf("option %s takes no value", name)
+		}
 		switch name {
 		case "--repair":
 			a.repair = true
@@ -120,8 +125,9 @@ func runLog(r *run, args []string) int {
 func (r *run) logCheck(fsys vfs.FS, a logCheckArgs) int {
 	bar := progressBar{run: r, on: r.StdoutIsTerminal && !a.json}
 	o := storage.CheckOptions{FS: fsys, Dir: path.Clean(a.dir), Repair: a.repair, MetadataBatch: r.Metadata.Batch, Progress: bar.show}
+	missing := maps.Clone(a.topics)
 	if a.topics != nil {
-		o.Topic = func(topic string) bool { return a.topics[topic] }
+		o.Topic = func(topic string) bool { delete(missing, topic); return a.topics[topic] }
 	}
 	if r.Metadata.Files != nil {
 		o.Files = func(damage, note func(file, problem string)) { r.Metadata.Files(fsys, o.Dir, damage, note) }
@@ -137,6 +143,10 @@ func (r *run) logCheck(fsys vfs.FS, a logCheckArgs) int {
 	bar.clear()
 	if err != nil {
 		r.errorln("moldau log check: " + err.Error())
+		return r.fail(checkUnusable)
+	}
+	if len(missing) > 0 {
+		r.errorln("moldau log check: no partition of topic " + strings.Join(slices.Sorted(maps.Keys(missing)), ", ") + " lies in " + o.Dir)
 		return r.fail(checkUnusable)
 	}
 	left := sum.Damages - sum.Repaired

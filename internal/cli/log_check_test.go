@@ -73,6 +73,10 @@ func TestLogCheckRefusals(t *testing.T) {
 		"moldau log check $W/data --fromat x": "there is no option --fromat",
 		"moldau log check $W/data --format x": "there is no format",
 		"moldau log check $W/data --topic":    "needs a value",
+
+		"moldau log check $W/data --repair=false":    "option --repair takes no value",
+		"moldau log check $W/data --quiet=yes":       "option --quiet takes no value",
+		"moldau log check $W/data --topic txn,other": "no partition of topic other",
 	} {
 		if out := s.run(line, ""); out.code != 2 || !strings.Contains(out.stderr, want) {
 			t.Errorf("%s: %+v", line, out)

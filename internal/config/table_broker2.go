@@ -267,6 +267,14 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Acknowledge a produce only when its records are synced to disk; one sync serves all who wait.",
 	},
 	{
+		Name: "moldau.group.max.groups.per.partition", Type: Int, Default: "1000000", Check: atLeast{1}, Origin: Own, Importance: Low,
+		Doc: "Groups that each partition of __consumer_offsets may hold; a new one beyond is answered with COORDINATOR_NOT_AVAILABLE.",
+	},
+	{
+		Name: "moldau.group.max.pending.offsets.per.partition", Type: Int, Default: "1000000", Check: atLeast{1}, Origin: Own, Importance: Low,
+		Doc: "Offsets of open transactions that each partition of __consumer_offsets may hold; those beyond are answered with COORDINATOR_NOT_AVAILABLE.",
+	},
+	{
 		Name: "moldau.log.dir.check.interval.ms", Type: Long, Default: "30000", Check: atLeast{-1}, Origin: Own, Importance: Low,
 		Doc: "How often each log directory is tried out, so that one that vanished or cannot be written is noticed without traffic; -1 never.",
 	},
@@ -279,12 +287,20 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Least severe level that the node logs: debug, info, warn or error.",
 	},
 	{
+		Name: "moldau.metrics.consumer.lag.max", Type: Int, Default: "20000", Check: atLeast{0}, Origin: Own, Importance: Low,
+		Doc: "Partitions of groups whose lag this broker shows in its metrics, those beyond being counted in moldau_consumer_lag_left_out; 0 shows none.",
+	},
+	{
 		Name: "moldau.scrub.bytes.per.second", Type: Long, Default: "4194304", Check: atLeast{0}, Origin: Own, Importance: Low,
 		Doc: "How much of the closed segments of each log directory is read each second in search of damaged records; 0 turns the search off.",
 	},
 	{
 		Name: "moldau.strict.records", Type: Boolean, Default: "false", Origin: Own, Importance: Low,
 		Doc: "Unpack every record that a client sends and check it, as Kafka does, at several times the cost of an append.",
+	},
+	{
+		Name: "moldau.transaction.max.ids.per.partition", Type: Int, Default: "500000", Check: atLeast{1}, Origin: Own, Importance: Low,
+		Doc: "Transactional ids that each partition of __transaction_state may hold; a new one beyond is answered with COORDINATOR_NOT_AVAILABLE.",
 	},
 	{
 		Name: "moldau.verify.reads", Type: Boolean, Default: "true", Origin: Own, Importance: Low,

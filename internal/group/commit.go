@@ -63,7 +63,7 @@ func (s *Shard) commit(t *coord.Turn, r *commitRequest) {
 			it.code = codeOffsetMetadataTooLarge
 			continue
 		}
-		if r.producer != nil && s.offsets.openCount >= maxPendingOffsetsPerShard && !s.offsets.isPending(r.group, it.topic, it.partition) {
+		if r.producer != nil && s.offsets.openCount+int(n) >= s.cfg.MaxPendingOffsets && !s.offsets.isPending(r.group, it.topic, it.partition) {
 			it.code = codeCoordinatorNotAvailable
 			continue
 		}
@@ -97,7 +97,7 @@ func (s *Shard) checkCommit(r *commitRequest) int16 {
 	}
 	if g == nil {
 		switch {
-		case r.generation < 0 && len(s.groups)+len(s.consumers) < maxGroupsPerShard:
+		case r.generation < 0 && !s.full():
 			return codeNone // the first commit makes the group
 		case r.generation < 0:
 			return codeCoordinatorNotAvailable
@@ -127,6 +127,3 @@ func (s *Shard) checkCommit(r *commitRequest) int16 {
 	}
 	return codeNone
 }
-
-// maxPendingOffsetsPerShard bounds the offsets that open transactions hold in memory: at some 200 bytes each, 200 MB.
-const maxPendingOffsetsPerShard = 1_000_000

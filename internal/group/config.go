@@ -9,7 +9,11 @@ type Config struct {
 	OffsetMetadataMaxBytes   int   // offset.metadata.max.bytes
 	OffsetsRetentionMs       int64 // offsets.retention.minutes
 	RetentionCheckIntervalMs int64 // offsets.retention.check.interval.ms
-	Consumer                 ConsumerConfig
+	// MaxGroups bounds what clients can make a shard remember by inventing group ids.
+	MaxGroups int
+	// MaxPendingOffsets bounds the offsets that open transactions hold in a shard's memory.
+	MaxPendingOffsets int
+	Consumer          ConsumerConfig
 }
 
 // ConsumerConfig is what groups of the consumer protocol obey.
@@ -43,6 +47,8 @@ func DefaultConfig() Config {
 		OffsetMetadataMaxBytes:   4096,
 		OffsetsRetentionMs:       7 * 24 * 3600 * 1000,
 		RetentionCheckIntervalMs: 600_000,
+		MaxGroups:                1_000_000, // at about 500 bytes each, half a gigabyte
+		MaxPendingOffsets:        1_000_000, // at some 200 bytes each, 200 MB
 		Consumer: ConsumerConfig{
 			Assignors: []string{uniformAssignor, rangeAssignor}, MaxSize: 1<<31 - 1, Upgrade: true, Downgrade: true, RegexRefreshMs: 600_000,
 		},
@@ -58,9 +64,6 @@ const (
 	maxIDBytes = maxStringBytes - 64
 	// maxTopicBytes is what the name of a topic may take.
 	maxTopicBytes = 249
-	// maxGroupsPerShard bounds what clients can make a shard remember by inventing group
-	// ids: at about 500 bytes each, half a gigabyte.
-	maxGroupsPerShard = 1_000_000
 	// maxPendingMembers bounds the ids that were handed out and not yet used, for each group.
 	maxPendingMembers = 100_000
 	// maxFreshMembers bounds, for each group, members that were in no generation yet and need no second

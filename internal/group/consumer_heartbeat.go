@@ -93,7 +93,7 @@ func (s *Shard) consumerHeartbeat(t *coord.Turn, r *heartbeatRequest) {
 	case r.epoch > 0:
 		refusedBy(refuse(codeGroupIDNotFound, "Consumer group %s not found.", r.group))
 		return
-	case len(s.groups)+len(s.consumers) >= maxGroupsPerShard:
+	case s.full():
 		refusedBy(&refusal{code: codeCoordinatorNotAvailable})
 		return
 	default:

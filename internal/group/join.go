@@ -73,7 +73,7 @@ func (s *Shard) groupToJoin(t *coord.Turn, r *joinRequest) (*group, int16) {
 	if r.memberID != "" {
 		return nil, codeUnknownMemberID
 	}
-	if len(s.groups)+len(s.consumers) >= maxGroupsPerShard {
+	if s.full() {
 		return nil, codeCoordinatorNotAvailable
 	}
 	return s.newGroup(r.group, t.NowMs), codeNone

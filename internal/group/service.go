@@ -135,6 +135,7 @@ type Metrics struct {
 	GroupsByState map[string]int // classic groups: "Empty", "Stable", ...
 	// ConsumerGroupsByState are groups of the consumer protocol: "Assigning", "Reconciling", ...
 	ConsumerGroupsByState map[string]int
+	LoadAvgMs, LoadMaxMs  float64        // of the last half minute's loads
 	GroupsByType          map[string]int // "classic", "consumer", "share", "streams"
 	Offsets               int
 	OffsetCommits         int64
@@ -157,6 +158,7 @@ func (s *Service) Metrics() Metrics {
 		ConsumerRebalances:  s.counts.ConsumerRebalances.Load(),
 		Partitions:          s.rt.Counts(),
 	}
+	m.LoadAvgMs, m.LoadMaxMs = s.rt.LoadTimes()
 	m.ConsumerGroupsByState = map[string]int{}
 	for _, name := range []string{Empty.String(), stateAssigning, stateReconciling, Stable.String(), deadState} {
 		m.ConsumerGroupsByState[name] = 0

@@ -49,6 +49,9 @@ func NewShard(cfg *Config, counts *Counters) *Shard {
 	}
 }
 
+// full says that no client may make another group.
+func (s *Shard) full() bool { return len(s.groups)+len(s.consumers) >= s.cfg.MaxGroups }
+
 // Counters count over all shards of a Service; they only grow.
 type Counters struct {
 	OffsetCommits       coord.Counter

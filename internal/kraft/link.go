@@ -26,10 +26,19 @@ type Link struct {
 	d     *Directory
 	who   Leadership
 	local *Handler // of the controller of this process; nil on a node that is none
+	// running ends with Close: nobody waits for a controller any more.
+	running context.Context
+	end     context.CancelFunc
 }
 
 // NewLink returns a link; local is the handler of this process' controller, or nil.
-func NewLink(d *Directory, who Leadership, local *Handler) *Link { return &Link{d, who, local} }
+func NewLink(d *Directory, who Leadership, local *Handler) *Link {
+	running, end := context.WithCancel(context.Background())
+	return &Link{d: d, who: who, local: local, running: running, end: end}
+}
+
+// Close ends all calls, those that come later too: the node stops, and requests that wait for a controller would hold it up.
+func (l *Link) Close() { l.end() }
 
 // errNotController is what a controller that does not lead answers.
 var errNotController = errors.New("the controller that was asked does not lead")
@@ -37,7 +46,7 @@ var errNotController = errors.New("the controller that was asked does not lead")
 // Call sends a request of this broker's own, until the active controller has answered or ctx ends. purpose names the
 // connection: requests of one purpose do not wait for those of another.
 func (l *Link) Call(ctx context.Context, purpose string, req kmsg.Request) (kmsg.Response, error) {
-	return l.retry(ctx, func() (kmsg.Response, error) {
+	return l.retry(ctx, func(ctx context.Context) (kmsg.Response, error) {
 		if l.leads() {
 			req.SetVersion(req.MaxVersion()) // as a connection would
 			return l.local.here(ctx, quorum.RequestContext{Principal: "User:broker", Local: true}, req)
@@ -52,7 +61,7 @@ func (l *Link) Call(ctx context.Context, purpose string, req kmsg.Request) (kmsg
 
 // Forward sends a client's request in the name of who sent it.
 func (l *Link) Forward(ctx context.Context, p security.Principal, clientHost []byte, req kmsg.Request) (kmsg.Response, error) {
-	return l.retry(ctx, func() (kmsg.Response, error) {
+	return l.retry(ctx, func(ctx context.Context) (kmsg.Response, error) {
 		if l.leads() {
 			return l.local.here(ctx, quorum.RequestContext{Principal: p.String()}, req)
 		}
@@ -90,9 +99,12 @@ func (l *Link) remote(ctx context.Context, purpose string, req kmsg.Request) (km
 }
 
 // retry asks until there is an answer that is not "ask another".
-func (l *Link) retry(ctx context.Context, ask func() (kmsg.Response, error)) (kmsg.Response, error) {
+func (l *Link) retry(ctx context.Context, ask func(context.Context) (kmsg.Response, error)) (kmsg.Response, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.running, cancel)()
 	for {
-		resp, err := ask()
+		resp, err := ask(ctx)
 		if err == nil {
 			return resp, nil
 		}

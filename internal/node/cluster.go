@@ -53,6 +53,11 @@ type cluster struct {
 const (
 	// joinRetry is how often a controller that is not let in asks again.
 	joinRetry = 200 * time.Millisecond
+	// strangerAfter is how long a controller that takes itself for a member knows of no leader before it asks to be let in:
+	// it may have been removed while it was down, and then nobody speaks to it. Of one that is a member still, nothing changes.
+	strangerAfter = 2 * time.Second
+	// lastAnswers is how long requests to the controller may take once the node stops: a commit takes milliseconds.
+	lastAnswers = 300 * time.Millisecond
 	// resignPatience is how long the active controller waits at its end until another has taken over: that takes a round of messages.
 	resignPatience = 500 * time.Millisecond
 	// registerPatience bounds one try of a controller to register.
@@ -264,10 +269,14 @@ func (n *Node) takePart() {
 	c := n.cluster
 	defer c.done.Done()
 	registered, voting := false, false
+	heard := n.o.Clock.Now()
 	for !closed(c.stop) {
-		members := n.quorum.Members()
+		members, now := n.quorum.Members(), n.o.Clock.Now()
+		if leader, _ := n.quorum.Leader(); leader >= 0 {
+			heard = now
+		}
 		switch {
-		case !members.Member:
+		case !members.Member, now.Sub(heard) > strangerAfter:
 			c.transport.Join()
 		case !registered:
 			registered = n.registerController()
@@ -385,11 +394,20 @@ func (n *Node) closeMetadata(ctx context.Context) error {
 	}
 	c.halt()
 	var errs []error
+	served := make(chan error, 1)
 	if c.server != nil {
-		errs = append(errs, c.server.Shutdown(ctx))
+		go func() { served <- c.server.Shutdown(ctx) }()
+		select { // requests under way are answered; those that wait for a quorum that is not there get their answer from the closing
+		case err := <-served:
+			served <- err
+		case <-n.after(lastAnswers):
+		}
 	}
 	if n.metadata != nil {
 		errs = append(errs, n.metadata.Close())
+	}
+	if c.server != nil {
+		errs = append(errs, <-served)
 	}
 	if c.directory != nil {
 		c.directory.Close()

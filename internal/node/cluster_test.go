@@ -132,6 +132,16 @@ func (c *crew) until(what string, cond func() bool) {
 
 func (c *crew) client(opts ...kgo.Opt) *kgo.Client {
 	c.t.Helper()
+	cl, err := kgo.NewClient(c.clientOpts(opts...)...)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(cl.Close)
+	return cl
+}
+
+// clientOpts are options of a client of the cluster, and more.
+func (c *crew) clientOpts(opts ...kgo.Opt) []kgo.Opt {
 	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
 		return c.net.Host("client").Dial(ctx, address)
 	}
@@ -141,12 +151,7 @@ func (c *crew) client(opts ...kgo.Opt) *kgo.Client {
 			seeds = append(seeds, fmt.Sprintf("n%d:9092", id))
 		}
 	}
-	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(seeds...), kgo.Dialer(dial), kgo.RetryTimeout(20 * time.Second)}, opts...)...)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.t.Cleanup(cl.Close)
-	return cl
+	return append([]kgo.Opt{kgo.SeedBrokers(seeds...), kgo.Dialer(dial), kgo.RetryTimeout(20 * time.Second)}, opts...)
 }
 
 func (c *crew) create(topic string, partitions int32, rf int16) {

@@ -48,6 +48,11 @@ func (n *Node) identify() (identity, error) {
 		owner, id.clusterID = dir, p.ClusterID
 		id.dirs[dir] = p.DirectoryID
 	}
+	for _, dir := range empty {
+		if found, err := n.signOfUse(dir); err != nil || found != "" {
+			return id, errors.Join(err, n.lostProperties(dir, found, id.clusterID))
+		}
+	}
 	if len(empty) > 0 && owner == "" && !n.o.AutoFormat {
 		return id, notFormatted(empty)
 	}
@@ -62,9 +67,6 @@ func (n *Node) identify() (identity, error) {
 		id.clusterID = meta.FormatUUID(newUUID())
 	}
 	for _, dir := range empty {
-		if found, err := n.signOfUse(dir); err != nil || found != "" {
-			return id, errors.Join(err, lostProperties(dir, found))
-		}
 		u, err := n.format(dir, id.clusterID)
 		if err != nil {
 			return id, err
@@ -139,11 +141,16 @@ func (n *Node) signOfUse(dir string) (string, error) {
 	return "", nil
 }
 
-func lostProperties(dir, found string) error {
+// lostProperties says how to get the file back. The cluster's id other directories know, or other nodes.
+func (n *Node) lostProperties(dir, found, cluster string) error {
 	if found == "" {
 		return nil
 	}
-	return fmt.Errorf("log directory %s holds data (%s) but no meta.properties: it is not formatted anew, since the data would then be lost to the cluster; put the file back from a backup, or move the data away to start with an empty directory", dir, found)
+	whose := "cluster.id=" + cluster
+	if cluster == "" {
+		whose = "cluster.id=ID, where ID is the cluster's, which the meta.properties of its other nodes and clients' logs name (kafka-cluster cluster-id asks a running node; a new id would make this another cluster)"
+	}
+	return fmt.Errorf("log directory %s holds data (%s) but no meta.properties: it is not formatted anew, since the data would then be lost to the cluster; put the file back from a backup (lines version=1, node.id=%d, directory.id as it was and %s), or move the data away to start with an empty directory", dir, found, n.id, whose)
 }
 
 // format makes dir a log directory of this node. meta.properties comes last: with

@@ -27,6 +27,8 @@ func (n *Node) buildGroups() *group.Service {
 			OffsetMetadataMaxBytes:   s.Int(config.OffsetMetadataMaxBytes),
 			OffsetsRetentionMs:       s.Duration(config.OffsetsRetentionMinutes).Milliseconds(),
 			RetentionCheckIntervalMs: s.Long(config.OffsetsRetentionCheckIntervalMs),
+			MaxGroups:                s.Int(config.MoldauGroupMaxGroups),
+			MaxPendingOffsets:        s.Int(config.MoldauGroupMaxPendingOffsets),
 			Consumer:                 consumerConfig(s),
 		},
 		Writer: log, Loader: log, Clock: n.o.Clock, Log: n.o.Logger, Topics: topicNames{n},

@@ -154,3 +154,44 @@ func TestAReplicaMovesBetweenLogDirectories(t *testing.T) {
 		t.Fatal(log.LogDir())
 	}
 }
+
+// A move is asked for while the log is still being checked after a kill. It is answered, and begins when that is done.
+func TestAReplicaMovesAfterItsRecovery(t *testing.T) {
+	const dirs = "log.dirs=/x,/y"
+	mem := vfs.NewMem()
+	r := start(t, mem, dirs)
+	r.create("colours", 1)
+	from := r.placed("colours")[0]
+	to := "/x"
+	if from == r.node.directories["/x"] {
+		to = "/y"
+	}
+	r.produce("colours", "red", "green")
+	killed := mem.KillClone()
+	_ = r.node.Stop()
+
+	var hook atomic.Pointer[func(vfs.Op) error]
+	goOn := make(chan struct{})
+	hold := func(op vfs.Op) error {
+		if op.Kind == vfs.OpRead && strings.Contains(op.Name, "/colours-0/") && strings.HasSuffix(op.Name, ".log") {
+			<-goOn
+		}
+		return nil
+	}
+	hook.Store(&hold)
+	r = startOn(t, killed, &hook, dirs)
+	var req kadm.AlterReplicaLogDirsReq
+	req.Add(to, kadm.TopicsSet{"colours": {0: struct{}{}}})
+	resp, err := kadm.NewClient(r.client()).AlterBrokerReplicaLogDirs(context.Background(), r.node.id, req)
+	if err == nil {
+		resp.Each(func(p kadm.AlterReplicaLogDirsResponse) { err = p.Err })
+	}
+	close(goOn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the controller learns of the move", func() bool { return r.placed("colours")[0] == r.node.directories[to] })
+	if got := strings.Join(r.consume("colours", 2), " "); got != "red green" {
+		t.Fatal(got)
+	}
+}

@@ -2,11 +2,16 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/storage"
+	"github.com/moldau-stream/moldau/internal/vfs"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -154,32 +159,139 @@ func TestOffsetsOfALostTailAreNotGivenAgain(t *testing.T) {
 
 // One of three replicas has lost its directory. Its records are copied from the others, whoever led before.
 func TestALostDirectoryIsCopiedFromTheOthers(t *testing.T) {
-	c := replicated(t)
+	for _, minISR := range []int{1, 2} {
+		t.Run(fmt.Sprintf("min.insync.replicas=%d", minISR), func(t *testing.T) {
+			c := apart(t, 3)
+			brokers := []int32{1, 2, 3}
+			for _, id := range brokers {
+				c.opts[id] = append(c.opts[id], fmt.Sprintf("min.insync.replicas=%d", minISR), "broker.session.timeout.ms=1000",
+					"broker.heartbeat.interval.ms=200", "replica.lag.time.max.ms=1500", "default.replication.factor=3")
+			}
+			for id := int32(101); id <= 103; id++ {
+				c.opts[id] = append(c.opts[id], fmt.Sprintf("min.insync.replicas=%d", minISR))
+			}
+			c.startAll()
+			c.create("t", 1, 3)
+			c.until("everybody in sync", c.inSync("t", 3))
+			w := c.write("t")
+			c.until("a start", w.reached(100))
+			w.stop.Store(true)
+			w.done.Wait()
+			leader := c.leader("t", 0, -1)
+			for _, id := range brokers { // the leader last
+				if id != leader {
+					c.stop(id)
+				}
+			}
+			c.stop(leader)
+			if err := c.disks[leader].RemoveAll(partitionDir("t")); err != nil {
+				t.Fatal(err)
+			}
+			c.startAll(brokers...)
+			if minISR == 1 {
+				// By what the controller knows only the leader was in sync. It does not lead, since that would make the
+				// others cut their logs; somebody must decide for another one.
+				c.until("an election", func() bool { return c.leader("t", 0, -1) == leader })
+				p, err := c.nodes[leader].replicas.Partition(storage.TopicPartition{Topic: "t"})
+				if err != nil || p.State().Role == replica.Leader {
+					t.Fatal(err, p.State())
+				}
+				c.stop(leader)
+				adm := kadm.NewClient(c.client())
+				c.until("an unclean election", func() bool {
+					_, err := adm.ElectLeaders(context.Background(), kadm.ElectLiveReplica, kadm.TopicsSet{"t": {0: {}}})
+					now := c.leader("t", 0, -1)
+					return err == nil && now > 0 && now != leader
+				})
+				c.startAll(leader)
+			}
+			c.verify("t", w)
+			c.until("the lost ones to be copied", func() bool { l := c.log(leader, "t"); return l != nil && l.LostUpTo() == 0 && l.LogEndOffset() >= 100 })
+		})
+	}
+}
+
+// The directory's small files are of an older day than its logs, as after a restore by hand. The only replica has all of its log
+// committed, also what the files do not know of.
+func TestALogThatIsLongerThanItsCheckpointsIsCommitted(t *testing.T) {
+	c := combined(t, 1)
 	c.startAll()
-	c.create("t", 1, 3)
-	c.until("everybody in sync", c.inSync("t", 3))
-	w := c.write("t")
-	c.until("a start", w.reached(100))
-	w.stop.Store(true)
-	w.done.Wait()
-	c.until("equal logs", c.equalLogs("t"))
-	leader := c.leader("t", 0, -1)
-	for id := range c.opts { // the leader last, so that it is in sync alone, and would lead again
-		if id != leader {
-			c.stop(id)
+	c.create("t", 1, 1)
+	for i := range 10 {
+		c.put("t", fmt.Sprint(i))
+	}
+	c.stop(1)
+	for _, name := range []string{"recovery-point-offset-checkpoint", "replication-offset-checkpoint"} {
+		name = "moldau-data/" + name
+		offsets, err := storage.ReadOffsetCheckpoint(c.disks[1], name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tp := storage.TopicPartition{Topic: "t"}
+		if offsets[tp] != 10 {
+			t.Fatal(name, offsets)
+		}
+		offsets[tp] = 4
+		if err := storage.WriteOffsetCheckpoint(c.disks[1], name, offsets); err != nil {
+			t.Fatal(err)
 		}
 	}
-	c.stop(leader)
-	if err := c.disks[leader].RemoveAll(partitionDir("t")); err != nil {
+	c.startAll()
+	cl := c.client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{"t": {0: kgo.NewOffset().AtStart()}}))
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for n := 0; n < 10; {
+		cl.PollFetches(ctx).EachRecord(func(*kgo.Record) { n++ })
+		if ctx.Err() != nil {
+			t.Fatalf("%d of 10 records", n)
+		}
+	}
+}
+
+// meta.properties is lost in every directory, and the data is there: the start does not offer to make a new cluster over it.
+func TestLostPropertiesAreToBePutBack(t *testing.T) {
+	for _, auto := range []bool{false, true} {
+		c := combined(t, 1)
+		c.startAll()
+		c.create("t", 1, 1)
+		c.stop(1)
+		if err := c.disks[1].Remove("moldau-data/meta.properties"); err != nil {
+			t.Fatal(err)
+		}
+		o := c.options(1)
+		o.AutoFormat, o.ClusterID = auto, ""
+		_, err := Start(context.Background(), o)
+		wantError(t, err, "holds data", "put the file back", "node.id=1", "cluster-id")
+		if strings.Contains(err.Error(), "random-uuid") {
+			t.Error(err)
+		}
+	}
+}
+
+// The directory of a partition was replaced by one of another topic while the node was away. It is not served as the topic's, and
+// the others are.
+func TestADirectoryOfAnotherTopicIsNotServed(t *testing.T) {
+	c := combined(t, 1)
+	c.startAll()
+	c.create("t", 1, 1)
+	c.create("other", 1, 1)
+	c.fill("t", 3)
+	c.stop(1)
+	name := partitionDir("t") + "/partition.metadata"
+	b, err := vfs.ReadFile(c.disks[1], name)
+	if err == nil {
+		err = c.disks[1].Overwrite(name, strings.Index(string(b), "topic_id: ")+10, []byte("QQQ"))
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	c.startAll()
-	c.until("everybody in sync", c.inSync("t", 3))
-	c.until("equal logs", c.equalLogs("t"))
-	for id := range c.nodes {
-		if l := c.log(id, "t"); l.LogStartOffset() != 0 || l.LostUpTo() != 0 {
-			t.Fatalf("node %d has [%d, %d)", id, l.LogStartOffset(), l.LogEndOffset())
-		}
+	c.fill("other", 1)
+	l := c.log(1, "t")
+	if _, err := l.Read(0, 100, 3, true); !errors.Is(err, storage.ErrInconsistentTopicID) {
+		t.Fatal(err)
 	}
-	c.verify("t", w)
+	if err := l.Err(); !errors.Is(err, storage.ErrStorage) {
+		t.Fatal("it is not offline", err)
+	}
 }

@@ -81,6 +81,7 @@ func (n *Node) WriteMetrics(w *obs.Writer) {
 	n.writeReplication(w)
 	n.writeLogs(w)
 	n.writeGroups(w)
+	n.writeLag(w)
 	n.writeTransactions(w)
 	n.writeCleaner(w)
 	w.Family(obs.ConnectionCount, "Open connections.", obs.KindGauge).Int(int64(n.server.Connections()))
@@ -194,11 +195,13 @@ func (n *Node) writeLogs(w *obs.Writer) {
 	}
 	n.writeRecovery(w)
 	w.Family("moldau_log_damaged_places", "Damaged places that were found in segments since the start.", obs.KindGauge).Int(n.logs.Damaged())
+	w.Family("moldau_log_kept_aside_files", "Files named .damaged in which recovery has kept what it cut off a log since the start.", obs.KindGauge).Int(n.logs.KeptAside())
 	w.Family(obs.OfflineLogDirectoryCount, "Log directories that have failed.", obs.KindGauge).Int(failed)
 }
 
 func (n *Node) writeGroups(w *obs.Writer) {
 	m := n.groups.Metrics()
+	writeGroupEvents(w, m)
 	all := 0
 	for _, c := range m.GroupsByState {
 		all += c

@@ -49,6 +49,10 @@ type Options struct {
 // shutdownGrace bounds how long a stopping node waits for requests under way.
 const shutdownGrace = 10 * time.Second
 
+// leaveGrace bounds how long a stopping broker waits for others to take over what it leads. What has not moved by then has no
+// other replica in sync, and would not move for who knows how long; the requests under way need the rest of shutdownGrace.
+const leaveGrace = 5 * time.Second
+
 // Node is one running node.
 type Node struct {
 	o           Options
@@ -76,6 +80,8 @@ type Node struct {
 	member     *membership
 	beating    atomic.Pointer[membership] // member, once it sends heartbeats
 	placements *placements
+
+	foreignEnds foreignEnds
 
 	incarnation [16]byte // of this process
 
@@ -304,9 +310,12 @@ func (n *Node) Stop() error {
 // stopBroker takes leave of the cluster and ends what serves clients.
 func (n *Node) stopBroker(ctx context.Context) error {
 	if !closed(n.failed) && n.o.Settings.Bool(config.ControlledShutdownEnable) { // a controller that has failed consents to nothing
-		n.member.leave(ctx)
+		leave, cancel := context.WithTimeout(ctx, leaveGrace)
+		n.member.leave(leave)
+		cancel()
 	}
 	n.member.stop()
+	n.cluster.link.Close()
 	n.health.SetState(obs.StateShuttingDown)
 	n.replicas.Stop()
 	n.txns.Close()

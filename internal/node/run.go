@@ -84,9 +84,6 @@ func checkConfig(a RunArgs, report config.Report) int {
 	return 0
 }
 
-// startupSettles is when after the start the clients that have waited for it have been served once.
-const startupSettles = time.Second
-
 func serve(a RunArgs, settings *config.Config, logger *slog.Logger) int {
 	began := time.Now()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -95,6 +92,7 @@ func serve(a RunArgs, settings *config.Config, logger *slog.Logger) int {
 		n   *Node
 		err error
 	}
+	tidy := collectRarely()
 	started := make(chan outcome, 1)
 	go func() {
 		n, err := Start(ctx, Options{
@@ -120,12 +118,13 @@ func serve(a RunArgs, settings *config.Config, logger *slog.Logger) int {
 		return 130
 	}
 	n.banner(logger, time.Since(began))
-	shed := time.AfterFunc(startupSettles, func() {
+	settled := time.AfterFunc(startupSettles, func() {
+		tidy()
 		if err := shedStartup(); err != nil {
-			logger.Debug("the memory of the start is kept", "cause", err)
+			logger.Debug("the program's pages of the start are kept", "cause", err)
 		}
 	})
-	defer shed.Stop()
+	defer settled.Stop()
 	return n.await(a.Signals, logger)
 }
 

@@ -21,6 +21,7 @@ func (n *Node) buildTxns() *txn.Service {
 			ExpirationMs:      s.Long(config.TransactionalIDExpirationMs),
 			AbortIntervalMs:   s.Long(config.TransactionAbortTimedOutTransactionCleanupIntervalMs),
 			CleanupIntervalMs: s.Long(config.TransactionRemoveExpiredTransactionCleanupIntervalMs),
+			MaxIDs:            s.Int(config.MoldauTransactionMaxIDs),
 			Version:           func() int16 { return n.broker.Image().FeatureLevel(meta.FeatureTransaction) },
 			NewProducerID:     func() (int64, bool) { return n.broker.NextProducerID() },
 		},

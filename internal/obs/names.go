@@ -123,15 +123,28 @@ const (
 	ConsumerGroupLagSum        = "kafka_consumergroup_lag_sum"        // consumergroup, topic
 	ConsumerGroupCurrentOffset = "kafka_consumergroup_current_offset" // consumergroup, topic, partition
 	ConsumerGroupMembers       = "kafka_consumergroup_members"        // consumergroup
-	Brokers                    = "kafka_brokers"
-	BrokerInfo                 = "kafka_broker_info"                     // id, address
-	TopicPartitions            = "kafka_topic_partitions"                // topic
-	TopicCurrentOffset         = "kafka_topic_partition_current_offset"  // topic, partition
-	TopicOldestOffset          = "kafka_topic_partition_oldest_offset"   // topic, partition
-	TopicInSyncReplicas        = "kafka_topic_partition_in_sync_replica" // topic, partition
-	TopicLeader                = "kafka_topic_partition_leader"          // topic, partition
-	TopicReplicas              = "kafka_topic_partition_replicas"        // topic, partition
-	TopicUnderReplicated       = "kafka_topic_partition_under_replicated_partition"
+
+	// The same under the names of the other exporter that dashboards ask.
+	KminionPartitionLag  = "kminion_kafka_consumer_group_topic_partition_lag" // group_id, topic_name, partition_id
+	KminionTopicLag      = "kminion_kafka_consumer_group_topic_lag"           // group_id, topic_name
+	KminionGroupMembers  = "kminion_kafka_consumer_group_members"             // group_id
+	ConsumerLagLeftOut   = "moldau_consumer_lag_left_out"                     // partitions of groups that moldau.metrics.consumer.lag.max has no room for
+	OffsetCommits        = "kafka_server_group_coordinator_metrics_offset_commit_count"
+	OffsetExpirations    = "kafka_server_group_coordinator_metrics_offset_expiration_count"
+	OffsetDeletions      = "kafka_server_group_coordinator_metrics_offset_deletion_count"
+	CompletedRebalances  = "kafka_server_group_coordinator_metrics_group_completed_rebalance_count"
+	GroupLoadTimeAvg     = "kafka_server_group_coordinator_metrics_partition_load_time_avg"
+	GroupLoadTimeMax     = "kafka_server_group_coordinator_metrics_partition_load_time_max"
+	GroupPartitionCount  = "kafka_server_group_coordinator_metrics_num_partitions" // state
+	Brokers              = "kafka_brokers"
+	BrokerInfo           = "kafka_broker_info"                     // id, address
+	TopicPartitions      = "kafka_topic_partitions"                // topic
+	TopicCurrentOffset   = "kafka_topic_partition_current_offset"  // topic, partition
+	TopicOldestOffset    = "kafka_topic_partition_oldest_offset"   // topic, partition
+	TopicInSyncReplicas  = "kafka_topic_partition_in_sync_replica" // topic, partition
+	TopicLeader          = "kafka_topic_partition_leader"          // topic, partition
+	TopicReplicas        = "kafka_topic_partition_replicas"        // topic, partition
+	TopicUnderReplicated = "kafka_topic_partition_under_replicated_partition"
 
 	// The metadata quorum, in both spellings that dashboards use: raftmetrics and raft_metrics.
 	RaftCurrentLeader = "kafka_server_raftmetrics_current_leader"

@@ -33,6 +33,9 @@ func (n *Node) CaughtUp(ctx context.Context) error {
 	case <-c.reply:
 		return nil
 	case <-n.done:
+		if err := n.failure(); err != nil {
+			return err
+		}
 		return ErrClosed
 	case <-ctx.Done():
 		return fmt.Errorf("this node has not heard from a majority of the controllers, or not got all metadata yet: %w", ctx.Err())

@@ -30,6 +30,7 @@ type loop struct {
 	// active: this node leads, and everything of earlier terms is applied. Only then does it decide anything, and the
 	// controller's image is then ahead of the applied one by exactly what is in pending.
 	active     bool
+	delayed    bool        // it should be active, but Raft took no proposal; it is tried again
 	nextOffset int64       // of the next record to be proposed
 	pending    []*proposal // in the order of the log
 	inHand     []op        // taken from the mailbox and not done yet; refused when the loop ends
@@ -278,6 +279,9 @@ func (l *loop) tick() error {
 	now := l.now()
 	l.maybeStand(now)
 	l.askIndex(now)
+	if err := l.activateLate(); err != nil {
+		return err
+	}
 	if err := l.advanceChanges(now); err != nil {
 		return err
 	}
@@ -381,6 +385,7 @@ func (l *loop) leadership(soft *raft.SoftState) {
 	}
 	if !l.leads {
 		l.resigned()
+		l.delayed = false
 	}
 	if !l.leads && l.active {
 		l.active = false
@@ -419,8 +424,34 @@ func (l *loop) failAll(err error) {
 	l.pending = nil
 }
 
-// activate begins this node's term: nothing of earlier terms is outstanding any more.
+// activate begins this node's term: nothing of earlier terms is outstanding any more. Raft may take no proposal, since the lead
+// is being handed over or this node is no member any more: then it is tried again once what was taken is applied.
 func (l *loop) activate() error {
+	err := l.begin()
+	l.delayed = errors.Is(err, raft.ErrProposalDropped)
+	if !l.delayed {
+		return err
+	}
+	l.cfg.Logger.Debug("this controller leads and cannot decide anything yet", "cause", err)
+	l.active = false
+	l.failAll(&NotLeaderError{-1})
+	l.state.Advance(l.disk.replay.Image())
+	return nil
+}
+
+// activateLate tries again to activate.
+func (l *loop) activateLate() error {
+	if !l.delayed || !l.leads {
+		l.delayed = false
+		return nil
+	}
+	if last, err := l.disk.mem.LastIndex(); err != nil || last > l.disk.applied.index {
+		return nil // something that was taken is on its way, and the offsets go on behind it
+	}
+	return l.activate()
+}
+
+func (l *loop) begin() error {
 	now := l.now()
 	l.active = true
 	l.pending = nil
@@ -499,7 +530,7 @@ func (l *loop) apply(entries []*raftpb.Entry) error {
 			return err
 		}
 		l.disk.applied.index, l.disk.applied.term = e.GetIndex(), e.GetTerm()
-		if l.leads && !l.active && e.GetTerm() == l.term {
+		if l.leads && !l.active && !l.delayed && e.GetTerm() == l.term {
 			if err := l.activate(); err != nil {
 				return err
 			}

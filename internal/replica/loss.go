@@ -32,5 +32,6 @@ func (p *Partition) meetLoss(want *meta.Partition) error {
 func (m *Manager) LogDiffers(tp storage.TopicPartition) {
 	if p, err := m.Partition(tp); err == nil {
 		m.recovered(p)
+		p.holdWhatIsThere() // what is there beyond what was known is not known to be synced
 	}
 }

@@ -58,6 +58,9 @@ func (m *Manager) beginDeletion(tp storage.TopicPartition, offset int64) (*Delet
 	}
 	p.lead.RLock()
 	if err = p.checkLeader(anyEpoch); err == nil {
+		err = p.log.Wake() // of one that cannot be opened all offsets would be 0
+	}
+	if err == nil {
 		if offset == -1 {
 			offset = p.log.HighWatermark()
 		}

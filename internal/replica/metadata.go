@@ -3,6 +3,7 @@ package replica
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/storage"
@@ -191,7 +192,12 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 	leads, epoch := err == nil && want.Leader == p.m.nodeID, want.LeaderEpoch
 	start := p.epochStart
 	if leads && (was != Leader || newTerm) {
-		start = p.log.BeginEpoch(epoch) // it waits for the log's own lock, so not with mu
+		var broken error
+		if start, broken = p.log.BeginEpoch(epoch); broken != nil && p.log.Err() == nil { // it waits for the log's own lock, so not with mu
+			// What is missing passes. Without the place where its epoch begins it must not lead (KIP-207): it looks again soon.
+			err, leads, start = broken, false, p.epochStart
+			p.m.clock.AfterFunc(openRetry, func() { p.m.recovered(p) })
+		}
 	}
 	if p.m.flaws.truncateToWatermark && err == nil && !leads && newTerm {
 		err = p.log.TruncateTo(p.log.HighWatermark())
@@ -236,6 +242,9 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 		p.m.tellRole(p.tp, epoch, false)
 	}
 }
+
+// openRetry is how long a partition waits that cannot lead because its log could not be opened for the moment.
+const openRetry = time.Second
 
 // recovered gives a partition whose log has been checked the role that it has waited for.
 func (m *Manager) recovered(p *Partition) {

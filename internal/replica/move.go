@@ -2,6 +2,8 @@ package replica
 
 import (
 	"errors"
+	"path"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,6 +45,9 @@ func (m *Manager) MoveReplica(tp storage.TopicPartition, dir string) error {
 	p.lead.RLock()
 	err = p.unusable()
 	p.lead.RUnlock()
+	if errors.Is(err, storage.ErrNotReady) && m.moveLater(tp, dir) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -51,6 +56,34 @@ func (m *Manager) MoveReplica(tp storage.TopicPartition, dir string) error {
 		m.moves.add(f)
 	}
 	return err
+}
+
+// moveLater begins a move when the log has been recovered; false when that is not what it waits for.
+func (m *Manager) moveLater(tp storage.TopicPartition, dir string) bool {
+	log := m.logs.Log(tp)
+	known := slices.ContainsFunc(m.logs.Dirs(), func(d storage.DirInfo) bool { return d.Path == path.Clean(dir) && d.Err == nil })
+	if log == nil || !known || closed(m.moves.stopped) {
+		return false
+	}
+	return log.WhenReady(func() {
+		m.moves.mu.Lock()
+		defer m.moves.mu.Unlock()
+		if closed(m.moves.stopped) {
+			return
+		}
+		m.moves.done.Go(func() {
+			for {
+				err := m.MoveReplica(tp, dir)
+				if !errors.Is(err, storage.ErrNotReady) || closed(m.moves.stopped) {
+					if err != nil {
+						m.logger.Error("cannot move a log to another directory: it stays where it is", "topic", tp.Topic, "partition", tp.Partition, "cause", err)
+					}
+					return
+				}
+				m.moves.pause(moveRetry) // its partition has not taken its role yet
+			}
+		})
+	})
 }
 
 // SetMoveLimit bounds the bytes that all moves between log directories copy in a second.
@@ -121,6 +154,9 @@ func (v *moves) move(f *storage.Future) {
 		}
 		switch {
 		case err == nil:
+		case errors.Is(err, storage.ErrNotReady):
+			v.pause(moveRetry)
+			continue
 		case errors.Is(err, storage.ErrMoveGivenUp):
 			v.m.logger.Info("the move of a log to another directory was given up", "topic", tp.Topic, "partition", tp.Partition, "cause", err)
 		default:
@@ -180,7 +216,9 @@ func (m *Manager) swap(f *storage.Future) error {
 	log, err := f.Swap()
 	if log != nil {
 		if p.role == Leader {
-			log.BeginEpoch(p.leaderEpoch)
+			if _, berr := log.BeginEpoch(p.leaderEpoch); berr != nil { // it is open; so it has failed, and says so to who uses it
+				m.logger.Error("a log that has moved cannot be used", "topic", p.tp.Topic, "partition", p.tp.Partition, "cause", berr)
+			}
 		}
 		p.mu.Lock()
 		p.log = log

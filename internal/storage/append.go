@@ -386,12 +386,30 @@ func (l *Log) flushByPolicy(cfg *LogConfig) error {
 	if cfg.FlushMessages < math.MaxInt64 && l.leo.Load()-l.synced.Load() >= cfg.FlushMessages {
 		return l.Flush()
 	}
-	if cfg.FlushMs < math.MaxInt64 && l.timerSet.CompareAndSwap(false, true) {
-		delay := min(cfg.FlushMs, math.MaxInt64/int64(time.Millisecond))
-		l.env.after(time.Duration(delay)*time.Millisecond, func() {
-			l.timerSet.Store(false)
-			l.env.syncer.enqueue(l)
-		})
-	}
+	l.flushLater(cfg)
 	return nil
+}
+
+// flushLater heeds flush.ms: a flush is due so long after the first record that is not synced; earlier, if the setting becomes less.
+func (l *Log) flushLater(cfg *LogConfig) {
+	if cfg.FlushMs == math.MaxInt64 {
+		return
+	}
+	delay := min(cfg.FlushMs, math.MaxInt64/int64(time.Millisecond))
+	now := l.nowMs()
+	due := min(now, math.MaxInt64-delay) + delay
+	for {
+		set := l.flushDueMs.Load()
+		if set != 0 && set <= due {
+			return
+		}
+		if l.flushDueMs.CompareAndSwap(set, due) {
+			break
+		}
+	}
+	l.env.after(time.Duration(delay)*time.Millisecond, func() {
+		if l.flushDueMs.CompareAndSwap(due, 0) { // else another timer has taken its place
+			l.env.syncer.enqueue(l)
+		}
+	})
 }

@@ -15,12 +15,33 @@ import (
 const damagedSuffix = ".damaged"
 
 // setSegmentAside renames a segment's records and removes what is derived from them.
-func (l *Log) setSegmentAside(s *segment) error {
+func (l *Log) setSegmentAside(s *segment, why error) error {
 	s.forget()
-	if err := l.env.fs.Rename(s.path(kindLog), s.path(kindLog)+damagedSuffix); err != nil {
+	name, _, err := l.nameAside(s.path(kindLog))
+	if err == nil {
+		err = l.env.fs.Rename(s.path(kindLog), name)
+	}
+	if err != nil {
 		return err
 	}
+	l.env.logger.Error("a segment behind a damaged one is set aside: its records cannot follow what is left before it", "partition", l.tp.String(),
+		"file", name, "bytes", s.size, "why", why)
+	l.env.aside.Add(1)
 	return l.removeSegment(s)
+}
+
+// maxAsideCopies bounds how often the end of one segment is copied aside. What is set aside by a new name takes no space.
+const maxAsideCopies = 16
+
+// nameAside is a name under which nothing is kept yet: what was kept of an earlier damage stays. n says how many there are.
+func (l *Log) nameAside(name string) (free string, n int, err error) {
+	for free = name + damagedSuffix; ; free = fmt.Sprintf("%s.%d%s", name, n+1, damagedSuffix) {
+		ok, err := vfs.Exists(l.env.fs, free)
+		if err != nil || !ok {
+			return free, n, err
+		}
+		n++
+	}
 }
 
 // keepTail copies what is about to be cut off a segment's end, if that is more than a write that was torn: records
@@ -30,7 +51,15 @@ func (o *opener) keepTail(f vfs.File, s *segment, from, end int64) error {
 	if !wasSynced && !wholeBatchBehind(f, from, s.size) {
 		return nil
 	}
-	name := path.Join(o.dir, fmt.Sprintf("%s%s.%d%s", segmentName(s.base), logSuffix, from, damagedSuffix))
+	name, n, err := o.nameAside(path.Join(o.dir, fmt.Sprintf("%s%s.%d", segmentName(s.base), logSuffix, from)))
+	if err != nil {
+		return err
+	}
+	if n >= maxAsideCopies {
+		o.env.logger.Error("the damaged end of a segment is cut off and not kept, since many of its ends are kept already; look at them and remove them", "partition", o.tp.String(), "file", s.path(kindLog), "position", from, "bytes", s.size-from)
+		return nil
+	}
+	o.env.aside.Add(1)
 	if err := copyRange(o.env.fs, name, f, from, s.size); err != nil {
 		return fmt.Errorf("cannot keep the damaged end of %s before it is cut off: %w", f.Name(), err)
 	}

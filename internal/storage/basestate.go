@@ -1,9 +1,9 @@
 package storage
 
 import (
-	"errors"
 	"fmt"
 
+	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
@@ -67,29 +67,15 @@ func (l *Log) producersAt(offset int64) (producers, error) {
 
 // takeIn takes the batches of one segment from an offset on into a producer state.
 func (l *Log) takeIn(ps *producers, v view, f vfs.File, from int64) error {
-	pos, err := l.locate(v, f, from)
-	if err != nil {
+	return l.eachHeader(v, f, from, func(b record.Batch, pos, size int64) (err error) {
+		if b.IsControl() { // its record says what it is
+			if b, err = readChecked(f, pos, size); err != nil {
+				return err
+			}
+		}
+		_, _, err = ps.apply(b)
 		return err
-	}
-	h := walkHeaders(f, v.size)
-	defer h.close()
-	for pos < v.size {
-		b, size, err := h.at(pos)
-		if err == nil && b.IsControl() {
-			b, err = readBatch(f, pos, size) // its record says what it is
-		}
-		if err == nil {
-			_, _, err = ps.apply(b)
-		}
-		if errors.Is(err, ErrCorruptRecord) {
-			return nil // the rest cannot be read by anybody
-		}
-		if err != nil {
-			return err
-		}
-		pos += size
-	}
-	return nil
+	})
 }
 
 // removeSnapshots removes all that the directory tells of producers, where the log begins anew.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/vfs"
@@ -70,8 +71,10 @@ type dirChecker struct {
 	CheckOptions
 	clean               bool // the directory was left in order
 	points, starts, hws map[TopicPartition]int64
-	cleaned             map[TopicPartition]int64 // partitions that the cleaner has been in
-	total               int64                    // bytes of all records
+	cleaned             map[TopicPartition]int64    // partitions that the cleaner has been in
+	cleanedKnown        bool                        // which these are is known
+	listed              map[TopicPartition][16]byte // topic ids as the last orderly stop has listed them; nil when it has not
+	total               int64                       // bytes of all records
 
 	done, segments, batches, records atomic.Int64
 
@@ -92,11 +95,11 @@ func CheckDir(o CheckOptions) (CheckSummary, error) {
 	if _, err := o.FS.Stat(o.Dir); err != nil {
 		return c.summary, fmt.Errorf("cannot check %s: %w", o.Dir, err)
 	}
-	lock, err := o.FS.Lock(path.Join(o.Dir, lockFile))
+	unlock, err := c.lock()
 	if err != nil {
-		return c.summary, fmt.Errorf("cannot lock %s, is a node running on it? %w", o.Dir, err)
+		return c.summary, err
 	}
-	defer func() { _ = lock.Close() }() // nothing was written through it
+	defer unlock()
 	entries, err := o.FS.ReadDir(o.Dir)
 	if err != nil {
 		return c.summary, fmt.Errorf("cannot list %s: %w", o.Dir, err)
@@ -111,6 +114,26 @@ func CheckDir(o CheckOptions) (CheckSummary, error) {
 	c.summary.Segments, c.summary.Batches, c.summary.Records, c.summary.Bytes = c.segments.Load(), c.batches.Load(), c.records.Load(), c.done.Load()
 	c.summary.Partitions = int64(len(tps))
 	return c.summary, err
+}
+
+// lock keeps nodes out. Who only looks makes no file for it, and also looks where nothing can be written: at a file system
+// that is read-only after an error, or a snapshot.
+func (c *dirChecker) lock() (unlock func(), err error) {
+	name := path.Join(c.Dir, lockFile)
+	if !c.Repair {
+		if ok, err := vfs.Exists(c.FS, name); err == nil && !ok {
+			return func() {}, nil // no node has been here
+		}
+	}
+	lock, err := c.FS.Lock(name)
+	if !c.Repair && (errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission)) {
+		c.note(name, "the directory cannot be locked (%v): that no node is running on it you must know yourself", err)
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot lock %s, is a node running on it? %w", c.Dir, err)
+	}
+	return func() { _ = lock.Close() }, nil // nothing was written through it
 }
 
 // checkAll checks partitions, as many at once as there are processors.
@@ -192,9 +215,6 @@ func checkCleanMarker(data []byte) error {
 	return json.Unmarshal(data, &c)
 }
 
-// cleanerOffsetFile is how far the cleaner has come in each compacted log.
-const cleanerOffsetFile = "cleaner-offset-checkpoint"
-
 // maxSmallFileBytes bounds what is read at once of files that are small when they are sound: a
 // checkpoint of a million partitions has a tenth of it, an index of 10 MiB as well.
 const maxSmallFileBytes = 512 << 20
@@ -235,8 +255,11 @@ func (c *dirChecker) rootFiles(entries []fs.DirEntry) {
 			c.note(marker, "it marks an orderly stop, but does not say of which broker epoch: %v", err)
 		}
 	}
-	c.points, c.starts = c.checkpoint(recoveryPointFile), c.checkpoint(logStartFile)
-	c.hws, c.cleaned = c.checkpoint(highWatermarkFile), c.checkpoint(cleanerOffsetFile)
+	c.points, _ = c.checkpoint(recoveryPointFile)
+	c.starts, _ = c.checkpoint(logStartFile)
+	c.hws, _ = c.checkpoint(highWatermarkFile)
+	c.cleaned, c.cleanedKnown = c.checkpoint(cleanerFile)
+	c.cleanLogs()
 	for _, e := range entries {
 		if strings.HasSuffix(e.Name(), ".tmp") {
 			c.note(path.Join(c.Dir, e.Name()), "it was not finished when the process or the power went; the file that it was to replace is the one that counts")
@@ -244,17 +267,36 @@ func (c *dirChecker) rootFiles(entries []fs.DirEntry) {
 	}
 }
 
-func (c *dirChecker) checkpoint(name string) map[TopicPartition]int64 {
+// checkpoint reads one of the offset files; whole is false when some of what it said is not known.
+func (c *dirChecker) checkpoint(name string) (offsets map[TopicPartition]int64, whole bool) {
 	full := path.Join(c.Dir, name)
 	data, ok := c.readSmall(full)
 	if !ok {
-		return nil
+		_, err := c.FS.Stat(full)
+		return nil, errors.Is(err, fs.ErrNotExist)
 	}
 	offsets, err := parseOffsets(data)
-	if err != nil {
-		c.damage(full, -1, "it cannot be understood: %v; a node passes over it and checks more of the logs", err)
+	if err == nil {
+		return offsets, true
 	}
-	return offsets
+	if name == logStartFile {
+		c.damage(full, -1, "it cannot be understood: %v; a node passes over it, and records that were deleted by a request may be there again", err)
+		return nil, false
+	}
+	// What a node goes by instead it finds in the logs: it looks at more of them.
+	good, _ := parseCleaned(string(data))
+	c.derived(false, full, -1, func() error { return WriteOffsetCheckpoint(c.FS, full, good) }, "it cannot be understood: %v; a node passes over it and checks more of the logs", err)
+	return nil, false
+}
+
+// cleanLogs reads the topic ids that belong to the last orderly stop.
+func (c *dirChecker) cleanLogs() {
+	marker, err := vfs.ReadFile(c.FS, path.Join(c.Dir, cleanShutdownFile))
+	if err != nil {
+		return
+	}
+	d := &logDir{path: c.Dir, env: &env{fs: c.FS}}
+	c.listed = d.readCleanState(marker)
 }
 
 // partitions are the directories that are to be checked; what else is there is told.
@@ -322,7 +364,7 @@ func (c *dirChecker) staleEntries(tps []TopicPartition) {
 	}
 }
 
-// sameTopicID holds the ids that partitions of a topic name against each other.
+// sameTopicID holds the ids that partitions of a topic name against each other, and against what the last stop has listed.
 func (c *dirChecker) sameTopicID(topic string, id [16]byte, file string) {
 	c.mu.Lock()
 	seen, ok := c.ids[topic]

@@ -78,6 +78,8 @@ func FuzzStopFiles(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		_ = checkCleanMarker(b)
 		_ = parseCleanState(string(b))
+		_ = parseCleanList(b)
+		_, _ = parseCleaned(string(b))
 		_, _ = checkpointLines(b)
 	})
 }

@@ -23,17 +23,18 @@ type partitionCheck struct {
 	bases     []int64 // of the segments, rising
 	snapshots []int64 // offsets of the producer snapshots, rising
 
-	end       int64 // where the next batch may begin
-	gaps      bool  // offsets are missing
-	broken    bool  // bytes could not be read as batches: what is derived from them is not known to be wrong
-	swapping  bool  // the cleaner was replacing a segment: log and indexes of it may be those of before and after
-	lastEpoch int32
-	found     []epochEntry // leader epochs as the batches tell them
-	epochs    []epochEntry // as the file does; nil when it is damaged or missing
-	ps        producers    // as the batches tell
-	wholePs   bool         // ps knows all producers: the replay began at offset 0 or with a good snapshot
-	nextSnap  int          // the first of snapshots that has not been compared
-	aborted   []AbortedTxn // of the segment that is being read
+	end        int64 // where the next batch may begin
+	gaps       bool  // offsets are missing
+	gapsWithin bool  // also within segments
+	broken     bool  // bytes could not be read as batches: what is derived from them is not known to be wrong
+	swapping   bool  // the cleaner was replacing a segment: log and indexes of it may be those of before and after
+	lastEpoch  int32
+	found      []epochEntry // leader epochs as the batches tell them
+	epochs     []epochEntry // as the file does; nil when it is damaged or missing
+	ps         producers    // as the batches tell
+	wholePs    bool         // ps knows all producers: the replay began at offset 0 or with a good snapshot
+	nextSnap   int          // the first of snapshots that has not been compared
+	aborted    []AbortedTxn // of the segment that is being read
 }
 
 func (c *dirChecker) partition(tp TopicPartition) error {
@@ -134,6 +135,10 @@ func (p *partitionCheck) topicID() {
 		return
 	case err != nil:
 		p.damage(name, -1, "it does not say which topic this is: %v", err)
+		return
+	}
+	if listed, ok := p.listed[p.tp]; ok && listed != id {
+		p.damage(name, -1, "it names topic id %s, and the node that stopped here last had topic id %s: the directory was exchanged, or this file was changed", encodeUUID(id), encodeUUID(listed))
 		return
 	}
 	p.sameTopicID(p.tp.Topic, id, name)
@@ -238,7 +243,7 @@ func (p *partitionCheck) compareSnapshot(offset, upTo int64) {
 	// The state that the batches tell is that of this snapshot only where the replay stands right at it.
 	exact := !p.broken && p.ps.end == offset
 	repair := func() error {
-		if exact && p.wholePs {
+		if exact && p.wholePs && !p.mayLack() {
 			return vfs.WriteFileAtomic(p.FS, name, p.ps.encodeSnapshot())
 		}
 		return p.FS.Remove(name) // a node finds the state in an older one, or in the batches
@@ -259,7 +264,7 @@ func (p *partitionCheck) compareSnapshot(offset, upTo int64) {
 			p.derived(!p.clean, name, -1, repair, "%s", why)
 			return
 		}
-		if p.wholePs {
+		if p.wholePs && !p.mayLack() {
 			return
 		}
 	}
@@ -283,6 +288,8 @@ func (p *partitionCheck) contradiction(snap *producers) string {
 		switch {
 		case s.epoch != r.epoch && a.lastOffset == b.lastOffset:
 			return fmt.Sprintf("producer %d is in epoch %d by the snapshot, and %d by the batches", id, s.epoch, r.epoch)
+		case s.epoch == r.epoch && a.lastOffset > b.lastOffset && p.mayLack():
+			// The cleaner has taken the batches away: one that replaces them lies above the snapshot.
 		case s.epoch == r.epoch && (a.lastOffset != b.lastOffset || a.lastSeq != b.lastSeq):
 			return fmt.Sprintf("producer %d has sequence %d at offset %d by the snapshot, and %d at %d by the batches", id, a.lastSeq, a.lastOffset, b.lastSeq, b.lastOffset)
 		case s.epoch == r.epoch && s.txnFirstOffset != r.txnFirstOffset && !p.gaps:
@@ -290,6 +297,12 @@ func (p *partitionCheck) contradiction(snap *producers) string {
 		}
 	}
 	return ""
+}
+
+// mayLack says that batches may be missing which were there.
+func (p *partitionCheck) mayLack() bool {
+	_, compacted := p.cleaned[p.tp]
+	return compacted || p.gaps
 }
 
 func sortedIDs(m map[int64]*producer) []int64 {

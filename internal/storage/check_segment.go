@@ -58,7 +58,7 @@ func (p *partitionCheck) segment(i int) error {
 	case base < p.end:
 		p.bad(name, -1, "it begins at offset %d, and the segment before it ends at %d", base, p.end)
 	case base > p.end:
-		p.missing(name, 0, base)
+		p.missing(name, 0, base, true)
 	}
 	p.end = max(p.end, base)
 	p.aborted = nil
@@ -73,13 +73,19 @@ func (p *partitionCheck) segment(i int) error {
 	return nil
 }
 
-// missing notes offsets that no batch holds.
-func (p *partitionCheck) missing(name string, pos, next int64) {
+// missing tells of offsets that no batch holds. The cleaner leaves such gaps, and its checkpoint names the logs that it has been
+// in. A replica of another's cleaned log has them within its segments too; but that one segment ends and the next begins later
+// comes from nothing but a cleaning, or the loss of a segment.
+func (p *partitionCheck) missing(name string, pos, next int64, between bool) {
 	_, compacted := p.cleaned[p.tp]
-	if !p.gaps && !compacted {
+	switch {
+	case compacted:
+	case between && p.cleanedKnown && !p.gapsWithin && !p.unsynced(p.end):
+		p.damage(name, pos, "offsets [%d, %d) are not there: a segment is lost. Only if the topic was compacted once, and %s was lost since, that is right", p.end, next, cleanerFile)
+	case !p.gaps:
 		p.report(Finding{File: name, Position: pos, Problem: fmt.Sprintf("offsets [%d, %d) are not there: that is right if the topic is or was compacted, and a loss otherwise", p.end, next)})
 	}
-	p.gaps = true
+	p.gaps, p.gapsWithin = true, p.gapsWithin || !between
 	p.ps.end = next
 }
 
@@ -102,6 +108,14 @@ func (s *segmentCheck) batchesOf() error {
 		if size > maxCheckedBatchBytes {
 			s.bad(s.file.Name(), pos, "a batch says that it has %d bytes, more than any broker takes", size)
 		} else {
+			if size > scanChunkBytes {
+				if err := checkBatchAt(s.file, pos, size); err != nil { // before there is memory for it
+					s.bad(s.file.Name(), pos, "a batch that says that it has %d bytes does not match its checksum", size)
+					pos += size
+					s.advance(size)
+					continue
+				}
+			}
 			buf = slices.Grow(buf[:0], int(size))[:size]
 			if _, err := s.file.ReadAt(buf, pos); err != nil && !errors.Is(err, io.EOF) {
 				s.bad(s.file.Name(), pos, "it cannot be read: %v", err)
@@ -154,7 +168,7 @@ func (s *segmentCheck) batch(b record.Batch, pos int64) {
 		s.bad(name, pos, "a batch of offsets [%d, %d] comes where offset %d is next", b.BaseOffset(), b.LastOffset(), s.end)
 		return
 	case b.BaseOffset() > s.end:
-		s.missing(name, pos, b.BaseOffset())
+		s.missing(name, pos, b.BaseOffset(), false)
 	}
 	if epoch := b.PartitionLeaderEpoch(); epoch < s.lastEpoch {
 		s.bad(name, pos, "a batch of leader epoch %d follows one of epoch %d", epoch, s.lastEpoch)

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/vfs"
@@ -193,10 +196,10 @@ func TestCheckFindsEachDamageAndRepairsWhatIsDerived(t *testing.T) {
 		{"the leader epochs", edit("/d/t-0/leader-epoch-checkpoint", say("0\n9\n1 0\n")), "/d/t-0/leader-epoch-checkpoint", "announces", true},
 		{"a leader epoch", edit("/d/t-0/leader-epoch-checkpoint", say("0\n2\n1 0\n2 3\n")), "/d/t-0/leader-epoch-checkpoint", "leader epoch", true},
 		{"the topic id", edit("/d/t-0/partition.metadata", say("version: 0\ntopic_id: short\n")), "/d/t-0/partition.metadata", "which topic", false},
-		{"another topic's id", edit("/d/t-1/partition.metadata", func([]byte) []byte { return encodePartitionMetadata([16]byte{9}) }), "partition.metadata", "deleted topic", false},
+		{"another topic's id", edit("/d/t-1/partition.metadata", func([]byte) []byte { return encodePartitionMetadata([16]byte{9}) }), "partition.metadata", "had topic id", false},
 		{"meta.properties", edit("/d/meta.properties", say("version=7\n")), "/d/meta.properties", "whose directory", false},
 		{"no meta.properties", remove("/d/meta.properties"), "/d/meta.properties", "missing", false},
-		{"the recovery points", edit("/d/recovery-point-offset-checkpoint", say("0\nx\n")), "/d/recovery-point-offset-checkpoint", "cannot be understood", false},
+		{"the recovery points", edit("/d/recovery-point-offset-checkpoint", say("0\nx\n")), "/d/recovery-point-offset-checkpoint", "cannot be understood", true},
 		{"a recovery point", edit("/d/recovery-point-offset-checkpoint", say("0\n1\nt 0 100000\n")), "/d/recovery-point-offset-checkpoint", "records are lost", false},
 		{"a high watermark", edit("/d/replication-offset-checkpoint", say("0\n1\nt 0 100000\n")), "/d/replication-offset-checkpoint", "records are lost", false},
 		{"a segment's name", func(t *testing.T, m vfs.FS) { mustWrite(t, m, "/d/t-0/17.log", nil) }, "/d/t-0/17.log", "20 digits", false},
@@ -329,4 +332,172 @@ func TestKafkasReserveInAnIndexIsCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustBeSound(t, m)
+}
+
+// A whole segment that is gone from the middle of a log that the cleaner was never in is a loss, and not a remark.
+func TestALostSegmentIsDamage(t *testing.T) {
+	m := closedLog(t, 60)
+	lost := filesOf(t, m, "/d/t-0", logSuffix)[2]
+	for _, suffix := range []string{logSuffix, indexSuffix, timeIndexSuffix, snapshotSuffix} {
+		if err := m.Remove(strings.TrimSuffix(lost, logSuffix) + suffix); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func() (CheckSummary, string) {
+		var told strings.Builder
+		sum, err := CheckDir(CheckOptions{FS: m, Dir: "/d", Found: func(f Finding) { fmt.Fprintln(&told, f.Damage, f) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sum, told.String()
+	}
+	if sum, told := check(); sum.Damages != 1 || !strings.Contains(told, "a segment is lost") {
+		t.Fatal(sum, told)
+	}
+	var out logTo
+	mgr := openManager(t, m, newTestClock(), smallConfig(), out.option)
+	l := mgr.Log(testTP)
+	if got := readFrom(t, l, 0); len(got) >= 60 || len(got) < 40 {
+		t.Fatal(len(got))
+	}
+	readFrom(t, l, 0)
+	if n := strings.Count(out.String(), "offsets are missing, readers"); n != 1 {
+		t.Fatal("readers pass over it, and it is told this often:", n, out.String())
+	}
+	_ = mgr.Close(true)
+	mustWrite(t, m, "/d/"+cleanerFile, []byte("0\n1\nt 0 40\n"))
+	if sum, told := check(); sum.Damages != 0 {
+		t.Fatal(told)
+	}
+	mustWrite(t, m, "/d/"+cleanerFile, []byte("what?"))
+	if sum, told := check(); sum.Damages != 1 || strings.Contains(told, "a segment is lost") {
+		t.Fatal(told)
+	}
+}
+
+// A checkpoint that cannot be understood is what remains of it: a repair leaves out the rest, and so does a node.
+func TestADamagedCheckpointIsWrittenAnew(t *testing.T) {
+	for _, name := range []string{recoveryPointFile, highWatermarkFile, cleanerFile} {
+		for _, how := range []string{"a repair", "a node"} {
+			m := closedLog(t, 60)
+			mustWrite(t, m, "/d/"+name, []byte("0\n2\nt 0 60\nt x"))
+			damages := func(repair bool) int64 {
+				sum, err := CheckDir(CheckOptions{FS: m, Dir: "/d", Repair: repair, Found: func(Finding) {}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return sum.Damages
+			}
+			if damages(false) == 0 {
+				t.Fatal(name, "is damaged")
+			}
+			if how == "a repair" {
+				damages(true)
+			} else {
+				mgr := openManager(t, m, newTestClock(), smallConfig())
+				waitReady(mgr.Log(testTP))
+				if err := mgr.Close(true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if damages(false) != 0 {
+				t.Fatalf("%s stays damaged after %s: %q", name, how, mustRead(t, m, "/d/"+name))
+			}
+		}
+	}
+}
+
+// A directory on a read-only file system can be checked, and looking at one leaves nothing there.
+func TestACheckLeavesNothingBehind(t *testing.T) {
+	m := closedLog(t, 60)
+	if err := m.Remove("/d/" + lockFile); err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	o := CheckOptions{FS: m, Dir: "/d", Found: func(f Finding) {
+		if f.Damage {
+			t.Fatal(f)
+		}
+		told++
+	}}
+	if _, err := CheckDir(o); err != nil {
+		t.Fatal(err)
+	}
+	if ok, _ := vfs.Exists(m, "/d/"+lockFile); ok || told > 0 {
+		t.Fatal("a file was made", told)
+	}
+	mustWrite(t, m, "/d/"+lockFile, nil)
+	o.FS = vfs.NewFault(m, func(op vfs.Op) error {
+		if op.Kind.Mutates() || op.Kind == vfs.OpLock {
+			return &fs.PathError{Op: string(op.Kind), Path: op.Name, Err: syscall.EROFS}
+		}
+		return nil
+	})
+	if _, err := CheckDir(o); err != nil || told != 1 {
+		t.Fatal(err, told)
+	}
+	o.Repair = true
+	if _, err := CheckDir(o); err == nil {
+		t.Fatal("a repair without a lock")
+	}
+	o.FS, o.Repair = m, false
+	lock, err := m.Lock("/d/" + lockFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = lock.Close() }()
+	if _, err := CheckDir(o); err == nil {
+		t.Fatal("checked under a running node")
+	}
+}
+
+// The directory of another topic of the same name is told from what the last stop has listed.
+func TestAnExchangedDirectoryIsTold(t *testing.T) {
+	m := closedLog(t, 60)
+	mustWrite(t, m, "/d/t-0/"+partitionMetadataFile, encodePartitionMetadata([16]byte{9, 9}))
+	found := ""
+	if _, err := CheckDir(CheckOptions{FS: m, Dir: "/d", Found: func(f Finding) { found += f.String() }}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(found, "the node that stopped here last had topic id") {
+		t.Fatal(found)
+	}
+}
+
+// In a compacted log the batches below a snapshot may lack what the snapshot knows of a producer.
+func TestASnapshotOfACompactedLogIsNoContradiction(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/d")
+	cfg := smallConfig()
+	cfg.Compact, cfg.Delete = true, false
+	cfg.MinCleanableDirtyRatio = 0
+	clk := newTestClock()
+	mgr := openManager(t, m, clk, cfg)
+	l := mustCreate(t, mgr, testTP, 1)
+	for i := range int32(80) {
+		mustAppend(t, l, from(1, 0, i, fmt.Sprint("value ", i)))
+	}
+	l.SetHighWatermark(80)
+	before := l.Size()
+	mgr.StartCleaner()
+	clk.Advance(time.Minute)
+	for range 1000 {
+		if l.Size() < before/2 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if l.Size() >= before/2 || l.NumSegments() < 2 {
+		t.Fatal("nothing was cleaned", before, l.Size(), l.NumSegments())
+	}
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := CheckDir(CheckOptions{FS: m, Dir: "/d", Found: func(f Finding) {
+		if f.Damage {
+			t.Error(f)
+		}
+	}}); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -266,6 +266,13 @@ func (c *cleaning) cleanGroup(group []view) (err error) {
 	if err != nil {
 		return err
 	}
+	bytes := int64(0)
+	for _, v := range group {
+		bytes += v.size
+	}
+	if err := c.l.env.space.leaves(bytes); err != nil {
+		return err
+	}
 	c.last = c.l.lastRecords()
 	if c.w, err = newCleanWriter(c.l, c.cfg, old[0].base, c.out, c.reader.took); err != nil {
 		return err

@@ -22,12 +22,14 @@ func (d *logDir) readCleaned() map[TopicPartition]int64 {
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			d.env.logger.Warn("ignoring the cleaner's checkpoint", "err", err)
+			d.mustWrite[cleanerFile] = true
 		}
 		return map[TopicPartition]int64{}
 	}
 	offsets, broken := parseCleaned(string(data))
 	if broken > 0 {
-		d.env.logger.Warn("ignoring damaged lines of the cleaner's checkpoint", "file", name, "lines", broken)
+		d.env.logger.Warn("ignoring damaged lines of the cleaner's checkpoint, which is written anew", "file", name, "lines", broken)
+		d.mustWrite[cleanerFile] = true
 	}
 	return offsets
 }

@@ -3,7 +3,9 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -162,6 +164,7 @@ func (c *cleaner) cleanFilthiest(id int) bool {
 
 // awaitIdle returns when no pass over the log is under way; one ends soon when the log is being copied.
 func (c *cleaner) awaitIdle(l *Log) {
+	c.throttle.look()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.busy[l] {
@@ -191,7 +194,13 @@ func (c *cleaner) cleanLog(id int, d dirtyLog) (cleaned bool) {
 		return true
 	case isDiskFull(err):
 		c.m.opts.Logger.Warn("cannot clean a log: the disk is full. It will be tried again", "partition", l.tp.String(), "err", err)
+	case passes(err):
+	case errors.Is(err, errCleanWrite) && isIOError(err):
+		_ = l.fail(err) // as any other write that fails: it is told, and the directory goes out of use
 	case isLasting(l, err):
+		if isIOError(err) {
+			l.env.suspect()
+		}
 		c.condemn(l, err)
 	}
 	return false
@@ -205,8 +214,14 @@ func isLasting(l *Log, err error) bool {
 
 func (c *cleaner) condemn(l *Log, err error) {
 	c.mu.Lock()
-	c.uncleanable[l] = err
+	gone := c.m.Log(l.tp) != l // forget has been or will be
+	if !gone {
+		c.uncleanable[l] = err
+	}
 	c.mu.Unlock()
+	if gone {
+		return
+	}
 	c.m.opts.Logger.Error("cannot clean a log, which will not be tried again before the next start: it only grows", "partition", l.tp.String(), "dir", l.dir, "err", err)
 }
 
@@ -224,7 +239,7 @@ func (c *cleaner) newCleaning(d dirtyLog) *cleaning {
 	cfg := d.l.Config()
 	p := &cleaning{l: d.l, cfg: &cfg, first: d.first, upper: d.upper, cuts: d.cuts, nowMs: c.nowMs(), now: c.m.opts.Clock.Now, out: make([]byte, 0, buffer)}
 	p.reader = cleanReader{buf: make([]byte, buffer), limit: max(int64(cfg.MaxMessageBytes), maxCleanBatchBytes), took: func(n int) error {
-		c.throttle.took(n, c.stopped)
+		c.throttle.took(n, c.stopped, func() bool { return p.checkDone() != nil })
 		if c.isStopped() {
 			return fmt.Errorf("%w: the node stops", errCleaningAborted)
 		}
@@ -253,6 +268,7 @@ func (c *cleaner) tell(l *Log, first, end int64, s *cleaningStats) {
 
 // forget drops what is remembered of a log that is gone.
 func (c *cleaner) forget(l *Log) {
+	c.throttle.look()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.uncleanable, l)
@@ -283,7 +299,6 @@ func (m *Manager) CleanerMetrics() CleanerMetrics {
 		out.Uncleanable[d.path] = Uncleanable{}
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	var read, written int64
 	for _, s := range c.lastStats {
 		out.MaxCleanTimeSecs = max(out.MaxCleanTimeSecs, s.elapsed().Seconds())
@@ -296,7 +311,9 @@ func (m *Manager) CleanerMetrics() CleanerMetrics {
 	if c.lastRunMs > 0 {
 		out.TimeSinceLastRunMs = c.nowMs() - c.lastRunMs
 	}
-	for l := range c.uncleanable {
+	uncleanable := slices.Collect(maps.Keys(c.uncleanable))
+	c.mu.Unlock()
+	for _, l := range uncleanable { // each is looked into, which the cleaner's threads need not wait for
 		dir := m.dirOf(l)
 		u := out.Uncleanable[dir.path]
 		u.Partitions++

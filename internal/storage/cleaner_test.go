@@ -722,7 +722,7 @@ func TestTheThrottleCountsAllBytes(t *testing.T) {
 	}
 	stop := make(chan struct{})
 	close(stop)
-	th.took(1<<30, stop) // ends at once
+	th.took(1<<30, stop, nil) // ends at once
 }
 
 func TestATransactionIsUndecidedWhileItsMarkerCanBeCutOff(t *testing.T) {

@@ -70,7 +70,12 @@ func (r *cleanReader) fill(f vfs.File, rest []byte, pos, end int64) ([]byte, err
 		if size > r.limit {
 			return nil, fmt.Errorf("%w: %s at %d: a batch of %d bytes", ErrCorruptRecord, f.Name(), pos, size)
 		}
-		need = int(max(int64(need), min(size, end-pos)))
+		if size > int64(need) && pos+size <= end {
+			if err := checkBatchAt(f, pos, size); err != nil {
+				return nil, err // before there is memory for it
+			}
+			need = int(size)
+		}
 	}
 	if need > len(r.buf) {
 		grown := make([]byte, need)

@@ -57,8 +57,8 @@ func (d *logDir) writeCleanState(marker []byte) error {
 		body = append(body, '\n')
 	}
 	head := fmt.Sprintf("%s\n%s %08x\n", cleanStateMagic, stamp, crc32.Checksum(body, castagnoli))
-	// Without a sync: what the power leaves of it is told by the checksums.
-	return writeFile(d.env.fs, path.Join(d.path, cleanStateFile), append([]byte(head), body...), false)
+	// What the power leaves of it is told by the checksums. It is synced all the same: it also tells of a log that is gone later.
+	return writeFile(d.env.fs, path.Join(d.path, cleanStateFile), append([]byte(head), body...), true)
 }
 
 // readCleanState reads the topic ids that the last orderly stop has listed; nil when there is no list of it.

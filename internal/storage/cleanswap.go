@@ -44,6 +44,7 @@ func (l *Log) replaceSegments(w *cleanWriter, old []*segment, cuts int64) error 
 	if err := l.touch(); err != nil {
 		return l.undoSwap(base, err)
 	}
+	l.compacted.Store(true)
 	if err := l.commitSwap(w, old); err != nil {
 		// The files are on their way between two states, and only the next start can tell.
 		return l.fail(fmt.Errorf("cannot put a cleaned segment in its place: %w", err))

@@ -19,26 +19,67 @@ type throttle struct {
 	rate  float64
 	since time.Time
 	bytes float64 // since then
+	// looks is closed when those who wait are to look again; nil while nobody waits. changes counts the rates.
+	looks   chan struct{}
+	changes int
 }
 
 func (t *throttle) setRate(bytesPerSecond float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.rate, t.since, t.bytes = bytesPerSecond, t.clock.Now(), 0
+	t.changes++
+	t.lookLocked()
 }
 
-// took notes bytes that were read or written, and waits if there were too many. stop ends the wait.
-func (t *throttle) took(n int, stop <-chan struct{}) {
+// look has those who wait look whether what they work on is still wanted.
+func (t *throttle) look() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lookLocked()
+}
+
+func (t *throttle) lookLocked() {
+	if t.looks != nil {
+		close(t.looks)
+		t.looks = nil
+	}
+}
+
+// waiting is what who waits has to watch: a channel that is closed when there is something to look at, and how often the rate has
+// changed.
+func (t *throttle) waiting() (looks <-chan struct{}, changes int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.looks == nil {
+		t.looks = make(chan struct{})
+	}
+	return t.looks, t.changes
+}
+
+// took notes bytes that were read or written, and waits if there were too many. The wait ends with stop, with another rate,
+// and when ended says so, which look has it asked.
+func (t *throttle) took(n int, stop <-chan struct{}, ended func() bool) {
+	looks, before := t.waiting()
 	wait := t.pause(float64(n))
 	if wait <= 0 {
 		return
 	}
 	over := make(chan struct{})
 	timer := t.clock.AfterFunc(wait, func() { close(over) })
-	select {
-	case <-over:
-	case <-stop:
-		timer.Stop()
+	defer timer.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-stop:
+			return
+		case <-looks:
+		}
+		var changes int
+		if looks, changes = t.waiting(); changes != before || ended() {
+			return
+		}
 	}
 }
 

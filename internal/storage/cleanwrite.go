@@ -40,11 +40,14 @@ func newCleanWriter(l *Log, cfg *LogConfig, base int64, buf []byte, took func(in
 	for k := range numKinds {
 		if err := w.create(k); err != nil {
 			w.discard(k)
-			return nil, fmt.Errorf("cannot create %s: %w", s.path(k), err)
+			return nil, fmt.Errorf("%w: cannot create %s: %w", errCleanWrite, s.path(k), err)
 		}
 	}
 	return w, nil
 }
+
+// errCleanWrite says that the cleaner could not write: unlike what it cannot read, that is not the matter of one log.
+var errCleanWrite = errors.New("a cleaned segment cannot be written")
 
 func (w *cleanWriter) create(k fileKind) error {
 	f, err := w.seg.log.env.fs.OpenFile(w.seg.path(k), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
@@ -94,7 +97,7 @@ func (w *cleanWriter) drain() error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", w.seg.path(kindLog), err)
+		return fmt.Errorf("%w: cannot write %s: %w", errCleanWrite, w.seg.path(kindLog), err)
 	}
 	n := len(w.out)
 	w.written += int64(n)
@@ -126,7 +129,7 @@ func (w *cleanWriter) finish(modified time.Time) error {
 	s.size, s.aborted = w.written, w.aborted
 	s.noteMaxTimestamp()
 	if err := s.writeIndexes(); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errCleanWrite, err)
 	}
 	if len(w.aborted) > 0 {
 		var b []byte
@@ -134,7 +137,7 @@ func (w *cleanWriter) finish(modified time.Time) error {
 			b = appendAbortedTxn(b, t)
 		}
 		if err := s.writeIndex(kindTxnIndex, b, 0); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", errCleanWrite, err)
 		}
 	}
 	s.inMemory, s.offsets, s.times = false, nil, nil
@@ -146,7 +149,7 @@ func (w *cleanWriter) finish(modified time.Time) error {
 	}
 	for k := range numKinds {
 		if err := s.with(k, vfs.File.Sync); err != nil {
-			return fmt.Errorf("cannot sync %s: %w", s.path(k), err)
+			return fmt.Errorf("%w: cannot sync %s: %w", errCleanWrite, s.path(k), err)
 		}
 	}
 	return nil

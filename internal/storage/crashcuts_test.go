@@ -213,7 +213,8 @@ func (w *cutWork) run() {
 			w.sync(leader)
 		}
 	}
-	w.log(leader).BeginEpoch(2)
+	_, err := w.log(leader).BeginEpoch(2)
+	w.check(err)
 	w.put(leader, 2, record.BuilderOptions{Codec: record.LZ4}, "b=1", "b=2", "b=3")
 	w.sync(leader)
 	w.time(time.Minute) // checkpoints

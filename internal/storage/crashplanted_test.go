@@ -96,7 +96,7 @@ var notMissed = map[string]string{
 	"sync .timeindex < (*segment).remakeIndexes < (*opener).checkSegment":          "as above",
 	"sync moldau-future-complete < writeSynced < WriteFileAtomic":                  "the file is empty",
 	"syncdir < (*Log).replaceSegments < (*cleaning).cleanGroup":                    "for file systems that do not keep names in order",
-	"syncdir < (*Log).replaceBySegmentAt < (*Log).TruncateFullyAndStartAt":         "the file of leader epochs is replaced after it, but where the records have none",
+	"syncdir < (*Log).finishAnew < (*Log).finishCut":                               "the file of leader epochs is replaced after it, but where the records have none",
 	"syncdir < WriteFileAtomic < (*Manager).checkpointHighWatermarks":              "an older high watermark does no harm",
 	"syncdir < WriteFileAtomic < (*Log).keepStateAt":                               "for file systems that do not keep names in order: the names of what goes are synced after it",
 	"syncdir < WriteFileAtomic < (*Manager).checkpointRecoveryPoints":              "an older recovery point is as true, and more is checked",

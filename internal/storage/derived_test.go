@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -191,7 +192,9 @@ func damages(t testing.TB, m *vfs.Mem, name string) map[string]func(*vfs.Mem) er
 	out := map[string]func(*vfs.Mem) error{
 		"removed": func(m *vfs.Mem) error { return m.Remove(name) },
 		"zeroed":  func(m *vfs.Mem) error { return m.Overwrite(name, 0, make([]byte, len(whole))) },
-		"garbage": func(m *vfs.Mem) error { return m.Overwrite(name, 0, bytes.Repeat([]byte{0xb7, 0x3a, 0x11}, len(whole))[:len(whole)]) },
+		"garbage": func(m *vfs.Mem) error {
+			return m.Overwrite(name, 0, bytes.Repeat([]byte{0xb7, 0x3a, 0x11}, len(whole))[:len(whole)])
+		},
 	}
 	step := 17
 	if *allDamages {
@@ -207,7 +210,7 @@ func damages(t testing.TB, m *vfs.Mem, name string) map[string]func(*vfs.Mem) er
 }
 
 func truncateFile(m vfs.FS, name string, size int64) error {
-	f, err := m.OpenFile(name, 2, 0)
+	f, err := m.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}

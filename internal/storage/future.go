@@ -190,6 +190,9 @@ func (f *Future) Copy(maxBytes int, all bool) (int64, error) {
 	if current == nil {
 		return 0, fmt.Errorf("%w: %s", ErrMoveGivenUp, f.log.tp)
 	}
+	if err := current.Wake(); err != nil { // one that is still being checked would seem to be empty
+		return 0, err
+	}
 	for {
 		cuts := current.cuts()
 		n, err := f.copyFrom(current, maxBytes, all)
@@ -275,7 +278,7 @@ func (m *Manager) alignCopies() {
 }
 
 // Swap puts the copy in the log's place and returns it as the log. Nobody may append to the log meanwhile. When the copy
-// cannot be completed, the move is over and the log stays.
+// cannot be completed, the move is over and the log stays; but one that is not recovered yet can be swapped later.
 func (f *Future) Swap() (*Log, error) {
 	m, tp := f.m, f.log.tp
 	m.createMu.Lock()
@@ -284,6 +287,9 @@ func (f *Future) Swap() (*Log, error) {
 		return nil, err
 	}
 	current := m.Log(tp)
+	if err := current.Wake(); errors.Is(err, ErrNotReady) {
+		return nil, err
+	}
 	defer f.arrived()
 	if err := f.finish(current); err != nil {
 		err = fmt.Errorf("cannot complete the move of %s to %s: %w", tp, f.to.path, err)

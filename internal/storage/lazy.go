@@ -112,6 +112,9 @@ func (l *Log) openLocked(segments *atomic.Int64) error {
 		}
 		return l.failLog(err)
 	}
+	if end := l.leo.Load(); l.env.differs != nil && (end < st.syncedTo || st.endKnown && end > st.syncedTo) {
+		defer l.env.differs(l) // when it is open
+	}
 	l.lazy.mu.Lock()
 	defer l.lazy.mu.Unlock()
 	if l.lazy.epoch >= 0 {
@@ -174,20 +177,26 @@ func (l *Log) Dormant() bool {
 	return st != nil && st.endKnown && st.highWatermark >= st.recoveryPoint
 }
 
-// BeginEpoch notes that a leader epoch begins at the log's end, which it returns. A dormant log stays so.
-func (l *Log) BeginEpoch(epoch int32) int64 {
+// BeginEpoch notes that a leader epoch begins at the log's end, which it returns. A dormant log stays so. Of one that cannot be
+// opened for the moment the end is not known; it remembers the epoch for when it is.
+func (l *Log) BeginEpoch(epoch int32) (int64, error) {
 	if end, ok := l.beginEpochAsleep(epoch); ok {
-		return end
+		return end, nil
 	}
-	if l.ensure() != nil {
-		return 0
+	if err := l.ensure(); err != nil {
+		l.lazy.mu.Lock()
+		defer l.lazy.mu.Unlock()
+		if l.lazy.st != nil {
+			l.lazy.epoch = max(l.lazy.epoch, epoch)
+		}
+		return 0, err
 	}
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.epochs.assign(epoch, l.leo.Load())
-	return l.leo.Load()
+	return l.leo.Load(), nil
 }
 
 func (l *Log) beginEpochAsleep(epoch int32) (end int64, ok bool) {

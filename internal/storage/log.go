@@ -53,6 +53,7 @@ type env struct {
 	lastConfig atomic.Pointer[LogConfig]
 	verify     bool         // the bytes of segments that were found are checked before they are first given out
 	damaged    atomic.Int64 // places found damaged
+	aside      atomic.Int64 // files in which damaged records were kept
 	flushTimes func(time.Duration)
 	// verifyTxns: records of a transaction are taken only with a guard; see StartVerification.
 	verifyTxns *atomic.Bool // nil: they are not
@@ -100,6 +101,8 @@ type Log struct {
 	// unstable is the first offset of an undecided transaction, or MaxInt64.
 	unstable atomic.Int64
 
+	unfinished *unfinishedCut // what is left to be done of a cut, or nil; owned by the holder of appendMu
+
 	lastSnapshot int64 // offset of the newest producer snapshot, -1 for none; owned by the holder of appendMu
 
 	hwMoved  atomic.Bool           // the high watermark is not what the checkpoint says
@@ -111,15 +114,17 @@ type Log struct {
 	copying  atomic.Bool // a copy of it grows in another directory, and the cleaner must wait
 	settled  atomic.Bool // nothing is appended any more, since the directory closes
 
-	flushMu  sync.Mutex // one sync of this log at a time, held over it
-	waitMu   sync.Mutex
-	waiters  []syncWaiter // guarded by waitMu
-	enqueued bool         // guarded by the syncer's mu
-	timerSet atomic.Bool  // a flush by flush.ms is due
+	flushMu    sync.Mutex // one sync of this log at a time, held over it
+	waitMu     sync.Mutex
+	waiters    []syncWaiter // guarded by waitMu
+	enqueued   bool         // guarded by the syncer's mu
+	flushDueMs atomic.Int64 // when a flush by flush.ms is due; 0 for none
+	retired    []string     // guarded by mu: files of deleted segments that wait for their removal
 
-	marks    marks
-	txnCheck txnCheck
-	foundTo  atomic.Int64 // what lies below was found, not written by this process; lowered under mu
+	marks     marks
+	compacted atomic.Bool // the cleaner has been in it
+	txnCheck  txnCheck
+	foundTo   atomic.Int64 // what lies below was found, not written by this process; lowered under mu
 
 	// Transactions whose first records are on the way, by producer; owned by the holder of appendMu.
 	verifying map[int64]*verification
@@ -213,7 +218,12 @@ func (l *Log) Config() LogConfig { return *l.cfg.Load() }
 func (l *Log) config() *LogConfig { return l.cfg.Load() }
 
 // SetConfig replaces the log's configuration; it counts from the next append on.
-func (l *Log) SetConfig(cfg LogConfig) { l.cfg.Store(l.env.share(cfg)) }
+func (l *Log) SetConfig(cfg LogConfig) {
+	l.cfg.Store(l.env.share(cfg))
+	if l.isOpen() && l.flushDueMs.Load() != 0 {
+		l.flushLater(&cfg)
+	}
+}
 
 // Size is the size of all segments' records in bytes.
 func (l *Log) Size() int64 {
@@ -390,7 +400,7 @@ func (l *Log) errWrite() error {
 	if l.settled.Load() {
 		return fmt.Errorf("%w: %s", ErrClosed, l.tp)
 	}
-	return nil
+	return l.errUnfinished()
 }
 
 // fail is failLog for a write or a sync that failed: as in Kafka, the whole log directory goes out of use with the

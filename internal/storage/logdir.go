@@ -56,6 +56,7 @@ type logDir struct {
 	stale               map[TopicPartition]struct{}    // deleted logs that the files may still name
 	missing             map[TopicPartition]missingLog  // of stale, those that the last orderly stop has listed; written by load and, under createMu, by create
 	arriving            map[TopicPartition]struct{}    // logs that are about to come from another directory
+	mustWrite           map[string]bool                // checkpoints that were damaged, and are still
 }
 
 // missingLog is a log that was there at the last orderly stop and whose directory is gone.
@@ -65,7 +66,7 @@ type missingLog struct {
 }
 
 func newLogDir(m *Manager, p string) *logDir {
-	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}}
+	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}, mustWrite: map[string]bool{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
 		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
 		failed: d.fail, doubtPages: d.doubtPages, probe: d.probe, lookFor: d.lookFor, differs: d.differs, noteLoss: d.noteLoss, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes, tornTailBytes: m.opts.tornTailBytes}
@@ -115,6 +116,7 @@ func (d *logDir) readCheckpoint(name string) (offsets map[TopicPartition]int64, 
 	}
 	if err != nil {
 		d.env.logger.Warn("ignoring a damaged checkpoint", "err", err)
+		d.mustWrite[name] = true
 		return map[TopicPartition]int64{}, false
 	}
 	return offsets, ok
@@ -294,23 +296,23 @@ func (d *logDir) found(tp TopicPartition) *Log {
 
 // create makes a new log.
 func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Log, error) {
-	if err := d.clearStale(tp); err != nil {
-		return nil, err
-	}
-	if err := d.touch(&Log{tp: tp}); err != nil {
-		return nil, err
-	}
 	dir := path.Join(d.path, tp.String())
 	lost := d.lostOf(tp, topicID)
 	if lost > 0 {
 		d.env.logger.Error("records are lost: the partition's directory, which was there before, is gone. What other replicas hold is copied from them; without any, new records get offsets behind the lost ones. If there is a backup, stop the node and restore the directory before anything is produced",
 			"partition", tp.String(), "dir", dir, "logEndOffset", lost)
 	}
-	// Before the directory is there: with it, nothing else would tell of the loss.
+	// Before the checkpoints forget the log and its directory is there: then nothing else would tell of the loss.
 	if d.m.opts.OnDiffers == nil {
 		lost = 0
 	}
 	if err := d.setLost(tp, topicID, lost); err != nil {
+		return nil, err
+	}
+	if err := d.clearStale(tp); err != nil {
+		return nil, err
+	}
+	if err := d.touch(&Log{tp: tp}); err != nil {
 		return nil, err
 	}
 	if err := d.env.fs.MkdirAll(dir, 0o755); err != nil {
@@ -471,6 +473,9 @@ func (l *Log) writeForCheckpoint(point int64) (*segment, error) {
 	if l.closed.Load() {
 		return nil, nil // it was settled
 	}
+	if err := l.errUnfinished(); err != nil {
+		return nil, err // the files are not what the point would say
+	}
 	if err := l.saveEpochs(); err != nil {
 		return nil, err
 	}
@@ -600,13 +605,14 @@ func (d *logDir) writeCheckpoint(name string, last *map[TopicPartition]int64, no
 			}
 		}
 	}
-	if maps.Equal(*last, now) {
+	if maps.Equal(*last, now) && !d.mustWrite[name] {
 		return nil
 	}
 	if err := WriteOffsetCheckpoint(d.env.fs, path.Join(d.path, name), now); err != nil {
 		return err
 	}
 	*last = now
+	delete(d.mustWrite, name)
 	return nil
 }
 

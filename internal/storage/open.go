@@ -112,6 +112,7 @@ func newLog(e *env, tp TopicPartition, dir string, cfg LogConfig) *Log {
 func (l *Log) load(st openState) error {
 	l.dirDirty = !st.clean
 	l.changed.Store(!st.clean)
+	l.compacted.Store(st.compacted)
 	st.cfg = l.Config() // it may have changed since the log was found
 	o := &opener{Log: l, st: st, missing: map[int64]bool{}, trusted: math.MaxInt64}
 	if err := o.open(); err != nil {
@@ -134,9 +135,7 @@ func (l *Log) unload() {
 }
 
 func (o *opener) open() error {
-	var err error
-	var named bool
-	o.topicID, named, err = readPartitionMetadata(o.env.fs, o.dir)
+	id, named, err := readPartitionMetadata(o.env.fs, o.dir)
 	if errors.Is(err, errTorn) && !o.st.clean {
 		o.env.logger.Warn("ignoring a torn file, the topic id will be noted again", "err", err)
 		err = nil
@@ -144,7 +143,9 @@ func (o *opener) open() error {
 	if err != nil {
 		return err
 	}
-	o.topicIDFile = named && !o.st.clean
+	if err := o.takeTopicID(id, named); err != nil {
+		return err
+	}
 	if err := o.findSegments(); err != nil {
 		return err
 	}
@@ -197,12 +198,25 @@ func (o *opener) open() error {
 			return err
 		}
 	}
-	if o.env.differs != nil && o.st.syncedTo > 0 && end != o.st.syncedTo && (end < o.st.syncedTo || o.st.endKnown) {
-		o.env.differs(o.Log)
-	}
 	if synced := o.synced.Load(); synced < o.st.syncedTo {
 		// What is appended there next is not on the disk because the lost records were.
 		return o.env.pointLowered(o.Log, synced)
+	}
+	return nil
+}
+
+// takeTopicID holds what the directory says of its topic against what the last orderly stop has listed: a directory that was put
+// there since, from another cluster or of a deleted topic of that name, is not served as the topic's.
+func (o *opener) takeTopicID(id [16]byte, named bool) error {
+	switch listed := o.topicID; {
+	case listed == ([16]byte{}) || id == listed:
+		o.topicID, o.topicIDFile = id, named && !o.st.clean
+	case named:
+		return fmt.Errorf("%w: %s says that it belongs to topic id %s, the log that was here at the last stop to %s: another directory has taken its place; put the right one back, or remove this one to have the log copied or begun anew",
+			ErrInconsistentTopicID, path.Join(o.dir, partitionMetadataFile), encodeUUID(id), encodeUUID(listed))
+	default:
+		o.topicIDFile = true
+		return o.writeTopicID(listed)
 	}
 	return nil
 }
@@ -368,7 +382,7 @@ func (o *opener) removeCovered(name string, swaps []string) error {
 		return fmt.Errorf("%s is not the name of a segment", name)
 	}
 	end := from + 1
-	if _, bad, err := scanBatches(f, 0, size, func(b record.Batch, _ int64) error { end = b.NextOffset(); return nil }); err != nil || bad != nil {
+	if _, bad, err := scanBatches(f, 0, size, func(b record.Batch, _ int64) error { end = b.NextOffset(); return o.givenUp() }); err != nil || bad != nil {
 		return errors.Join(err, bad)
 	}
 	entries, err := o.env.fs.ReadDir(o.dir)

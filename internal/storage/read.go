@@ -100,6 +100,31 @@ func (l *Log) tryRead(from, maxBytes, upTo int64, minOneBatch bool) (*Slice, err
 	return &Slice{FirstOffset: from, NextOffset: from}, nil
 }
 
+// checkGap looks, once for each closed segment that is read to its end, whether it goes up to the next one. Where nobody
+// compacts, offsets between the two are the loss of a segment, and readers pass over them.
+func (l *Log) checkGap(v view, f vfs.File) error {
+	if v.last || l.compacted.Load() || l.config().Compact || !v.seg.gapTold.CompareAndSwap(false, true) {
+		return nil
+	}
+	e, _, err := v.seg.floor(func(offsetEntry) bool { return true })
+	if err != nil {
+		return err
+	}
+	h := walkHeaders(f, v.size)
+	defer h.close()
+	next, err := l.offsetAfter(f, v.seg.startAt(&h, e), v.size)
+	if errors.Is(err, ErrCorruptRecord) {
+		return nil // told where it is read
+	}
+	if err != nil || next >= v.end || v.size == 0 || v.cuts != l.cuts() {
+		return err
+	}
+	l.env.damaged.Add(1)
+	l.env.logger.Error("offsets are missing, readers pass over them: a segment was lost, unless the topic was compacted once. If there is a backup or a replica, restore its file",
+		"partition", l.tp.String(), "dir", l.dir, "from", next, "to", v.end)
+	return nil
+}
+
 // viewAt is the segment that offset lies in; ok is false at the log's end.
 func (l *Log) viewAt(offset int64) (view, bool) {
 	l.mu.RLock()
@@ -139,15 +164,38 @@ func (l *Log) readSegment(v view, from, maxBytes, upTo int64, minOneBatch bool) 
 	s := &Slice{File: f, FirstOffset: from, NextOffset: from, seg: v.seg}
 	err = l.measure(s, v, maxBytes, upTo, minOneBatch)
 	if s.Len > 0 && err == nil {
+		err = l.heedCut(s, v, upTo)
+	}
+	err = l.tellShort(s, v, err)
+	if s.Len > 0 && err == nil {
 		l.markRead(v, s.NextOffset, s.Pos+s.Len)
 		return s, nil
 	}
 	beyond := s.Pos >= v.size
 	s.Release()
-	if err != nil || beyond {
-		return nil, err
+	if err != nil {
+		return nil, l.unreadable(v, err)
+	}
+	if beyond {
+		return nil, nil
 	}
 	return &Slice{FirstOffset: from, NextOffset: from}, nil
+}
+
+// unreadable tells of damage that a read has met outside of what is checked before it is read, a few times for each segment.
+func (l *Log) unreadable(v view, err error) error {
+	var told *CorruptError
+	if !errors.Is(err, ErrCorruptRecord) || errors.As(err, &told) {
+		return err
+	}
+	if v.cuts != l.cuts() {
+		return errGone // the file was cut under the reader, which looks again
+	}
+	if do, _ := v.seg.verified.tell(); do {
+		l.env.damaged.Add(1)
+		l.env.logger.Error("a segment is damaged: records there cannot be read", "partition", l.tp.String(), "file", v.seg.path(kindLog), "err", err)
+	}
+	return err
 }
 
 // markRead notes where the reader goes on, unless the log was cut since the view was
@@ -192,6 +240,9 @@ func (l *Log) measure(s *Slice, v view, maxBytes, upTo int64, minOneBatch bool) 
 		}
 	}
 	s.Len, s.NextOffset = end-s.Pos, next
+	if end == v.size {
+		return l.checkGap(v, s.File)
+	}
 	return nil
 }
 

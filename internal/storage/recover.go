@@ -272,7 +272,25 @@ func (o *opener) rebuildMissing(segments []*segment) error {
 		if err := s.seal(); err != nil {
 			return err
 		}
+		if err := o.syncIndexes(s); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// syncIndexes makes the indexes of a closed segment durable at once: a sync of the log looks only at its last segments. A
+// power cut would else leave an index of zeros, which the next start does not miss.
+func (o *opener) syncIndexes(s *segment) error {
+	for _, k := range []fileKind{kindIndex, kindTimeIndex} {
+		if err := s.with(k, vfs.File.Sync); err != nil {
+			return fmt.Errorf("cannot sync %s: %w", s.path(k), err)
+		}
+	}
+	if err := o.env.fs.SyncDir(o.dir); err != nil {
+		return err
+	}
+	s.dirty, s.nameDirty, s.closedUnsaved = false, false, false
 	return nil
 }
 
@@ -288,6 +306,9 @@ func (o *opener) indexSegment(s *segment) error {
 		defer h.close()
 		for pos := int64(0); pos < s.size; {
 			stopped, bad, err := scanBatches(f, pos, s.size, func(b record.Batch, at int64) error {
+				if err := o.givenUp(); err != nil {
+					return err
+				}
 				if err := s.follows(b, end); err != nil {
 					return err
 				}
@@ -429,8 +450,8 @@ func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd i
 	var stopped int64
 	err = s.with(kindLog, func(f vfs.File) (err error) {
 		take := func(b record.Batch, size, at int64) error {
-			if o.env.stopping.Load() || o.lazy.abandoned.Load() {
-				return fmt.Errorf("%w: its recovery is given up", ErrClosed)
+			if err := o.givenUp(); err != nil {
+				return err
 			}
 			if err := s.follows(b, end); err != nil {
 				return err
@@ -497,6 +518,14 @@ func (o *opener) walkTo(f vfs.File, s *segment, pos int64, take func(b record.Ba
 	return pos, nil
 }
 
+// givenUp ends the opening of a log that is not wanted any more: it may have to read all of it, while a deletion or a stop waits.
+func (l *Log) givenUp() error {
+	if l.env.stopping.Load() || l.lazy.abandoned.Load() {
+		return fmt.Errorf("%w: its recovery is given up", ErrClosed)
+	}
+	return nil
+}
+
 // dropFrom sets the segments from i on aside, which cannot follow what is before them.
 func (o *opener) dropFrom(i int, why error) error {
 	for _, s := range slices.Backward(o.segments[i:]) { // a crash in between leaves no gap
@@ -506,9 +535,7 @@ func (o *opener) dropFrom(i int, why error) error {
 			}
 			continue
 		}
-		o.env.logger.Error("setting a segment behind a damaged one aside: its records cannot follow what is left before it", "partition", o.tp.String(),
-			"file", s.path(kindLog)+damagedSuffix, "bytes", s.size, "why", why)
-		if err := o.setSegmentAside(s); err != nil {
+		if err := o.setSegmentAside(s, why); err != nil {
 			return err
 		}
 	}
@@ -681,7 +708,7 @@ func (l *Log) replayProducers(end int64) error {
 		if next <= from {
 			continue
 		}
-		v := view{seg: s, size: s.size, end: next}
+		v := view{seg: s, size: s.size, end: next, last: i == len(l.segments)-1, cuts: l.cuts()}
 		if err := s.with(kindLog, func(f vfs.File) error { return l.replaySegment(v, f, from) }); err != nil {
 			return err
 		}
@@ -692,7 +719,26 @@ func (l *Log) replayProducers(end int64) error {
 }
 
 func (l *Log) replaySegment(v view, f vfs.File, from int64) error {
+	return l.eachHeader(v, f, from, func(b record.Batch, pos, size int64) (err error) {
+		if !b.HasProducerID() {
+			return nil
+		}
+		if b.IsControl() { // its record says what it is
+			if b, err = readChecked(f, pos, size); err != nil {
+				return err
+			}
+		}
+		return l.replayBatch(v.seg, b)
+	})
+}
+
+// eachHeader hands the headers of a segment's batches to fn, from the one that holds an offset on. What cannot be read of a
+// closed segment is told and passed over: it costs itself, and not the log.
+func (l *Log) eachHeader(v view, f vfs.File, from int64, fn func(b record.Batch, pos, size int64) error) error {
 	pos, err := l.locate(v, f, from)
+	if errors.Is(err, ErrCorruptRecord) && !v.last {
+		pos, err = 0, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -700,24 +746,38 @@ func (l *Log) replaySegment(v view, f vfs.File, from int64) error {
 	defer h.close()
 	for pos < v.size {
 		b, size, err := h.at(pos)
+		next := pos + size
+		if err == nil && b.LastOffset() >= from {
+			err = fn(b, pos, size)
+		}
+		if errors.Is(err, ErrCorruptRecord) && !v.last {
+			if err := l.unreadable(v, err); errors.Is(err, errGone) {
+				return err
+			}
+			if err = nil; next == pos {
+				next, err = v.seg.nextIndexed(f, pos, v.size)
+			}
+		}
 		if err != nil {
 			return err
 		}
-		at := pos
-		pos += size
-		if !b.HasProducerID() {
-			continue
-		}
-		if b.IsControl() { // its record says what it is
-			if b, err = readBatch(f, at, size); err != nil {
-				return err
-			}
-		}
-		if err := l.replayBatch(v.seg, b); err != nil {
+		if err := l.givenUp(); err != nil && !l.isOpen() {
 			return err
 		}
+		pos = next
 	}
 	return nil
+}
+
+// readChecked is readBatch for one whose records are gone by.
+func readChecked(f vfs.File, pos, size int64) (record.Batch, error) {
+	b, err := readBatch(f, pos, size)
+	if err == nil {
+		if err = b.Validate(); err != nil {
+			err = fmt.Errorf("%w: %s at %d: %w", ErrCorruptRecord, f.Name(), pos, err)
+		}
+	}
+	return b, err
 }
 
 func (l *Log) replayBatch(s *segment, b record.Batch) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"time"
 )
 
@@ -130,12 +131,21 @@ func (l *Log) retire(s *segment) error {
 	}
 	l.env.logger.Info("deleting segment", "partition", l.tp.String(), "segment", s.base, "bytes", s.size)
 	delay := time.Duration(l.config().FileDeleteDelayMs) * time.Millisecond
-	l.env.after(delay, func() {
-		for _, name := range gone {
-			if err := l.env.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				l.env.logger.Warn("cannot remove a deleted segment's file", "file", name, "err", err)
-			}
-		}
-	})
+	l.mu.Lock()
+	l.retired = append(l.retired, gone...)
+	l.mu.Unlock()
+	l.env.after(delay, func() { l.removeRetired(gone) })
 	return nil
+}
+
+// removeRetired removes files of deleted segments.
+func (l *Log) removeRetired(names []string) {
+	for _, name := range names {
+		if err := l.env.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			l.env.logger.Warn("cannot remove a deleted segment's file", "file", name, "err", err)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.retired = slices.DeleteFunc(l.retired, func(name string) bool { return slices.Contains(names, name) })
 }

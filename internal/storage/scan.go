@@ -48,7 +48,7 @@ func (h *headers) at(pos int64) (hdr record.Batch, size int64, err error) {
 		return nil, 0, h.corrupt(pos, record.ErrTruncated)
 	}
 	if pos < h.from || pos+record.HeaderBytes > h.from+int64(len(h.have)) {
-		n := min(int64(len(*h.buf)), h.end-pos)
+		n := min(h.ahead(pos), h.end-pos)
 		got, err := h.f.ReadAt((*h.buf)[:n], pos)
 		if errors.Is(err, io.EOF) && got < record.HeaderBytes {
 			return nil, 0, h.corrupt(pos, errShorter)
@@ -69,6 +69,14 @@ func (h *headers) at(pos int64) (hdr record.Batch, size int64, err error) {
 		return nil, 0, h.corrupt(pos, fmt.Errorf("%w: it says that it has %d bytes", record.ErrCorrupt, size))
 	}
 	return hdr, size, nil
+}
+
+// ahead is how much to read at a position: where the batches are larger than what is read at once, their headers alone.
+func (h *headers) ahead(pos int64) int64 {
+	if len(h.have) > 0 && pos-h.from > int64(len(*h.buf)) {
+		return record.HeaderBytes
+	}
+	return int64(len(*h.buf))
 }
 
 func (h *headers) corrupt(pos int64, err error) error {

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
@@ -45,6 +46,7 @@ func (s *scrubber) step(d *logDir) (n int64, ok bool) {
 		if s.log.isOpen() && s.log.Err() == nil {
 			views := s.log.views()
 			s.views, s.chunk = views[:len(views)-1], 0 // the active one is still being written
+			s.log.checkActive(views[len(views)-1])
 		}
 	}
 	v := s.views[0]
@@ -74,10 +76,30 @@ func (s *scrubber) step(d *logDir) (n int64, ok bool) {
 	return n, true
 }
 
+// checkActive looks whether the file of the active segment still has all that was written to it. Readers are sent it unseen.
+func (l *Log) checkActive(v view) {
+	err := v.seg.with(kindLog, func(f vfs.File) error {
+		size, err := f.Size()
+		if err == nil && size < v.size {
+			err = fmt.Errorf("%w: %s at %d: %w", ErrCorruptRecord, f.Name(), size, errShorter)
+		}
+		return err
+	})
+	_ = l.unreadable(v, err) // which tells of it
+}
+
 // Damaged is how many damaged places have been found in segments since the start.
 func (m *Manager) Damaged() (n int64) {
 	for _, d := range m.dirs {
 		n += d.env.damaged.Load()
+	}
+	return n
+}
+
+// KeptAside is how many files with damaged records have been kept beside the logs since the start.
+func (m *Manager) KeptAside() (n int64) {
+	for _, d := range m.dirs {
+		n += d.env.aside.Load()
 	}
 	return n
 }

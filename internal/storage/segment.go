@@ -99,6 +99,8 @@ type segment struct {
 
 	verified   verified
 	indexState atomic.Int32 // what is thought of the index files (indexdoubt.go)
+	// gapTold says that missing offsets behind the segment have been told.
+	gapTold atomic.Bool
 	// derivedSeen says that the scrub has held the files beside the records against them.
 	derivedSeen atomic.Bool
 	// cleaned says that the files still bear the names under which the cleaner writes them.

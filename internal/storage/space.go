@@ -96,6 +96,21 @@ func (s *space) take(n int) error {
 	return nil
 }
 
+// leaves says why n bytes may not be written by who can wait: what is kept back for those who cannot would be touched.
+func (s *space) leaves(n int64) error {
+	if s == nil {
+		return nil
+	}
+	total, usable, err := s.usage.Usage(s.dir)
+	if err != nil {
+		return nil // the write will tell
+	}
+	if reserve := reserveOf(s.bytes, total); usable-reserve < n {
+		return fmt.Errorf("%w: %d bytes are wanted, and the volume of %s has %d, of which %d are its reserve (moldau.disk.reserve.bytes)", ErrDiskFull, n, s.dir, usable, reserve)
+	}
+	return nil
+}
+
 func (s *space) refusal(n int) error {
 	return fmt.Errorf("%w: %w: %d bytes are not taken while the volume of %s has no more free than its reserve (moldau.disk.reserve.bytes)", ErrStorage, ErrDiskFull, n, s.dir)
 }

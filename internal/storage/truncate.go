@@ -25,6 +25,9 @@ func (l *Log) TruncateTo(offset int64) error {
 }
 
 func (l *Log) truncateLocked(offset int64) error {
+	if err := l.endCut(); err != nil {
+		return err
+	}
 	if err := l.errWrite(); err != nil {
 		return err
 	}
@@ -39,15 +42,8 @@ func (l *Log) truncateLocked(offset int64) error {
 	if err := l.touch(); err != nil {
 		return err
 	}
-	err := l.cutAt(offset)
-	if err == nil {
-		err = l.afterCut()
-	}
-	if err != nil && errors.Is(err, errNotBegun) {
-		return fmt.Errorf("%w: cannot truncate %s to offset %d: %w", ErrStorage, l.tp, offset, err)
-	}
-	if err != nil {
-		return l.fail(fmt.Errorf("cannot truncate %s to offset %d: %w", l.tp, offset, err))
+	if err := l.cutTo(func() (*unfinishedCut, error) { return l.cutAt(offset) }); err != nil {
+		return l.failCut(fmt.Errorf("cannot truncate %s to offset %d: %w", l.tp, offset, err))
 	}
 	return nil
 }
@@ -75,10 +71,7 @@ func (l *Log) afterCut() error {
 	return l.env.startMoved(l)
 }
 
-// errNotBegun says that a cut has changed nothing.
-var errNotBegun = errors.New("nothing was cut")
-
-func (l *Log) cutAt(offset int64) error {
+func (l *Log) cutAt(offset int64) (*unfinishedCut, error) {
 	if offset <= l.segments[0].base {
 		return l.replaceBySegmentAt(max(offset, 0))
 	}
@@ -96,7 +89,7 @@ func (l *Log) lowerPoint(to int64) error {
 }
 
 // cutTail cuts within or right after the segment that holds offset.
-func (l *Log) cutTail(offset int64) error {
+func (l *Log) cutTail(offset int64) (*unfinishedCut, error) {
 	views := l.views()
 	i, _ := slices.BinarySearchFunc(views, offset, func(v view, o int64) int {
 		if v.seg.base <= o {
@@ -107,27 +100,17 @@ func (l *Log) cutTail(offset int64) error {
 	v := views[i-1]
 	pos, end, err := l.cutPosition(v, offset)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := v.seg.loadIndexes(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := l.lowerPoint(end); err != nil {
-		return err
+		return nil, err
 	}
-	removed := l.segments[i:]
+	c := &unfinishedCut{seg: v.seg, pos: pos, end: end, gone: l.segments[i:]}
 	l.publishCut(v.seg, i, pos, end)
-	for _, s := range slices.Backward(removed) { // a crash in between leaves no gap
-		if err := l.removeSegment(s); err != nil {
-			return err
-		}
-	}
-	if len(removed) > 0 {
-		if err := l.env.fs.SyncDir(l.dir); err != nil {
-			return err
-		}
-	}
-	return l.cutFiles(v.seg, pos, end)
+	return c, nil
 }
 
 // cutPosition is where to cut so that whole batches stay, and where the log will end: after the last of them, also when
@@ -195,7 +178,7 @@ func (l *Log) cutFiles(s *segment, pos, end int64) error {
 	}
 	s.verified.cut(pos)
 	// Else a power cut could bring back what was cut, below records of a newer epoch.
-	if err := s.with(kindLog, vfs.File.Sync); err != nil {
+	if err := s.with(kindLog, syncCut); err != nil {
 		return err
 	}
 	if err := s.cutAborted(end); err != nil {
@@ -218,18 +201,16 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 	}
 	l.replaceMu.Lock()
 	l.appendMu.Lock()
-	err := l.errWrite()
+	err := l.endCut()
+	if err == nil {
+		err = l.errWrite()
+	}
 	if err == nil {
 		err = l.touch()
 	}
 	if err == nil {
-		if err = l.replaceBySegmentAt(offset); err == nil {
-			err = l.afterCut()
-		}
-		if err != nil && errors.Is(err, errNotBegun) {
-			err = fmt.Errorf("%w: cannot begin %s anew at offset %d: %w", ErrStorage, l.tp, offset, err)
-		} else if err != nil {
-			err = l.fail(fmt.Errorf("cannot begin %s anew at offset %d: %w", l.tp, offset, err))
+		if err = l.cutTo(func() (*unfinishedCut, error) { return l.replaceBySegmentAt(offset) }); err != nil {
+			err = l.failCut(fmt.Errorf("cannot begin %s anew at offset %d: %w", l.tp, offset, err))
 		}
 	}
 	l.appendMu.Unlock()
@@ -238,34 +219,21 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 	return err
 }
 
-func (l *Log) replaceBySegmentAt(offset int64) error {
+func (l *Log) replaceBySegmentAt(offset int64) (*unfinishedCut, error) {
 	// To 0, since a death on the way may leave no segment at all, and that must not look like a loss.
 	if err := l.lowerPoint(0); err != nil {
-		return err
+		return nil, err
 	}
 	if err := l.removeSnapshots(); err != nil {
-		return err
+		return nil, err
 	}
 	// Readers see the new segment before the old ones go, and need no file of it.
-	old := l.segments
+	c := &unfinishedCut{anew: true, end: offset, gone: l.segments}
 	unmade := newSegment(l, offset)
 	unmade.inMemory, unmade.abortedLoaded, unmade.maxTsKnown = true, true, true
 	unmade.abortedProven.Store(true)
 	l.publishNew(unmade)
-	for _, s := range slices.Backward(old) {
-		if err := l.removeSegment(s); err != nil {
-			return err
-		}
-	}
-	s, err := createSegment(l, offset)
-	if err == nil {
-		err = l.env.fs.SyncDir(l.dir)
-	}
-	if err != nil {
-		return err
-	}
-	l.publishNew(s)
-	return nil
+	return c, nil
 }
 
 // publishNew makes s, which has no records, the only segment, and the log begin and end there. appendMu is held.
@@ -348,8 +316,13 @@ func (l *Log) Close(clean bool) error {
 	l.appendMu.Lock()
 	var err error
 	if clean && !l.closed.Load() {
+		// The next start does not look into a log that was left in order: they would stay until somebody uses it.
+		l.mu.RLock()
+		retired := slices.Clone(l.retired)
+		l.mu.RUnlock()
+		l.removeRetired(retired)
 		if err = l.Err(); err == nil {
-			if err = errors.Join(l.payAll(), l.settle(true), l.rewriteUnsynced()); err == nil && l.changed.Load() {
+			if err = errors.Join(l.endCut(), l.payAll(), l.settle(true), l.rewriteUnsynced()); err == nil && l.changed.Load() {
 				err = l.syncNow()
 			}
 		}
@@ -421,7 +394,7 @@ func (l *Log) settleAll() error {
 	if err := l.Err(); err != nil {
 		return err
 	}
-	if err := l.payAll(); err != nil {
+	if err := errors.Join(l.endCut(), l.payAll()); err != nil {
 		return err
 	}
 	if err := l.settle(false); err != nil {

@@ -254,12 +254,7 @@ func (w *txnWalk) data(b record.Batch) error {
 
 // control takes in a marker.
 func (w *txnWalk) control(size int64) error {
-	b, err := readBatch(w.f, w.pos, size)
-	if err == nil {
-		if verr := b.Validate(); verr != nil {
-			err = fmt.Errorf("%w: %w", ErrCorruptRecord, verr)
-		}
-	}
+	b, err := readChecked(w.f, w.pos, size)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,11 @@
 package storage
 
-import "github.com/moldau-stream/moldau/internal/vfs"
+import (
+	"errors"
+
+	"github.com/moldau-stream/moldau/internal/record"
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
 
 // findUnreplicated brings back to mind which transactions ended by markers that are not below the high watermark yet. A producer
 // snapshot does not tell: taken after such a marker it calls the transaction decided. But the marker may still be cut
@@ -49,22 +54,16 @@ func (l *Log) hasMarkers(from, to int64) (found bool, err error) {
 			continue
 		}
 		err := v.seg.with(kindLog, func(f vfs.File) error {
-			pos, err := l.locate(v, f, from)
-			if err != nil {
-				return err
-			}
-			h := walkHeaders(f, v.size)
-			defer h.close()
-			for pos < v.size && !found {
-				b, size, err := h.at(pos)
-				if err != nil {
-					return err
+			return l.eachHeader(v, f, from, func(b record.Batch, _, _ int64) error {
+				if found = b.IsControl() && b.HasProducerID(); found {
+					return errStop
 				}
-				found = b.IsControl() && b.HasProducerID()
-				pos += size
-			}
-			return nil
+				return nil
+			})
 		})
+		if errors.Is(err, errStop) {
+			return true, nil
+		}
 		if err != nil {
 			return false, err
 		}

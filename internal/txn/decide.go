@@ -131,7 +131,7 @@ func (tx *transaction) isOrWas(producerID int64, epoch int16) bool {
 }
 
 func (s *Shard) firstProducer(t *coord.Turn, r *initRequest) producerAnswer {
-	if len(s.txns) >= maxIDsPerShard {
+	if len(s.txns) >= s.cfg.MaxIDs {
 		return refused(codeCoordinatorNotAvailable)
 	}
 	id, ok := s.cfg.NewProducerID()

@@ -15,13 +15,14 @@ type Config struct {
 	ExpirationMs      int64                // transactional.id.expiration.ms
 	AbortIntervalMs   int64                // transaction.abort.timed.out.transaction.cleanup.interval.ms
 	CleanupIntervalMs int64                // transaction.remove.expired.transaction.cleanup.interval.ms
+	MaxIDs            int                  // bounds the transactional ids of a shard, at some 400 bytes each
 	Version           func() int16         // transaction.version as it is finalized now
 	NewProducerID     func() (int64, bool) // an id that nobody else gets; false: none is at hand
 }
 
 // DefaultConfig is Kafka's, without the functions.
 func DefaultConfig() Config {
-	return Config{MaxTimeoutMs: 900_000, ExpirationMs: 604_800_000, AbortIntervalMs: 10_000, CleanupIntervalMs: 3_600_000}
+	return Config{MaxTimeoutMs: 900_000, ExpirationMs: 604_800_000, AbortIntervalMs: 10_000, CleanupIntervalMs: 3_600_000, MaxIDs: 500_000}
 }
 
 // Kinds of timers.
@@ -30,9 +31,6 @@ const (
 	timerExpiry                // the next look for ids that nobody uses any more
 	timerMarkers               // the next try to finish a transaction
 )
-
-// maxIDsPerShard bounds the transactional ids of one partition: at some 400 bytes each, 200 MB.
-const maxIDsPerShard = 500_000
 
 // Shard is the state of one partition of __transaction_state. It is a coord.Machine.
 type Shard struct {

@@ -391,6 +391,16 @@ func TestABusyOrAbsentCoordinator(t *testing.T) {
 	st.settle()
 }
 
+func TestTransactionalIDsAreBounded(t *testing.T) {
+	st := newStage(t, func(o *Options) { o.Config.MaxIDs = 1 })
+	a, b := st.client("a"), st.client("b")
+	a.must(a.init(false))
+	if got := b.init(false); got != "COORDINATOR_NOT_AVAILABLE" {
+		t.Fatal(got)
+	}
+	a.must(a.init(false)) // one that is there goes on
+}
+
 func TestIDsThatAreNone(t *testing.T) {
 	st := newStage(t)
 	for _, id := range []string{"", strings.Repeat("x", maxIDBytes+1)} {

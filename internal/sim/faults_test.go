@@ -1,0 +1,197 @@
+package sim
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// act does one thing to the cluster, by chance.
+func (w *world) act(adm *kgo.Client) {
+	a, b := w.any(), w.any()
+	switch w.rnd.IntN(22) {
+	case 0, 1:
+		if w.mayKill() {
+			w.crash(a, loseNothing)
+		}
+	case 2:
+		if w.mayLosePower(a) {
+			w.crash(a, loseAll)
+		}
+	case 3:
+		if w.mayLosePower(a) {
+			w.crash(a, loseSome)
+		}
+	case 4: // all die at once, or the power fails in the whole building
+		l := loseNothing
+		if w.synced && w.rnd.IntN(2) == 0 {
+			l = loseAll
+		}
+		for id := int32(1); id <= w.size && w.mayKill(); id++ {
+			w.crash(w.hosts[id], l)
+		}
+	case 5:
+		w.stop(a)
+	case 6: // one is cut off from all
+		for id := int32(1); id <= w.size; id++ {
+			if id != a.id {
+				w.net.Partition(hostName(a.id), hostName(id))
+			}
+		}
+	case 7: // two do not see each other, and the others see both
+		w.net.Partition(hostName(a.id), hostName(b.id))
+	case 8:
+		w.net.Block(hostName(a.id), hostName(b.id))
+	case 9: // one is heard of by nobody and hears all, or the other way round
+		out := w.rnd.IntN(2) == 0
+		for id := int32(1); id <= w.size; id++ {
+			if from, to := hostName(a.id), hostName(id); id != a.id && out {
+				w.net.Block(from, to)
+			} else if id != a.id {
+				w.net.Block(to, from)
+			}
+		}
+	case 10:
+		w.net.Reset(hostName(a.id), hostName(b.id))
+	case 11:
+		w.net.SetDelay(hostName(a.id), hostName(b.id), time.Duration(w.rnd.IntN(300))*time.Millisecond)
+	case 12:
+		a.mu.Lock()
+		a.slow = time.Duration(w.rnd.IntN(400)) * time.Millisecond
+		a.mu.Unlock()
+	case 13: // syncs fail: the node ends its work with that disk, and gets it back when it starts again
+		if w.mayLosePower(a) {
+			a.mu.Lock()
+			a.syncFails = true
+			a.mu.Unlock()
+		}
+	case 14:
+		w.moveReplica(adm)
+	case 15:
+		w.changeVoters(adm)
+	case 16:
+		w.electPreferred(adm)
+	default:
+		w.heal()
+	}
+	if w.rnd.IntN(2) == 0 {
+		for id := int32(1); id <= w.size; id++ {
+			w.begin(w.hosts[id])
+		}
+	}
+}
+
+func (w *world) any() *host { return w.hosts[1+w.rnd.Int32N(w.size)] }
+
+// heal makes the network well again, and disks fast. A node whose disk has failed to sync is ended: it would serve nothing any more.
+func (w *world) heal() {
+	for i := int32(1); i <= w.size; i++ {
+		for j := i + 1; j <= w.size; j++ {
+			w.net.Heal(hostName(i), hostName(j))
+			w.net.SetDelay(hostName(i), hostName(j), 0)
+		}
+		h := w.hosts[i]
+		h.mu.Lock()
+		failed := h.syncFails
+		h.slow = 0
+		h.mu.Unlock()
+		if failed && w.synced {
+			w.crash(h, loseAll) // the kernel may have dropped what it could not write
+		} else if failed {
+			w.crash(h, loseNothing)
+		}
+	}
+}
+
+// mayLosePower says that the promise covers a loss of what a node has not synced: always where acknowledgements rest on the
+// disk; where they rest on replication, one node at a time, and the next when all have everything again.
+func (w *world) mayLosePower(*host) bool {
+	if w.synced {
+		return true
+	}
+	for _, h := range w.hosts {
+		h.mu.Lock()
+		failing := h.syncFails
+		h.mu.Unlock()
+		if failing {
+			return false
+		}
+	}
+	return !w.fragile && w.whole() == nil
+}
+
+// mayKill says that the promise covers the death of a process.
+func (w *world) mayKill() bool { return !w.fragile }
+
+// asking bounds what the test itself asks of a cluster that may not be able to answer.
+const asking = 2 * time.Second
+
+// moveReplica gives a partition other replicas.
+func (w *world) moveReplica(adm *kgo.Client) {
+	ids := w.rnd.Perm(int(w.size))[:copies]
+	replicas := make([]int32, copies)
+	for i, id := range ids {
+		replicas[i] = int32(id) + 1
+	}
+	var req kadm.AlterPartitionAssignmentsReq
+	req.Assign(topicName, w.rnd.Int32N(partitions), replicas)
+	ctx, cancel := context.WithTimeout(context.Background(), asking)
+	defer cancel()
+	_, _ = kadm.NewClient(adm).AlterPartitionAssignments(ctx, req) // what became of it shows in the image
+}
+
+func (w *world) electPreferred(adm *kgo.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), asking)
+	defer cancel()
+	_, _ = kadm.NewClient(adm).ElectLeaders(ctx, kadm.ElectPreferredReplica, nil)
+}
+
+// changeVoters takes a voter out of the quorum, or brings the one that is out back in.
+func (w *world) changeVoters(adm *kgo.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), asking)
+	defer cancel()
+	voters := w.voters(ctx, adm)
+	if voters == nil {
+		return
+	}
+	for id := int32(1); id <= w.size; id++ {
+		if slices.Contains(voters, id) {
+			continue
+		}
+		w.addVoter(ctx, adm, w.hosts[id])
+		return
+	}
+	h := w.any()
+	req := kmsg.NewPtrRemoveRaftVoterRequest()
+	req.VoterID, req.VoterDirectoryID = h.id, h.dir
+	_, _ = req.RequestWith(ctx, adm)
+}
+
+func (w *world) voters(ctx context.Context, adm *kgo.Client) (out []int32) {
+	req := kmsg.NewPtrDescribeQuorumRequest()
+	topic := kmsg.NewDescribeQuorumRequestTopic()
+	topic.Topic = "__cluster_metadata"
+	topic.Partitions = append(topic.Partitions, kmsg.NewDescribeQuorumRequestTopicPartition())
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, adm)
+	if err != nil || resp.ErrorCode != 0 || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return nil
+	}
+	for _, v := range resp.Topics[0].Partitions[0].CurrentVoters {
+		out = append(out, v.ReplicaID)
+	}
+	return out
+}
+
+func (w *world) addVoter(ctx context.Context, adm *kgo.Client, h *host) {
+	req := kmsg.NewPtrAddRaftVoterRequest()
+	req.VoterID, req.VoterDirectoryID, req.TimeoutMillis = h.id, h.dir, int32(asking/time.Millisecond)
+	l := kmsg.NewAddRaftVoterRequestListener()
+	l.Name, l.Host, l.Port = "CONTROLLER", hostName(h.id), 9093
+	req.Listeners = append(req.Listeners, l)
+	_, _ = req.RequestWith(ctx, adm)
+}
