@@ -21,7 +21,8 @@ import (
 //	sort  lines are sorted         uniq  lines are sorted, each is there once
 //	ws    blanks are one blank     json  the order of objects and the bytes on disk do not count
 //	out   standard error is not    code  only the exit code is
-//	kafka  only on Apache Kafka: on a cluster without share groups ours says so at once, Kafka's when its time is up
+//	kafka  only on Apache Kafka: on a cluster without share groups ours says so at once, Kafka's when its
+//	       time is up; or groups are listed of which the driver's JVM keeps members alive that a golden run has not
 //	help  the option table is compared too, by its options, arguments and defaults
 //	sigint  the tool is ended by SIGINT after some seconds
 var (
@@ -34,7 +35,7 @@ var (
 	theVersion  = regexp.MustCompile(`(?m)^(4\.3\.1|dev)$`)
 	perfGroup   = regexp.MustCompile(`perf-consumer-\d+`)
 	epochMs     = regexp.MustCompile(`\b1[789]\d{11}\b`)
-	uuid22      = regexp.MustCompile(`\b(TopicId: |ClusterId: +|Cluster ID: |"|id=|leaderId=|name |performance-producer-)[A-Za-z0-9_-]{22}\b`)
+	uuid22      = regexp.MustCompile(`\b(TopicId: |ClusterId: +|Cluster ID: |"|id=|leaderId=|name |performance-producer-|directory id )[A-Za-z0-9_-]{22}\b`)
 	uuid36      = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	memberID    = regexp.MustCompile(`(^|\s)[A-Za-z0-9_-]{22}(?:==)?( +/127)`)
 	anyNumber   = regexp.MustCompile(`-?\d+(\.\d+)?(E-?\d+)?|NaN|Infinity`)
