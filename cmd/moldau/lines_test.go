@@ -54,8 +54,11 @@ func readSections(t *testing.T) []section {
 		case strings.HasPrefix(l, "== "):
 			out = append(out, section{name: l[3:]})
 		default:
-			s := &out[len(out)-1]
-			s.lines = append(s.lines, parseLine(i+1, l))
+			s, parsed := &out[len(out)-1], parseLine(i+1, l)
+			if parsed.command == "" && parsed.kind != endOfIt {
+				t.Fatalf("testdata/lines.txt:%d: there is no command in %q", i+1, l)
+			}
+			s.lines = append(s.lines, parsed)
 		}
 	}
 	return out

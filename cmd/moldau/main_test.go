@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,6 +18,11 @@ const asTool = "MOLDAU_TEST_AS_TOOL"
 func TestMain(m *testing.M) {
 	if os.Getenv(asTool) != "" {
 		main()
+	}
+	// The tests here mostly wait for processes that wait.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

@@ -21,24 +21,26 @@ import (
 //	sort  lines are sorted         uniq  lines are sorted, each is there once
 //	ws    blanks are one blank     json  the order of objects and the bytes on disk do not count
 //	out   standard error is not    code  only the exit code is
+//	kafka  only on Apache Kafka: on a cluster without share groups ours says so at once, Kafka's when its
+//	       time is up; or groups are listed of which the driver's JVM keeps members alive that a golden run has not
 //	help  the option table is compared too, by its options, arguments and defaults
 //	sigint  the tool is ended by SIGINT after some seconds
 var (
 	logLine     = regexp.MustCompile(`^\[[^\]]*\] (ERROR|WARN|INFO|DEBUG) |^The consumer rebalance protocol \(KIP-848\)`)
 	madeUpGroup = regexp.MustCompile(`console-consumer-\d+ *`)
-	classPrefix = regexp.MustCompile(`^(Error: |ERROR: )?(?:Exception in thread "main" )?((?:java|org|joptsimple|kafka)[\w.$]+(?:Exception|Error): )+`)
+	classPrefix = regexp.MustCompile(`^(Error: |ERROR: )?(?:Exception in thread "main" )?((?:java|org|net|joptsimple|kafka)[\w.$]+(?:Exception|Error): )+`)
 	loggedCause = regexp.MustCompile(`^(java|org|kafka)\.[\w.$]+(Exception|Error)\b`)
 	stackFrame  = regexp.MustCompile(`^\s+(at |\.\.\. \d+ more|Suppressed: )|^Caused by: |^ at \[Source`)
 	requestDump = regexp.MustCompile(`Request Request\(.*\) (needs|is not)`)
 	theVersion  = regexp.MustCompile(`(?m)^(4\.3\.1|dev)$`)
 	perfGroup   = regexp.MustCompile(`perf-consumer-\d+`)
 	epochMs     = regexp.MustCompile(`\b1[789]\d{11}\b`)
-	uuid22      = regexp.MustCompile(`\b(TopicId: |ClusterId: +|Cluster ID: |"|id=|leaderId=|name |performance-producer-)[A-Za-z0-9_-]{22}\b`)
+	uuid22      = regexp.MustCompile(`\b(TopicId: |ClusterId: +|Cluster ID: |"|id=|leaderId=|name |performance-producer-|directory id )[A-Za-z0-9_-]{22}\b`)
 	uuid36      = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	memberID    = regexp.MustCompile(`(^|\s)[A-Za-z0-9_-]{22}(?:==)?( +/127)`)
 	anyNumber   = regexp.MustCompile(`-?\d+(\.\d+)?(E-?\d+)?|NaN|Infinity`)
 	dateTime    = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T][0-9:,.]+`)
-	nameList    = regexp.MustCompile(`((?:required|states are|operations|options|scenarios|Set\(|one of these options|be one of):? ?\[?)([^\n]*)`)
+	nameList    = regexp.MustCompile(`((?:required|(?:states|types) are|operations|options|scenarios|Set\(|one of these options|be one of):? ?\[?)([^\n]*)`)
 	dataFolder  = regexp.MustCompile(`/[^"\s,\]=]*/data-(\d)`)
 	diskBytes   = regexp.MustCompile(`"size":\d+`)
 )

@@ -48,13 +48,23 @@ func (r *kafkaSaid) put(section, command, broker string, place int, res result) 
 	l.on[broker] = res
 }
 
-// get finds what was recorded for a line; old is true when it was for another one.
-func (r *kafkaSaid) get(section, command, broker string, place int) (res result, ok bool) {
+// get finds what was recorded for the nth line of a section (from 0) that has this command.
+func (r *kafkaSaid) get(section, command, broker string, nth int) (res result, ok bool) {
 	s := r.sections[section]
-	if s == nil || s.lines[place] == nil || s.lines[place].command != command {
+	if s == nil {
 		return result{}, false
 	}
-	res, ok = s.lines[place].on[broker]
+	places := make([]int, 0, len(s.lines))
+	for p, l := range s.lines {
+		if l.command == command {
+			places = append(places, p)
+		}
+	}
+	if nth >= len(places) {
+		return result{}, false
+	}
+	sort.Ints(places)
+	res, ok = s.lines[places[nth]].on[broker]
 	return res, ok
 }
 

@@ -216,7 +216,11 @@ func moldauWorld(t *testing.T, nodes int) *world {
 		voters = append(voters, fmt.Sprintf("%d@%s", i+1, c))
 	}
 	copies := min(nodes, 3)
-	data := t.TempDir()
+	data, err := os.MkdirTemp("", "moldau-nodes") // a test's own folder may have a comma in its name, which log.dirs would take for two
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(data) })
 	for i := range nodes {
 		properties := fmt.Sprintf("process.roles=broker,controller\nnode.id=%d\ncontroller.quorum.voters=%s\nlisteners=PLAINTEXT://%s,CONTROLLER://%s\ncontroller.listener.names=CONTROLLER\nlog.dirs=%s\noffsets.topic.replication.factor=%d\ntransaction.state.log.replication.factor=%d\ntransaction.state.log.min.isr=%d\nshare.coordinator.state.topic.replication.factor=%d\nshare.coordinator.state.topic.min.isr=%d\ngroup.initial.rebalance.delay.ms=0\n",
 			i+1, strings.Join(voters, ","), brokers[i], controllers[i], filepath.Join(data, fmt.Sprintf("data-%d", i+1)), copies, copies, max(1, copies-1), copies, max(1, copies-1))

@@ -24,7 +24,7 @@ func aclsOptions() *optionSet {
 	s.arg("transactional-id", "transactional-id", "A transactional id; * for all.")
 	s.arg("delegation-token", "delegation-token", "A delegation token; * for all.")
 	s.arg("user-principal", "user-principal", "A user, for operations on users such as CreateTokens.")
-	s.arg("resource-pattern-type", "ANY|MATCH|LITERAL|PREFIXED", "How the resource's name is meant. literal and prefixed also when adding; any finds both, match all that concern the name.").withDefault("LITERAL")
+	s.arg("resource-pattern-type", "", "How the resource's name is meant. literal and prefixed also when adding; any finds both, match all that concern the name.").withDefault("LITERAL").typeLabel = "ANY|MATCH|LITERAL|PREFIXED"
 	s.arg("operation", "", "The operation: All, Read, Write, Create, Delete, Alter, Describe, ClusterAction, DescribeConfigs, AlterConfigs, IdempotentWrite, CreateTokens, DescribeTokens, TwoPhaseCommit. May be given several times.").withDefault("All")
 	s.arg("allow-principal", "allow-principal", "Who is allowed, as User:name.")
 	s.arg("deny-principal", "deny-principal", "Who is denied, as User:name; wins over what is allowed.")

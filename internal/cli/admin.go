@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"io/fs"
 	"sort"
 
 	"github.com/moldau-stream/moldau/internal/client"
@@ -105,6 +106,14 @@ func withClass(err error) string {
 		return c + ": " + err.Error()
 	}
 	return err.Error()
+}
+
+// withFileClass is withClass where Kafka names the class of a missing file too.
+func withFileClass(err error) string {
+	if fe := new(client.FileError); errors.As(err, &fe) && errors.Is(fe.Cause, fs.ErrNotExist) {
+		return "java.nio.file.NoSuchFileException: " + err.Error()
+	}
+	return withClass(err)
 }
 
 func i32s(m map[int32]bool) []int32 {

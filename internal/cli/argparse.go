@@ -24,6 +24,8 @@ type subOption struct {
 	defs        string // the default, for the help and for value()
 	many        bool   // takes all words up to the next option
 	mustName    bool   // a required exclusive group of one option, in Kafka's words
+	unmarked    bool   // the help does not say that it is required
+	unsaid      bool   // the help does not tell the default
 	hidden      bool   // Kafka's tool does not have it: not in the help, and only by its whole name
 }
 
@@ -62,6 +64,8 @@ type subArgs struct {
 	values  map[string][]string
 	options map[string]*subOption
 	rest    []string // words behind the options
+
+	mistake func(message string) int // complains as about a wrong command line; of tools without sub-commands
 }
 
 func newSubArgs(options []subOption) *subArgs {
@@ -145,6 +149,7 @@ func (r *run) runPlain(t *subTool, c *subcommand, args []string) int {
 		return 0
 	}
 	a := newSubArgs(c.options)
+	a.mistake = func(message string) int { return r.subMistake(t, c, message) }
 	rest, code, ended := r.readSubOptions(t, c, a, args)
 	if ended {
 		return code
@@ -421,10 +426,10 @@ func (o *subOption) text() string {
 	if o.deprecated {
 		text = "DEPRECATED: " + text
 	}
-	if o.mustName {
+	if o.mustName && !o.unmarked {
 		text = "REQUIRED: " + text
 	}
-	if o.defs != "" {
+	if o.defs != "" && !o.unsaid {
 		text += " (default: " + o.defs + ")"
 	}
 	return text

@@ -116,7 +116,7 @@ func runTool(env *Env, name string, args []string) int {
 	case "complete":
 		code = runComplete(r, args)
 	case "top":
-		code = runTop(r, args)
+		code = r.runOne(tool{run: runTop}, args)
 	case "status":
 		code = runStatus(r, args)
 	case "drain":
@@ -135,7 +135,7 @@ func runTool(env *Env, name string, args []string) int {
 		// For the build, which links the binary under each.
 		r.println(strings.Join(ToolNames(), "\n"))
 	default:
-		code = tools()[name].run(r, args)
+		code = r.runOne(tools()[name], args)
 	}
 	r.closeRows()
 	for _, s := range r.advice {
@@ -148,6 +148,19 @@ func runTool(env *Env, name string, args []string) int {
 	}
 	if r.failed && code == 0 && r.strict() {
 		return 1
+	}
+	return code
+}
+
+// runOne runs one of Kafka's tools. A signal decides the exit code, as it does of a JVM.
+func (r *run) runOne(t tool, args []string) int {
+	if r.tool == "server-start" {
+		return t.run(r, args) // a node has its own way to stop
+	}
+	caught := r.attend()
+	code := t.run(r, args)
+	if s := caught(); s != nil {
+		return signalExit(s)
 	}
 	return code
 }

@@ -2,6 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -320,4 +323,25 @@ func TestClusterAndItsKin(t *testing.T) {
 	s.expect("kafka-groups --bootstrap-server $B --list", "", "GROUP                TYPE                 PROTOCOL\n", 0)
 	s.complains("kafka-cluster unregister --bootstrap-server $B", 1, "argument --id/-i is required")
 	s.complains("kafka-cluster cluster-id", 1, "bootstrap-controller/-C is required")
+}
+
+// TestTopShowsWhatGoesOn looks twice at a fake cluster and at metrics in the form of a node.
+func TestTopShowsWhatGoesOn(t *testing.T) {
+	s := newStage(t, "orders")
+	s.expect("kafka-console-producer --bootstrap-server $B --topic orders", "a\nb\n", "", 0)
+	s.expect("kafka-consumer-groups --bootstrap-server $B --reset-offsets --group late --topic orders --to-earliest --execute", "", "\nGROUP           TOPIC           PARTITION  NEW-OFFSET\nlate            orders          0          0\nlate            orders          1          0\n", 0)
+	metrics := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, "# TYPE x gauge\nkafka_network_requestmetrics_totaltimems{request=\"Produce\",quantile=\"0.50\"} 1.5\nkafka_network_requestmetrics_totaltimems{request=\"Produce\",quantile=\"0.99\"} 20.25\nkafka_network_requestmetrics_totaltimems_count{request=\"Produce\"} 7\nother 1\n")
+	}))
+	t.Cleanup(metrics.Close)
+	o := s.run("moldau top --bootstrap-server $B --count 1 --metrics-url "+metrics.URL+" --metrics-url http://127.0.0.1:1", "")
+	text := strings.Join(strings.Fields(o.stdout), " ")
+	for _, want := range []string{"under-replicated 0", "orders 2 0.0 2", "late Empty 2", "Produce 0.0 1.50 20.25", "http://127.0.0.1:1: connection refused"} {
+		if !strings.Contains(text, want) || o.code != 0 {
+			t.Errorf("exit %d, top lacks %q:\n%s%s", o.code, want, o.stdout, o.stderr)
+		}
+	}
+	if strings.Contains(o.stdout, "\x1b") {
+		t.Error("colours where there is no terminal")
+	}
 }

@@ -40,6 +40,9 @@ func runClientMetrics(r *run, args []string) int {
 		if code, ok := exitCode(err); ok {
 			return code
 		}
+		if fe := new(client.FileError); errors.As(err, &fe) {
+			return r.outcome(err)
+		}
 		r.printf("Error while executing client metrics command : %s\n", err)
 		r.logError("org.apache.kafka.tools.ClientMetricsCommand", err.Error(), err)
 		r.explainConstruct(err)

@@ -52,6 +52,12 @@ func (r *run) openCluster(a *subArgs) (*client.Client, error) {
 
 // onCluster runs fn with a client and prints what fails as Kafka does.
 func (r *run) onCluster(a *subArgs, fn func(*client.Client) error) int {
+	if a.has("config") {
+		if a.has("command-config") {
+			return r.failln("--config and --command-config cannot be specified together.", 1)
+		}
+		r.println("Option --config has been deprecated and will be removed in a future version. Use --command-config instead.")
+	}
 	c, err := r.openCluster(a)
 	if err == nil {
 		defer c.Close()

@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/client"
 
@@ -138,7 +141,7 @@ func (t *configsTool) checkArgs() error {
 		return illegal("Either --bootstrap-server or --bootstrap-controller must be specified.")
 	}
 	if p.has("bootstrap-server") && p.has("bootstrap-controller") {
-		return illegal("Only one of --bootstrap-server or --bootstrap-controller can be specified.")
+		return illegal("Only one of --bootstrap-server or --bootstrap-controller can be specified")
 	}
 	if err := t.checkEntities(); err != nil {
 		return err
@@ -190,8 +193,15 @@ func (t *configsTool) checkEntities() error {
 			return illegal("Invalid entity type %s, the entity type must be one of %s with a --bootstrap-server or --bootstrap-controller argument", e.typ, strings.Join(entityTypes(), ", "))
 		}
 	}
+	seen := map[string]bool{}
+	for _, e := range t.entities {
+		if seen[e.typ] {
+			return illegal("Duplicate entity type(s) specified: %s", e.typ)
+		}
+		seen[e.typ] = true
+	}
 	if len(t.entities) > 1 && !t.isUserClient() {
-		return illegal("Only '%s' and '%s' entity types can be specified together", "users", "clients")
+		return illegal("Only 'users' and 'clients' entity types may be specified together")
 	}
 	first := t.entities[0]
 	if first.isDefault && (first.typ == "topics" || first.typ == "client-metrics" || first.typ == "groups" || first.typ == "broker-loggers") {
@@ -222,18 +232,33 @@ func (t *configsTool) checkEntities() error {
 		case "topics", "client-metrics", "groups":
 			return illegal("An entity name must be specified with --alter of %s", first.typ)
 		}
-		return illegal("An entity-name or default entity must be specified with --alter of %s", joinTypes(t.entities))
+		return illegal("An entity-name or default entity must be specified with --alter of users, clients, brokers or ips")
+	}
+	return t.checkName(first)
+}
+
+// checkName refuses names that cannot be.
+func (t *configsTool) checkName(e entity) error {
+	if !e.named || e.name == "" {
+		return nil
+	}
+	switch e.typ {
+	case "topics":
+		if err := checkTopicName(e.name); err != nil {
+			return illegal("%s", err)
+		}
+	case "ips":
+		ctx, cancel := context.WithTimeout(t.ctx, nameTimeout)
+		defer cancel()
+		if _, err := net.DefaultResolver.LookupHost(ctx, e.name); err != nil {
+			return illegal("The entity name for ips must be a valid IP or resolvable host, but it is: %s", e.name)
+		}
 	}
 	return nil
 }
 
-func joinTypes(es []entity) string {
-	var out []string
-	for _, e := range es {
-		out = append(out, e.typ)
-	}
-	return strings.Join(out, ",")
-}
+// nameTimeout bounds the look-up of a name: resolvers give up after about that long themselves.
+const nameTimeout = 15 * time.Second
 
 func brokerID(s string) (int32, error) {
 	n, err := strconv.ParseInt(s, 10, 32)
@@ -283,15 +308,23 @@ func parseAddConfig(s string) (client.Properties, error) {
 	for _, part := range splitOutsideBrackets(s) {
 		k, v, ok := strings.Cut(part, "=")
 		if !ok || strings.TrimSpace(k) == "" {
-			return nil, illegal(`requirement failed: Invalid entity config: all configs to be added must be in the format "key=val" or  "key=[val1,val2]" to group values which contain commas.`)
+			return nil, invalidEntityConfig()
 		}
 		v = strings.TrimSpace(v)
-		if strings.HasPrefix(v, "[") && strings.HasSuffix(v, "]") {
+		bracketed := strings.HasPrefix(v, "[") && strings.HasSuffix(v, "]")
+		if !bracketed && strings.Contains(v, "=") {
+			return nil, invalidEntityConfig()
+		}
+		if bracketed {
 			v = strings.TrimSpace(v[1 : len(v)-1])
 		}
 		out[strings.TrimSpace(k)] = v
 	}
 	return out, nil
+}
+
+func invalidEntityConfig() error {
+	return illegal(`requirement failed: Invalid entity config: all configs to be added must be in the format "key=val" or  "key=[val1,val2]" to group values which contain commas.`)
 }
 
 func splitOutsideBrackets(s string) []string {

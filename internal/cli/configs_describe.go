@@ -65,7 +65,7 @@ func (t *configsTool) exists(e entity) (bool, error) {
 			return false, err
 		}
 		for _, mt := range md.Topics {
-			if mt.ErrorCode != client.CodeUnknownTopicOrPartition && mt.ErrorCode != 17 {
+			if mt.ErrorCode != client.CodeUnknownTopicOrPartition && mt.ErrorCode != client.CodeTopicAuthFailed && mt.ErrorCode != 17 {
 				return true, nil
 			}
 		}

@@ -130,7 +130,6 @@ func (t *configsTool) describeScram(e entity) error {
 		if err := client.CodeError(res.ErrorCode, res.ErrorMessage); err != nil {
 			return err
 		}
-		sort.Slice(res.CredentialInfos, func(i, j int) bool { return res.CredentialInfos[i].Mechanism < res.CredentialInfos[j].Mechanism })
 		var infos []string
 		for _, ci := range res.CredentialInfos {
 			infos = append(infos, fmt.Sprintf("%s=iterations=%d", scramName(ci.Mechanism), ci.Iterations))
@@ -198,6 +197,9 @@ func (t *configsTool) alterUserClient() error {
 		}
 	}
 	if len(scram)+len(delScram) > 0 {
+		if len(quotas)+len(delQuotas) > 0 {
+			return illegal("Cannot alter both quota and SCRAM credential configs simultaneously for 'users' using --bootstrap-server.")
+		}
 		if t.entities[0].isDefault {
 			return illegal("The use of --entity-default or --user-defaults is not allowed with User SCRAM Credentials using --bootstrap-server.")
 		}
@@ -322,6 +324,10 @@ func (t *configsTool) alterScram(user string, set client.Properties, del []strin
 	return nil
 }
 
+func (m scramMechanism) invalid(config string) error {
+	return illegal("Invalid credential property %s=%s", strings.ReplaceAll(scramName(m.code), "-", "_"), config)
+}
+
 // upsertion reads `iterations=8192,password=secret`; iterations may be left out.
 func (m scramMechanism) upsertion(user, config string) (kmsg.AlterUserSCRAMCredentialsRequestUpsertion, error) {
 	up := kmsg.NewAlterUserSCRAMCredentialsRequestUpsertion()
@@ -341,11 +347,14 @@ func (m scramMechanism) upsertion(user, config string) (kmsg.AlterUserSCRAMCrede
 		case "password":
 			password = v
 		default:
-			return up, illegal("Invalid SCRAM configuration %s: only iterations and password are known", k)
+			return up, m.invalid(config)
 		}
 	}
 	if password == "" {
-		return up, illegal("requirement failed: Missing password value for %s", config)
+		return up, m.invalid(config)
+	}
+	if up.Iterations < minScramIterations {
+		return up, illegal("Iterations %d is less than the minimum %d required for %s", up.Iterations, minScramIterations, scramName(m.code))
 	}
 	up.Salt = make([]byte, scramSaltBytes)
 	if _, err := rand.Read(up.Salt); err != nil {

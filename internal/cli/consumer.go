@@ -119,7 +119,7 @@ func (r *run) planConsumer(p *parsed) (*consumerPlan, error) {
 
 func (r *run) checkConsumerArgs(p *parsed, req []string) error {
 	if p.has("topic") == p.has("include") {
-		return r.usage(p.set, req, "Exactly one of the following arguments is required: include, topic")
+		return r.usage(p.set, req, "Exactly one of the following arguments is required: [include], [topic]")
 	}
 	if p.has("partition") && !p.has("topic") {
 		return r.usage(p.set, req, "The topic is required when partition is specified.")
@@ -225,11 +225,20 @@ func (r *run) agreedGroup(p *parsed, req []string, others ...string) (string, er
 // only when the consumer is about to run, and words and exit code differ.
 func (r *run) consume(plan *consumerPlan, p *parsed) int {
 	cc := &consoleConsumer{run: r, plan: plan}
-	unknown := func(err error) int {
-		cc.summary()
+	unbuilt := func(err error) int { // Kafka's tool counts records only once it has a consumer
+		if ce := new(client.ConstructError); errors.As(err, &ce) {
+			r.logLine("ERROR", consumerLogger, "Unknown error when running consumer: ")
+			r.errorln("org.apache.kafka.common.KafkaException: " + ce.Message)
+			r.explainConstruct(ce)
+			return r.fail(1)
+		}
 		r.logError(consumerLogger, "Unknown error when running consumer: ", err)
 		r.explainConstruct(err)
 		return r.fail(1)
+	}
+	unknown := func(err error) int {
+		cc.summary()
+		return unbuilt(err)
 	}
 	if n, ok := p.number("max-messages"); ok {
 		plan.max = n
@@ -243,13 +252,13 @@ func (r *run) consume(plan *consumerPlan, p *parsed) int {
 	if p.has("include") {
 		re, err := compileJava(p.value("include"))
 		if err != nil {
-			return unknown(err)
+			return unbuilt(err)
 		}
 		plan.include = re
 	}
 	c, err := client.Open(client.Consumer, plan.props, r.hint, plan.options)
 	if err != nil {
-		return unknown(err)
+		return unbuilt(err)
 	}
 	cc.c = c
 	ctx, stop := cc.interruptible()
@@ -363,6 +372,7 @@ func (cc *consoleConsumer) loop(ctx context.Context) error {
 		return nil
 	}
 	if err := cc.connect(ctx); err != nil {
+		cc.failed = ctx.Err() == nil // nobody answered at all
 		return cc.readFailed(ctx, err)
 	}
 	for cc.plan.max < 0 || cc.messages < cc.plan.max {

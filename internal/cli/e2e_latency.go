@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sort"
@@ -269,7 +268,7 @@ func (t *e2eTest) once(ctx context.Context) (time.Duration, error) {
 	took := time.Since(begin)
 	switch n := got.NumRecords(); {
 	case ctx.Err() != nil:
-		return 0, errors.New("interrupted")
+		return 0, &exitError{1} // the signal says the rest
 	case n == 0:
 		return 0, fmt.Errorf("poll() timed out before finding a result (timeout:[%dms])", receiveTimeout.Milliseconds())
 	case n > 1:

@@ -147,6 +147,9 @@ func (r *run) open(role client.Role, bootstrap, configFile string, overrides ...
 // explainConstruct adds the cause of a "Failed to create new KafkaAdminClient",
 // which Kafka hides in a stack trace.
 func (r *run) explainConstruct(err error) {
+	if fe := new(client.FileError); errors.As(err, &fe) && fe.Hint() != "" {
+		r.hint(fe.Hint())
+	}
 	var ce *client.ConstructError
 	if errors.As(err, &ce) {
 		r.hint(ce.Cause.Error())

@@ -180,6 +180,9 @@ func runVersionMapping(r *run, a *subArgs) int {
 func runFeatureDependencies(r *run, a *subArgs) int {
 	for _, s := range a.all("feature") {
 		name, level, err := splitFeature(s)
+		if name, value, ok := strings.Cut(s, "="); err != nil && ok && r.tool == "storage" {
+			err = fmt.Errorf("Invalid version format: %s for feature %s", value, name)
+		}
 		if err != nil {
 			return r.failln(err.Error(), 1)
 		}

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"regexp/syntax"
 	"strings"
 
 	"github.com/moldau-stream/moldau/internal/client"
@@ -41,6 +42,7 @@ func groupsOptions() *optionSet {
 	s.flag("type", "With --list: show types, or only groups of the types given.").takesMaybe("")
 	s.flag("verbose", "With --describe: more columns.")
 	s.arg("validate-regex", "regex", "Check a regular expression as the broker's subscriptions take it.")
+	s.byName["bootstrap-server"].unmarked = true // --validate-regex does without
 	s.formatOption()
 	return s
 }
@@ -77,16 +79,19 @@ func runConsumerGroups(r *run, args []string) int {
 func (r *run) groupsOutcome(p *parsed, err error) int {
 	var use *optionError
 	var je *javaError
+	fe := new(client.FileError)
 	switch code, ok := exitCode(err); {
 	case err == nil:
 		return 0
+	case errors.As(err, &fe) && fe.Malformed():
+		return r.outcome(err) // Kafka's tool does not catch it
 	case ok:
 		return code
 	case errors.As(err, &use):
 		code, _ := exitCode(r.usage(p.set, groupsRequired(), use.msg))
 		return code
 	}
-	text := withClass(err)
+	text := withFileClass(err)
 	if errors.As(err, &je) {
 		text = je.text
 	}
@@ -115,10 +120,10 @@ func (r *run) checkGroupsArgs(p *parsed) error {
 	selected := p.hasAny("group", "all-groups")
 	if p.has("describe") {
 		if !selected {
-			return bad("Option [describe] takes one of these options: all-groups, group")
+			return bad("Option [describe] takes one of these options: [group], [all-groups]")
 		}
 		if countGiven(p, "members", "offsets", "state") > 1 {
-			return bad("Option [describe] takes at most one of these options: members, offsets, state")
+			return bad("Option [describe] takes at most one of these options: [members], [offsets], [state]")
 		}
 		if len(p.all("state")) > 0 {
 			return bad("Option [describe] does not take a value for [state]")
@@ -126,14 +131,14 @@ func (r *run) checkGroupsArgs(p *parsed) error {
 	}
 	if p.has("delete") {
 		if !selected {
-			return bad("Option [delete] takes one of these options: all-groups, group")
+			return bad("Option [delete] takes one of these options: [group], [all-groups]")
 		}
 		if p.has("topic") {
 			return bad("The consumer does not support topic-specific offset deletion from a consumer group.")
 		}
 	}
 	if p.has("delete-offsets") && !(p.has("group") && p.has("topic")) {
-		return bad("Option [delete-offsets] takes the following options: group, topic")
+		return bad("Option [delete-offsets] takes the following options: [group], [topic]")
 	}
 	if p.has("reset-offsets") {
 		if err := r.checkReset(p, req, selected); err != nil {
@@ -146,24 +151,18 @@ func (r *run) checkGroupsArgs(p *parsed) error {
 	if countGiven(p, "list", "describe", "delete", "reset-offsets", "delete-offsets", "validate-regex") != 1 {
 		return bad("Command must include exactly one action: --list, --describe, --delete, --reset-offsets, --delete-offsets, --validate-regex")
 	}
-	p.number("timeout")
-	p.value("to-offset")
-	p.value("shift-by")
-	if p.err != nil {
-		return p.err
-	}
 	return nil
 }
 
 func (r *run) checkReset(p *parsed, req []string, selected bool) error {
 	if p.has("dry-run") && p.has("execute") {
-		return r.usage(p.set, req, "Option [reset-offsets] only accepts one of these options: execute, dry-run")
+		return r.usage(p.set, req, "Option [reset-offsets] only accepts one of [execute] and [dry-run]")
 	}
 	if !p.has("dry-run") && !p.has("execute") {
 		r.errorln("WARN: No action will be performed as the --execute option is missing. In version 5.0, this command will require either --dry-run or --execute to be specified. You should add the --dry-run option explicitly if you are scripting this command and want to keep the current default behavior without prompting.")
 	}
 	if !selected {
-		return r.usage(p.set, req, "Option [reset-offsets] takes one of these options: all-groups, group")
+		return r.usage(p.set, req, "Option [reset-offsets] takes one of these options: [group], [all-groups]")
 	}
 	for _, s := range []string{"to-offset", "to-datetime", "by-duration", "to-earliest", "to-latest", "to-current", "shift-by", "from-file"} {
 		var others []string
@@ -203,6 +202,12 @@ func countGiven(p *parsed, names ...string) int {
 }
 
 func (g *groupsTool) execute() error {
+	// Kafka's tool reads its numbers late: a wrong one is a failure of the command and not of its use.
+	for _, o := range []string{"timeout", "to-offset", "shift-by"} {
+		if g.p.value(o); g.p.err != nil {
+			return errors.New(g.p.err.Error())
+		}
+	}
 	timeout := client.Properties{}
 	if v := g.p.value("timeout"); v != "" {
 		timeout["default.api.timeout.ms"] = v
@@ -238,9 +243,14 @@ func (g *groupsTool) execute() error {
 }
 
 func (r *run) validateRegex(expr string) int {
-	if _, err := compileJava(expr); err != nil {
+	// Brokers match by RE2, of which Go's expressions are a dialect with the same complaints.
+	if _, err := syntax.Parse(expr, syntax.Perl); err != nil {
+		text := err.Error()
+		if se := new(syntax.Error); errors.As(err, &se) {
+			text = string(se.Code)
+		}
 		r.failed = true
-		r.printf("The regular expression `%s` is invalid: %v\n", expr, err)
+		r.printf("The regular expression `%s` is invalid: %s.\n", expr, text)
 		return 0
 	}
 	r.printf("The regular expression `%s` is valid.\n", expr)

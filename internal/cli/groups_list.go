@@ -19,6 +19,7 @@ func allGroupsOptions() *optionSet {
 	s.flag("consumer", "Only consumer groups, classic ones included.")
 	s.flag("share", "Only share groups.")
 	s.flag("streams", "Only streams groups.")
+	s.byName["bootstrap-server"].starred = true
 	s.formatOption()
 	return s
 }
@@ -34,9 +35,13 @@ func runGroups(r *run, args []string) int {
 	if code, ok := exitCode(err); ok {
 		return code
 	}
-	r.errorln(err.Error())
-	r.explainConstruct(err)
-	return r.fail(1)
+	var ke *client.KafkaError
+	var te *client.TimeoutError
+	if errors.As(err, &ke) || errors.As(err, &te) {
+		r.printf("Error while executing groups command : %s\n", err)
+		return r.fail(1)
+	}
+	return r.outcome(err)
 }
 
 func (r *run) allGroups(p *parsed) error {
@@ -44,8 +49,11 @@ func (r *run) allGroups(p *parsed) error {
 	if err := r.helpOrVersion(p, req, "This tool helps to list groups of all types."); err != nil {
 		return err
 	}
-	if err := r.checkRequired(p, req, "bootstrap-server", "list"); err != nil {
-		return err
+	if !p.has("bootstrap-server") {
+		return r.usage(p.set, req, "Missing required option(s) [bootstrap-server]")
+	}
+	if !p.has("list") {
+		return r.usage(p.set, req, "Command must include exactly one action: --list.")
 	}
 	selectors := []string{"consumer", "share", "streams"}
 	for _, s := range selectors {

@@ -55,7 +55,7 @@ func (g *groupsTool) planReset(ids []string) (resetPlan, error) {
 		info := infos[id]
 		switch {
 		case info.err != nil && !client.IsCode(info.err, client.CodeGroupIDNotFound):
-			return nil, executionError(info.err)
+			return nil, wrapExecution(info.err)
 		case info.err == nil && !strings.EqualFold(info.state, "Empty") && !strings.EqualFold(info.state, "Dead"):
 			g.failed = true
 			g.printf("\nError: Assignments can only be reset if the group '%s' is inactive, but the current state is %s.\n", id, stateText(info.state))
@@ -110,7 +110,7 @@ func (g *groupsTool) newOffsets(id string, ids []string) (map[topicPartition]int
 	case p.has("from-file"):
 		return g.offsetsFromFile(id, ids)
 	}
-	return nil, &optionError{fmt.Sprintf("Option '[reset-offsets]' requires one of the following scenarios: %s", strings.Join(resetScenarios(), ", "))}
+	return nil, &optionError{fmt.Sprintf("Option '[reset-offsets]' requires one of the following scenarios: [[%s]]", strings.Join(resetScenarios(), "], ["))}
 }
 
 func fill(tps []topicPartition, v int64) map[topicPartition]int64 {
@@ -150,7 +150,7 @@ func (g *groupsTool) topicPartitions(args []string) ([]topicPartition, error) {
 		for _, s := range strings.Split(list, ",") {
 			n, err := strconv.ParseInt(s, 10, 32)
 			if err != nil || n < 0 {
-				return nil, &optionError{fmt.Sprintf("Invalid partition '%s' specified in topic arg '%s'", s, a)}
+				return nil, &optionError{fmt.Sprintf("Invalid partition '%s' specified in topic arg '%s''", s, a)}
 			}
 			tps = append(tps, topicPartition{topic, int32(n)})
 		}
@@ -188,7 +188,7 @@ func (g *groupsTool) offsetsAt(tps []topicPartition, at int64) (map[topicPartiti
 // unknownPartition is the complaint about a partition whose offsets cannot be had.
 func unknownPartition(tp topicPartition, err error) error {
 	if client.IsCode(err, client.CodeUnknownTopicOrPartition) {
-		return &optionError{fmt.Sprintf("Error getting offset of topic partition: %s", tp)}
+		return fmt.Errorf("The partitions \"%s\" do not exist", tp)
 	}
 	return err
 }
@@ -480,6 +480,9 @@ func (g *groupsTool) offsetsToDelete() (tps []topicPartition, unknown map[string
 
 func (g *groupsTool) sendOffsetDelete(id string, tps []topicPartition) (top error, codes map[topicPartition]int16, err error) {
 	node, err := g.c.Coordinator(g.ctx, "deleteConsumerGroupOffsets(api=FIND_COORDINATOR)", id)
+	if client.IsCode(err, client.CodeGroupAuthFailed) {
+		return err, nil, nil
+	}
 	if err != nil {
 		return nil, nil, executionError(err)
 	}
@@ -562,7 +565,7 @@ func parseDateTime(s string) (int64, error) {
 	if !strings.ContainsAny(clock, "+-Z") {
 		s = day + "T" + clock + "Z"
 	}
-	for _, layout := range []string{"2006-01-02T15:04:05.999Z07:00", "2006-01-02T15:04:05.999Z0700", "2006-01-02T15:04:05.999Z07", "2006-01-02T15:04Z07:00"} {
+	for _, layout := range []string{"2006-01-02T15:04:05.000Z07:00", "2006-01-02T15:04:05.000Z0700", "2006-01-02T15:04:05.000Z07"} {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t.UnixMilli(), nil
 		}

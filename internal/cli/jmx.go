@@ -24,12 +24,12 @@ func jmxOptions() *optionSet {
 	s.arg("object-name", "name", "The bean: kafka.server:type=BrokerTopicMetrics,name=MessagesInPerSec,topic=t; * matches anything. All if left out; may be given several times.")
 	s.arg("attributes", "name", "Only samples that end so, with commas: count, sum, bucket, ...")
 	s.arg("reporting-interval", "ms", "How often to read.").ofKind(intValue).withDefault("2000")
-	s.flag("one-time", "Read once.").takesMaybe("one-time").withDefault("false")
+	s.flag("one-time", "Read once.").takesMaybe("one-time").withDefault("false").typeLabel = "Boolean"
 	s.arg("date-format", "format", "How the time is printed, as Java's SimpleDateFormat takes it; ms since 1970 if left out.")
 	s.arg("jmx-url", "service-url", "Where a node's admin listener is: http://host:port, or service:jmx:rmi:///jndi/rmi://host:port/jmxrmi.").withDefault("service:jmx:rmi:///jndi/rmi://:9999/jmxrmi")
 	s.arg("report-format", "report-format", "original, properties, csv or tsv.").withDefault("original")
 	s.arg("jmx-auth-prop", "jmx-auth-prop", "The admin listener asks nobody for a password: refused.")
-	s.arg("jmx-ssl-enable", "ssl-enable", "Read by HTTPS.").withDefault("false")
+	s.arg("jmx-ssl-enable", "ssl-enable", "Read by HTTPS.").withDefault("false").typeLabel = "Boolean"
 	s.flag("wait", "Wait until the metrics are there.")
 	return s
 }

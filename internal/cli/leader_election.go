@@ -21,7 +21,7 @@ func leaderElectionOptions() *optionSet {
 	s.arg("topic", "topic name", "The topic of --partition.")
 	s.arg("partition", "partition id", "The partition of --topic.").ofKind(intValue)
 	s.flag("all-topic-partitions", "All partitions of all topics.")
-	s.arg("election-type", "[PREFERRED,UNCLEAN]: election type", "preferred: the first replica of the assignment, where it is in sync. unclean: any replica, which may lose records.")
+	s.arg("election-type", "election type", "preferred: the first replica of the assignment, where it is in sync. unclean: any replica, which may lose records.").typeLabel = "[PREFERRED,UNCLEAN]"
 	return s
 }
 
@@ -34,8 +34,7 @@ func runLeaderElection(r *run, args []string) int {
 }
 
 func (r *run) leaderElection(p *parsed) error {
-	req := []string{"bootstrap-server", "election-type", "partition"}
-	if err := r.helpOrVersion(p, req, "This tool attempts to elect a new leader for a set of topic partitions. The type of elections supported are preferred replicas and unclean replicas."); err != nil {
+	if err := r.helpOrVersion(p, nil, "This tool attempts to elect a new leader for a set of topic partitions. The type of elections supported are preferred replicas and unclean replicas."); err != nil {
 		return err
 	}
 	election, err := checkElection(p)
@@ -88,7 +87,7 @@ func checkElection(p *parsed) (int8, error) {
 		return 0, errors.New("One and only one of the following options is required: topic, all-topic-partitions, path-to-json-file")
 	}
 	if p.has("admin.config") && p.has("command-config") {
-		return 0, errors.New("Options --admin.config and --command-config cannot be specified together.")
+		return 0, errors.New(`Option "[admin.config]" can't be used with option "[command-config]"`)
 	}
 	if p.has("topic") && !p.has("partition") {
 		return 0, errors.New("Missing required option(s): partition")
@@ -136,7 +135,7 @@ func readElectionFile(path string) ([]topicPartition, error) {
 		out = append(out, tp)
 	}
 	if len(twice) > 0 {
-		return nil, fmt.Errorf("Replica election data contains duplicate partitions: %s", strings.Join(twice, ","))
+		return nil, fmt.Errorf("Replica election data contains duplicate partitions: [%s]", strings.Join(twice, ", "))
 	}
 	if out == nil {
 		out = []topicPartition{}

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"sort"
 	"strconv"
 	"strings"
@@ -43,6 +44,9 @@ func runMetadataQuorum(r *run, args []string) int { return r.runSubTool(quorumTo
 
 func (r *run) onQuorum(a *subArgs, fn func(*client.Client) error) int {
 	c, err := r.openSub(a)
+	if fe := new(client.FileError); errors.As(err, &fe) && errors.Is(fe.Cause, fs.ErrNotExist) {
+		err = fmt.Errorf("Properties file %s does not exists!", fe.Path)
+	}
 	if err != nil {
 		return r.subFailed(err)
 	}

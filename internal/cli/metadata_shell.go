@@ -31,7 +31,7 @@ func runMetadataShell(r *run, args []string) int {
 func runMetadataShellParsed(r *run, a *subArgs) int {
 	img, err := readMetadata(a.value("snapshot"))
 	if err != nil {
-		r.errorf("Unexpected error: %s\n", err)
+		r.errorf("Unexpected error: %s\n", withFileClass(err))
 		return r.failln(err.Error(), 1)
 	}
 	sh := &metaShell{run: r, root: metadataTree(img, r.Version), cwd: "/"}

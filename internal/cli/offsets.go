@@ -34,7 +34,7 @@ func runGetOffsets(r *run, args []string) int {
 	if code, ok := exitCode(err); ok {
 		return code
 	}
-	r.errorln("Error occurred: " + err.Error())
+	r.errorln("Error occurred: " + withClass(err))
 	r.explainConstruct(err)
 	return r.fail(1)
 }

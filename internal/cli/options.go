@@ -44,6 +44,10 @@ type option struct {
 	sep     string // values are separated by it as well as by repetition
 	doc     string
 	hidden  bool // not in the table: Kafka's tool does not have it
+
+	typeLabel string // shown in the table in place of the kind
+	starred   bool   // the parser itself requires it, and marks it so
+	unmarked  bool   // required, though the table does not say so
 }
 
 func (o *option) withDefault(v string) *option      { o.defs, o.hasDef = v, true; return o }
@@ -255,8 +259,14 @@ func (s *optionSet) table(required []string) string {
 			b.WriteByte('\n')
 		}
 	}
-	row("Option", "Description")
-	row("------", "-----------")
+	heading := "Option"
+	for _, o := range s.byName {
+		if o.starred {
+			heading = "Option (* = required)"
+		}
+	}
+	row(heading, "Description")
+	row(strings.Repeat("-", len(heading)), "-----------")
 	for _, n := range names {
 		o := s.byName[n]
 		row(o.left(), o.right(must[n]))
@@ -272,7 +282,15 @@ func at(lines []string, i int) string {
 }
 
 func (o *option) left() string {
+	if o.starred {
+		plain := *o
+		plain.starred = false
+		return "* " + plain.left()
+	}
 	label := o.kind.String()
+	if o.typeLabel != "" {
+		label = o.typeLabel
+	}
 	if o.argName != "" {
 		label += ": " + o.argName
 	}
@@ -287,7 +305,7 @@ func (o *option) left() string {
 
 func (o *option) right(required bool) string {
 	doc := o.doc
-	if required {
+	if required && !o.unmarked {
 		doc = "REQUIRED: " + doc
 	}
 	if o.hasDef {

@@ -78,10 +78,10 @@ func (t *consumerPerf) check() error {
 	}
 	bad := func(msg string) error { return t.usage(p.set, req, msg) }
 	if p.has("num-records") == p.has("messages") {
-		return bad("Exactly one of the following arguments is required: messages, num-records")
+		return bad("Exactly one of the following arguments is required: [messages], [num-records]")
 	}
 	if p.has("topic") == p.has("include") {
-		return bad("Exactly one of the following arguments is required: include, topic")
+		return bad("Exactly one of the following arguments is required: [topic], [include]")
 	}
 	if err := t.checkRequired(p, req, "bootstrap-server"); err != nil {
 		return err
@@ -252,6 +252,7 @@ func (t *consumerPerf) measure() {
 	}
 	if messages < wanted && ctx.Err() == nil {
 		t.failed = true
+		t.c.Explain()
 		t.printf("WARNING: Exiting before consuming the expected number of records: timeout (%d ms) exceeded. You can use the --timeout option to increase the timeout.\n", ms)
 	}
 	t.total(start, messages, bytes)

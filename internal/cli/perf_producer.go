@@ -203,7 +203,7 @@ func (p *producerPerfTest) send(ctx context.Context) error {
 	rate := throttle{start: p.Now()}
 	rate.perSecond, _ = strconv.ParseFloat(p.a.value("throughput"), 64)
 	cp := &consoleProducer{run: p.run, c: p.c, topic: p.topic}
-	if err := cp.awaitTopic(); err != nil {
+	if err := cp.awaitTopic(ctx); err != nil {
 		p.report(err)
 		return nil
 	}

@@ -249,7 +249,7 @@ func (cp *consoleProducer) finish() {
 func (cp *consoleProducer) send(rec *kgo.Record) error {
 	rec.Topic = cp.topic
 	if !cp.ready {
-		if err := cp.awaitTopic(); err != nil {
+		if err := cp.awaitTopic(cp.ctx); err != nil {
 			cp.report(rec, err)
 			return nil
 		}
@@ -272,9 +272,9 @@ func (cp *consoleProducer) send(rec *kgo.Record) error {
 
 // awaitTopic waits, at most max.block.ms, until the topic has partitions; the
 // broker may have to create it.
-func (cp *consoleProducer) awaitTopic() error {
+func (cp *consoleProducer) awaitTopic(ctx context.Context) error {
 	maxBlock := cp.c.Settings.Producer.MaxBlock
-	ctx, cancel := context.WithTimeout(cp.ctx, maxBlock)
+	ctx, cancel := context.WithTimeout(ctx, maxBlock)
 	defer cancel()
 	for n := 1; ; n++ {
 		md, err := cp.c.MetadataCreating(ctx, "metadata", cp.topic)

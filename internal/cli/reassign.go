@@ -61,7 +61,7 @@ func runReassign(r *run, args []string) int {
 	if errors.As(err, &re) {
 		text = re.Error()
 	}
-	if !strings.HasPrefix(text, "Error ") {
+	if !strings.HasPrefix(text, "Error ") && !strings.HasPrefix(text, "Cannot execute because") {
 		text = "Error: " + text
 	}
 	r.println(text)

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // planMove is where one partition should be.
@@ -119,6 +120,12 @@ func decodeJSON(b []byte, into any) error {
 	}
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
+		if len(bytes.TrimSpace(b)) == 0 {
+			return badPlan("The input string shouldn't be empty")
+		}
+		if !utf8.Valid(b) {
+			return badPlan("the file is not JSON: it holds bytes that are no UTF-8")
+		}
 		if word := bytes.Fields(b); len(word) > 0 && syntax.Offset <= int64(len(word[0])) && !bytes.ContainsAny(word[0], "{}[]\"") {
 			return badPlan("Unrecognized token '%s': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')", printable(word[0]))
 		}

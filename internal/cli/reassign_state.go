@@ -276,7 +276,7 @@ func badReplication(factor, brokers int) error {
 	if brokers == 0 {
 		return badPlan("All brokers are currently fenced, or have all their log directories cordoned.")
 	}
-	return &client.KafkaError{Code: invalidReplicationFactor, Message: fmt.Sprintf("The target replication factor of %d cannot be reached because only %d broker(s) are registered.", factor, brokers)}
+	return &client.KafkaError{Code: invalidReplicationFactor, Message: fmt.Sprintf("The target replication factor of %d cannot be reached because only %d broker(s) are registered or some brokers have all their log directories cordoned.", factor, brokers)}
 }
 
 // verify tells how far a plan is.

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"math/rand/v2"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -68,6 +69,8 @@ func (t *reassignTool) throttleReplicas(plan []planMove, current map[topicPartit
 		}
 	}
 	for _, topic := range planTopics(plan) {
+		sort.Strings(leaders[topic])
+		sort.Strings(followers[topic])
 		set := map[string]string{leaderReplicasKey: strings.Join(leaders[topic], ","), followerReplicasKey: strings.Join(followers[topic], ",")}
 		if err := t.alter(resourceTopic, topic, set, nil); err != nil {
 			return err

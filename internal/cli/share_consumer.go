@@ -214,7 +214,17 @@ func (t *shareConsumer) loop(ctx context.Context) error {
 	if t.max == 0 {
 		return nil
 	}
-	c, err := t.openShare(ctx, t.props, t.p.value("topic"), t.group)
+	openCtx, cancel := ctx, context.CancelFunc(func() {})
+	if t.timeout > 0 {
+		openCtx, cancel = context.WithTimeout(ctx, t.timeout)
+	}
+	c, err := t.openShare(openCtx, t.props, t.p.value("topic"), t.group)
+	late := openCtx.Err() != nil && ctx.Err() == nil
+	cancel()
+	if late && err != nil {
+		t.failed = true // that nobody answered is nothing new to who asked for a timeout, and exits with 0
+		return nil
+	}
 	if err != nil {
 		return err
 	}

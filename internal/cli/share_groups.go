@@ -63,7 +63,7 @@ func (r *run) groupFailure(p *parsed, err error, kind string, code int) int {
 		c, _ := exitCode(r.usage(p.set, groupsRequired(), use.msg))
 		return c
 	}
-	text := withClass(err)
+	text := withFileClass(err)
 	if errors.As(err, &je) {
 		text = je.text
 	}
@@ -94,15 +94,15 @@ func (g *shareTool) check() error {
 	selected := p.hasAny("group", "all-groups")
 	switch {
 	case p.has("describe") && !selected:
-		return bad("Option [describe] takes one of these options: all-groups, group")
+		return bad("Option [describe] takes one of these options: [group], [all-groups]")
 	case p.has("describe") && countGiven(p, "members", "offsets", "state") > 1:
-		return bad("Option [describe] takes at most one of these options: members, offsets, state")
+		return bad("Option [describe] takes at most one of these options: [members], [offsets], [state]")
 	case p.has("describe") && len(p.all("state")) > 0:
 		return bad("Option [describe] does not take a value for [state]")
 	case p.has("delete") && !selected:
 		return bad("Option [delete] takes the options [group] or [all-groups]")
 	case p.has("delete-offsets") && !(p.has("group") && p.has("topic")):
-		return bad("Option [delete-offsets] takes the following options: group, topic")
+		return bad("Option [delete-offsets] takes the following options: [group], [topic]")
 	case p.has("reset-offsets"):
 		if err := g.checkShareReset(bad); err != nil {
 			return err
@@ -129,15 +129,15 @@ func (g *shareTool) checkShareReset(bad func(string) error) error {
 	p := g.p
 	switch {
 	case p.has("dry-run") && p.has("execute"):
-		return bad("Option [reset-offsets] only accepts one of these options: execute, dry-run")
+		return bad("Option [reset-offsets] only accepts one of [execute] and [dry-run]")
 	case !p.hasAny("dry-run", "execute"):
 		return bad("Option [reset-offsets] takes the option: [execute] or [dry-run]")
 	case !p.has("group"):
 		return bad("Option [reset-offsets] takes the option: [group]")
 	case !p.hasAny("topic", "all-topics"):
-		return bad("Option [reset-offsets] takes one of these options: all-topics, topic")
+		return bad("Option [reset-offsets] takes one of these options: [all-topics], [topic]")
 	case countGiven(p, "to-datetime", "to-earliest", "to-latest") != 1:
-		return bad("Option [reset-offsets] takes one of these options: to-datetime, to-earliest, to-latest")
+		return bad("Option [reset-offsets] takes one of these options: [to-datetime], [to-earliest], [to-latest]")
 	}
 	return nil
 }
@@ -268,7 +268,11 @@ func (g *groupsTool) deleteOfType(typ, wrongType, quote string) error {
 			return err
 		}
 		for id, code := range codes {
-			if err := client.CodeError(code, nil); err != nil {
+			err := client.CodeError(code, nil)
+			if ke := new(client.KafkaError); typ == "share" && errors.As(err, &ke) && ke.Code == client.CodeNonEmptyGroup {
+				ke.Message = fmt.Sprintf("Share group '%s' is not EMPTY.", id)
+			}
+			if err != nil {
 				failures[id] = withClass(err)
 			}
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -23,6 +24,11 @@ func (g *shareTool) reset() error {
 		return err
 	}
 	if err := g.mustBeEmpty(id); err != nil {
+		var use *optionError
+		if !errors.As(err, &use) { // here Kafka's tool does not catch what fails
+			g.errorln(err.Error())
+			return &exitError{g.fail(1)}
+		}
 		return err
 	}
 	tps, err := g.shareScope(node.NodeID, id)

@@ -80,7 +80,7 @@ func (t *sharePerf) check(req []string) error {
 		return err
 	}
 	if p.has("num-records") == p.has("messages") {
-		return t.usage(p.set, req, "Exactly one of the following arguments is required: messages, num-records")
+		return t.usage(p.set, req, "Exactly one of the following arguments is required: [messages], [num-records]")
 	}
 	if err := t.checkRequired(p, req, "topic", "bootstrap-server"); err != nil {
 		return err

@@ -130,10 +130,12 @@ type nodeStorage struct {
 	nodeID       int32
 	controller   bool
 	staticVoters bool
-	dirs         []string // in the order given, without repeats
-	metadataDir  string
-	listener     string // the first controller listener's name
-	advertised   string // its host:port, for --standalone
+	// bootstrapVoters: controller.quorum.bootstrap.servers says where controllers are.
+	bootstrapVoters bool
+	dirs            []string // in the order given, without repeats
+	metadataDir     string
+	listener        string // the first controller listener's name
+	advertised      string // its host:port, for --standalone
 }
 
 func readNodeStorage(path string) (*nodeStorage, error) {
@@ -168,6 +170,7 @@ func readNodeStorage(path string) (*nodeStorage, error) {
 	}
 	n.nodeID = int32(v)
 	n.staticVoters = len(commaList(p["controller.quorum.voters"])) > 0
+	n.bootstrapVoters = len(commaList(p["controller.quorum.bootstrap.servers"])) > 0
 	n.readDirs(p)
 	n.readListener(p)
 	return n, nil

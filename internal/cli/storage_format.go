@@ -78,6 +78,8 @@ func (p *formatPlan) checkQuorum(a *subArgs) error {
 		return errors.New("You cannot specify controller.quorum.voters and format the node with --initial-controllers or --standalone. If you want to use dynamic quorum, please remove controller.quorum.voters and specify controller.quorum.bootstrap.servers instead.")
 	case a.has("standalone") && !n.controller:
 		return errors.New("You can only use --standalone on a controller.")
+	case !n.staticVoters && !n.bootstrapVoters:
+		return errors.New("If using process.roles, either controller.quorum.bootstrap.servers must contain the set of bootstrap controllers or controller.quorum.voters must contain a parseable set of controllers.")
 	case n.controller && !n.staticVoters && !chosen:
 		return errors.New("Because controller.quorum.voters is not set on this controller, you must specify one of the following: --standalone, --initial-controllers, or --no-initial-controllers.")
 	}
@@ -243,15 +245,15 @@ func (p *formatPlan) findUnformatted(ignore bool) (done bool, err error) {
 			p.todo = append(p.todo, path)
 			continue
 		}
-		if !ignore {
-			return false, fmt.Errorf("Log directory %s is already formatted. Use --ignore-formatted to ignore this directory and format the others.", path)
-		}
 		name := filepath.Join(path, "meta.properties")
 		if got := d.meta["cluster.id"]; got != "" && got != p.clusterID {
 			return false, fmt.Errorf("Invalid cluster.id in: %s. Expected %s, but read %s", name, p.clusterID, got)
 		}
 		if got := d.meta["node.id"]; got != "" && got != strconv.Itoa(int(p.node.nodeID)) {
 			return false, fmt.Errorf("Stored node id %s doesn't match previous node id %d in: %s. If you moved your data, make sure your configured node id matches. If you intend to create a new node, you should remove all data in your data directories.", got, p.node.nodeID, name)
+		}
+		if !ignore {
+			return false, fmt.Errorf("Log directory %s is already formatted. Use --ignore-formatted to ignore this directory and format the others.", path)
 		}
 	}
 	return len(p.todo) == 0, nil

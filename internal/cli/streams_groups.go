@@ -74,13 +74,13 @@ func (g *streamsTool) check() error {
 	selected := p.hasAny("group", "all-groups")
 	switch {
 	case p.has("describe") && !selected:
-		return bad("Option [describe] takes one of these options: all-groups, group")
+		return bad("Option [describe] takes one of these options: [group], [all-groups]")
 	case p.has("describe") && countGiven(p, "members", "offsets", "state") > 1:
-		return bad("Option [describe] takes at most one of these options: members, offsets, state")
+		return bad("Option [describe] takes at most one of these options: [members], [offsets], [state]")
 	case p.has("describe") && len(p.all("state")) > 0:
 		return bad("Option [describe] does not take a value for [state]")
 	case p.has("delete") && !selected:
-		return bad("Option [delete] takes one of these options: all-groups, group")
+		return bad("Option [delete] takes one of these options: [group], [all-groups]")
 	case p.has("delete-offsets") && !(p.has("group") && p.hasAny("all-input-topics", "input-topic")):
 		return bad("Option [delete-offsets] takes the [group] and one of these options: all-input-topics, input-topic")
 	case p.has("reset-offsets"):
@@ -113,11 +113,11 @@ func (g *streamsTool) checkStreamsReset(bad func(string) error, selected bool) e
 	p := g.p
 	switch {
 	case p.has("dry-run") && p.has("execute"):
-		return bad("Option [reset-offsets] only accepts one of these options: execute, dry-run")
+		return bad("Option [reset-offsets] only accepts one of [execute] and [dry-run]")
 	case !p.hasAny("dry-run", "execute"):
 		return bad("Option [reset-offsets] takes the option: [execute] or [dry-run]")
 	case !selected:
-		return bad("Option [reset-offsets] takes one of these options: all-groups, group")
+		return bad("Option [reset-offsets] takes one of these options: [group], [all-groups]")
 	case countGiven(p, resetScenarios()...) > 1:
 		return bad("Option [reset-offsets] takes one of these options: " + strings.Join(resetScenarios(), ", "))
 	case p.has("dry-run") && p.hasAny("delete-internal-topic", "delete-all-internal-topics"):

@@ -13,7 +13,7 @@ import (
 
 func streamsResetOptions() *optionSet {
 	s := newOptions()
-	s.arg("application-id", "id", "The application's id, which is its consumer group.")
+	s.arg("application-id", "id", "REQUIRED: The application's id, which is its consumer group.").starred = true
 	s.arg("bootstrap-server", "server to connect to", "The brokers to connect to, as host:port, several with commas.").withDefault("localhost:9092")
 	s.arg("input-topics", "list", "Input topics, with commas: their offsets are moved, to the first record unless another place is given.").separatedBy(",")
 	s.arg("intermediate-topics", "list", "DEPRECATED: topics through which the application sends, with commas: their offsets move to the end.").separatedBy(",")

@@ -13,6 +13,7 @@ func topOptions() *optionSet {
 	s := newOptions()
 	s.arg("bootstrap-server", "server to connect to", "The brokers to connect to, as host:port, several with commas.").withDefault("localhost:9092")
 	s.arg("command-config", "config file", "A properties file for the admin client.")
+	s.arg("metrics-url", "URL", "Where a node's metrics are, as http://host:9644: request latencies are shown too. May be given several times.")
 	s.arg("interval-ms", "ms", "How often to look.").ofKind(longValue).withDefault("1000")
 	s.arg("rows", "count", "How many topics and groups to show.").ofKind(intValue).withDefault("15")
 	s.arg("count", "count", "Stop after so many looks; 0 for no end.").ofKind(intValue).withDefault("0")
@@ -33,8 +34,9 @@ func runTop(r *run, args []string) int {
 // topView is a live view. Its state is what the last look saw.
 type topView struct {
 	groupsTool
-	ends map[topicPartition]int64
-	at   time.Time
+	ends     map[topicPartition]int64
+	requests map[string]float64 // how many of each kind of request there had been
+	at       time.Time
 }
 
 func (t *topView) execute() error {
@@ -131,6 +133,10 @@ func (t *topView) look(rows int) error {
 	t.showTopics(ends, now, rows)
 	t.println("")
 	err = t.showGroups(ends, rows)
+	if err == nil && t.p.has("metrics-url") {
+		t.println("")
+		t.showRequests(now, rows)
+	}
 	t.ends, t.at = ends, now
 	return err
 }

@@ -171,7 +171,7 @@ func (t *topicsTool) describeNames(names []string) ([]described, error) {
 		}
 		page := resp.(*kmsg.DescribeTopicPartitionsResponse)
 		for _, rt := range page.Topics {
-			if rt.ErrorCode == client.CodeUnknownTopicOrPartition {
+			if rt.ErrorCode == client.CodeUnknownTopicOrPartition || rt.ErrorCode == client.CodeTopicAuthFailed {
 				continue
 			}
 			if err := client.CodeError(rt.ErrorCode, nil); err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -42,7 +43,7 @@ func transactionsTool() *subTool {
 					num("producer-id", "Long", "The producer's id."), num("producer-epoch", "Integer", "The producer's epoch."), num("coordinator-epoch", "Integer", "The coordinator's epoch.")}},
 			{name: "find-hanging", run: runTxnHanging, doc: "Find transactions that no coordinator knows any more.",
 				usage: head + "find-hanging [-h]\n" + pad + "[--broker-id BROKER_ID]\n" + pad + "[--max-transaction-timeout MAX_TRANSACTION_TIMEOUT]\n" + pad + "[--topic TOPIC] [--partition PARTITION]",
-				options: listing(broker, subOption{long: "max-transaction-timeout", metavar: "MAX_TRANSACTION_TIMEOUT", kind: "Integer", defs: "15", doc: "The brokers' transaction.max.timeout.ms, in minutes."},
+				options: listing(broker, subOption{long: "max-transaction-timeout", metavar: "MAX_TRANSACTION_TIMEOUT", kind: "Integer", defs: "15", unsaid: true, doc: "The brokers' transaction.max.timeout.ms, in minutes."},
 					topic, partition)},
 			{name: "forceTerminateTransaction", run: runTxnTerminate, doc: "End a transaction by fencing its producer.",
 				usage:   strings.TrimRight(head, " ") + "\n" + pad + "forceTerminateTransaction [-h]\n" + pad + "--transactionalId TRANSACTIONALID",
@@ -57,6 +58,9 @@ func runTransactions(r *run, args []string) int { return r.runSubTool(transactio
 // of what was tried.
 func (r *run) onTransactions(a *subArgs, fn func(*client.Client) error) int {
 	c, err := r.openSub(a)
+	if fe := new(client.FileError); errors.As(err, &fe) {
+		err = cannot("Failed to load admin client properties", fe)
+	}
 	if err != nil {
 		return r.subFailed(err)
 	}

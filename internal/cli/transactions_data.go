@@ -180,6 +180,16 @@ func describeProducersError(tp topicPartition, node int32, p kmsg.DescribeProduc
 	return client.CodeError(p.ErrorCode, p.ErrorMessage)
 }
 
+// firstOf names the first partition of a topic.
+func firstOf(tps []topicPartition, topic string) string {
+	for _, tp := range tps {
+		if tp.topic == topic {
+			return tp.String()
+		}
+	}
+	return topic
+}
+
 // byLeader groups partitions by their leaders; it waits for those that have none.
 func (r *run) byLeader(c *client.Client, tps []topicPartition) (map[int32][]topicPartition, error) {
 	ctx, cancel := c.Deadline(r.ctx)
@@ -198,7 +208,7 @@ func (r *run) byLeader(c *client.Client, tps []topicPartition) (map[int32][]topi
 		leaders := map[topicPartition]int32{}
 		for _, t := range md.Topics {
 			if t.ErrorCode == client.CodeTopicAuthFailed {
-				return nil, topicError(t.ErrorCode, *t.Topic)
+				return nil, &client.KafkaError{Code: t.ErrorCode, Message: "Failed to fetch metadata for partition " + firstOf(tps, *t.Topic) + " due to topic authorization failure"}
 			}
 			for _, p := range t.Partitions {
 				if p.Leader >= 0 {

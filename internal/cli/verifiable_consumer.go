@@ -32,7 +32,7 @@ func verifiableConsumer() (*subTool, *subcommand) {
 			{long: "assignment-strategy", metavar: "ASSIGNMENT-STRATEGY", defs: "org.apache.kafka.clients.consumer.RangeAssignor", doc: "The assignor, with the classic protocol."},
 			{long: "consumer.config", metavar: "CONFIG-FILE", deprecated: true, doc: "The old name of --command-config."},
 			{long: "command-config", metavar: "CONFIG-FILE", doc: "A properties file for the consumer."},
-			{long: "bootstrap-server", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", required: true, mustName: true, doc: "The brokers to connect to."},
+			{long: "bootstrap-server", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", required: true, mustName: true, unmarked: true, doc: "The brokers to connect to."},
 		}}
 	return &subTool{name: "verifiable-consumer", helpCode: 1}, c
 }
@@ -55,7 +55,7 @@ func runVerifiableConsumerParsed(r *run, a *subArgs) int {
 	}
 	props, err := verifiableProperties(a, "consumer.config")
 	if err != nil {
-		return r.subFailed(err)
+		return a.mistake(err.Error())
 	}
 	props["group.protocol"] = protocol
 	if protocol == "consumer" {

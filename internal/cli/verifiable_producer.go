@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -90,7 +91,11 @@ func runVerifiableProducerParsed(r *run, a *subArgs) int {
 	}
 	props, err := verifiableProperties(a, "producer.config")
 	if err != nil {
-		return r.subFailed(err)
+		return a.mistake(err.Error())
+	}
+	if a.number("message-create-time") >= 0 {
+		// The client underneath reckons a record's age from its timestamp.
+		props["delivery.timeout.ms"] = strconv.Itoa(math.MaxInt32)
 	}
 	props["acks"] = a.value("acks")
 	props["retries"] = "0" // whoever checks wants to hear of each failure
@@ -118,6 +123,8 @@ func (v *verifiableSender) pump() int {
 	ctx, sig, stop := v.watchSignals()
 	defer stop()
 	v.event("startup_complete")
+	// A topic that is being made is no failure of a record; what does not come at all is told for each.
+	_ = (&consoleProducer{run: v.run, c: v.c, topic: v.topic}).awaitTopic(ctx)
 	start := v.Now()
 	rate := throttle{perSecond: float64(v.a.number("throughput")), start: start}
 	limit, keys, created := v.a.number("max-messages"), v.a.number("repeating-keys"), v.a.number("message-create-time")

@@ -20,9 +20,9 @@ func verifiableShare() (*subTool, *subcommand) {
 			{long: "max-messages", metavar: "MAX-MESSAGES", kind: "Integer", defs: "-1", doc: "How many to read; -1 for no end."},
 			{long: "verbose", doc: "Print each record. (default: false)"},
 			{long: "acknowledgement-mode", metavar: "ACKNOWLEDGEMENT-MODE", choices: []string{"auto", "sync", "async"}, defs: "auto", doc: "How records are acknowledged."},
-			{long: "offset-reset-strategy", metavar: "OFFSET-RESET-STRATEGY", doc: "earliest or latest: set as the group's share.auto.offset.reset before reading."},
+			{long: "offset-reset-strategy", metavar: "OFFSET-RESET-STRATEGY", doc: "earliest or latest: set as the group's share.auto.offset.reset before reading. (default: )"},
 			{long: "command-config", metavar: "CONFIG-FILE", doc: "A properties file for the consumer."},
-			{long: "bootstrap-server", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", required: true, mustName: true, doc: "The brokers to connect to."},
+			{long: "bootstrap-server", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", required: true, mustName: true, unmarked: true, doc: "The brokers to connect to."},
 		}}
 	return &subTool{name: "verifiable-share-consumer", helpCode: 1}, c
 }
@@ -40,7 +40,7 @@ type shareVerifier struct {
 func runVerifiableShareParsed(r *run, a *subArgs) int {
 	props, err := verifiableProperties(a, "")
 	if err != nil {
-		return r.subFailed(err)
+		return a.mistake(err.Error())
 	}
 	delete(props, "group.id")
 	v := &shareVerifier{verifiableEvents{run: r}, a}

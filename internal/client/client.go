@@ -77,7 +77,7 @@ func Open(role Role, props Properties, hint func(string), extra func(*Settings) 
 // the rest.
 func constructError(role Role, err error) error {
 	var ce *ConfigError
-	if errors.As(err, &ce) && strings.HasPrefix(ce.Message, "Invalid value") {
+	if errors.As(err, &ce) && (strings.HasPrefix(ce.Message, "Invalid value") || strings.HasPrefix(ce.Message, "Configuration '")) {
 		return err
 	}
 	return &ConstructError{role.constructFailure(), err}
@@ -263,6 +263,9 @@ func (c *Client) anySeed(ctx context.Context, req kmsg.Request) (kmsg.Response, 
 	}
 	return nil, lastErr
 }
+
+// Explain tells what is known to stand in the way of the bootstrap brokers, if anything does.
+func (c *Client) Explain() { c.explainOnce() }
 
 // explainOnce tells why no bootstrap broker can be reached, the first time.
 func (c *Client) explainOnce() {

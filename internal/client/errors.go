@@ -44,6 +44,9 @@ func CodeError(code int16, message *string) error {
 
 // CodeText is Kafka's sentence for an error code.
 func CodeText(code int16) string {
+	if s, ok := irregularTexts()[code]; ok {
+		return s
+	}
 	if ke := new(kerr.Error); errors.As(kerr.ErrorForCode(code), &ke) {
 		return ke.Description
 	}

@@ -199,7 +199,7 @@ func (r *reader) unknownOrIdle(role Role) []string {
 		case strings.HasPrefix(k, "sasl.oauthbearer."):
 			out = append(out, fmt.Sprintf("the property %s has no effect: only static tokens and the client-credentials flow are available for OAUTHBEARER", k))
 		case foreign[k]:
-			out = append(out, fmt.Sprintf("the property %s has no effect: a %s does not use it", k, role))
+			out = append(out, fmt.Sprintf("the property %s has no effect: %s does not use it", k, withArticle(role)))
 		default:
 			out = append(out, fmt.Sprintf("the property %s is not known%s", k, r.nearest(k)))
 		}
@@ -246,4 +246,11 @@ func (r *reader) nearest(key string) string {
 		return ""
 	}
 	return "; did you mean " + best + "?"
+}
+
+func withArticle(role Role) string {
+	if role == Admin {
+		return "an admin client"
+	}
+	return fmt.Sprintf("a %s", role)
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"sort"
+	"strings"
+	"syscall"
 
 	"github.com/moldau-stream/moldau/internal/config"
 )
@@ -59,6 +61,12 @@ type FileError struct {
 }
 
 func (e *FileError) Error() string {
+	switch {
+	case errors.Is(e.Cause, syscall.EISDIR):
+		return "Is a directory"
+	case e.Malformed():
+		return `Malformed \uxxxx encoding.`
+	}
 	if errors.Is(e.Cause, fs.ErrNotExist) {
 		return e.Path + " (No such file or directory)"
 	}
@@ -73,6 +81,19 @@ func (e *FileError) Error() string {
 }
 
 func (e *FileError) Unwrap() error { return e.Cause }
+
+// Malformed reports whether the file was read but holds a broken escape.
+func (e *FileError) Malformed() bool {
+	return strings.Contains(e.Cause.Error(), "four hexadecimal digits")
+}
+
+// Hint says which file, and where in it, when Kafka's words do not; else "".
+func (e *FileError) Hint() string {
+	if errors.Is(e.Cause, syscall.EISDIR) || e.Malformed() {
+		return e.Path + ": " + e.Cause.Error()
+	}
+	return ""
+}
 
 // LoadProperties reads a properties file.
 func LoadProperties(path string) (Properties, error) {

@@ -109,6 +109,9 @@ func ReadSettings(role Role, props Properties) (*Settings, error) {
 
 func (s *Settings) readCommon(r *reader) {
 	s.Bootstrap = r.list("bootstrap.servers")
+	if v := r.str("bootstrap.servers", ""); v != "" && len(s.Bootstrap) < len(strings.Split(v, ",")) && r.err == nil {
+		r.err = &ConfigError{"Configuration 'bootstrap.servers' values must not be empty."}
+	}
 	if s.Role == Admin {
 		if c := r.list("bootstrap.controllers"); len(c) > 0 {
 			s.Bootstrap, s.BootstrapIsQuorum = c, true
