@@ -63,3 +63,8 @@ CHAOS ?= 5m
 chaos:
 	$(GO) build -o bin/moldau ./cmd/moldau
 	tests/run chaos --moldau bin/moldau --duration $(CHAOS) --timeout 3h -v $(if $(SEED),--seed $(SEED)) $(CHAOSFLAGS)
+
+# make dist: a release in dist/: binaries, archives, SBOMs, packages, checksums. VERSION names it, or else git does.
+.PHONY: dist
+dist:
+	$(GO) run ./packaging/dist $(if $(VERSION),-version $(VERSION))
