@@ -73,3 +73,8 @@ chaos:
 .PHONY: plants
 plants:
 	.ci/plants
+
+# make dist: a release in dist/: binaries, archives, SBOMs, packages, checksums. VERSION names it, or else git does.
+.PHONY: dist
+dist:
+	$(GO) run ./packaging/dist $(if $(VERSION),-version $(VERSION))

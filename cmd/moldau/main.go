@@ -5,6 +5,8 @@ package main
 import (
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/moldau-stream/moldau/internal/cli"
@@ -12,8 +14,12 @@ import (
 	"github.com/moldau-stream/moldau/internal/quorum"
 )
 
-// version is set by the linker in releases.
-var version = "dev"
+// These are set by the linker in releases (packaging/dist).
+var (
+	version = "dev"
+	commit  = ""
+	date    = ""
+)
 
 func main() {
 	// A closed pipe is an error of the write and not the end of the process: tools
@@ -27,11 +33,28 @@ func main() {
 		StdinIsTerminal:  isTerminal(os.Stdin),
 		StdoutIsTerminal: isTerminal(os.Stdout),
 		Version:          version,
+		Build:            build(),
 		Signals:          signals,
 		Server:           server,
 		Storage:          storageWriter(),
 		Metadata:         cli.MetadataChecker{Batch: quorum.CheckBatch, Files: quorum.CheckFiles},
 	}))
+}
+
+// build says of which commit the binary was made and when; a binary that go build made in a work tree knows it too.
+func build() string {
+	c, d := commit, date
+	if info, ok := debug.ReadBuildInfo(); ok && c == "" {
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				c = s.Value
+			case "vcs.time":
+				d = s.Value
+			}
+		}
+	}
+	return strings.TrimSpace(c + " " + d)
 }
 
 // server runs a node until a signal ends it.

@@ -25,7 +25,7 @@ var floors = map[string]int{
 	"internal/server": 4, "internal/cli": 4,
 	"internal/broker": 5, "internal/kraft": 5,
 	"internal/node": 6,
-	"cmd/moldau":    7, "internal/sim": 7, "moldautest": 7,
+	"cmd/moldau":    7, "internal/sim": 7, "moldautest": 7, "packaging/dist": 7,
 	"internal/arch": 8,
 }
 

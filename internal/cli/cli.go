@@ -128,7 +128,7 @@ func runTool(env *Env, name string, args []string) int {
 	case "help":
 		code = runHelp(r)
 	case "version":
-		r.println(env.Version)
+		r.println(strings.TrimSpace(env.Version + " " + env.Build))
 	case "log":
 		code = runLog(r, args)
 	case "tool-names":

@@ -28,6 +28,7 @@ type Env struct {
 	Now                               func() time.Time
 	// Version is what --version prints.
 	Version string
+	Build   string // commit and date of the binary, "" where they are not known
 
 	// Signals delivers SIGINT and SIGTERM until stop is called. Nil: none come.
 	Signals func() (c <-chan os.Signal, stop func())

@@ -65,7 +65,7 @@ func combined(t *testing.T, n int32) *crew {
 func (c *crew) options(id int32) Options {
 	return Options{
 		Settings: settings(c.t, c.opts[id]...), AutoFormat: true, ClusterID: crewCluster, FS: c.disks[id],
-		Network: c.net.Host(fmt.Sprintf("n%d", id)), Clock: clock.Real{}, Logger: c.logger(id), Version: "test",
+		Network: c.net.Host(fmt.Sprintf("n%d", id)), Clock: clock.Real{}, Logger: c.logger(id), Version: "test", BootID: "boot",
 	}
 }
 

@@ -287,7 +287,11 @@ func (d *logDir) found(tp TopicPartition) *Log {
 	}
 	clean := d.isInOrder(tp)
 	cleanedTo, compacted := d.cleaned[tp]
-	l := newDormantLog(d.env, tp, d.path+"/"+tp.String(), d.m.opts.ConfigFor(tp.Topic), d.topicIDs[tp], dormant{logStart: d.starts[tp],
+	var id [16]byte
+	if clean { // what was changed since may be another topic of that name
+		id = d.topicIDs[tp]
+	}
+	l := newDormantLog(d.env, tp, d.path+"/"+tp.String(), d.m.opts.ConfigFor(tp.Topic), id, dormant{logStart: d.starts[tp],
 		recoveryPoint: point, highWatermark: d.hws[tp], clean: clean, sameBoot: d.sameBoot, pagesDoubted: d.pagesDoubted, endKnown: ok && clean,
 		compacted: compacted, cleanedTo: cleanedTo})
 	l.lostUpTo.Store(d.lost[tp].upTo)
