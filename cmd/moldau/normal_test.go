@@ -35,7 +35,7 @@ var (
 	theVersion  = regexp.MustCompile(`(?m)^(4\.3\.1|dev)$`)
 	perfGroup   = regexp.MustCompile(`perf-consumer-\d+`)
 	epochMs     = regexp.MustCompile(`\b1[789]\d{11}\b`)
-	uuid22      = regexp.MustCompile(`\b(TopicId: |ClusterId: +|Cluster ID: |"|id=|leaderId=|name |performance-producer-|directory id )[A-Za-z0-9_-]{22}\b`)
+	uuid22      = regexp.MustCompile(`\b(TopicId: |ClusterId: +|Cluster ID: |"|id=|leaderId=|name |performance-producer-|directory id |directories=\[)[A-Za-z0-9_-]{22}\b`)
 	uuid36      = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	memberID    = regexp.MustCompile(`(^|\s)[A-Za-z0-9_-]{22}(?:==)?( +/127)`)
 	anyNumber   = regexp.MustCompile(`-?\d+(\.\d+)?(E-?\d+)?|NaN|Infinity`)

@@ -37,7 +37,8 @@ func runGroups(r *run, args []string) int {
 	}
 	var ke *client.KafkaError
 	var te *client.TimeoutError
-	if errors.As(err, &ke) || errors.As(err, &te) {
+	var je *javaError
+	if errors.As(err, &ke) || errors.As(err, &te) || errors.As(err, &je) {
 		r.printf("Error while executing groups command : %s\n", err)
 		return r.fail(1)
 	}
