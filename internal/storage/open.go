@@ -91,6 +91,8 @@ type opener struct {
 	st      openState
 	missing map[int64]bool // segments without one of their index files
 	trusted int64          // up to here producer snapshots and transaction indexes can be believed
+	// epochsGone says that the file of leader epochs is damaged: the batches tell them.
+	epochsGone bool
 }
 
 func openLog(e *env, st openState) (*Log, error) {
@@ -419,7 +421,7 @@ func (o *opener) loadEpochs() error {
 		// Each batch says its epoch: checking the whole log finds them again.
 		o.env.logger.Warn("ignoring a damaged leader-epoch checkpoint and checking the whole log", "file", name, "err", err)
 		o.st.clean, o.st.recoveryPoint, o.st.distrust = false, -1, true
-		o.epochs.dirty = true
+		o.epochs.dirty, o.epochsGone = true, true
 	}
 	return nil
 }
