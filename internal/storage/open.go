@@ -45,7 +45,7 @@ func OpenLog(o LogOptions) (*Log, error) {
 	}
 	e := &env{fs: o.FS, clock: o.Clock, logger: o.Logger, files: newFileCache(o.MaxOpenFiles), syncer: newSyncer(),
 		after:        func(d time.Duration, fn func()) { o.Clock.AfterFunc(d, fn) },
-		pointLowered: func(*Log, int64) error { return nil }, startMoved: func(*Log) error { return nil },
+		pointLowered: func(*Log, int64) error { return nil }, markLowered: func(*Log, int64) error { return nil }, startMoved: func(*Log) error { return nil },
 		touch: func(*Log) error { return nil }, urgent: func(*Log) {}, suspect: func() {}}
 	if err := e.fs.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot create %s: %w", o.Dir, err)
@@ -72,6 +72,7 @@ type openState struct {
 	logStart      int64
 	recoveryPoint int64 // -1 when no checkpoint is left that would name it
 	syncedTo      int64 // what was certainly on the disk; 0 where that is not known
+	provenTo      int64 // what certainly was in the files: syncedTo, or what was committed where nothing written can have gone
 	endKnown      bool  // it was left in order, and ended at syncedTo
 	highWatermark int64
 	compacted     bool  // the cleaner has been at work on it, and leaves gaps
@@ -195,8 +196,8 @@ func (o *opener) open() error {
 			return err
 		}
 	}
-	if o.env.noteLoss != nil && end < o.st.syncedTo {
-		if err := o.env.noteLoss(o.Log, o.topicID, o.st.syncedTo); err != nil {
+	if o.env.noteLoss != nil && end < o.st.provenTo {
+		if err := o.env.noteLoss(o.Log, o.topicID, o.st.provenTo); err != nil {
 			return err
 		}
 	}

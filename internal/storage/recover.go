@@ -69,9 +69,15 @@ func (s *segment) indexesEndBelow(end int64) bool {
 // tellLoss says aloud that records are gone which were once synced: no stop of the process does that, only damage to
 // the files. The log serves what is left; how it goes on is decided elsewhere (lost.go).
 func (o *opener) tellLoss(end int64) {
-	if end < o.st.syncedTo {
+	switch {
+	case end < o.st.syncedTo:
 		o.env.logger.Error("records are lost: the log ends before the offset up to which it was synced; its files were cut or damaged from outside. Check the disk; if there is a backup, stop the node and restore the directory before anything is produced",
 			"partition", o.tp.String(), "dir", o.dir, "logEndOffset", end, "syncedTo", o.st.syncedTo)
+	case end < o.st.provenTo:
+		o.env.logger.Error("records are lost: the log ends before the high watermark that was noted, and the power was not cut since; its files were cut, damaged or exchanged from outside. If there is a backup, stop the node and restore the directory before anything is produced",
+			"partition", o.tp.String(), "dir", o.dir, "logEndOffset", end, "highWatermark", o.st.highWatermark)
+	case end < o.st.highWatermark && o.env.noteLoss != nil:
+		o.env.logger.Warn("a log ends below the high watermark that was noted: the power cut has taken what was not synced, or it was cut", "partition", o.tp.String(), "logEndOffset", end, "highWatermark", o.st.highWatermark)
 	}
 	for i, s := range o.segments {
 		if i < len(o.segments)-1 && s.size == 0 && !o.st.compacted {
