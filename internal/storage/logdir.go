@@ -152,16 +152,15 @@ func (d *logDir) takeState() error {
 		d.env.logger.Warn("the disk is full: after a kill, every log will be checked", "dir", d.path, "err", err)
 		err = nil
 	}
-	if err != nil || d.clean {
+	if err != nil {
 		return err
 	}
-	if !d.sameBoot {
-		return nil
+	if !d.clean && d.sameBoot {
+		if ids, touched, ok := d.readTouched(); ok {
+			d.topicIDs, d.touched = ids, touched
+		}
 	}
-	if ids, touched, ok := d.readTouched(); ok {
-		d.topicIDs, d.touched = ids, touched
-	}
-	return nil
+	return d.dropTouched()
 }
 
 // isInOrder says whether a log is as an orderly stop has left it.
