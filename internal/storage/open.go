@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/clock"
-	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
@@ -336,11 +335,17 @@ func (o *opener) finishSwaps() error {
 	if len(swaps) == 0 {
 		return nil
 	}
-	for _, name := range swaps {
-		if path.Ext(name) == logSuffix {
-			if err := o.removeCovered(name, swaps); err != nil {
-				return err
-			}
+	for _, name := range slices.Clone(swaps) {
+		if path.Ext(name) != logSuffix {
+			continue
+		}
+		dropped, err := o.removeCovered(name, swaps)
+		if err != nil {
+			return err
+		}
+		if dropped {
+			stem := strings.TrimSuffix(name, logSuffix)
+			swaps = slices.DeleteFunc(swaps, func(s string) bool { return strings.TrimSuffix(s, path.Ext(s)) == stem })
 		}
 	}
 	// The log files' names come last: as long as one is .swap, this is done again after another stop.
@@ -369,28 +374,34 @@ func (o *opener) finishSwap(name string, swaps []string) error {
 }
 
 // removeCovered removes the segments that a .swap file replaces: those that begin within its offsets. A transaction
-// index whose .swap is gone is the new one already.
-func (o *opener) removeCovered(name string, swaps []string) error {
+// index whose .swap is gone is the new one already. dropped says that the .swap files went instead.
+func (o *opener) removeCovered(name string, swaps []string) (dropped bool, err error) {
 	f, err := o.env.fs.OpenFile(name+swapSuffix, os.O_RDONLY, 0)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { _ = f.Close() }() // opened for reading only
-	size, err := f.Size()
-	if err != nil {
-		return err
-	}
 	from, err := strconv.ParseInt(strings.TrimSuffix(path.Base(name), logSuffix), 10, 64)
 	if err != nil {
-		return fmt.Errorf("%s is not the name of a segment", name)
-	}
-	end := from + 1
-	if _, bad, err := scanBatches(f, 0, size, func(b record.Batch, _ int64) error { end = b.NextOffset(); return o.givenUp() }); err != nil || bad != nil {
-		return errors.Join(err, bad)
+		return false, fmt.Errorf("%s is not the name of a segment", name)
 	}
 	entries, err := o.env.fs.ReadDir(o.dir)
 	if err != nil {
-		return err
+		return false, err
+	}
+	limit := int64(math.MaxInt64)
+	if bases := basesIn(entries); len(bases) > 0 && bases[len(bases)-1] > from {
+		limit = bases[len(bases)-1] // the active segment, which is never cleaned
+	}
+	end, bad, err := o.reach(f, from, limit)
+	if err != nil {
+		return false, err
+	}
+	end = max(end, from+1)
+	if bad != nil {
+		if dropped, err := o.dropRotten(name, swaps, entries, from, end, bad); dropped || err != nil {
+			return dropped, err
+		}
 	}
 	for _, e := range entries {
 		stem, ext := strings.TrimSuffix(e.Name(), path.Ext(e.Name())), path.Ext(e.Name())
@@ -403,10 +414,10 @@ func (o *opener) removeCovered(name string, swaps []string) error {
 			continue
 		}
 		if err := o.env.fs.Remove(full); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return false, nil
 }
 
 func (o *opener) loadEpochs() error {
