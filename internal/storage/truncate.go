@@ -82,10 +82,7 @@ func (l *Log) cutAt(offset int64) (*unfinishedCut, error) {
 // between would look like the loss of synced records; and a point above the new end would leave records unchecked
 // that are appended there next. The noted high watermark comes down with it.
 func (l *Log) lowerPoint(to int64) error {
-	if err := errors.Join(l.env.markLowered(l, to), l.env.pointLowered(l, to)); err != nil {
-		return fmt.Errorf("%w: %w", errNotBegun, err)
-	}
-	return nil
+	return errors.Join(l.env.markLowered(l, to), l.env.pointLowered(l, to))
 }
 
 // cutTail cuts within or right after the segment that holds offset.
