@@ -124,7 +124,7 @@ func runLog(r *run, args []string) int {
 // logCheck checks a directory and prints what it finds as it finds it.
 func (r *run) logCheck(fsys vfs.FS, a logCheckArgs) int {
 	bar := progressBar{run: r, on: r.StdoutIsTerminal && !a.json}
-	o := storage.CheckOptions{FS: fsys, Dir: path.Clean(a.dir), Repair: a.repair, MetadataBatch: r.Metadata.Batch, Progress: bar.show}
+	o := storage.CheckOptions{FS: fsys, Dir: path.Clean(a.dir), Repair: a.repair, BootID: vfs.BootID(), MetadataBatch: r.Metadata.Batch, Progress: bar.show}
 	missing := maps.Clone(a.topics)
 	if a.topics != nil {
 		o.Topic = func(topic string) bool { delete(missing, topic); return a.topics[topic] }

@@ -2,10 +2,8 @@ package node
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -71,15 +69,6 @@ func (n *Node) logDiffers(tp storage.TopicPartition) {
 func (n *Node) logFlushes() func(time.Duration) {
 	h := n.registry.Histogram(obs.LogFlushTimeMs, "Milliseconds that syncs of logs took.", 0.001)
 	return h.ObserveDuration
-}
-
-// bootID names the boot of the kernel, "" where the system does not say.
-func bootID() string {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(b))
 }
 
 // moveThreads is num.replica.alter.log.dirs.threads, or as many as there are log directories.

@@ -98,7 +98,7 @@ func serve(a RunArgs, settings *config.Config, logger *slog.Logger) int {
 		n, err := Start(ctx, Options{
 			Settings: settings, AutoFormat: formatsItself(a, settings), ClusterID: config.ClusterID(a.Environ),
 			FS: vfs.OS{}, Network: netx.TCP{}, Clock: clock.Real{}, Logger: logger, Version: a.Version,
-			BootID: bootID(),
+			BootID: vfs.BootID(),
 		})
 		started <- outcome{n, err}
 	}()

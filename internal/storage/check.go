@@ -48,6 +48,9 @@ type CheckOptions struct {
 	Dir string // a log directory
 	// Repair makes anew what can be derived from the records. The records are never touched.
 	Repair bool
+	// BootID names the boot of the kernel, "" where it is not known: then a log that ends below its high watermark may have lost
+	// with the power what was not synced.
+	BootID string
 	// Topic limits the check to some topics; nil for all.
 	Topic func(topic string) bool
 	// MetadataBatch says what is wrong with a batch of the metadata log beyond what is checked of each log; nil for no check.
@@ -70,6 +73,7 @@ type CheckSummary struct {
 type dirChecker struct {
 	CheckOptions
 	clean               bool // the directory was left in order
+	sameBoot            bool // neither has the kernel stopped since nor was the file system mounted anew
 	points, starts, hws map[TopicPartition]int64
 	cleaned             map[TopicPartition]int64    // partitions that the cleaner has been in
 	cleanedKnown        bool                        // which these are is known
@@ -255,6 +259,7 @@ func (c *dirChecker) rootFiles(entries []fs.DirEntry) {
 			c.note(marker, "it marks an orderly stop, but does not say of which broker epoch: %v", err)
 		}
 	}
+	c.sameBoot = c.isSameBoot()
 	c.points, _ = c.checkpoint(recoveryPointFile)
 	c.starts, _ = c.checkpoint(logStartFile)
 	c.hws, _ = c.checkpoint(highWatermarkFile)
@@ -265,6 +270,18 @@ func (c *dirChecker) rootFiles(entries []fs.DirEntry) {
 			c.note(path.Join(c.Dir, e.Name()), "it was not finished when the process or the power went; the file that it was to replace is the one that counts")
 		}
 	}
+}
+
+// isSameBoot says that neither has the kernel stopped since a node wrote to the directory nor was the file system mounted anew.
+func (c *dirChecker) isSameBoot() bool {
+	name := path.Join(c.Dir, bootFile)
+	i, ok := c.FS.(vfs.Identifier)
+	data, found := c.readSmall(name)
+	if !ok || !found || c.BootID == "" {
+		return false
+	}
+	id, err := i.Identity(name)
+	return err == nil && strings.TrimRight(string(data), "\n") == c.BootID+" "+id
 }
 
 // checkpoint reads one of the offset files; whole is false when some of what it said is not known.

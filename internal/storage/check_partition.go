@@ -219,7 +219,7 @@ func (p *partitionCheck) compareCheckpoints() {
 		}
 	}
 	if hw := p.hws[p.tp]; hw > p.end && !p.broken {
-		if p.clean {
+		if p.clean || p.sameBoot {
 			p.damage(at(highWatermarkFile), -1, "%s was committed up to offset %d, and ends at %d: records are lost", p.tp, hw, p.end)
 		} else {
 			p.note(at(highWatermarkFile), "%s was committed up to offset %d, and ends at %d: what was not synced went with the power, or the log was cut", p.tp, hw, p.end)

@@ -130,7 +130,7 @@ func TestFlushMsIsHeededWhenItIsLowered(t *testing.T) {
 	l.SetConfig(cfg)
 	synced := make(chan struct{})
 	l.waitMu.Lock()
-	l.waiters = append(l.waiters, syncWaiter{1, func(error) { close(synced) }}) // who waits, and asks for no sync
+	l.waiters = append(l.waiters, syncWaiter{offset: 1, fn: func(error) { close(synced) }}) // who waits, and asks for no sync
 	l.waitMu.Unlock()
 	clk.Advance(time.Second)
 	<-synced

@@ -51,8 +51,12 @@ type dormant struct {
 // stateLocked is what is to be known to open the log.
 func (l *Log) stateLocked(segments *atomic.Int64) openState {
 	d := l.lazy.st
+	proven := max(d.recoveryPoint, 0)
+	if d.clean || d.sameBoot {
+		proven = max(proven, d.highWatermark) // what was committed was written, and nothing that was written can have gone
+	}
 	// Without a recovery point the log may have come from anywhere.
-	return openState{distrust: d.recoveryPoint < 0, tp: l.tp, dir: l.dir, clean: d.clean, logStart: d.logStart, recoveryPoint: d.recoveryPoint, syncedTo: max(d.recoveryPoint, 0),
+	return openState{distrust: d.recoveryPoint < 0, tp: l.tp, dir: l.dir, clean: d.clean, logStart: d.logStart, recoveryPoint: d.recoveryPoint, syncedTo: max(d.recoveryPoint, 0), provenTo: proven,
 		highWatermark: d.highWatermark, sameBoot: d.sameBoot, pagesDoubted: d.pagesDoubted, compacted: d.compacted, cleanedTo: d.cleanedTo, endKnown: d.endKnown, segmentsLeft: segments}
 }
 
@@ -112,7 +116,7 @@ func (l *Log) openLocked(segments *atomic.Int64) error {
 		}
 		return l.failLog(err)
 	}
-	if end := l.leo.Load(); l.env.differs != nil && (end < st.syncedTo || st.endKnown && end > st.syncedTo) {
+	if end := l.leo.Load(); l.env.differs != nil && (end < st.provenTo || st.endKnown && end > st.syncedTo) {
 		defer l.env.differs(l) // when it is open
 	}
 	l.lazy.mu.Lock()

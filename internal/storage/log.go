@@ -25,6 +25,8 @@ type env struct {
 	after func(d time.Duration, fn func())
 	// pointLowered makes it durable that a log's recovery point is no higher than an offset.
 	pointLowered func(l *Log, to int64) error
+	// markLowered makes it durable that a log's high watermark is no higher than an offset: it is about to be cut there.
+	markLowered func(l *Log, to int64) error
 	// startMoved makes a log's start offset durable.
 	startMoved func(*Log) error
 	// touch notes that a log changes for the first time since it was left in order.

@@ -68,7 +68,7 @@ type missingLog struct {
 func newLogDir(m *Manager, p string) *logDir {
 	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}, mustWrite: map[string]bool{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
-		pointLowered: d.lowerRecoveryPoint, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
+		pointLowered: d.lowerRecoveryPoint, markLowered: d.lowerHighWatermark, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
 		failed: d.fail, doubtPages: d.doubtPages, probe: d.probe, lookFor: d.lookFor, differs: d.differs, noteLoss: d.noteLoss, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes, tornTailBytes: m.opts.tornTailBytes}
 	d.env.space = newSpace(m.opts.FS, m.opts.Clock, p, m.opts.ReserveBytes, m.opts.Logger)
 	return d
@@ -152,16 +152,15 @@ func (d *logDir) takeState() error {
 		d.env.logger.Warn("the disk is full: after a kill, every log will be checked", "dir", d.path, "err", err)
 		err = nil
 	}
-	if err != nil || d.clean {
+	if err != nil {
 		return err
 	}
-	if !d.sameBoot {
-		return nil
+	if !d.clean && d.sameBoot {
+		if ids, touched, ok := d.readTouched(); ok {
+			d.topicIDs, d.touched = ids, touched
+		}
 	}
-	if ids, touched, ok := d.readTouched(); ok {
-		d.topicIDs, d.touched = ids, touched
-	}
-	return nil
+	return d.dropTouched()
 }
 
 // isInOrder says whether a log is as an orderly stop has left it.
@@ -516,6 +515,19 @@ func (d *logDir) lowerRecoveryPoint(l *Log, to int64) error {
 	points := maps.Clone(d.points)
 	points[l.tp] = to
 	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
+}
+
+// lowerHighWatermark brings the noted high watermark of a log down, before the log is cut there: after a kill, a log that ends below
+// what is noted has lost records.
+func (d *logDir) lowerHighWatermark(l *Log, to int64) error {
+	d.ckMu.Lock()
+	defer d.ckMu.Unlock()
+	if hw, ok := d.hws[l.tp]; !ok || hw <= to || d.m.Log(l.tp) != l {
+		return nil
+	}
+	hws := maps.Clone(d.hws)
+	hws[l.tp] = to
+	return d.writeCheckpoint(highWatermarkFile, &d.hws, hws)
 }
 
 // noteStartOffset writes the start offset of one log.

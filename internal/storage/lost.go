@@ -203,19 +203,24 @@ func (l *Log) goOnAt(offset int64) error {
 	if l.leo.Load() >= offset {
 		return l.Flush()
 	}
-	if l.leo.Load() == l.segments[0].base {
+	if l.holdsNothing() {
 		if err := l.TruncateFullyAndStartAt(offset); err != nil {
 			return err
 		}
 		return l.Flush()
 	}
+	l.replaceMu.Lock()
 	l.appendMu.Lock()
 	err := l.errWrite()
 	if err == nil {
 		err = l.touch()
 	}
+	last := l.active()
 	if err == nil {
 		err = l.rollTo(offset)
+	}
+	if err == nil && last.size == 0 {
+		err = l.dropEmpty(last)
 	}
 	if err == nil {
 		l.mu.Lock()
@@ -225,10 +230,30 @@ func (l *Log) goOnAt(offset int64) error {
 		l.mu.Unlock()
 	}
 	l.appendMu.Unlock()
+	l.replaceMu.Unlock()
 	if err != nil {
 		return err
 	}
 	return l.Flush()
+}
+
+// holdsNothing says that there is no record between the first segment's beginning and the log's end.
+func (l *Log) holdsNothing() bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.leo.Load() == l.segments[0].base
+}
+
+// dropEmpty removes a segment without records that is not the active one any more: each start would take it for one that has lost them.
+// replaceMu and appendMu are held.
+func (l *Log) dropEmpty(s *segment) error {
+	l.mu.Lock()
+	l.segments = slices.DeleteFunc(slices.Clone(l.segments), func(x *segment) bool { return x == s })
+	l.mu.Unlock()
+	if err := l.retire(s); err != nil {
+		return l.fail(fmt.Errorf("cannot remove an empty segment: %w", err))
+	}
+	return nil
 }
 
 // errVanished is why a log fails whose directory is gone.

@@ -3,7 +3,10 @@ package storage
 import (
 	"errors"
 	"maps"
+	"path"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -134,4 +137,51 @@ func TestThePowerIsCutWhileALogPassesALoss(t *testing.T) {
 			decide(cut)
 		}
 	}
+}
+
+// The last segment was just begun when records before it were lost: the log goes on with that one gone, and no start takes it for one
+// that has lost its records.
+func TestALogThatGoesOnLeavesNoEmptySegmentBehind(t *testing.T) {
+	m := closedLog(t, 60)
+	names := filesOf(t, m, "/d/t-0", logSuffix)
+	if err := logFile(t, m, baseOf(t, names[len(names)-1])).Truncate(0); err != nil {
+		t.Fatal(err)
+	}
+	var told atomic.Int64
+	clk := newTestClock()
+	mgr := openManager(t, m, clk, smallConfig(), lossy(&told))
+	l := mgr.Log(testTP)
+	if err := l.Wake(); err != nil || l.LostUpTo() != 60 || l.active().size != 0 {
+		t.Fatal(err, l.LostUpTo(), l.active().size)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { // as retention and the metrics do meanwhile
+		for range 20 {
+			_, _ = l.DeleteOldSegments()
+			_ = l.NumSegments()
+		}
+	})
+	if err := mgr.PassLoss(l); err != nil || l.LogEndOffset() != 60 {
+		t.Fatal(err, l.LogEndOffset())
+	}
+	wg.Wait()
+	mustAppend(t, l, values(1, "behind the loss"))
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	var out logTo
+	mgr = openManager(t, m, clk, smallConfig(), lossy(&told), out.option)
+	defer func() { _ = mgr.Close(true) }()
+	if got := readFrom(t, mgr.Log(testTP), 0); got[60] != "behind the loss" || strings.Contains(out.String(), "is empty; its file was cut") {
+		t.Fatal(got, out.String())
+	}
+}
+
+func baseOf(t *testing.T, name string) int64 {
+	t.Helper()
+	base, err := strconv.ParseInt(strings.TrimSuffix(path.Base(name), logSuffix), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base
 }

@@ -342,7 +342,7 @@ func TestFlushPolicies(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	l.waitMu.Lock()
-	l.waiters = append(l.waiters, syncWaiter{4, func(err error) { done <- err }})
+	l.waiters = append(l.waiters, syncWaiter{offset: 4, fn: func(err error) { done <- err }})
 	l.waitMu.Unlock()
 	clk.Advance(time.Millisecond)
 	if err := <-done; err != nil || l.FlushedOffset() != 4 {

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/clock"
-	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
@@ -45,7 +44,7 @@ func OpenLog(o LogOptions) (*Log, error) {
 	}
 	e := &env{fs: o.FS, clock: o.Clock, logger: o.Logger, files: newFileCache(o.MaxOpenFiles), syncer: newSyncer(),
 		after:        func(d time.Duration, fn func()) { o.Clock.AfterFunc(d, fn) },
-		pointLowered: func(*Log, int64) error { return nil }, startMoved: func(*Log) error { return nil },
+		pointLowered: func(*Log, int64) error { return nil }, markLowered: func(*Log, int64) error { return nil }, startMoved: func(*Log) error { return nil },
 		touch: func(*Log) error { return nil }, urgent: func(*Log) {}, suspect: func() {}}
 	if err := e.fs.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot create %s: %w", o.Dir, err)
@@ -72,6 +71,7 @@ type openState struct {
 	logStart      int64
 	recoveryPoint int64 // -1 when no checkpoint is left that would name it
 	syncedTo      int64 // what was certainly on the disk; 0 where that is not known
+	provenTo      int64 // what certainly was in the files: syncedTo, or what was committed where nothing written can have gone
 	endKnown      bool  // it was left in order, and ended at syncedTo
 	highWatermark int64
 	compacted     bool  // the cleaner has been at work on it, and leaves gaps
@@ -91,6 +91,8 @@ type opener struct {
 	st      openState
 	missing map[int64]bool // segments without one of their index files
 	trusted int64          // up to here producer snapshots and transaction indexes can be believed
+	// epochsGone says that the file of leader epochs is damaged: the batches tell them.
+	epochsGone bool
 }
 
 func openLog(e *env, st openState) (*Log, error) {
@@ -193,8 +195,8 @@ func (o *opener) open() error {
 			return err
 		}
 	}
-	if o.env.noteLoss != nil && end < o.st.syncedTo {
-		if err := o.env.noteLoss(o.Log, o.topicID, o.st.syncedTo); err != nil {
+	if o.env.noteLoss != nil && end < o.st.provenTo {
+		if err := o.env.noteLoss(o.Log, o.topicID, o.st.provenTo); err != nil {
 			return err
 		}
 	}
@@ -333,11 +335,17 @@ func (o *opener) finishSwaps() error {
 	if len(swaps) == 0 {
 		return nil
 	}
-	for _, name := range swaps {
-		if path.Ext(name) == logSuffix {
-			if err := o.removeCovered(name, swaps); err != nil {
-				return err
-			}
+	for _, name := range slices.Clone(swaps) {
+		if path.Ext(name) != logSuffix {
+			continue
+		}
+		dropped, err := o.removeCovered(name, swaps)
+		if err != nil {
+			return err
+		}
+		if dropped {
+			stem := strings.TrimSuffix(name, logSuffix)
+			swaps = slices.DeleteFunc(swaps, func(s string) bool { return strings.TrimSuffix(s, path.Ext(s)) == stem })
 		}
 	}
 	// The log files' names come last: as long as one is .swap, this is done again after another stop.
@@ -366,28 +374,34 @@ func (o *opener) finishSwap(name string, swaps []string) error {
 }
 
 // removeCovered removes the segments that a .swap file replaces: those that begin within its offsets. A transaction
-// index whose .swap is gone is the new one already.
-func (o *opener) removeCovered(name string, swaps []string) error {
+// index whose .swap is gone is the new one already. dropped says that the .swap files went instead.
+func (o *opener) removeCovered(name string, swaps []string) (dropped bool, err error) {
 	f, err := o.env.fs.OpenFile(name+swapSuffix, os.O_RDONLY, 0)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { _ = f.Close() }() // opened for reading only
-	size, err := f.Size()
-	if err != nil {
-		return err
-	}
 	from, err := strconv.ParseInt(strings.TrimSuffix(path.Base(name), logSuffix), 10, 64)
 	if err != nil {
-		return fmt.Errorf("%s is not the name of a segment", name)
-	}
-	end := from + 1
-	if _, bad, err := scanBatches(f, 0, size, func(b record.Batch, _ int64) error { end = b.NextOffset(); return o.givenUp() }); err != nil || bad != nil {
-		return errors.Join(err, bad)
+		return false, fmt.Errorf("%s is not the name of a segment", name)
 	}
 	entries, err := o.env.fs.ReadDir(o.dir)
 	if err != nil {
-		return err
+		return false, err
+	}
+	limit := int64(math.MaxInt64)
+	if bases := basesIn(entries); len(bases) > 0 && bases[len(bases)-1] > from {
+		limit = bases[len(bases)-1] // the active segment, which is never cleaned
+	}
+	end, bad, err := o.reach(f, from, limit)
+	if err != nil {
+		return false, err
+	}
+	end = max(end, from+1)
+	if bad != nil {
+		if dropped, err := o.dropRotten(name, swaps, entries, from, end, bad); dropped || err != nil {
+			return dropped, err
+		}
 	}
 	for _, e := range entries {
 		stem, ext := strings.TrimSuffix(e.Name(), path.Ext(e.Name())), path.Ext(e.Name())
@@ -400,10 +414,10 @@ func (o *opener) removeCovered(name string, swaps []string) error {
 			continue
 		}
 		if err := o.env.fs.Remove(full); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return false, nil
 }
 
 func (o *opener) loadEpochs() error {
@@ -419,7 +433,7 @@ func (o *opener) loadEpochs() error {
 		// Each batch says its epoch: checking the whole log finds them again.
 		o.env.logger.Warn("ignoring a damaged leader-epoch checkpoint and checking the whole log", "file", name, "err", err)
 		o.st.clean, o.st.recoveryPoint, o.st.distrust = false, -1, true
-		o.epochs.dirty = true
+		o.epochs.dirty, o.epochsGone = true, true
 	}
 	return nil
 }

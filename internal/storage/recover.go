@@ -69,9 +69,15 @@ func (s *segment) indexesEndBelow(end int64) bool {
 // tellLoss says aloud that records are gone which were once synced: no stop of the process does that, only damage to
 // the files. The log serves what is left; how it goes on is decided elsewhere (lost.go).
 func (o *opener) tellLoss(end int64) {
-	if end < o.st.syncedTo {
+	switch {
+	case end < o.st.syncedTo:
 		o.env.logger.Error("records are lost: the log ends before the offset up to which it was synced; its files were cut or damaged from outside. Check the disk; if there is a backup, stop the node and restore the directory before anything is produced",
 			"partition", o.tp.String(), "dir", o.dir, "logEndOffset", end, "syncedTo", o.st.syncedTo)
+	case end < o.st.provenTo:
+		o.env.logger.Error("records are lost: the log ends before the high watermark that was noted, and the power was not cut since; its files were cut, damaged or exchanged from outside. If there is a backup, stop the node and restore the directory before anything is produced",
+			"partition", o.tp.String(), "dir", o.dir, "logEndOffset", end, "highWatermark", o.st.highWatermark)
+	case end < o.st.highWatermark && o.env.noteLoss != nil:
+		o.env.logger.Warn("a log ends below the high watermark that was noted: the power cut has taken what was not synced, or it was cut", "partition", o.tp.String(), "logEndOffset", end, "highWatermark", o.st.highWatermark)
 	}
 	for i, s := range o.segments {
 		if i < len(o.segments)-1 && s.size == 0 && !o.st.compacted {
@@ -82,7 +88,7 @@ func (o *opener) tellLoss(end int64) {
 }
 
 func (o *opener) openClean() (int64, error) {
-	if err := o.rebuildMissing(o.segments[:len(o.segments)-1]); err != nil {
+	if err := o.rebuildMissing(len(o.segments) - 1); err != nil {
 		return 0, err
 	}
 	s := o.active()
@@ -200,13 +206,9 @@ func (s *segment) walkTail(offsets []offsetEntry, times []timeEntry, size int64)
 
 // openUnclean checks the segments from the recovery point on.
 func (o *opener) openUnclean() (int64, error) {
-	known := o.st.recoveryPoint >= 0
-	point := max(o.st.recoveryPoint, o.segments[0].base)
-	first := max(0, len(o.segments)-1)
-	for first > 0 && o.segments[first].base >= point {
-		first-- // one that ends at the point may have been sealed after the sync
-	}
-	if err := o.rebuildMissing(o.segments[:first]); err != nil {
+	known := o.st.recoveryPoint >= 0 || o.st.syncedTo > 0
+	first, point, err := o.beginOfCheck()
+	if err != nil {
 		return 0, err
 	}
 	pos, end, err := o.startOfCheck(o.segments[first], point)
@@ -227,7 +229,7 @@ func (o *opener) openUnclean() (int64, error) {
 			n.Add(-1)
 		}
 		if i > first {
-			if s.base < end || s.base > end && (known && o.isLoss(end, point) || o.st.endKnown && end >= o.st.syncedTo) {
+			if s.base < end || s.base > end && (known && o.isLoss(end, max(point, o.st.syncedTo)) || o.st.endKnown && end >= o.st.syncedTo) {
 				return end, o.dropFrom(i, fmt.Errorf("it begins at offset %d, the one before ends at %d", s.base, end))
 			}
 			pos, end = 0, s.base
@@ -252,6 +254,23 @@ func (o *opener) openUnclean() (int64, error) {
 	return end, nil
 }
 
+// beginOfCheck finds the first segment that is to be checked, and the offset up to which nothing is in doubt.
+func (o *opener) beginOfCheck() (first int, point int64, err error) {
+	if o.st.recoveryPoint < 0 && o.st.syncedTo > 0 {
+		first, point, err = o.keepSynced()
+		if err == nil && first > 0 {
+			o.st.recoveryPoint = point // also for the next start, before a checkpoint says so
+		}
+		return first, point, err
+	}
+	point = max(o.st.recoveryPoint, o.segments[0].base)
+	first = len(o.segments) - 1
+	for first > 0 && o.segments[first].base >= point {
+		first-- // one that ends at the point may have been sealed after the sync
+	}
+	return first, point, o.rebuildMissing(first)
+}
+
 // isLoss says whether a gap between segments that begins at an offset is a part that
 // the disk lost, so that what is behind it must go too. Compaction leaves gaps, but only
 // below the recovery point: the cleaner sees to that before it begins. Kafka's does
@@ -260,13 +279,13 @@ func (o *opener) isLoss(gap, point int64) bool {
 	return gap >= max(point, o.st.cleanedTo)
 }
 
-// rebuildMissing makes index files that closed segments lack of which nothing is to be checked.
-func (o *opener) rebuildMissing(segments []*segment) error {
-	for _, s := range segments {
+// rebuildMissing makes index files that closed segments lack of which nothing is to be checked, those before number first.
+func (o *opener) rebuildMissing(first int) error {
+	for i, s := range o.segments[:first] {
 		if !o.missing[s.base] {
 			continue
 		}
-		if err := o.indexSegment(s); err != nil {
+		if err := o.indexSegment(s, o.segments[i+1].base, false); err != nil {
 			return err
 		}
 		if err := s.seal(); err != nil {
@@ -296,8 +315,8 @@ func (o *opener) syncIndexes(s *segment) error {
 
 // indexSegment makes the indexes of a segment whose records are known to be on the
 // disk. A batch that is damaged nevertheless costs nothing but itself: the bytes
-// stay, for who reads that place to be told and for a person to look at.
-func (o *opener) indexSegment(s *segment) error {
+// stay, for who reads that place to be told and for a person to look at. Offsets end before limit, where the next segment begins.
+func (o *opener) indexSegment(s *segment, limit int64, epochs bool) error {
 	s.inMemory, s.maxTsKnown, s.dirty, s.nameDirty = true, true, true, true
 	s.beginIndexes()
 	end, told := s.base, false
@@ -311,6 +330,12 @@ func (o *opener) indexSegment(s *segment) error {
 				}
 				if err := s.follows(b, end); err != nil {
 					return err
+				}
+				if b.LastOffset() >= limit { // the offset is not under the checksum
+					return fmt.Errorf("%w: it ends at offset %d, and the next segment begins at %d", errStop, b.LastOffset(), limit)
+				}
+				if epochs {
+					o.epochs.assign(b.PartitionLeaderEpoch(), b.BaseOffset())
 				}
 				s.indexBatch(b, int64(len(b)), at, &o.st.cfg)
 				end = b.NextOffset()
@@ -440,7 +465,7 @@ func (s *segment) confirmTime(offsets []offsetEntry, e timeEntry) (ok bool, err 
 
 // checkSegment reads batches from pos on, where the one at offset end or later is
 // expected, rebuilds the indexes from there and cuts the file at the first batch
-// that is not whole; bad says why it did.
+// that is not whole; bad says why it did. A closed segment that was on the disk with all its records is not cut.
 func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd int64, bad, err error) {
 	s.inMemory, s.maxTsKnown, s.dirty, s.nameDirty = true, true, true, true
 	if pos == 0 {
@@ -448,6 +473,9 @@ func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd i
 	}
 	kept := [2]int{len(s.offsets), len(s.times)}
 	var stopped int64
+	number := slices.Index(o.segments, s)
+	// Behind the last of its offsets may lie what a power cut has brought back of what was cut: that goes.
+	rotten := func() bool { return o.wasSynced(number) && end < o.segments[number+1].base }
 	err = s.with(kindLog, func(f vfs.File) (err error) {
 		take := func(b record.Batch, size, at int64) error {
 			if err := o.givenUp(); err != nil {
@@ -471,7 +499,7 @@ func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd i
 			}
 		}
 		stopped, bad, err = scanBatches(f, from, s.size, func(b record.Batch, at int64) error { return take(b, int64(len(b)), at) })
-		if err == nil && bad != nil {
+		if err == nil && bad != nil && !rotten() {
 			o.env.logger.Warn("log has a damaged end, cutting it", "partition", o.tp.String(), "segment", s.base, "position", stopped, "bytes", s.size-stopped, "why", bad)
 			if err := o.keepTail(f, s, stopped, end); err != nil {
 				return err
@@ -482,6 +510,10 @@ func (o *opener) checkSegment(s *segment, pos, end int64, epochs bool) (newEnd i
 	})
 	if err != nil {
 		return 0, nil, err
+	}
+	if bad != nil && rotten() {
+		o.epochs.truncateFromEnd(s.base) // it was all of them from pos on
+		return o.segments[number+1].base, nil, o.keepSegment(number, epochs)
 	}
 	s.size = stopped
 	s.verified.cut(stopped)

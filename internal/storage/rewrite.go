@@ -240,13 +240,16 @@ func (l *Log) rewriteSnapshot(offset int64) error {
 }
 
 // refuseWaiters tells those whose offset is not durable that it will not be soon. The log goes on, with their records.
-func (l *Log) refuseWaiters(err error) {
+func (l *Log) refuseWaiters(err error) { l.refuse(err, func(syncWaiter) bool { return true }) }
+
+// refuse is refuseWaiters for some of them.
+func (l *Log) refuse(err error, which func(syncWaiter) bool) {
 	var refused []syncWaiter
 	l.waitMu.Lock()
 	synced := l.synced.Load()
 	keep := l.waiters[:0]
 	for _, w := range l.waiters {
-		if w.offset <= synced {
+		if w.offset <= synced || !which(w) {
 			keep = append(keep, w)
 		} else {
 			refused = append(refused, w)

@@ -3,7 +3,9 @@ package storage
 import (
 	"errors"
 	"io/fs"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -102,4 +104,39 @@ func TestAReaderOfALogThatFailedOnTheWayIsTold(t *testing.T) {
 		t.Fatal(err, err2, err3)
 	}
 	_ = l.Close(false)
+}
+
+// There are no descriptors for a sync. Who flushes, maybe under a lock, is told so at once; who waits for an acknowledgement waits for
+// the next try, and gets it.
+func TestAFlushWithoutDescriptorsDoesNotWait(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/d")
+	var short atomic.Bool
+	fsys := vfs.NewFault(m, func(op vfs.Op) error {
+		if short.Load() && op.Kind == vfs.OpSyncDir {
+			return syscall.EMFILE
+		}
+		return nil
+	})
+	clk := newTestClock()
+	mgr := openManager(t, fsys, clk, smallConfig())
+	defer func() { _ = mgr.Close(true) }()
+	l := mustCreate(t, mgr, testTP, 0)
+	short.Store(true)
+	mustAppend(t, l, values(1, "a"))
+	acknowledged := make(chan error, 1)
+	l.AwaitSync(1, func(err error) { acknowledged <- err })
+	err := l.Flush()
+	wantErr(t, err, ErrStorage, syscall.EMFILE)
+	if l.Err() != nil || len(acknowledged) != 0 {
+		t.Fatal(l.Err(), len(acknowledged))
+	}
+	short.Store(false)
+	for l.FlushedOffset() != 1 { // the retry is put on the clock in the background
+		clk.Advance(payRetry)
+		runtime.Gosched()
+	}
+	if err := errors.Join(<-acknowledged, l.Flush()); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -84,12 +84,19 @@ const cutPause = 100 * time.Microsecond
 type syncWaiter struct {
 	offset int64
 	fn     func(error)
+	// impatient ones hold locks: they are told at once of what passes, where the others wait for the next try.
+	impatient bool
 }
 
 // AwaitSync calls fn once, at once or from another goroutine, when everything below
 // offset is on the disk, or with the error that made that impossible. fn must not
 // block: other waiters come after it.
 func (l *Log) AwaitSync(offset int64, fn func(error)) {
+	l.awaitSync(syncWaiter{offset: offset, fn: fn})
+}
+
+func (l *Log) awaitSync(w syncWaiter) {
+	offset, fn := w.offset, w.fn
 	if err := l.ensure(); err != nil {
 		fn(err)
 		return
@@ -103,7 +110,7 @@ func (l *Log) AwaitSync(offset int64, fn func(error)) {
 		return
 	}
 	l.waitMu.Lock()
-	l.waiters = append(l.waiters, syncWaiter{offset, fn})
+	l.waiters = append(l.waiters, w)
 	l.waitMu.Unlock()
 	// What happened since the checks above did not see this waiter.
 	if l.synced.Load() >= offset || l.Err() != nil || offset > l.leo.Load() {
@@ -113,7 +120,8 @@ func (l *Log) AwaitSync(offset int64, fn func(error)) {
 	l.env.syncer.enqueue(l)
 }
 
-// Flush makes everything durable that has been appended, and returns when it is.
+// Flush makes everything durable that has been appended, and returns when it is; or, since it may be called under locks, with an error
+// as soon as it is known that descriptors or space are wanting: it may be tried again.
 func (l *Log) Flush() error {
 	if err := l.ensure(); err != nil {
 		return err
@@ -123,7 +131,7 @@ func (l *Log) Flush() error {
 		return l.Err()
 	}
 	done := make(chan error, 1)
-	l.AwaitSync(end, func(err error) { done <- err })
+	l.awaitSync(syncWaiter{offset: end, fn: func(err error) { done <- err }, impatient: true})
 	return <-done
 }
 
@@ -211,8 +219,7 @@ func (l *Log) syncOnce() (again bool, err error) {
 		return false, err
 	} else if errors.Is(err, errOwed) {
 		l.putBack(jobs, topicIDFile, dirDirty)
-		l.env.after(payRetry, func() { l.env.syncer.enqueue(l) })
-		return false, fmt.Errorf("%w: cannot sync %s yet: %w", ErrStorage, l.tp, err)
+		return false, l.syncLater(err)
 	} else if err != nil && !errors.Is(err, errGone) {
 		return false, err
 	}
@@ -224,8 +231,7 @@ func (l *Log) syncOnce() (again bool, err error) {
 	if err != nil {
 		if isUnopened(err) {
 			l.putBack(jobs, topicIDFile, dirDirty)
-			l.env.after(payRetry, func() { l.env.syncer.enqueue(l) })
-			return false, fmt.Errorf("%w: cannot sync %s yet: %w", ErrStorage, l.tp, err)
+			return false, l.syncLater(err)
 		}
 		if isDiskFull(err) {
 			l.putBack(jobs, topicIDFile, dirDirty)
@@ -251,6 +257,14 @@ func (l *Log) syncOnce() (again bool, err error) {
 	}
 	l.synced.Store(max(l.synced.Load(), target))
 	return false, nil
+}
+
+// syncLater has a sync tried again that has failed for want of what may be there then.
+func (l *Log) syncLater(cause error) error {
+	err := fmt.Errorf("%w: cannot sync %s yet: %w", ErrStorage, l.tp, cause)
+	l.env.after(payRetry, func() { l.env.syncer.enqueue(l) })
+	l.refuse(err, func(w syncWaiter) bool { return w.impatient })
+	return err
 }
 
 // isUnopened says that a file could not be opened for want of a descriptor: nothing of it was synced, and nothing lost.

@@ -40,6 +40,21 @@ func (d *logDir) beginTouched() error {
 	return d.openTouched([]byte(d.touchedHead(list)), true)
 }
 
+// dropTouched removes a file that this run does not go on with: the next one could believe it, of which a file system has given the
+// boot file the same number again, and take for untouched what was changed without a line.
+func (d *logDir) dropTouched() error {
+	d.touchedMu.Lock()
+	inUse := d.touchedLog != nil
+	d.touchedMu.Unlock()
+	if inUse {
+		return nil
+	}
+	if err := d.env.fs.Remove(path.Join(d.path, touchedFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot remove what an earlier run has noted of changed logs: %w", err)
+	}
+	return nil
+}
+
 func (d *logDir) touchedHead(list []byte) string {
 	return fmt.Sprintf("%s %08x\n", d.mark, crc32.Checksum(list, castagnoli))
 }

@@ -65,7 +65,7 @@ func (l *Log) afterCut() error {
 		return err
 	}
 	// Once more: between the first time and the cut a checkpoint may have noted what was true then.
-	if err := l.env.pointLowered(l, end); err != nil {
+	if err := errors.Join(l.env.markLowered(l, end), l.env.pointLowered(l, end)); err != nil {
 		return err
 	}
 	return l.env.startMoved(l)
@@ -80,12 +80,9 @@ func (l *Log) cutAt(offset int64) (*unfinishedCut, error) {
 
 // lowerPoint makes the recovery point no higher than what a cut will leave, before the cut. After it, a crash in
 // between would look like the loss of synced records; and a point above the new end would leave records unchecked
-// that are appended there next.
+// that are appended there next. The noted high watermark comes down with it.
 func (l *Log) lowerPoint(to int64) error {
-	if err := l.env.pointLowered(l, to); err != nil {
-		return fmt.Errorf("%w: %w", errNotBegun, err)
-	}
-	return nil
+	return errors.Join(l.env.markLowered(l, to), l.env.pointLowered(l, to))
 }
 
 // cutTail cuts within or right after the segment that holds offset.

@@ -62,7 +62,7 @@ func (l *Log) finishTail(c *unfinishedCut) error {
 		}
 	}
 	if len(c.gone) > 0 {
-		if err := l.env.fs.SyncDir(l.dir); err != nil {
+		if err := l.syncCutNames(); err != nil {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ func (l *Log) finishAnew(c *unfinishedCut) error {
 	}
 	s, err := createSegment(l, c.end)
 	if err == nil {
-		err = l.env.fs.SyncDir(l.dir)
+		err = l.syncCutNames()
 	}
 	if err != nil {
 		return err
@@ -100,12 +100,23 @@ func (l *Log) failCut(err error) error {
 	}
 }
 
-// errCutSync says that the sync of a cut has failed: what the kernel dropped of it cannot be written again.
+// errCutSync says that the sync of a cut has failed: what the kernel dropped of it cannot be written again, and a second sync that
+// succeeds proves nothing.
 var errCutSync = errors.New("a cut could not be synced")
 
 func syncCut(f vfs.File) error {
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("%w: %w", errCutSync, err)
+	}
+	return nil
+}
+
+// syncCutNames is syncCut for the names of files that came and went.
+func (l *Log) syncCutNames() error {
+	if err := l.env.fs.SyncDir(l.dir); err != nil && !isUnopened(err) {
+		return fmt.Errorf("%w: %w", errCutSync, err)
+	} else if err != nil {
+		return err // a directory that could not be opened was not synced
 	}
 	return nil
 }

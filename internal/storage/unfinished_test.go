@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -93,6 +94,49 @@ func TestACutGoesOnWhenThereIsRoomAgain(t *testing.T) {
 			if failed < 3 {
 				t.Errorf("%v, anew %v: only %d operations failed", errno, anew, failed)
 			}
+		}
+	}
+}
+
+// What does not pass is not tried again: a checkpoint that the disk refuses takes the log out of use, and a sync of the names that has
+// failed for want of space may have lost them, so that a second one that succeeds proves nothing.
+func TestACutThatTheDiskRefusesEndsTheLog(t *testing.T) {
+	for name, c := range map[string]struct {
+		errno syscall.Errno
+		is    func(vfs.Op) bool
+	}{
+		"the recovery point cannot be written": {syscall.EIO, func(op vfs.Op) bool {
+			return op.Kind == vfs.OpWrite && strings.Contains(op.Name, recoveryPointFile)
+		}},
+		"the names cannot be synced": {syscall.ENOSPC, func(op vfs.Op) bool { return op.Kind == vfs.OpSyncDir && op.Name == "/d/t-0" }},
+	} {
+		for _, anew := range []bool{false, true} {
+			m := vfs.NewMem()
+			format(t, m, "/d")
+			var broken atomic.Bool
+			fsys := vfs.NewFault(m, func(op vfs.Op) error {
+				if c.is(op) && broken.CompareAndSwap(true, false) {
+					return &fs.PathError{Op: "write", Path: op.Name, Err: c.errno}
+				}
+				return nil
+			})
+			mgr := openManager(t, fsys, newTestClock(), smallConfig())
+			l := mustCreate(t, mgr, testTP, 0)
+			for i := range 40 {
+				mustAppend(t, l, from(1, 0, int32(i), strings.Repeat("v", 40)))
+			}
+			if err := errors.Join(l.Flush(), mgr.CheckpointAll()); err != nil {
+				t.Fatal(err)
+			}
+			broken.Store(true)
+			cut := l.TruncateTo
+			if anew {
+				cut = l.TruncateFullyAndStartAt
+			}
+			if err := cut(17); err == nil || l.Err() == nil {
+				t.Fatalf("%s, anew %v: %v; the log: %v", name, anew, err, l.Err())
+			}
+			_ = mgr.Close(false)
 		}
 	}
 }
