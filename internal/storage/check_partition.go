@@ -54,6 +54,7 @@ func (c *dirChecker) partition(tp TopicPartition) error {
 	slices.Sort(p.bases)
 	slices.Sort(p.snapshots)
 	p.topicID()
+	p.passedLosses()
 	p.loadEpochs()
 	if len(p.bases) > 0 {
 		p.end = p.bases[0]

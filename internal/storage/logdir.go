@@ -216,7 +216,7 @@ func (d *logDir) findMissing() {
 	d.missing = map[TopicPartition]missingLog{}
 	ids := d.topicIDs
 	if ids == nil && len(d.stale) > 0 { // after a stop that was not orderly
-		if list, err := vfs.ReadFile(d.env.fs, path.Join(d.path, cleanStateFile)); err == nil {
+		if list, err := readSmallFile(d.env.fs, path.Join(d.path, cleanStateFile)); err == nil {
 			ids = parseCleanList(list)
 		}
 	}
@@ -244,7 +244,7 @@ func (d *logDir) notePoints() error {
 func (d *logDir) partitionOf(e fs.DirEntry) (TopicPartition, bool) {
 	name := e.Name()
 	full := path.Join(d.path, name)
-	if name == MetadataLogDir || !d.isDirectory(e, full) {
+	if name == MetadataLogDir || !isDirectory(d.env.fs, e, full) {
 		return TopicPartition{}, false
 	}
 	switch {
@@ -271,11 +271,11 @@ func (d *logDir) partitionOf(e fs.DirEntry) (TopicPartition, bool) {
 }
 
 // isDirectory follows links, as Kafka does.
-func (d *logDir) isDirectory(e fs.DirEntry, full string) bool {
+func isDirectory(fsys vfs.FS, e fs.DirEntry, full string) bool {
 	if e.Type()&fs.ModeSymlink == 0 {
 		return e.IsDir()
 	}
-	info, err := d.env.fs.Stat(full)
+	info, err := fsys.Stat(full)
 	return err == nil && info.IsDir()
 }
 

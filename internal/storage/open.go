@@ -408,7 +408,7 @@ func (o *opener) removeCovered(name string, swaps []string) error {
 
 func (o *opener) loadEpochs() error {
 	name := path.Join(o.dir, leaderEpochFile)
-	data, err := vfs.ReadFile(o.env.fs, name)
+	data, err := readSmallFile(o.env.fs, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

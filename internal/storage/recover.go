@@ -616,7 +616,7 @@ func (l *Log) loadProducers(end, usable int64) error {
 // loadSnapshot reads one snapshot; a bad one is removed, there are older ones or the log itself.
 func (l *Log) loadSnapshot(offset int64) (producers, bool) {
 	name := l.snapshotPath(offset)
-	data, err := vfs.ReadFile(l.env.fs, name)
+	data, err := readSmallFile(l.env.fs, name)
 	if err == nil {
 		var ps producers
 		if ps, err = parseSnapshot(data, offset); err == nil {
