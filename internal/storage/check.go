@@ -191,7 +191,11 @@ func (c *dirChecker) derived(expected bool, file string, position int64, repair 
 		f.Problem += "; the directory was not closed in order, and a node that starts makes this anew"
 	}
 	if c.Repair {
-		if err := repair(); err != nil {
+		err := clearPlace(c.FS, file)
+		if err == nil {
+			err = repair()
+		}
+		if err != nil {
 			f.Problem += fmt.Sprintf("; it could not be repaired: %v", err)
 		} else {
 			f.Repaired = true
@@ -261,14 +265,14 @@ func (c *dirChecker) rootFiles(entries []fs.DirEntry) {
 // checkpoint reads one of the offset files; whole is false when some of what it said is not known.
 func (c *dirChecker) checkpoint(name string) (offsets map[TopicPartition]int64, whole bool) {
 	full := path.Join(c.Dir, name)
-	data, ok := c.readSmall(full)
-	if !ok {
-		_, err := c.FS.Stat(full)
-		return nil, errors.Is(err, fs.ErrNotExist)
+	data, err := readSmallFile(c.FS, full)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, true
 	}
-	offsets, err := parseOffsets(data)
 	if err == nil {
-		return offsets, true
+		if offsets, err = parseOffsets(data); err == nil {
+			return offsets, true
+		}
 	}
 	if name == logStartFile {
 		c.damage(full, -1, "it cannot be understood: %v; a node passes over it, and records that were deleted by a request may be there again", err)

@@ -21,6 +21,7 @@ func (d *logDir) readCleaned() map[TopicPartition]int64 {
 		if !errors.Is(err, fs.ErrNotExist) {
 			d.env.logger.Warn("ignoring the cleaner's checkpoint", "err", err)
 			d.mustWrite[cleanerFile] = true
+			d.makeRoom(name)
 		}
 		return map[TopicPartition]int64{}
 	}

@@ -116,10 +116,18 @@ func (d *logDir) readCheckpoint(name string) (offsets map[TopicPartition]int64, 
 	}
 	if err != nil {
 		d.env.logger.Warn("ignoring a damaged checkpoint", "err", err)
+		d.makeRoom(full)
 		d.mustWrite[name] = true
 		return map[TopicPartition]int64{}, false
 	}
 	return offsets, ok
+}
+
+// makeRoom clears the place of a file that is to be written anew.
+func (d *logDir) makeRoom(name string) {
+	if err := clearPlace(d.env.fs, name); err != nil {
+		d.env.logger.Error("a file cannot be written anew", "err", err)
+	}
 }
 
 // takeCleanMarker reads and removes the marker: from now on the directory is in use.

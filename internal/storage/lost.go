@@ -74,6 +74,7 @@ func (d *logDir) readLost() map[TopicPartition]lostRecords {
 	}
 	if perr != nil {
 		d.env.logger.Error("the file that names logs which have lost records is damaged; those may lead before they are whole again", "dir", d.path, "file", lostFile, "err", perr)
+		d.makeRoom(path.Join(d.path, lostFile))
 		return map[TopicPartition]lostRecords{}
 	}
 	return lost

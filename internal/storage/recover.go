@@ -624,7 +624,7 @@ func (l *Log) loadSnapshot(offset int64) (producers, bool) {
 		}
 	}
 	l.env.logger.Warn("ignoring a producer snapshot", "file", name, "err", err)
-	if err := l.env.fs.Remove(name); err != nil {
+	if err := errors.Join(clearPlace(l.env.fs, name), removeIfThere(l.env.fs, name)); err != nil {
 		l.env.logger.Warn("cannot remove a bad producer snapshot", "file", name, "err", err)
 	}
 	return producers{}, false

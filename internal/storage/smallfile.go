@@ -52,6 +52,14 @@ func clearPlace(fsys vfs.FS, name string) error {
 	return fmt.Errorf("cannot set %s aside, which is no file: %w", name, err)
 }
 
+// removeIfThere removes a file whose place may have been cleared.
+func removeIfThere(fsys vfs.FS, name string) error {
+	if err := fsys.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // maxAsideNames bounds the search for a free name.
 const maxAsideNames = 1000
 
