@@ -65,7 +65,7 @@ func checkSnapshot(fsys vfs.FS, name string, id SnapshotID, damage func(file, pr
 
 func checkWAL(fsys vfs.FS, dir string, damage, note func(file, problem string)) {
 	name := path.Join(dir, WALName)
-	data, err := vfs.ReadFile(fsys, name)
+	data, size, err := readWALFile(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // Kafka's directory, or a broker's
 	}
@@ -77,7 +77,7 @@ func checkWAL(fsys vfs.FS, dir string, damage, note func(file, problem string)) 
 	switch {
 	case err != nil:
 		damage(name, err.Error())
-	case good < int64(len(data)):
-		note(name, fmt.Sprintf("its last %d bytes are a frame that was not finished; a node that starts cuts them off", int64(len(data))-good))
+	case good < size:
+		note(name, fmt.Sprintf("its last %d bytes are a frame that was not finished; a node that starts cuts them off", size-good))
 	}
 }

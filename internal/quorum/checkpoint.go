@@ -231,7 +231,7 @@ func WriteVoters(fsys vfs.FS, dir string, nowMs int64, kraftVersion int16, voter
 // ReadBootstrap reads bootstrap.checkpoint; without the file it returns no records and no error.
 func ReadBootstrap(fsys vfs.FS, dir string) ([]meta.Record, error) {
 	name := path.Join(dir, BootstrapName)
-	data, err := vfs.ReadFile(fsys, name)
+	data, err := readSmallFile(fsys, name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -85,7 +85,7 @@ func StorageLog(fsys vfs.FS, clk clock.Clock, logger *slog.Logger, segmentBytes 
 func ensureTopicID(fsys vfs.FS, dir string) error {
 	name := path.Join(dir, "partition.metadata")
 	want := "version: 0\ntopic_id: " + meta.FormatUUID(metadataTopicID())
-	data, err := vfs.ReadFile(fsys, name)
+	data, err := readSmallFile(fsys, name)
 	if err == nil && len(data) >= len(want) {
 		return nil
 	}

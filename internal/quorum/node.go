@@ -84,16 +84,16 @@ func Start(cfg Config) (*Node, error) {
 	if cfg.Bootstrap == nil {
 		cfg.Bootstrap = meta.BootstrapRecords()
 	}
-	formatted, err := ReadBootstrap(cfg.FS, cfg.Dir)
-	if err != nil {
-		return nil, err
-	}
+	formatted, damaged := ReadBootstrap(cfg.FS, cfg.Dir)
 	if formatted != nil {
 		cfg.Bootstrap = formatted
 	}
 	d, err := load(&cfg)
 	if err != nil {
-		return nil, fmt.Errorf("cannot start the quorum: %w", err)
+		return nil, fmt.Errorf("cannot start the quorum: %w", errors.Join(err, damaged))
+	}
+	if err := passBootstrap(&cfg, d, damaged); err != nil {
+		return nil, errors.Join(err, d.close())
 	}
 	n := &Node{cfg: cfg, wake: make(chan struct{}, 1), done: make(chan struct{}), ready: make(chan struct{}), log: d.log}
 	n.image.Store(d.replay.Image())

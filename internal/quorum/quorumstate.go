@@ -67,7 +67,7 @@ func (q quorumState) write(fsys vfs.FS, dir string, kraftVersion int16, voters [
 // readQuorumEpoch is the epoch that a foreign quorum-state names, 0 without the file.
 func readQuorumEpoch(fsys vfs.FS, dir string) (int32, error) {
 	name := path.Join(dir, quorumStateName)
-	data, err := vfs.ReadFile(fsys, name)
+	data, err := readSmallFile(fsys, name)
 	if errors.Is(err, os.ErrNotExist) {
 		return 0, nil
 	}

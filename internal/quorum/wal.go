@@ -68,7 +68,7 @@ func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 // readWAL opens the WAL of a directory. No file is no error: the second result is then false.
 func readWAL(fsys vfs.FS, dir string) (*wal, walState, bool, error) {
 	name := path.Join(dir, WALName)
-	data, err := vfs.ReadFile(fsys, name)
+	data, size, err := readWALFile(fsys, name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, walState{}, false, nil
 	}
@@ -83,7 +83,7 @@ func readWAL(fsys vfs.FS, dir string) (*wal, walState, bool, error) {
 	if w.file, err = fsys.OpenFile(name, os.O_RDWR, 0o644); err != nil {
 		return nil, walState{}, false, fmt.Errorf("cannot open the Raft log: %w", err)
 	}
-	if good < int64(len(data)) { // a torn tail is cut, so that no later frame can make it look whole
+	if good < size { // a torn tail is cut, so that no later frame can make it look whole
 		if err = w.file.Truncate(good); err == nil {
 			err = w.file.Sync()
 		}

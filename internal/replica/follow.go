@@ -80,7 +80,7 @@ func (p *Partition) takeOverAs(epoch int32, a *kmsg.FetchResponseTopicPartition)
 	c.bytes = int64(info.SizeInBytes)
 	out = p.followed(info, a.HighWatermark)
 	c.lag = max(a.HighWatermark-p.log.LogEndOffset(), 0)
-	if c.lag == 0 {
+	if regained(p.log.LogEndOffset(), p.log.LostUpTo(), a) {
 		if err := p.m.logs.Regained(p.log); err != nil {
 			return c, out, err
 		}
@@ -89,6 +89,12 @@ func (p *Partition) takeOverAs(epoch int32, a *kmsg.FetchResponseTopicPartition)
 		c.startsAt = a.LogStartOffset
 	}
 	return c, out, nil
+}
+
+// regained says that a follower has all that it had lost, or all that there still is. A leader that has just started may tell a high
+// watermark from long ago: that it is reached says nothing as long as records come.
+func regained(end, lostUpTo int64, a *kmsg.FetchResponseTopicPartition) bool {
+	return end >= lostUpTo || len(a.RecordBatches) == 0 && a.HighWatermark == end
 }
 
 // truncate cuts the log where the leader of epoch says that the logs part (KIP-101, KIP-595). theirs is the largest

@@ -12,7 +12,7 @@ import (
 // power, or with the power only.
 func (l *Log) keepStateAt(offset int64) error {
 	name := l.snapshotPath(offset)
-	data, err := vfs.ReadFile(l.env.fs, name)
+	data, err := readSmallFile(l.env.fs, name)
 	if err == nil {
 		if _, err = parseSnapshot(data, offset); err == nil {
 			return vfs.WriteFileAtomic(l.env.fs, name, data) // again, since a sync of it may have failed before
@@ -42,7 +42,7 @@ func (l *Log) producersAt(offset int64) (producers, error) {
 		if snapshots[i] > offset {
 			continue
 		}
-		data, err := vfs.ReadFile(l.env.fs, l.snapshotPath(snapshots[i]))
+		data, err := readSmallFile(l.env.fs, l.snapshotPath(snapshots[i]))
 		if err != nil {
 			continue // an older one will do
 		}

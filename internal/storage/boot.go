@@ -27,7 +27,7 @@ const bootFile = "moldau-boot-id"
 // takeBoot looks whether boot and mounting are those of the last run.
 func (d *logDir) takeBoot() {
 	name := path.Join(d.path, bootFile)
-	data, err := vfs.ReadFile(d.env.fs, name)
+	data, err := readSmallFile(d.env.fs, name)
 	noted := strings.TrimRight(string(data), "\n")
 	d.pagesDoubted = err != nil || noted == ""
 	d.mark = d.bootMark(name)

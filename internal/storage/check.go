@@ -195,7 +195,11 @@ func (c *dirChecker) derived(expected bool, file string, position int64, repair 
 		f.Problem += "; the directory was not closed in order, and a node that starts makes this anew"
 	}
 	if c.Repair {
-		if err := repair(); err != nil {
+		err := clearPlace(c.FS, file)
+		if err == nil {
+			err = repair()
+		}
+		if err != nil {
 			f.Problem += fmt.Sprintf("; it could not be repaired: %v", err)
 		} else {
 			f.Repaired = true
@@ -219,21 +223,11 @@ func checkCleanMarker(data []byte) error {
 	return json.Unmarshal(data, &c)
 }
 
-// maxSmallFileBytes bounds what is read at once of files that are small when they are sound: a
-// checkpoint of a million partitions has a tenth of it, an index of 10 MiB as well.
-const maxSmallFileBytes = 512 << 20
-
 // readSmall reads a small file whole; ok is false when it is not there or was reported.
-func (c *dirChecker) readSmall(name string) (data []byte, ok bool) {
-	info, err := c.FS.Stat(name)
+func (c *dirChecker) readSmall(name string) ([]byte, bool) {
+	data, err := readSmallFile(c.FS, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false
-	}
-	if err == nil && info.Size() > maxSmallFileBytes {
-		err = fmt.Errorf("it has %d bytes, more than such a file ever has", info.Size())
-	}
-	if err == nil {
-		data, err = vfs.ReadFile(c.FS, name)
 	}
 	if err != nil {
 		c.damage(name, -1, "it cannot be read: %v", err)
@@ -265,6 +259,7 @@ func (c *dirChecker) rootFiles(entries []fs.DirEntry) {
 	c.hws, _ = c.checkpoint(highWatermarkFile)
 	c.cleaned, c.cleanedKnown = c.checkpoint(cleanerFile)
 	c.cleanLogs()
+	c.undecidedLosses()
 	for _, e := range entries {
 		if strings.HasSuffix(e.Name(), ".tmp") {
 			c.note(path.Join(c.Dir, e.Name()), "it was not finished when the process or the power went; the file that it was to replace is the one that counts")
@@ -287,14 +282,14 @@ func (c *dirChecker) isSameBoot() bool {
 // checkpoint reads one of the offset files; whole is false when some of what it said is not known.
 func (c *dirChecker) checkpoint(name string) (offsets map[TopicPartition]int64, whole bool) {
 	full := path.Join(c.Dir, name)
-	data, ok := c.readSmall(full)
-	if !ok {
-		_, err := c.FS.Stat(full)
-		return nil, errors.Is(err, fs.ErrNotExist)
+	data, err := readSmallFile(c.FS, full)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, true
 	}
-	offsets, err := parseOffsets(data)
 	if err == nil {
-		return offsets, true
+		if offsets, err = parseOffsets(data); err == nil {
+			return offsets, true
+		}
 	}
 	if name == logStartFile {
 		c.damage(full, -1, "it cannot be understood: %v; a node passes over it, and records that were deleted by a request may be there again", err)
@@ -308,7 +303,7 @@ func (c *dirChecker) checkpoint(name string) (offsets map[TopicPartition]int64, 
 
 // cleanLogs reads the topic ids that belong to the last orderly stop.
 func (c *dirChecker) cleanLogs() {
-	marker, err := vfs.ReadFile(c.FS, path.Join(c.Dir, cleanShutdownFile))
+	marker, err := readSmallFile(c.FS, path.Join(c.Dir, cleanShutdownFile))
 	if err != nil {
 		return
 	}
@@ -321,7 +316,7 @@ func (c *dirChecker) partitions(entries []fs.DirEntry) []TopicPartition {
 	var tps []TopicPartition
 	for _, e := range entries {
 		name, full := e.Name(), path.Join(c.Dir, e.Name())
-		if !e.IsDir() {
+		if !isDirectory(c.FS, e, full) {
 			continue
 		}
 		switch {
@@ -374,7 +369,13 @@ func (c *dirChecker) staleEntries(tps []TopicPartition) {
 	files := map[string]map[TopicPartition]int64{recoveryPointFile: c.points, logStartFile: c.starts, highWatermarkFile: c.hws}
 	for _, name := range []string{recoveryPointFile, logStartFile, highWatermarkFile} {
 		for tp := range files[name] {
-			if !have[tp] {
+			if have[tp] {
+				continue
+			}
+			// After an orderly stop nothing can have been deleted since the list was made.
+			if _, listed := c.listed[tp]; listed && c.clean && files[name][tp] > 0 && name != logStartFile {
+				c.damage(path.Join(c.Dir, name), -1, "%s was here at the last orderly stop, with records up to offset %d, and its directory is gone: records are lost. If there is a backup, restore the directory before the node starts", tp, files[name][tp])
+			} else {
 				c.note(path.Join(c.Dir, name), "it names %s, whose directory is not here: the topic was deleted, or the directory was lost", tp)
 			}
 		}

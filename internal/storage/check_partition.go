@@ -2,6 +2,7 @@ package storage
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -54,6 +55,7 @@ func (c *dirChecker) partition(tp TopicPartition) error {
 	slices.Sort(p.bases)
 	slices.Sort(p.snapshots)
 	p.topicID()
+	p.passedLosses()
 	p.loadEpochs()
 	if len(p.bases) > 0 {
 		p.end = p.bases[0]
@@ -146,11 +148,14 @@ func (p *partitionCheck) topicID() {
 
 func (p *partitionCheck) loadEpochs() {
 	name := path.Join(p.dir, leaderEpochFile)
-	data, ok := p.readSmall(name)
-	if !ok {
+	data, err := readSmallFile(p.FS, name)
+	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	entries, err := parseEpochs(data)
+	var entries []epochEntry
+	if err == nil {
+		entries, err = parseEpochs(data)
+	}
 	if err != nil {
 		// What it ought to say is known when the batches have been read.
 		p.epochs = nil
@@ -174,10 +179,13 @@ func (p *partitionCheck) rewriteEpochs() error {
 func (p *partitionCheck) compareEpochs() {
 	name := path.Join(p.dir, leaderEpochFile)
 	if p.epochs == nil {
-		if data, ok := p.readSmall(name); ok {
-			_, err := parseEpochs(data)
+		data, err := readSmallFile(p.FS, name)
+		if err == nil {
+			_, err = parseEpochs(data)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			p.derived(!p.clean, name, -1, p.rewriteEpochs, "it cannot be understood: %v", err)
-		} else if len(p.found) > 0 && p.clean {
+		} else if err != nil && len(p.found) > 0 && p.clean {
 			p.derived(!p.clean, name, -1, p.rewriteEpochs, "it is missing, and the log has records of %d leader epochs", len(p.found))
 		}
 		return
@@ -236,8 +244,8 @@ func (p *partitionCheck) compareSnapshots(upTo int64) {
 
 func (p *partitionCheck) compareSnapshot(offset, upTo int64) {
 	name := path.Join(p.dir, segmentName(offset)+snapshotSuffix)
-	data, ok := p.readSmall(name)
-	if !ok {
+	data, rerr := readSmallFile(p.FS, name)
+	if errors.Is(rerr, fs.ErrNotExist) {
 		return
 	}
 	// The state that the batches tell is that of this snapshot only where the replay stands right at it.
@@ -246,9 +254,13 @@ func (p *partitionCheck) compareSnapshot(offset, upTo int64) {
 		if exact && p.wholePs && !p.mayLack() {
 			return vfs.WriteFileAtomic(p.FS, name, p.ps.encodeSnapshot())
 		}
-		return p.FS.Remove(name) // a node finds the state in an older one, or in the batches
+		return removeIfThere(p.FS, name) // a node finds the state in an older one, or in the batches
 	}
-	snap, err := parseSnapshot(data, offset)
+	var snap producers
+	err := rerr
+	if err == nil {
+		snap, err = parseSnapshot(data, offset)
+	}
 	if err != nil {
 		p.derived(!p.clean, name, -1, repair, "%v", err)
 		return

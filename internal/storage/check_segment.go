@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path"
@@ -230,10 +231,14 @@ func (s *segmentCheck) loadIndexes() {
 		{timeIndexSuffix, timeEntryBytes, func(b []byte) int { s.times = parseTimeIndex(b); return len(s.times) }, &s.badTimes, s.rewriteTimes},
 	} {
 		name := s.indexName(x.suffix)
-		data, ok := s.readSmall(name)
-		if !ok {
-			if _, there := s.statOf(segmentName(s.base) + x.suffix); !there {
-				*x.bad = func() { s.derived(s.indexUnsynced(), name, -1, x.repair, "it is missing") }
+		data, err := readSmallFile(s.FS, name)
+		if err != nil {
+			*x.bad = func() {
+				if errors.Is(err, fs.ErrNotExist) {
+					s.derived(s.indexUnsynced(), name, -1, x.repair, "it is missing")
+				} else {
+					s.derived(false, name, -1, x.repair, "it cannot be read: %v", err)
+				}
 			}
 			continue
 		}
@@ -310,9 +315,13 @@ func (s *segmentCheck) rewriteTimes() error {
 // compareAborted holds the transaction index against the markers in the segment.
 func (s *segmentCheck) compareAborted() {
 	name := s.indexName(txnIndexSuffix)
-	data, _ := s.readSmall(name)
+	data, err := readSmallFile(s.FS, name)
 	listed, good := parseTxnIndex(data)
 	repair := s.rewriteAborted(name, listed)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.derived(false, name, -1, repair, "it cannot be read: %v", err)
+		return
+	}
 	if good < len(data) {
 		s.derived(s.indexUnsynced(), name, int64(good), repair, "entry %d does not end above the one before, is of an unknown version, or is cut short", good/txnEntryBytes)
 		return
@@ -357,7 +366,7 @@ func (s *segmentCheck) rewriteAborted(name string, listed []AbortedTxn) func() e
 		}
 		slices.SortFunc(txns, func(a, b AbortedTxn) int { return int(min(1, max(-1, a.LastOffset-b.LastOffset))) })
 		if len(txns) == 0 {
-			return s.FS.Remove(name)
+			return removeIfThere(s.FS, name)
 		}
 		var b []byte
 		for _, a := range txns {

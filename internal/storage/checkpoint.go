@@ -48,7 +48,7 @@ func checkpointLines(data []byte) ([]string, error) {
 // ReadOffsetCheckpoint reads one of Kafka's per-directory offset files; a file that
 // does not exist is empty.
 func ReadOffsetCheckpoint(fsys vfs.FS, name string) (map[TopicPartition]int64, error) {
-	data, err := vfs.ReadFile(fsys, name)
+	data, err := readSmallFile(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[TopicPartition]int64{}, nil
 	}
@@ -128,7 +128,7 @@ type MetaProperties struct {
 // ReadMetaProperties reads meta.properties of a log directory; fs.ErrNotExist when it was never formatted.
 func ReadMetaProperties(fsys vfs.FS, dir string) (MetaProperties, error) {
 	name := path.Join(dir, metaPropertiesFile)
-	data, err := vfs.ReadFile(fsys, name)
+	data, err := readSmallFile(fsys, name)
 	if err != nil {
 		return MetaProperties{}, fmt.Errorf("cannot read %s: %w", name, err)
 	}
@@ -201,7 +201,7 @@ var errTorn = errors.New("the file is torn")
 // are what a power cut before the log's first sync leaves.
 func readPartitionMetadata(fsys vfs.FS, dir string) (id [16]byte, ok bool, err error) {
 	name := path.Join(dir, partitionMetadataFile)
-	data, err := vfs.ReadFile(fsys, name)
+	data, err := readSmallFile(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(bytes.Trim(data, "\x00")) == 0 {
 		return id, false, nil
 	}
@@ -242,7 +242,7 @@ const noBrokerEpoch = -1
 
 // readCleanShutdown says whether the directory was left in order, and by which broker epoch.
 func readCleanShutdown(fsys vfs.FS, dir string) (clean bool, brokerEpoch int64, marker []byte, err error) {
-	data, err := vfs.ReadFile(fsys, path.Join(dir, cleanShutdownFile))
+	data, err := readSmallFile(fsys, path.Join(dir, cleanShutdownFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, noBrokerEpoch, nil, nil
 	}

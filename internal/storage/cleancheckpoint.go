@@ -7,8 +7,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-
-	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
 // cleanerFile says up to which offset each compacted log of a directory is clean.
@@ -18,11 +16,12 @@ const cleanerFile = "cleaner-offset-checkpoint"
 // cleaned from their start again, which costs time and nothing else.
 func (d *logDir) readCleaned() map[TopicPartition]int64 {
 	name := path.Join(d.path, cleanerFile)
-	data, err := vfs.ReadFile(d.env.fs, name)
+	data, err := readSmallFile(d.env.fs, name)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			d.env.logger.Warn("ignoring the cleaner's checkpoint", "err", err)
 			d.mustWrite[cleanerFile] = true
+			d.makeRoom(name)
 		}
 		return map[TopicPartition]int64{}
 	}

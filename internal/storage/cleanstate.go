@@ -9,8 +9,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-
-	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
 // cleanStateFile lists, beside the clean-shutdown marker, the topic ids of the logs in a directory, so that the next
@@ -27,7 +25,7 @@ const cleanStateMagic = "moldau-logs 1"
 
 // cleanStamp tells one orderly stop from another: the marker carries the broker epoch, which always rises.
 func (d *logDir) cleanStamp(marker []byte) (string, error) {
-	points, err := vfs.ReadFile(d.env.fs, path.Join(d.path, recoveryPointFile))
+	points, err := readSmallFile(d.env.fs, path.Join(d.path, recoveryPointFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
@@ -63,7 +61,7 @@ func (d *logDir) writeCleanState(marker []byte) error {
 
 // readCleanState reads the topic ids that the last orderly stop has listed; nil when there is no list of it.
 func (d *logDir) readCleanState(marker []byte) map[TopicPartition][16]byte {
-	data, err := vfs.ReadFile(d.env.fs, path.Join(d.path, cleanStateFile))
+	data, err := readSmallFile(d.env.fs, path.Join(d.path, cleanStateFile))
 	if err != nil {
 		return nil
 	}

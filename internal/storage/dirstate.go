@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"path"
 	"time"
-
-	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
 // A log directory that cannot be written goes out of use while the node runs, as in Kafka: at the first write or sync
@@ -98,7 +96,7 @@ func (d *logDir) tryOut() error {
 	if err := writeFile(d.env.fs, name, want, true); err != nil {
 		return err
 	}
-	got, err := vfs.ReadFile(d.env.fs, name)
+	got, err := readSmallFile(d.env.fs, name)
 	if err == nil && string(got) != string(want) {
 		err = fmt.Errorf("%s does not hold what was just written to it", name)
 	}

@@ -16,7 +16,7 @@ import (
 const (
 	indexBelieved int32 = iota
 	indexDoubted        // being made anew
-	indexHopeless       // a damaged batch is in the way: what the files say is better than nothing
+	indexHopeless       // they could not be made anew: each entry is held against its batch, and one that fails is passed over
 )
 
 // confirms says whether a batch can lie where an index entry says. Kafka before 4.0 has entries that tell the last offset
@@ -25,19 +25,34 @@ func (s *segment) confirms(e offsetEntry, b record.Batch) bool {
 	return b.BaseOffset() >= s.base && b.BaseOffset() <= b.LastOffset() && b.LastOffset() <= s.base+int64(e.rel)
 }
 
-// startAt is from where to walk the headers, given an entry: its position, or the segment's beginning when it is not to be believed.
+// startAt is from where to walk the headers, given an entry: its position, or where an entry before it says, or the segment's
+// beginning when none is to be believed. It is never behind what the entry was looked up for.
 func (s *segment) startAt(h *headers, e offsetEntry) int64 {
-	if e.pos == 0 || s.indexState.Load() == indexHopeless {
-		return int64(e.pos)
-	}
-	if e.pos > 0 {
-		if b, _, err := h.at(int64(e.pos)); err == nil && s.confirms(e, b) {
-			return int64(e.pos)
+	for range maxStepsBack {
+		if e.pos == 0 {
+			return 0
 		}
+		if e.pos > 0 {
+			if b, _, err := h.at(int64(e.pos)); err == nil && s.confirms(e, b) {
+				return int64(e.pos)
+			}
+		}
+		s.doubtIndexes(fmt.Sprintf("the offset index tells of offset %d at position %d, where it is not", s.base+int64(e.rel), e.pos))
+		if s.indexState.Load() != indexHopeless {
+			return 0
+		}
+		before, ok, err := s.floor(func(x offsetEntry) bool { return x.rel < e.rel && (x.pos < e.pos || e.pos < 0) })
+		if err != nil || !ok {
+			return 0
+		}
+		e = before
 	}
-	s.doubtIndexes(fmt.Sprintf("the offset index tells of offset %d at position %d, where it is not", s.base+int64(e.rel), e.pos))
 	return 0
 }
+
+// maxStepsBack bounds how many entries are tried, one before the other: in an index in which so many are wrong there is
+// nothing to be found.
+const maxStepsBack = 16
 
 // doubtIndexes leaves the segment's indexes aside and has them made anew.
 func (s *segment) doubtIndexes(why string) {
@@ -68,39 +83,6 @@ func (s *segment) heedGap(walked int64) {
 	if walked > maxIndexGapBytes {
 		s.doubtIndexes("the offset index has no entry for too many bytes")
 	}
-}
-
-// remakeIndexes writes the indexes of a closed segment anew, in place: should the process die meanwhile, each entry is an
-// old or a new one.
-func (l *Log) remakeIndexes(s *segment) {
-	l.replaceMu.Lock()
-	defer l.replaceMu.Unlock()
-	made, err := l.indexOf(s)
-	if err == nil {
-		err = errors.Join(s.overwriteIndex(kindIndex, encodeOffsetIndex(made.offsets)), s.overwriteIndex(kindTimeIndex, encodeTimeIndex(made.times)))
-	}
-	if err != nil {
-		l.env.logger.Error("cannot make an index anew", "partition", l.tp.String(), "file", s.path(kindIndex), "err", err)
-		s.indexState.Store(indexHopeless)
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s.maxTs, s.maxTsOffset, s.maxTsKnown = made.maxTs, made.maxTsOffset, true
-	s.indexState.Store(indexBelieved)
-}
-
-// indexOf makes the indexes of a closed segment in memory, from its headers. replaceMu is held.
-func (l *Log) indexOf(s *segment) (*segment, error) {
-	l.mu.RLock()
-	at := l.findLocked(s)
-	closed := at >= 0 && at < len(l.segments)-1 && !s.inMemory
-	size := s.size
-	l.mu.RUnlock()
-	if err := l.Err(); err != nil || !closed {
-		return nil, fmt.Errorf("%w: %w", errGone, err)
-	}
-	return s.walkIndexes(size)
 }
 
 // walkIndexes makes the indexes of a segment in memory, from its headers.

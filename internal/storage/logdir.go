@@ -116,10 +116,18 @@ func (d *logDir) readCheckpoint(name string) (offsets map[TopicPartition]int64, 
 	}
 	if err != nil {
 		d.env.logger.Warn("ignoring a damaged checkpoint", "err", err)
+		d.makeRoom(full)
 		d.mustWrite[name] = true
 		return map[TopicPartition]int64{}, false
 	}
 	return offsets, ok
+}
+
+// makeRoom clears the place of a file that is to be written anew.
+func (d *logDir) makeRoom(name string) {
+	if err := clearPlace(d.env.fs, name); err != nil {
+		d.env.logger.Error("a file cannot be written anew", "err", err)
+	}
 }
 
 // takeCleanMarker reads and removes the marker: from now on the directory is in use.
@@ -215,7 +223,7 @@ func (d *logDir) findMissing() {
 	d.missing = map[TopicPartition]missingLog{}
 	ids := d.topicIDs
 	if ids == nil && len(d.stale) > 0 { // after a stop that was not orderly
-		if list, err := vfs.ReadFile(d.env.fs, path.Join(d.path, cleanStateFile)); err == nil {
+		if list, err := readSmallFile(d.env.fs, path.Join(d.path, cleanStateFile)); err == nil {
 			ids = parseCleanList(list)
 		}
 	}
@@ -243,7 +251,7 @@ func (d *logDir) notePoints() error {
 func (d *logDir) partitionOf(e fs.DirEntry) (TopicPartition, bool) {
 	name := e.Name()
 	full := path.Join(d.path, name)
-	if name == MetadataLogDir || !d.isDirectory(e, full) {
+	if name == MetadataLogDir || !isDirectory(d.env.fs, e, full) {
 		return TopicPartition{}, false
 	}
 	switch {
@@ -270,11 +278,11 @@ func (d *logDir) partitionOf(e fs.DirEntry) (TopicPartition, bool) {
 }
 
 // isDirectory follows links, as Kafka does.
-func (d *logDir) isDirectory(e fs.DirEntry, full string) bool {
+func isDirectory(fsys vfs.FS, e fs.DirEntry, full string) bool {
 	if e.Type()&fs.ModeSymlink == 0 {
 		return e.IsDir()
 	}
-	info, err := d.env.fs.Stat(full)
+	info, err := fsys.Stat(full)
 	return err == nil && info.IsDir()
 }
 

@@ -64,7 +64,7 @@ func encodeLost(lost map[TopicPartition]lostRecords) []byte {
 
 // readLost reads the file. A damaged one tells nothing.
 func (d *logDir) readLost() map[TopicPartition]lostRecords {
-	data, err := vfs.ReadFile(d.env.fs, path.Join(d.path, lostFile))
+	data, err := readSmallFile(d.env.fs, path.Join(d.path, lostFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return map[TopicPartition]lostRecords{}
 	}
@@ -74,6 +74,7 @@ func (d *logDir) readLost() map[TopicPartition]lostRecords {
 	}
 	if perr != nil {
 		d.env.logger.Error("the file that names logs which have lost records is damaged; those may lead before they are whole again", "dir", d.path, "file", lostFile, "err", perr)
+		d.makeRoom(path.Join(d.path, lostFile))
 		return map[TopicPartition]lostRecords{}
 	}
 	return lost
@@ -181,6 +182,9 @@ func (m *Manager) PassLoss(l *Log) error {
 		return err
 	}
 	end := l.leo.Load()
+	if err := l.notePassedLoss(lossRange{end, upTo}); err != nil {
+		return err
+	}
 	if err := l.goOnAt(upTo); err != nil {
 		return err
 	}

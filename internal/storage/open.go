@@ -422,14 +422,20 @@ func (o *opener) removeCovered(name string, swaps []string) (dropped bool, err e
 
 func (o *opener) loadEpochs() error {
 	name := path.Join(o.dir, leaderEpochFile)
-	data, err := vfs.ReadFile(o.env.fs, name)
+	data, err := readSmallFile(o.env.fs, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
+	if cannotBeUnderstood(err) {
+		if err := clearPlace(o.env.fs, name); err != nil {
+			return err
+		}
+	} else if err != nil {
 		return fmt.Errorf("cannot read %s: %w", name, err)
+	} else {
+		o.epochs.entries, err = parseEpochs(data)
 	}
-	if o.epochs.entries, err = parseEpochs(data); err != nil {
+	if err != nil {
 		// Each batch says its epoch: checking the whole log finds them again.
 		o.env.logger.Warn("ignoring a damaged leader-epoch checkpoint and checking the whole log", "file", name, "err", err)
 		o.st.clean, o.st.recoveryPoint, o.st.distrust = false, -1, true

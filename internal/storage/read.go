@@ -216,10 +216,14 @@ func (l *Log) measure(s *Slice, v view, maxBytes, upTo int64, minOneBatch bool) 
 	}
 	end, next := v.size, v.end
 	if upTo < v.end {
-		if end, err = l.locate(v, s.File, upTo); err != nil {
+		end, err = l.locate(v, s.File, upTo)
+		next = upTo
+		if errors.Is(err, ErrCorruptRecord) {
+			end, next, err = l.beforeDamage(v, s.File, s.Pos, maxBytes, upTo)
+		}
+		if err != nil {
 			return err
 		}
-		next = upTo
 	}
 	if end-s.Pos > maxBytes {
 		if end, next, err = l.fit(v, s.File, s.Pos, end, maxBytes, minOneBatch); err != nil {
@@ -294,35 +298,6 @@ func (l *Log) locate(v view, f vfs.File, offset int64) (int64, error) {
 		v.seg.heedGap(pos - began)
 	}
 	return pos, nil
-}
-
-// fit is the end of the last whole batch within maxBytes of pos, and the offset after it.
-func (l *Log) fit(v view, f vfs.File, pos, end, maxBytes int64, minOneBatch bool) (int64, int64, error) {
-	limit := min(pos+max(maxBytes, 0), end)
-	e, ok, err := v.seg.floor(func(e offsetEntry) bool { return int64(e.pos) <= limit })
-	if err != nil {
-		return 0, 0, err
-	}
-	h := walkHeaders(f, end)
-	defer h.close()
-	at := pos
-	if ok && int64(e.pos) > pos && int64(e.pos) < end {
-		at = max(at, v.seg.startAt(&h, e))
-	}
-	for at < end {
-		b, size, err := h.at(at)
-		if err != nil {
-			return 0, 0, err
-		}
-		if at+size > limit {
-			if at == pos && minOneBatch {
-				return at + size, b.NextOffset(), nil
-			}
-			return at, b.BaseOffset(), nil
-		}
-		at += size
-	}
-	return at, v.end, nil
 }
 
 // OffsetForTimestamp finds the first record whose timestamp is at least ts.

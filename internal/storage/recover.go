@@ -648,7 +648,7 @@ func (l *Log) loadProducers(end, usable int64) error {
 // loadSnapshot reads one snapshot; a bad one is removed, there are older ones or the log itself.
 func (l *Log) loadSnapshot(offset int64) (producers, bool) {
 	name := l.snapshotPath(offset)
-	data, err := vfs.ReadFile(l.env.fs, name)
+	data, err := readSmallFile(l.env.fs, name)
 	if err == nil {
 		var ps producers
 		if ps, err = parseSnapshot(data, offset); err == nil {
@@ -656,7 +656,7 @@ func (l *Log) loadSnapshot(offset int64) (producers, bool) {
 		}
 	}
 	l.env.logger.Warn("ignoring a producer snapshot", "file", name, "err", err)
-	if err := l.env.fs.Remove(name); err != nil {
+	if err := errors.Join(clearPlace(l.env.fs, name), removeIfThere(l.env.fs, name)); err != nil {
 		l.env.logger.Warn("cannot remove a bad producer snapshot", "file", name, "err", err)
 	}
 	return producers{}, false

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
 // touchedFile names the logs of a directory that were changed since its last orderly stop, each before its first
@@ -33,7 +31,7 @@ func (d *logDir) beginTouched() error {
 	if d.mark == "" {
 		return nil // nobody would believe it
 	}
-	list, err := vfs.ReadFile(d.env.fs, path.Join(d.path, cleanStateFile))
+	list, err := readSmallFile(d.env.fs, path.Join(d.path, cleanStateFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -86,11 +84,11 @@ func (d *logDir) openTouched(head []byte, isNew bool) error {
 // readTouched finds, after a stop that was not orderly, the topic ids of the logs that an orderly one before has
 // listed, and which of them have been touched since. ok is false when nothing can be said.
 func (d *logDir) readTouched() (ids map[TopicPartition][16]byte, touched map[TopicPartition]struct{}, ok bool) {
-	data, err := vfs.ReadFile(d.env.fs, path.Join(d.path, touchedFile))
+	data, err := readSmallFile(d.env.fs, path.Join(d.path, touchedFile))
 	if err != nil || d.mark == "" {
 		return nil, nil, false
 	}
-	list, err := vfs.ReadFile(d.env.fs, path.Join(d.path, cleanStateFile))
+	list, err := readSmallFile(d.env.fs, path.Join(d.path, cleanStateFile))
 	head := d.touchedHead(list)
 	if err != nil || !strings.HasPrefix(string(data), head) {
 		return nil, nil, false

@@ -196,6 +196,9 @@ type txnWalk struct {
 
 func (w *txnWalk) run() error {
 	for w.pos < w.v.size {
+		if w.l.env.stopping.Load() { // a long transaction in a cold log would hold the stop up
+			return fmt.Errorf("%w: the node stops", ErrClosed)
+		}
 		if w.next >= w.to {
 			if w.left < 0 {
 				w.left = w.waits(w.to)

@@ -178,6 +178,9 @@ func (s *segment) emptyIndex(k fileKind, why error) error {
 		s.log.env.logger.Error("an index cannot be read, making it anew from the records", "partition", s.log.tp.String(), "file", s.path(k), "err", why)
 	}
 	s.log.env.files.closeIdle(&s.files[k])
+	if err := clearPlace(s.log.env.fs, s.path(k)); err != nil {
+		return err
+	}
 	if err := s.log.env.fs.Remove(s.path(k)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot remove a damaged index: %w", err)
 	}

@@ -56,6 +56,15 @@ func (v *verified) found(size int64) {
 	v.until, v.done, v.bad = size, nil, nil
 }
 
+// again has what was found to be damaged checked anew.
+func (v *verified) again() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.bad) > 0 {
+		v.done, v.bad = nil, nil
+	}
+}
+
 // cut notes that the file ends at size now; what comes behind it will be this process's.
 func (v *verified) cut(size int64) {
 	v.mu.Lock()
