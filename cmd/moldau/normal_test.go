@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"sort"
-	"strconv"
 	"strings"
 )
 
@@ -268,5 +267,3 @@ func entryLines(entries []helpEntry) []string {
 	sort.Strings(out)
 	return out
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }

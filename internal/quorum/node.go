@@ -103,9 +103,10 @@ func Start(cfg Config) (*Node, error) {
 	if n.loop, err = newLoop(n, d); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot start the quorum: %w", err), d.close())
 	}
+	alone := onlyMember(d.conf, n.loop.ownID) // looked at before the loop may change it
 	go n.pub.run()
 	go n.run()
-	if onlyMember(d.conf, n.loop.ownID) {
+	if alone {
 		select {
 		case <-n.ready:
 		case <-n.done:

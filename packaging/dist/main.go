@@ -1,7 +1,3 @@
-// Command dist makes a release: static binaries for every platform, an archive and an SBOM of each, Debian and RPM packages, and
-// the checksums of all. The same commit gives the same bytes: nothing in them tells when or where they were made.
-//
-//	go run ./packaging/dist -version 1.2.3
 package main
 
 import (
@@ -220,19 +216,19 @@ func (r *release) spdx(info *debug.BuildInfo, name string) map[string]any {
 func (r *release) packages(arch string) error {
 	for _, format := range []string{"deb", "rpm"} {
 		c := exec.Command("go", "run", nfpm, "package", "--config", "packaging/linux/nfpm.yaml", "--packager", format, "--target", r.out)
-		c.Env = append(os.Environ(), "ARCH="+arch, "VERSION="+r.packageVersion(), "BINARY="+filepath.Join(r.out, "moldau-linux-"+arch), fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.date.Unix()))
+		c.Env = append(os.Environ(), "ARCH="+arch, "VERSION="+r.packageVersion(), "BINARY="+filepath.Join(r.out, "moldau-linux-"+arch),
+			fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.date.Unix()))
 		if b, err := c.CombinedOutput(); err != nil {
 			return fmt.Errorf("%w: %s", err, b)
 		}
 	}
-	found, err := filepath.Glob(filepath.Join(r.out, "moldau[-_]*[!z]"))
+	found, err := os.ReadDir(r.out)
 	if err != nil {
 		return err
 	}
 	for _, f := range found {
-		base := filepath.Base(f)
-		if ext := filepath.Ext(f); (ext == ".deb" || ext == ".rpm") && !slices.Contains(r.files, base) {
-			r.files = append(r.files, base)
+		if ext := filepath.Ext(f.Name()); (ext == ".deb" || ext == ".rpm") && !slices.Contains(r.files, f.Name()) {
+			r.files = append(r.files, f.Name())
 		}
 	}
 	return nil
