@@ -229,7 +229,7 @@ func (m *Manager) swap(f *storage.Future) error {
 		return err
 	}
 	if err != nil {
-		m.logger.Warn("a log has moved, and left something behind", "topic", p.tp.Topic, "partition", p.tp.Partition, "cause", err)
+		m.logger.Warn("the move of a log has ended, but not all of it was done", "topic", p.tp.Topic, "partition", p.tp.Partition, "cause", err)
 	}
 	p.tryAdvance()
 	if m.onPlaced != nil {

@@ -311,16 +311,20 @@ func (f *Future) Swap() (*Log, error) {
 	gone := path.Join(from.path, m.uniqueName(tp, deleteDirSuffix))
 	_ = current.Close(false) // everything of it is in the copy
 	home := path.Join(f.to.path, tp.String())
-	if err := m.putInPlace(f.log.dir, home, current.dir, gone); err != nil {
-		// Which of the names hold only the next start can tell.
-		f.to.fail(err)
-		return nil, err
+	begun, placed, perr := f.exchange(current, home, gone)
+	if begun && !placed {
+		m.mu.Lock()
+		delete(m.futures, tp) // the copy must not go with a move that is given up: the log has no name
+		m.mu.Unlock()
+		return nil, current.failLog(fmt.Errorf("its move to %s is half done, and ends with the next start: %w", f.to.path, perr))
 	}
-	l, err := openLog(f.to.env, openState{tp: tp, dir: home, cfg: current.Config(), clean: true, logStart: start, highWatermark: hw})
-	if err != nil {
-		return nil, err
+	if !placed {
+		return f.comeBack(current, fmt.Errorf("cannot complete the move of %s to %s: %w", tp, f.to.path, perr))
 	}
-	l.changed.Store(true)
+	l := newDormantLog(f.to.env, tp, home, current.Config(), current.TopicID(), dormant{clean: true, logStart: start, recoveryPoint: current.LogEndOffset(), highWatermark: hw, endKnown: true})
+	if err := l.ensure(); err == nil {
+		l.changed.Store(true)
+	} // else it says why to who needs it, and what passes is tried again then
 	l.lostUpTo.Store(current.lostUpTo.Load())
 	m.mu.Lock()
 	m.logs[tp] = l
@@ -333,6 +337,9 @@ func (f *Future) Swap() (*Log, error) {
 	}
 	m.opts.Logger.Info("a log has moved to another log directory", "partition", tp.String(), "from", from.path, "to", f.to.path)
 	m.scheduler.after(time.Duration(current.config().FileDeleteDelayMs)*time.Millisecond, func() { m.removeDir(gone) })
+	if perr != nil { // should the new name not hold, the next start ends the move
+		return l, perr
+	}
 	return l, m.opts.FS.Remove(path.Join(home, futureCompleteFile))
 }
 
@@ -367,7 +374,10 @@ func (f *Future) finish(current *Log) error {
 		return err
 	}
 	f.marked = true
-	return vfs.WriteFileAtomic(f.m.opts.FS, path.Join(f.log.dir, futureCompleteFile), nil)
+	if err := vfs.WriteFileAtomic(f.m.opts.FS, path.Join(f.log.dir, futureCompleteFile), nil); err != nil {
+		return err
+	}
+	return f.m.opts.FS.SyncDir(f.to.path) // its name: the log is about to lose its own
 }
 
 // unmark makes sure that the next start does not take the copy for complete.
@@ -398,6 +408,58 @@ func (m *Manager) putInPlace(future, home, old, gone string) error {
 		}
 	}
 	return errors.Join(fsys.Rename(future, home), fsys.SyncDir(path.Dir(home)))
+}
+
+// exchange gives the copy the log's name in its directory, and the log another where it was. A directory is out of use only for what
+// it was refused itself, and not for want of space or descriptors. begun says that the log has lost its name: then only the next start
+// can tell which names hold, and ends the move.
+func (f *Future) exchange(current *Log, home, gone string) (begun, placed bool, err error) {
+	fsys, from := f.m.opts.FS, f.m.dirOf(current)
+	if err := fsys.Rename(current.dir, gone); err != nil {
+		return false, false, from.blame(err)
+	}
+	if err := fsys.SyncDir(from.path); err != nil {
+		return true, false, from.blame(err)
+	}
+	if err := fsys.Rename(f.log.dir, home); err != nil {
+		return true, false, f.to.blame(err)
+	}
+	return true, true, f.to.blame(fsys.SyncDir(f.to.path))
+}
+
+// blame takes a directory out of use for an error, unless that passes.
+func (d *logDir) blame(err error) error {
+	if err != nil && !passes(err) {
+		d.fail(err)
+	}
+	return err
+}
+
+// comeBack ends a move whose copy could not take the log's place, and puts the log back into use. Its files hold all of it.
+func (f *Future) comeBack(current *Log, cause error) (*Log, error) {
+	m, tp := f.m, f.log.tp
+	if err := f.unmark(); err != nil {
+		f.to.fail(err) // the next start would put the copy in the log's place
+		cause = errors.Join(cause, err)
+	}
+	d := m.dirOf(current)
+	cleanedTo, compacted := d.cleanedTo(tp)
+	end := current.LogEndOffset()
+	l := newDormantLog(d.env, tp, current.dir, current.Config(), current.TopicID(), dormant{sameBoot: true, logStart: current.LogStartOffset(),
+		recoveryPoint: end, highWatermark: current.HighWatermark(), compacted: compacted, cleanedTo: cleanedTo})
+	l.lazy.state.Store(logDormant)
+	l.lostUpTo.Store(current.lostUpTo.Load())
+	m.mu.Lock()
+	m.logs[tp] = l
+	m.mu.Unlock()
+	m.cleaner.forget(current)
+	if err := d.err(); err != nil {
+		l.takeOffline(err)
+	} else {
+		_ = l.ensure() // it says why to who needs it, and what passes is tried again then
+	}
+	m.giveUp(f)
+	return l, cause
 }
 
 // announce has the checkpoints of the new directory tell of the log before it comes: where it starts, that all of it is on
