@@ -194,8 +194,11 @@ type raftStorage struct {
 // end offset, epoch, then the checkpoint file.
 func (s *raftStorage) Snapshot() (*raftpb.Snapshot, error) {
 	snap, err := s.MemoryStorage.Snapshot()
-	if err != nil || snap.GetMetadata().GetIndex() == 0 {
-		return snap, err
+	if err != nil {
+		return nil, err
+	}
+	if snap.GetMetadata().GetIndex() == 0 { // there is none, and Raft ends the process that shows it an empty one
+		return nil, raft.ErrSnapshotTemporarilyUnavailable
 	}
 	d := s.loop.disk
 	first, err := s.FirstIndex()
