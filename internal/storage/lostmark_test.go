@@ -2,6 +2,7 @@ package storage
 
 import (
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -110,9 +111,12 @@ func TestACutBelowTheHighWatermarkIsNoLoss(t *testing.T) {
 	for _, anew := range []bool{false, true} {
 		base := vfs.NewMem()
 		format(t, base, "/d")
+		var mu sync.Mutex // logs are synced in the background
 		var cuts []*vfs.Mem
 		watch := false
 		fsys := vfs.NewFault(base, func(op vfs.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if watch && op.Kind.Mutates() {
 				cuts = append(cuts, base.KillClone())
 			}
@@ -128,7 +132,9 @@ func TestACutBelowTheHighWatermarkIsNoLoss(t *testing.T) {
 		if err := mgr.checkpointHighWatermarks(mgr.dirs[0]); err != nil {
 			t.Fatal(err)
 		}
+		mu.Lock()
 		watch = true
+		mu.Unlock()
 		cut := l.TruncateTo
 		if anew {
 			cut = l.TruncateFullyAndStartAt
@@ -136,7 +142,10 @@ func TestACutBelowTheHighWatermarkIsNoLoss(t *testing.T) {
 		if err := cut(10); err != nil {
 			t.Fatal(err)
 		}
+		mu.Lock()
+		watch = false
 		cuts = append(cuts, base.KillClone())
+		mu.Unlock()
 		_ = mgr.Close(false)
 		for i, m := range cuts {
 			mgr := openManager(t, m, newTestClock(), smallConfig(), lossy(&told))
