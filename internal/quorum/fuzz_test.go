@@ -1,6 +1,8 @@
 package quorum
 
 import (
+	"bytes"
+	"encoding/binary"
 	"slices"
 	"testing"
 
@@ -67,7 +69,11 @@ func FuzzCheckBatch(f *testing.F) {
 	for _, r := range meta.BootstrapRecords() {
 		b.Append(1, nil, meta.Append(nil, r), nil)
 	}
-	f.Add([]byte(b.Build()))
+	whole := b.Build()
+	f.Add([]byte(whole))
+	negative := bytes.Clone(whole)
+	binary.BigEndian.PutUint32(negative[57:], 1<<31) // the header tells of -2^31 records
+	f.Add(negative)
 	f.Fuzz(func(_ *testing.T, data []byte) {
 		if b, _, err := record.Next(data); err == nil {
 			_ = CheckBatch(b)

@@ -164,7 +164,7 @@ func (d *disk) takeBatch(b record.Batch) error {
 
 // readRecords is the metadata records of a batch.
 func readRecords(b record.Batch) ([]meta.Record, error) {
-	out := make([]meta.Record, 0, min(int(b.NumRecords()), len(b))) // a damaged header may tell of any number
+	out := make([]meta.Record, 0, max(0, min(int(b.NumRecords()), len(b)))) // a damaged header may tell of any number, a negative one too
 	err := b.ForEach(func(r record.Record) error {
 		m, err := meta.Parse(r.Value)
 		if err != nil {
