@@ -166,6 +166,9 @@ func (l *Log) readSegment(v view, from, maxBytes, upTo int64, minOneBatch bool) 
 	if s.Len > 0 && err == nil {
 		err = l.heedCut(s, v, upTo)
 	}
+	if s.Len > 0 && err == nil {
+		err = l.tryOut(s, v, upTo)
+	}
 	err = l.tellShort(s, v, err)
 	if s.Len > 0 && err == nil {
 		l.markRead(v, s.NextOffset, s.Pos+s.Len)
