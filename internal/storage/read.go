@@ -389,7 +389,8 @@ func (l *Log) tryMaxTimestamp() (TimestampOffset, bool, error) {
 	return TimestampOffset{}, false, nil
 }
 
-// largestWithRecords is the largest timestamp of the batches that hold records.
+// largestWithRecords is the largest timestamp of the records that can be read, markers too: those below the log's start do not count,
+// nor do batches of which the cleaner has left the header alone.
 func (l *Log) largestWithRecords() (int64, error) {
 	ts, start := record.NoTimestamp, l.logStart.Load()
 	for _, v := range l.views() {
@@ -401,8 +402,12 @@ func (l *Log) largestWithRecords() (int64, error) {
 				if err != nil {
 					return err
 				}
-				if b.NumRecords() > 0 && !b.IsControl() && b.LastOffset() >= start {
-					ts = max(ts, b.MaxTimestamp())
+				if b.NumRecords() > 0 && b.LastOffset() >= start {
+					largest, err := largestFrom(f, b, pos, size, start)
+					if err != nil {
+						return err
+					}
+					ts = max(ts, largest)
 				}
 				pos += size
 			}
@@ -413,6 +418,25 @@ func (l *Log) largestWithRecords() (int64, error) {
 		}
 	}
 	return ts, nil
+}
+
+// largestFrom is the largest timestamp of a batch's records from an offset on; b is its header.
+func largestFrom(f vfs.File, b record.Batch, pos, size, start int64) (ts int64, err error) {
+	if b.BaseOffset() >= start {
+		return b.MaxTimestamp(), nil
+	}
+	whole, err := readBatch(f, pos, size)
+	if err != nil {
+		return 0, err
+	}
+	ts = record.NoTimestamp
+	err = whole.ForEachKey(func(r record.Record) error {
+		if r.Offset >= start {
+			ts = max(ts, r.TimestampMs)
+		}
+		return nil
+	})
+	return ts, err
 }
 
 // findTimestamp finds the first record in a segment with at least this timestamp, at or after an offset.
