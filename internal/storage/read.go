@@ -176,6 +176,9 @@ func (l *Log) readSegment(s *Slice, v view, from, maxBytes, upTo int64, minOneBa
 	if s.Len > 0 && err == nil {
 		err = l.heedCut(s, v, upTo)
 	}
+	if s.Len > 0 && err == nil {
+		err = l.tryOut(s, v, upTo)
+	}
 	err = l.tellShort(s, v, err)
 	if s.Len > 0 && err == nil {
 		l.markRead(v, s.NextOffset, s.Pos+s.Len)
