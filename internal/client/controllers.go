@@ -43,7 +43,9 @@ func (c *Client) onController(ctx context.Context, call string, id int32, req km
 // lacks reports whether a controller says that it does not serve an API. It closes the connection on a request for it:
 // the client underneath, which would know better, takes a node that serves no Produce for one of before ApiVersions.
 func lacks(ctx context.Context, controller *kgo.Broker, key int16) bool {
-	resp, err := controller.Request(ctx, kmsg.NewPtrApiVersionsRequest())
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = softwareName, softwareVersion // without names the request is invalid
+	resp, err := controller.Request(ctx, req)
 	if err != nil {
 		return false
 	}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kbin"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -54,6 +56,10 @@ func controllerAnswers(c net.Conn, host string, port int32) {
 		head := append([]byte{}, correlation...)
 		switch a := answer.(type) {
 		case *kmsg.ApiVersionsResponse:
+			if !bytes.Contains(frame, []byte(softwareName)) {
+				a.ErrorCode = kerr.InvalidRequest.Code
+				break
+			}
 			for _, k := range []struct{ key, most int16 }{{18, 4}, {60, 2}} {
 				one := kmsg.NewApiVersionsResponseApiKey()
 				one.ApiKey, one.MaxVersion = k.key, k.most
