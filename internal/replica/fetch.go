@@ -50,6 +50,7 @@ type FetchPart struct {
 	Aborted                                         []storage.AbortedTxn
 	Diverging                                       *storage.EpochEndOffset // the reader's log leaves the leader's here
 
+	read      storage.Slice // Slice points to it
 	partition *Partition
 	noted     bool  // what a replica has told is taken over
 	elsewhere int32 // one more than the replica to read from; 0: this one
@@ -260,8 +261,8 @@ func (p *Partition) readUpTo(f *FetchPart, upTo, maxBytes int64, first bool) err
 	if f.Offset >= upTo || maxBytes == 0 && !first {
 		return nil
 	}
-	slice, err := p.log.Read(f.Offset, int(maxBytes), upTo, first)
-	if err != nil {
+	slice := &f.read
+	if err := p.log.ReadInto(slice, f.Offset, int(maxBytes), upTo, first); err != nil {
 		return readError(err)
 	}
 	f.readable = slice.Len
