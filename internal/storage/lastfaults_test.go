@@ -23,9 +23,9 @@ func TestTheRecoveryPointFollowsAClosedSegment(t *testing.T) {
 	if err := l.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	l.flushMu.Lock() // whoever syncs has ended
+	l.flushing <- struct{}{} // whoever syncs has ended
 	at := l.FlushedOffset()
-	l.flushMu.Unlock()
+	<-l.flushing
 	mustAppend(t, l, values(1, "not synced"))
 	clk.Advance(notePointsAfter)
 	if got, want := content(t, base, "/d/"+recoveryPointFile), fmt.Sprintf("0\n1\nt 0 %d\n", at); got != want {
