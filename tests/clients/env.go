@@ -19,6 +19,9 @@ type Options struct {
 	RealKafka string         // path of the realkafka script; empty: Apache's tools are skipped
 	Only      *regexp.Regexp // names of the clients to run; nil: all
 	Jobs      int            // how many clients run at once
+	Replicas  int            // of each topic
+	RowTime   time.Duration // how long one client may take, 0: as long as its steps
+	Source    string        // directory of the tests' module, for clients with a module of their own
 	Cache     *tools.Cache
 	Logf      func(format string, args ...any)
 }
@@ -52,10 +55,19 @@ type errSkip struct{ why string }
 
 func (e errSkip) Error() string { return e.why }
 
+// Names are the clients that there are, by the names that Only matches.
+func Names() []string {
+	var out []string
+	for _, e := range entries() {
+		out = append(out, e.name)
+	}
+	return out
+}
+
 // Run drives every client against the cluster and fills the report's table.
 func Run(ctx context.Context, o Options, rep *report.Report) error {
 	rep.Columns(Columns...)
-	ref, err := newReference(o.Bootstrap)
+	ref, err := newReference(o.Bootstrap, int16(o.Replicas))
 	if err != nil {
 		return err
 	}
@@ -118,6 +130,11 @@ func (e *Env) writtenTopic(codec string) string { return e.run + "-reference-" +
 
 func (e *Env) runOne(ctx context.Context, i int, en entry, row *report.Row) {
 	start := time.Now()
+	if e.RowTime > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, e.RowTime)
+		defer cancel()
+	}
 	c, err := en.make(ctx, e)
 	if skip, ok := err.(errSkip); ok {
 		row.Skip(skip.why)

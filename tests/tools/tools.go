@@ -30,6 +30,7 @@ type Cache struct {
 	Dir  string
 	Logf func(format string, args ...any)
 
+	apt   sync.Mutex // held while Debian's packages are installed
 	mu    sync.Mutex
 	locks map[string]*sync.Mutex // guarded by mu
 }
@@ -142,6 +143,9 @@ func (c *Cache) JavaProject(name string, artifacts []string, sources map[string]
 		if err != nil {
 			return err
 		}
+		if len(sources) == 0 {
+			return nil
+		}
 		args := []string{"-nowarn", "-parameters", "-cp", strings.TrimSpace(string(cp)), "-d", dir}
 		for _, name := range sortedKeys(sources) {
 			if err := os.WriteFile(filepath.Join(dir, name), sources[name], 0o644); err != nil {
@@ -208,19 +212,38 @@ func (c *Cache) Debian(program, pkg string) (string, error) {
 	if path, err := exec.LookPath(program); err == nil {
 		return path, nil
 	}
-	if os.Geteuid() != 0 {
-		return "", fmt.Errorf("%s is not installed (Debian's package %s has it)", program, pkg)
+	if err := c.aptInstall(program, pkg); err != nil {
+		return "", err
 	}
+	return exec.LookPath(program)
+}
+
+// DebianPackage installs the package unless the command, which needs it, succeeds.
+func (c *Cache) DebianPackage(pkg string, command ...string) error {
+	works := func() error { return run(context.Background(), "/", command[0], command[1:]...) }
+	if works() == nil {
+		return nil
+	}
+	if err := c.aptInstall(pkg, pkg); err != nil {
+		return err
+	}
+	return works()
+}
+
+// aptInstall installs one package after the other.
+func (c *Cache) aptInstall(what, pkg string) error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("%s is not installed (Debian's package %s has it)", what, pkg)
+	}
+	c.apt.Lock()
+	defer c.apt.Unlock()
 	c.Logf("installing %s", pkg)
 	ctx, cancel := context.WithTimeout(context.Background(), installTimeout)
 	defer cancel()
 	if err := run(ctx, "/", "apt-get", "update", "-qq"); err != nil {
-		return "", err
+		return err
 	}
-	if err := run(ctx, "/", "apt-get", "install", "-y", "-qq", "--no-install-recommends", pkg); err != nil {
-		return "", err
-	}
-	return exec.LookPath(program)
+	return run(ctx, "/", "apt-get", "install", "-y", "-qq", "--no-install-recommends", pkg)
 }
 
 // Unpack writes the files of an embedded directory into the cache and returns where.
