@@ -105,7 +105,7 @@ func openLog(e *env, st openState) (*Log, error) {
 }
 
 func newLog(e *env, tp TopicPartition, dir string, cfg LogConfig) *Log {
-	l := &Log{tp: tp, dir: dir, env: e}
+	l := &Log{tp: tp, dir: dir, env: e, flushing: make(chan struct{}, 1)}
 	l.cfg.Store(e.share(cfg))
 	return l
 }
@@ -273,7 +273,7 @@ func (o *opener) findSegments() error {
 	}
 	slices.SortFunc(o.segments, func(a, b *segment) int { return int(min(1, max(-1, a.base-b.base))) })
 	if len(o.segments) > 0 {
-		return nil
+		return o.setOlderAside()
 	}
 	if err := o.removeSnapshots(); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -173,7 +174,7 @@ func (l *Log) wakeWaiters() {
 // try that succeeds would prove nothing. After one that only found no space they are
 // written again first (rewrite.go).
 func (l *Log) syncNow() error {
-	l.flushMu.Lock()
+	l.flushing <- struct{}{}
 	err := l.Err()
 	for err == nil {
 		var again bool
@@ -181,7 +182,7 @@ func (l *Log) syncNow() error {
 			break
 		}
 	}
-	l.flushMu.Unlock()
+	<-l.flushing
 	switch {
 	case err == nil || errors.Is(err, ErrClosed) || errors.Is(err, ErrStorage):
 	case isDiskFull(err):
@@ -256,6 +257,9 @@ func (l *Log) syncOnce() (again bool, err error) {
 		return true, nil
 	}
 	l.synced.Store(max(l.synced.Load(), target))
+	if l.env.segmentSynced != nil && slices.ContainsFunc(jobs, func(j syncJob) bool { return j.indexes }) {
+		l.env.segmentSynced(l)
+	}
 	return false, nil
 }
 
