@@ -42,7 +42,6 @@ type historian struct {
 	chronicle   chronicle
 	findings    findings
 	assignments int
-	producers   int
 	ends        map[int32]int64 // where each partition ends, once writing is over
 	over        chan struct{}   // closed when ends is known
 }
@@ -115,21 +114,14 @@ func (h *historian) write(ctx context.Context) {
 	defer wg.Wait()
 	for i := range plainProducers {
 		codec := []string{"none", "lz4"}[i%2]
-		wg.Go(func() { h.writePlain(ctx, h.newProducerNumber(), codec) })
+		wg.Go(func() { h.writePlain(ctx, i+1, codec) })
 	}
 	if _, ok := h.cluster.table[int16(kmsg.EndTxn)]; !ok {
 		return
 	}
-	for range txnProducers {
-		wg.Go(func() { h.writeTxns(ctx, h.newProducerNumber()) })
+	for i := range txnProducers {
+		wg.Go(func() { h.writeTxns(ctx, plainProducers+i+1) })
 	}
-}
-
-func (h *historian) newProducerNumber() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.producers++
-	return h.producers
 }
 
 // open makes a producer whose records name their partitions.
@@ -455,7 +447,7 @@ func (g *groupReader) commit(ctx context.Context, cl *client.Client) {
 	defer g.mu.Unlock()
 	for _, t := range resp.Groups[0].Topics {
 		for _, p := range t.Partitions {
-			if p.ErrorCode != 0 {
+			if _, known := before[p.Partition]; p.ErrorCode != 0 || p.Offset < 0 && !known {
 				continue
 			}
 			if p.Offset < before[p.Partition] {
