@@ -82,9 +82,6 @@ func (t *transactional) ended(step func() int16, what string, right ...int16) {
 	}
 }
 
-// codeNotEnoughReplicas is what a broker tells an older client while it verifies a transaction.
-const codeNotEnoughReplicas int16 = 19
-
 // oldVersion is the version at which a request belongs to the protocol before KIP-890: that under examination or the highest.
 func (x *exam) oldVersion(key kmsg.Key, highest int16) int16 {
 	if x.rule.key == key {
@@ -385,9 +382,6 @@ func txnRules() []rule {
 			}},
 	}
 }
-
-// codeClusterAuthorization is what a client without rights to the cluster is told.
-const codeClusterAuthorization int16 = 31
 
 // state is what the coordinator tells of the transaction.
 func (t *transactional) state() kmsg.DescribeTransactionsResponseTransactionState {
