@@ -28,8 +28,6 @@ const (
 	groupMembers      = 2
 	// memberHeartbeatMs lets members hear of a rebalance soon, since the history is short.
 	memberHeartbeatMs = "300"
-	// catchUpTime is how long readers may take to the end after the last record was written.
-	catchUpTime = 15 * time.Second
 )
 
 // historian writes a history, has it read, and keeps the chronicle.
@@ -288,7 +286,7 @@ func (h *historian) readPartition(x *exam, who string, p int32, isolation int8, 
 			if late.IsZero() {
 				late = time.Now()
 			}
-			x.must(time.Since(late) < catchUpTime, fmt.Sprintf("records up to %d in partition %d", h.ends[p], p), "none from %d on", at)
+			x.must(time.Since(late) < x.options.Patience, fmt.Sprintf("records up to %d in partition %d", h.ends[p], p), "none from %d on", at)
 		default:
 		}
 	}
@@ -323,7 +321,7 @@ func (h *historian) readGroup(ctx context.Context, protocol string) {
 		})
 	}
 	<-h.over
-	until := time.Now().Add(catchUpTime)
+	until := time.Now().Add(2 * h.options.Patience)
 	for !g.done() && time.Now().Before(until) && pause(ctx, 2*retryPause) == nil {
 	}
 	cancel()

@@ -33,7 +33,7 @@ func TestKafkaIsClean(t *testing.T) {
 				t.Fatalf("cannot start Kafka: %v", err)
 			}
 			rep, err := Run(context.Background(), Options{Properties: client.Properties{"bootstrap.servers": strings.TrimSpace(string(out))},
-				AllVersions: os.Getenv("MOLDAU_VERIFY_ALL") != "", Timeout: 5 * time.Minute})
+				AllVersions: os.Getenv("MOLDAU_VERIFY_ALL") != "", Timeout: 5 * time.Minute, Patience: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}
