@@ -304,7 +304,7 @@ func (h *historian) polled(who string, p int32, at int64, rs []record.Record) {
 
 // readGroup has a group read while members come and go.
 func (h *historian) readGroup(ctx context.Context, protocol string) {
-	g := &groupReader{historian: h, name: h.prefix + "history-" + protocol, protocol: protocol, got: map[string]bool{}, committed: map[int32]int64{}}
+	g := &groupReader{historian: h, name: h.prefix + "history-" + protocol, protocol: protocol, far: map[int32]int64{}, committed: map[int32]int64{}}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	third := h.options.History / 3
@@ -338,17 +338,20 @@ type groupReader struct {
 
 	mu        sync.Mutex
 	records   []seen          // mu
-	got       map[string]bool // mu
+	far       map[int32]int64 // the last offset of each partition; mu
 	committed map[int32]int64 // mu
 }
 
-// done says whether the group has all that was acknowledged.
+// done says whether the group has got as far as the last acknowledged record of each partition.
 func (g *groupReader) done() bool {
 	g.historian.mu.Lock()
 	defer g.historian.mu.Unlock()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return !slices.ContainsFunc(g.chronicle.sent, func(s sent) bool { return s.acked && !g.got[s.value] })
+	return !slices.ContainsFunc(g.chronicle.sent, func(s sent) bool {
+		far, ok := g.far[s.at.partition]
+		return s.acked && (!ok || far < s.at.offset)
+	})
 }
 
 // member reads as one member until its context ends, and leaves.
@@ -411,7 +414,7 @@ func (g *groupReader) took(r *kgo.Record) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.records = append(g.records, seen{place{r.Partition, r.Offset}, string(r.Value)})
-	g.got[string(r.Value)] = true
+	g.far[r.Partition] = max(g.far[r.Partition], r.Offset)
 }
 
 // commit commits what was read, and then asks the coordinator where the group is: that never goes back.
