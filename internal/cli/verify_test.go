@@ -27,17 +27,17 @@ func TestVerifyListsItsRules(t *testing.T) {
 
 func TestVerifyRefusesWhatItCannotDo(t *testing.T) {
 	for line, want := range map[string]string{
-		"--only [":                          "--only is not a regular expression",
-		"--timeout 0":                       "--timeout must be from 1 to 3600, not 0",
-		"--seconds 1000000":                 "--seconds must be from 1 to 3600, not 1000000",
-		"--format xml":                      "--format must be table or json, not xml",
-		"--list --only ^nonsense$":          "no rule has such a name",
-		"--command-config /no/such/file":    "/no/such/file",
-		"--bootstrap-server 127.0.0.1:1":    "cannot ask any of [127.0.0.1:1] who the brokers are",
-		"--bootstrap-server 127.0.0.1":      "127.0.0.1",
-		"--no-such-option":                  "no-such-option is not a recognized option",
-		"--help":                            "speaks every API",
-		"--timeout soon --bootstrap-server": "soon",
+		"--only [":                       "--only is not a regular expression",
+		"--timeout 0":                    "--timeout must be from 1 to 3600, not 0",
+		"--seconds 1000000":              "--seconds must be from 1 to 3600, not 1000000",
+		"--format xml":                   "--format must be table or json, not xml",
+		"--list --only ^nonsense$":       "no rule has such a name",
+		"--command-config /no/such/file": "/no/such/file",
+		"--bootstrap-server 127.0.0.1:1": "cannot ask any of [127.0.0.1:1] who the brokers are",
+		"--bootstrap-server 127.0.0.1":   "127.0.0.1",
+		"--no-such-option":               "no-such-option is not a recognized option",
+		"--help":                         "speaks every API",
+		"--timeout soon":                 "soon",
 	} {
 		code, out, errs := verifyLine(strings.Fields(line)...)
 		if code != 1 || out != "" || !strings.Contains(errs, want) {
