@@ -23,9 +23,9 @@ func TestTheRecoveryPointFollowsAClosedSegment(t *testing.T) {
 	if err := l.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	l.flushing <- struct{}{} // whoever syncs has ended
+	l.flushMu.Lock() // whoever syncs has ended
 	at := l.FlushedOffset()
-	<-l.flushing
+	l.flushMu.Unlock()
 	mustAppend(t, l, values(1, "not synced"))
 	clk.Advance(notePointsAfter)
 	if got, want := content(t, base, "/d/"+recoveryPointFile), fmt.Sprintf("0\n1\nt 0 %d\n", at); got != want {
