@@ -215,15 +215,15 @@ func (t *transactions) cut(ctx context.Context, v *Volume) error {
 		}()
 		time.Sleep(time.Second)
 		err := v.CutUnder(t.n, i)
+		if err == nil {
+			err = t.n.Restart() // what is on its way to a server the client does not give up
+		}
 		cancel()
-		<-ended
-		if err == nil {
-			err = t.n.Restart()
-		}
-		if err == nil {
-			err = t.some(ctx, 2)
-		}
 		if err != nil {
+			return err
+		}
+		<-ended
+		if err := t.some(ctx, 2); err != nil {
 			return err
 		}
 	}
