@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is a pseudo-terminal in which a tool of ours runs.
-type terminal struct {
+// ptyTerminal is a pseudo-terminal in which a tool of ours runs.
+type ptyTerminal struct {
 	t     *testing.T
 	keys  *os.File // what is written here is typed
 	cmd   *exec.Cmd
@@ -27,7 +27,7 @@ type terminal struct {
 }
 
 // onTerminal starts a line on a terminal of its own.
-func (w *world) onTerminal(t *testing.T, line string) *terminal {
+func (w *world) onTerminal(t *testing.T, line string) *ptyTerminal {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -53,7 +53,7 @@ func (w *world) onTerminal(t *testing.T, line string) *terminal {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	term := &terminal{t: t, keys: master, cmd: cmd, ended: make(chan struct{})}
+	term := &ptyTerminal{t: t, keys: master, cmd: cmd, ended: make(chan struct{})}
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -73,14 +73,14 @@ func (w *world) onTerminal(t *testing.T, line string) *terminal {
 	return term
 }
 
-func (x *terminal) text() string {
+func (x *ptyTerminal) text() string {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.seen.String()
 }
 
 // shows waits until the screen has shown words.
-func (x *terminal) shows(words string) {
+func (x *ptyTerminal) shows(words string) {
 	x.t.Helper()
 	for range 1200 {
 		if strings.Contains(x.text(), words) {
@@ -91,7 +91,7 @@ func (x *terminal) shows(words string) {
 	x.t.Fatalf("the terminal does not show %q:\n%s", words, x.text())
 }
 
-func (x *terminal) types(keys string) {
+func (x *ptyTerminal) types(keys string) {
 	x.t.Helper()
 	if _, err := io.WriteString(x.keys, keys); err != nil {
 		x.t.Fatal(err)
@@ -99,7 +99,7 @@ func (x *terminal) types(keys string) {
 }
 
 // endsWith waits for the end of the tool.
-func (x *terminal) endsWith(code int) {
+func (x *ptyTerminal) endsWith(code int) {
 	x.t.Helper()
 	select {
 	case <-x.ended:

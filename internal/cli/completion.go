@@ -86,7 +86,7 @@ func runComplete(r *run, words []string) int {
 }
 
 func commandNames() []string {
-	names := []string{"server", "help", "version", "completion", "top", "status", "drain", "tuning-lab"}
+	names := []string{"server", "help", "version", "completion", "top", "status", "drain", "tuning-lab", "verify"}
 	for n := range tools() {
 		names = append(names, n)
 	}

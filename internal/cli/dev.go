@@ -16,11 +16,13 @@ import (
 )
 
 const (
-	devUsage = `USAGE: moldau dev [--nodes N] [--dir DIRECTORY] [--port PORT] [--override property=value]*
+	devUsage = `USAGE: moldau dev [--nodes N] [--dir DIRECTORY] [--port PORT] [--only NODE] [--override property=value]*
 
 Starts a cluster on this machine for trying things out: N nodes (3), each a process of its own that is broker and
 controller, with its data in DIRECTORY/node-1 and so on (moldau-dev). The first broker listens on localhost:PORT (9092),
 the next ones 100 higher each. One log shows all nodes. Ctrl-C stops them in order.
+
+The process id of node 2 is in DIRECTORY/node-2.pid while it runs; --only 2 starts that node of the cluster alone, again.
 `
 	devDefaultNodes = 3
 	// devMaxNodes is more than anybody tries out on one machine, and less than its ports.
@@ -37,6 +39,7 @@ the next ones 100 higher each. One log shows all nodes. Ctrl-C stops them in ord
 // devPlan is a parsed command line of moldau dev.
 type devPlan struct {
 	nodes, port int
+	only        int // the one node to start; 0 for all
 	dir         string
 	overrides   []Override
 }
@@ -63,6 +66,8 @@ func parseDev(args []string) (*devPlan, error) {
 			p.nodes, err = boundedNumber(name, value, 1, devMaxNodes)
 		case "--port":
 			p.port, err = boundedNumber(name, value, 1, devMaxPort)
+		case "--only":
+			p.only, err = boundedNumber(name, value, 1, devMaxNodes)
 		case "--dir":
 			p.dir = value
 		case "--override":
@@ -77,7 +82,27 @@ func parseDev(args []string) (*devPlan, error) {
 			return nil, err
 		}
 	}
+	if p.only > p.nodes {
+		return nil, fmt.Errorf("--only %d: the cluster has nodes 1 to %d", p.only, p.nodes)
+	}
 	return p, nil
+}
+
+// ids are the nodes to start.
+func (p *devPlan) ids() []int {
+	if p.only != 0 {
+		return []int{p.only}
+	}
+	var out []int
+	for id := range p.nodes {
+		out = append(out, id+1)
+	}
+	return out
+}
+
+// pidFile holds the process id of node id while it runs, for who wants to see what happens when it is killed.
+func (p *devPlan) pidFile(id int) string {
+	return filepath.Join(p.dir, fmt.Sprintf("node-%d.pid", id))
 }
 
 func boundedNumber(name, value string, low, high int) (int, error) {
@@ -181,8 +206,8 @@ func (r *run) superviseDev(p *devPlan, exe, clusterID string) int {
 	var nodes []*devNode
 	running := map[int]bool{}
 	code := 0
-	for id := 1; id <= p.nodes; id++ {
-		n, err := startDevNode(p, exe, clusterID, id, out, ended)
+	for _, id := range p.ids() {
+		n, err := startDevNode(p, r.Args[0], exe, clusterID, id, out, ended)
 		if err != nil {
 			code = r.failln(fmt.Sprintf("cannot start node %d: %v", id, err), 1)
 			break
@@ -194,7 +219,11 @@ func (r *run) superviseDev(p *devPlan, exe, clusterID string) int {
 	for id := range p.nodes {
 		servers = append(servers, fmt.Sprintf("localhost:%d", p.brokerPort(id+1)))
 	}
-	out.line("dev", fmt.Sprintf("%d nodes are starting; clients use --bootstrap-server %s; Ctrl-C stops them", p.nodes, strings.Join(servers, ",")))
+	who, them := fmt.Sprintf("%d nodes are", p.nodes), "them"
+	if len(p.ids()) == 1 {
+		who, them = fmt.Sprintf("node %d is", p.ids()[0]), "it"
+	}
+	out.line("dev", fmt.Sprintf("%s starting; clients use --bootstrap-server %s; Ctrl-C stops %s", who, strings.Join(servers, ","), them))
 	for code == 0 && len(running) > 0 {
 		select {
 		case s := <-signals:
@@ -202,7 +231,7 @@ func (r *run) superviseDev(p *devPlan, exe, clusterID string) int {
 			return r.stopDev(nodes, running, ended, signals, out)
 		case id := <-ended:
 			delete(running, id)
-			out.line("dev", fmt.Sprintf("node %d has ended; the others go on, start it again with: %s", id, restartHint(p, exe, clusterID, id)))
+			out.line("dev", fmt.Sprintf("node %d has ended; the others go on, start it again with: %s", id, p.restartHint(r.Args[0], id)))
 		}
 	}
 	if code != 0 {
@@ -213,21 +242,21 @@ func (r *run) superviseDev(p *devPlan, exe, clusterID string) int {
 }
 
 // restartHint is the command line that starts one node of the cluster alone.
-func restartHint(p *devPlan, exe, clusterID string, id int) string {
-	words := []string{"CLUSTER_ID=" + clusterID, exe, "server"}
-	for _, s := range p.settings(id) {
-		words = append(words, "--override", s)
+func (p *devPlan) restartHint(program string, id int) string {
+	words := []string{program, "dev", "--nodes", strconv.Itoa(p.nodes), "--port", strconv.Itoa(p.port), "--dir", p.dir, "--only", strconv.Itoa(id)}
+	for _, o := range p.overrides {
+		words = append(words, "--override", o.Key+"="+o.Value)
 	}
 	return strings.Join(words, " ")
 }
 
-func startDevNode(p *devPlan, exe, clusterID string, id int, out *prefixed, ended chan<- int) (*devNode, error) {
+func startDevNode(p *devPlan, program, exe, clusterID string, id int, out *prefixed, ended chan<- int) (*devNode, error) {
 	args := []string{"server"}
 	for _, s := range p.settings(id) {
 		args = append(args, "--override", s)
 	}
 	cmd := exec.Command(exe, args...)
-	cmd.Args[0] = "moldau"
+	cmd.Args[0] = program // the nodes say how to start the tools, as this was started
 	cmd.Env = append(os.Environ(), "CLUSTER_ID="+clusterID)
 	apart(cmd)
 	pipe, w, err := os.Pipe()
@@ -238,7 +267,8 @@ func startDevNode(p *devPlan, exe, clusterID string, id int, out *prefixed, ende
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(err, pipe.Close(), w.Close())
 	}
-	_ = w.Close() // the node holds it now
+	_ = w.Close()                                                              // the node holds it now
+	_ = os.WriteFile(p.pidFile(id), fmt.Appendln(nil, cmd.Process.Pid), 0o644) // without it the node runs as well
 	copied := make(chan struct{})
 	go func() {
 		defer close(copied)
@@ -248,6 +278,7 @@ func startDevNode(p *devPlan, exe, clusterID string, id int, out *prefixed, ende
 	go func() {
 		_ = cmd.Wait() // how it ended, its own last lines have said
 		<-copied
+		_ = os.Remove(p.pidFile(id))
 		ended <- id
 	}()
 	return &devNode{id, cmd}, nil

@@ -23,10 +23,25 @@ func TestDevDescribesACluster(t *testing.T) {
 	if one, _ := parseDev([]string{"--nodes", "1"}); !slices.Contains(one.settings(1), "default.replication.factor=1") {
 		t.Error("one node cannot hold more than one copy")
 	}
-	for _, bad := range []string{"--nodes 0", "--nodes 10", "--nodes x", "--nodes", "--port 70000", "--what 1", "server.properties", "--override nothing"} {
+	for _, bad := range []string{"--nodes 0", "--nodes 10", "--nodes x", "--nodes", "--port 70000", "--what 1", "--only 0", "--nodes 3 --only 4", "server.properties", "--override nothing"} {
 		if _, err := parseDev(strings.Fields(bad)); err == nil {
 			t.Errorf("%s is taken", bad)
 		}
+	}
+}
+
+func TestDevTellsHowToStartOneNodeAgain(t *testing.T) {
+	p, err := parseDev([]string{"--nodes", "3", "--port", "19092", "--override", "a=b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hint := p.restartHint("bin/moldau", 2)
+	if hint != "bin/moldau dev --nodes 3 --port 19092 --dir moldau-dev --only 2 --override a=b" {
+		t.Error(hint)
+	}
+	again, err := parseDev(strings.Fields(hint)[2:])
+	if err != nil || !slices.Equal(again.ids(), []int{2}) || !slices.Equal(again.settings(2), p.settings(2)) {
+		t.Errorf("%v: the hint starts another node: %+v", err, again)
 	}
 }
 
