@@ -2,11 +2,17 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/moldau-stream/moldau/internal/client"
+
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 func TestComplaintsAreSpreadOverTheLineAsKafkaDoes(t *testing.T) {
@@ -225,5 +231,24 @@ func TestPercentilesAndThrottle(t *testing.T) {
 	}
 	if d := (&throttle{perSecond: -1}).wait(5, start); d != 0 {
 		t.Error(d)
+	}
+}
+
+// A group that cannot be reached for a while does not end a consumer; what a broker refuses does, and a wrong protocol.
+func TestWhatPassesForAConsumer(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{&kgo.ErrGroupSession{Err: errors.New("unable to dial: no such host")}, true},
+		{&kgo.ErrGroupSession{Err: io.EOF}, true},
+		{&kgo.ErrGroupSession{Err: kerr.GroupAuthorizationFailed}, false},
+		{&kgo.ErrGroupSession{Err: kerr.SaslAuthenticationFailed}, false},
+		{&kgo.ErrGroupSession{Err: &client.TLSError{Addr: "a:1", Cause: io.EOF}}, false},
+		{errors.New("anything else"), false},
+	} {
+		if got := passing(c.err); got != c.want {
+			t.Errorf("%v: %v", c.err, got)
+		}
 	}
 }
