@@ -36,6 +36,7 @@ Suites (default: all that the target allows):
   examples   the programs of examples/, in Go and Java
   franz      franz-go's own integration tests, on one node and on three
   eos        Java applications that process exactly once on three nodes are killed, and the nodes under them
+  interop    the compatibility matrix: every client, and programs written for Apache Kafka, on one node and on three; writes docs/compatibility.md (only when named)
   disks      the power is cut under the server's file system, and its disk is filled; needs root and loop devices
 
 Target, one of:
@@ -63,7 +64,7 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.bootstrap, "bootstrap", "", "address of a running cluster")
 	f.StringVar(&o.moldau, "moldau", "", "path of the moldau binary to start")
 	f.StringVar(&o.target, "target", "", "'real' starts Apache Kafka")
-	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire, franz, examples: only such cases; chaos: only faults whose name contains it")
+	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire, franz, examples: only such cases; chaos: only faults whose name contains it; interop: rows by comma, each a part of a name")
 	f.IntVar(&o.jobs, "jobs", 3, "clients: how many clients run at once")
 	f.IntVar(&o.kills, "n", 50, "crash: how many times the server is killed")
 	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "crash, chaos, eos: decides the faults and their moments")
@@ -120,14 +121,14 @@ type session struct {
 
 // suites are the names that may be given.
 func suites() map[string]func(context.Context, *session) error {
-	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "chaos": runChaos, "disks": runDisks, "franz": runFranz, "eos": runEos, "examples": runExamples}
+	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "chaos": runChaos, "disks": runDisks, "franz": runFranz, "eos": runEos, "examples": runExamples, "interop": runInterop}
 }
 
 // watchdogGrace is what the suites get to wind up after the time limit.
 const watchdogGrace = 90 * time.Second
 
 // order is how suites follow each other; the short ones first.
-var order = []string{"wire", "clients", "hostile", "examples", "franz", "eos", "crash", "chaos", "disks"}
+var order = []string{"wire", "clients", "hostile", "examples", "franz", "eos", "crash", "chaos", "disks", "interop"}
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -204,7 +205,7 @@ func (s *session) prepare() error {
 	}
 	if len(s.suites) == 0 {
 		for _, name := range order {
-			if name != "chaos" && (s.spec.Kind != node.External || name == "clients" || name == "wire" || name == "examples") {
+			if name != "chaos" && name != "interop" && (s.spec.Kind != node.External || name == "clients" || name == "wire" || name == "examples") {
 				s.suites = append(s.suites, name)
 			}
 		}
@@ -335,6 +336,6 @@ func runClients(ctx context.Context, s *session) error {
 		return err
 	}
 	defer stop()
-	return clients.Run(ctx, clients.Options{Bootstrap: n.Bootstrap, RealKafka: os.Getenv("MOLDAU_REALKAFKA"), Only: only, Jobs: s.jobs, Cache: s.cache,
+	return clients.Run(ctx, clients.Options{Bootstrap: n.Bootstrap, RealKafka: os.Getenv("MOLDAU_REALKAFKA"), Only: only, Jobs: s.jobs, Replicas: 1, Source: os.Getenv("MOLDAU_TESTS_SOURCE"), Cache: s.cache,
 		Logf: s.logf}, s.rep)
 }

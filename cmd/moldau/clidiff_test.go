@@ -84,19 +84,37 @@ func (w *world) compareSection(t *testing.T, s section, driver *javaDriver, rec 
 	})
 	w.cleanAll()
 	ours := w.runSection(s, w.toolFor)
+	asked := s.askedLines()
 	for i, l := range s.lines {
 		if l.kind != compared || l.how["kafka"] && w.name != "kafka" {
 			continue
 		}
 		lines++
-		want, got := w.comparableResult(theirs[i], l), w.comparableResult(ours[i], l)
-		rec.put(s.name, l.command, w.name, i, want)
+		got := w.comparableResult(ours[i], l)
+		want := w.asksAgain(t, driver, l, w.comparableResult(theirs[i], l), got)
+		rec.put(s.name, asked[i], w.name, want)
 		if diff := difference(l, want, got); diff != "" {
 			differ++
 			t.Errorf("%s, line %d\n$ %s\n%s", s.name, l.number, l.command, diff)
 		}
 	}
 	return lines, differ
+}
+
+// asksAgain runs a line of Kafka's metadata shell again if it does not say what ours does: at times it looks before its
+// file is read, and finds nothing. The shell changes nothing.
+func (w *world) asksAgain(t *testing.T, driver *javaDriver, l line, want, got result) result {
+	for range 3 {
+		if !strings.HasPrefix(l.command, "kafka-metadata-shell ") || want == got {
+			break
+		}
+		again, err := driver.run(w.words(l.command), l.stdin, toolSeconds)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = w.comparableResult(again, l)
+	}
+	return want
 }
 
 // cleanAll deletes what an earlier section left.

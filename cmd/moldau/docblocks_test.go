@@ -129,7 +129,7 @@ var whatever = []struct {
 
 var (
 	nodesOfPartition = regexp.MustCompile(`(Replicas:|Isr:|Elr:|in sync on) ([\d,]+)`)
-	docNumber        = regexp.MustCompile(`-?\d+(\.\d+)?`)
+	plainNumber      = regexp.MustCompile(`-?\d+(\.\d+)?`)
 	anySpace         = regexp.MustCompile(`\s+`)
 )
 
@@ -138,9 +138,9 @@ func comparableLine(line string, figures bool) string {
 	for _, w := range whatever {
 		line = w.what.ReplaceAllString(line, w.is)
 	}
-	line = nodesOfPartition.ReplaceAllStringFunc(line, func(s string) string { return docNumber.ReplaceAllString(s, "N") })
+	line = nodesOfPartition.ReplaceAllStringFunc(line, func(s string) string { return plainNumber.ReplaceAllString(s, "N") })
 	if figures {
-		line = docNumber.ReplaceAllString(line, "N")
+		line = plainNumber.ReplaceAllString(line, "N")
 	}
 	return strings.TrimSpace(anySpace.ReplaceAllString(line, " "))
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"sort"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,12 +17,13 @@ type kafkaSaid struct {
 }
 
 type recordedSection struct {
-	lines map[int]*recordedLine // by their place in the section
+	lines map[askedLine]map[string]result // by "kafka" and "moldau"
 }
 
-type recordedLine struct {
+// askedLine is the nth line of a section, from 0, that has this command.
+type askedLine struct {
+	nth     int
 	command string
-	on      map[string]result // "kafka", "moldau"
 }
 
 const recordFile = "testdata/kafka-4.3.1.txt"
@@ -31,30 +31,29 @@ const recordFile = "testdata/kafka-4.3.1.txt"
 func (r *kafkaSaid) section(name string) *recordedSection {
 	s := r.sections[name]
 	if s == nil {
-		s = &recordedSection{map[int]*recordedLine{}}
+		s = &recordedSection{map[askedLine]map[string]result{}}
 		r.sections[name] = s
 		r.order = append(r.order, name)
 	}
 	return s
 }
 
-// get finds what was recorded for the nth line of a section (from 0) that has this command.
-func (r *kafkaSaid) get(section, command, broker string, nth int) (res result, ok bool) {
-	s := r.sections[section]
-	if s == nil {
-		return result{}, false
-	}
-	places := make([]int, 0, len(s.lines))
-	for p, l := range s.lines {
-		if l.command == command {
-			places = append(places, p)
+// askedLines number the lines of a section that are compared.
+func (s section) askedLines() map[int]askedLine {
+	out, seen := map[int]askedLine{}, map[string]int{}
+	for i, l := range s.lines {
+		if l.kind == compared {
+			out[i] = askedLine{seen[l.command], l.command}
+			seen[l.command]++
 		}
 	}
-	if nth >= len(places) {
-		return result{}, false
+	return out
+}
+
+func (r *kafkaSaid) get(section string, l askedLine, broker string) (res result, ok bool) {
+	if s := r.sections[section]; s != nil {
+		res, ok = s.lines[l][broker]
 	}
-	sort.Ints(places)
-	res, ok = s.lines[places[nth]].on[broker]
 	return res, ok
 }
 
@@ -69,14 +68,14 @@ func readRecord(t *testing.T) *kafkaSaid {
 		t.Fatal(err)
 	}
 	var s *recordedSection
-	var l *recordedLine
+	var l map[string]result
 	broker := ""
 	add := func(stdout, stderr string, code int) {
 		for _, n := range []string{"kafka", "moldau"} {
 			if broker == n || broker == "both" {
-				res := l.on[n]
+				res := l[n]
 				res.stdout, res.stderr, res.code = res.stdout+stdout, res.stderr+stderr, res.code+code
-				l.on[n] = res
+				l[n] = res
 			}
 		}
 	}
@@ -85,13 +84,13 @@ func readRecord(t *testing.T) *kafkaSaid {
 		case strings.HasPrefix(text, "== "):
 			s = r.section(text[3:])
 		case strings.HasPrefix(text, "$ "):
-			place, command, _ := strings.Cut(text[2:], " ")
-			n, err := strconv.Atoi(place)
+			nth, command, _ := strings.Cut(text[2:], " ")
+			n, err := strconv.Atoi(nth)
 			if err != nil {
 				t.Fatalf("%s:%d: %v", recordFile, i+1, err)
 			}
-			l = &recordedLine{command, map[string]result{}}
-			s.lines[n] = l
+			l = map[string]result{}
+			s.lines[askedLine{n, command}] = l
 		case strings.HasPrefix(text, "[on "):
 			var code int
 			broker, _, _ = strings.Cut(text[4:], ":")
@@ -100,8 +99,8 @@ func readRecord(t *testing.T) *kafkaSaid {
 			}
 			add("", "", code)
 			for _, n := range []string{"kafka", "moldau"} {
-				if _, ok := l.on[n]; !ok && (broker == n || broker == "both") {
-					l.on[n] = result{}
+				if _, ok := l[n]; !ok && (broker == n || broker == "both") {
+					l[n] = result{}
 				}
 			}
 		case strings.HasPrefix(text, "|"):
@@ -112,8 +111,8 @@ func readRecord(t *testing.T) *kafkaSaid {
 	}
 	for _, s := range r.sections {
 		for _, l := range s.lines {
-			for n, res := range l.on {
-				l.on[n] = result{strings.TrimSuffix(res.stdout, "\n"), strings.TrimSuffix(res.stderr, "\n"), res.code}
+			for n, res := range l {
+				l[n] = result{strings.TrimSuffix(res.stdout, "\n"), strings.TrimSuffix(res.stderr, "\n"), res.code}
 			}
 		}
 	}

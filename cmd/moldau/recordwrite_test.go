@@ -13,17 +13,15 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-func (r *kafkaSaid) put(section, command, broker string, place int, res result) {
+func (r *kafkaSaid) put(section string, l askedLine, broker string, res result) {
 	s := r.section(section)
-	l := s.lines[place]
-	if l == nil || l.command != command {
-		l = &recordedLine{command, map[string]result{}}
-		s.lines[place] = l
+	if s.lines[l] == nil {
+		s.lines[l] = map[string]result{}
 	}
-	l.on[broker] = res
+	s.lines[l][broker] = res
 }
 
-// The record's form: "== section", "$ place command", then for each broker, or
+// The record's form: "== section", "$ nth command", then for each broker, or
 // for both if they agree, "[on kafka: exit 1]" and the two streams, a line of the
 // first behind "| " and of the second behind "! ".
 func (r *kafkaSaid) write(t *testing.T) {
@@ -35,10 +33,11 @@ func (r *kafkaSaid) write(t *testing.T) {
 			continue
 		}
 		fmt.Fprintf(&b, "== %s\n", s.name)
-		for i, l := range s.lines {
-			if rl := have.lines[i]; rl != nil && l.kind == compared && rl.command == l.command {
-				fmt.Fprintf(&b, "$ %d %s\n", i, l.command)
-				rl.write(&b)
+		asked := s.askedLines()
+		for i := range s.lines {
+			if on := have.lines[asked[i]]; on != nil {
+				fmt.Fprintf(&b, "$ %d %s\n", asked[i].nth, asked[i].command)
+				writeLine(&b, on)
 			}
 		}
 	}
@@ -47,19 +46,19 @@ func (r *kafkaSaid) write(t *testing.T) {
 	}
 }
 
-func (l *recordedLine) write(b *strings.Builder) {
-	names := make([]string, 0, len(l.on))
-	for n := range l.on {
+func writeLine(b *strings.Builder, on map[string]result) {
+	names := make([]string, 0, len(on))
+	for n := range on {
 		names = append(names, n)
 	}
 	sort.Strings(names)
-	if len(names) == 2 && l.on[names[0]] == l.on[names[1]] {
+	if len(names) == 2 && on[names[0]] == on[names[1]] {
 		names = names[:1]
-		writeResult(b, "both", l.on[names[0]])
+		writeResult(b, "both", on[names[0]])
 		return
 	}
 	for _, n := range names {
-		writeResult(b, n, l.on[n])
+		writeResult(b, n, on[n])
 	}
 }
 

@@ -20,7 +20,7 @@ var floors = map[string]int{
 	"internal/vfs": 1, "internal/netx": 1, "internal/wire": 1, "internal/record": 1, "internal/admin": 1,
 	"internal/meta": 2, "internal/keyring": 2, "internal/client": 2, "internal/peer": 2,
 	"internal/storage": 3, "internal/controller": 3, "internal/coord": 3, "internal/security": 3,
-	"internal/worker": 3, "internal/console": 3, "streams": 3,
+	"internal/worker": 3, "internal/console": 3, "internal/verify": 3, "streams": 3,
 	"internal/quorum": 4, "internal/replica": 4, "internal/group": 4, "internal/txn": 4,
 	"internal/server": 4, "internal/cli": 4,
 	"internal/broker": 5, "internal/kraft": 5,

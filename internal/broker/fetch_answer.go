@@ -113,7 +113,7 @@ func (a *fetchAnswer) parts() []server.Part {
 	from := 0
 	for _, g := range gaps {
 		s := a.slices[a.first[g.Topic]+g.Partition]
-		parts = append(parts, server.Part{Bytes: frame[from:g.At]}, server.Part{File: s.File, Pos: s.Pos, Len: s.Len})
+		parts = append(parts, server.Part{Bytes: frame[from:g.At]}, server.Part{File: s.File, Pos: s.Pos, Len: s.Len, Source: s})
 		from = g.At
 	}
 	return append(parts, server.Part{Bytes: frame[from:]})

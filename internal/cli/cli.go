@@ -123,6 +123,8 @@ func runTool(env *Env, name string, args []string) int {
 		code = runDrain(r, args)
 	case "tuning-lab":
 		code = runTuningLab(r, args)
+	case "verify":
+		code = runVerify(r, args)
 	case "dev":
 		code = runDev(r, args)
 	case "help":
@@ -181,7 +183,7 @@ func dispatch(args []string) (name string, rest []string, found bool) {
 	}
 	first := args[1]
 	switch first {
-	case "server", "dev", "help", "version", "log", "tool-names", "completion", "complete", "top", "status", "drain", "tuning-lab":
+	case "server", "dev", "help", "version", "log", "tool-names", "completion", "complete", "top", "status", "drain", "tuning-lab", "verify":
 		return first, args[2:], true
 	case "-h", "-help", "--help":
 		return "help", args[2:], true
@@ -228,6 +230,7 @@ func runHelp(r *run) int {
 	r.println("  moldau top                         watch topics, groups and partitions of a cluster")
 	r.println("  moldau status [NODE]               say how a cluster is, and whether it is safe to restart a node")
 	r.println("  moldau drain NODE                  move leaderships away from a node, with --replicas all that it holds")
+	r.println("  moldau verify                      examine a Kafka-compatible cluster: every API, Kafka's rules, a short history")
 	r.println("  moldau tuning-lab                  measure on your own cluster what settings do, with plots")
 	r.println("  moldau completion bash|zsh|fish    print the shell's completion, with live topic and group names")
 	r.println("  moldau log check DIR               verify a log directory that no node is running on")

@@ -32,7 +32,7 @@ func runMetadataShellParsed(r *run, a *subArgs) int {
 	img, err := readMetadata(a.value("snapshot"))
 	if err != nil {
 		r.errorf("Unexpected error: %s\n", withFileClass(err))
-		return r.failln(err.Error(), 1)
+		return r.failln(withFileClass(err), 1)
 	}
 	sh := &metaShell{run: r, root: metadataTree(img, r.Version), cwd: "/"}
 	if len(a.rest) > 0 {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"sort"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moldau-stream/moldau/internal/client"
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/record"
 
@@ -39,11 +39,8 @@ func (n *metaNode) names() []string { return sortedKeys(n.children) }
 // readMetadata builds the image of a metadata log or snapshot file.
 func readMetadata(path string) (*meta.Image, error) {
 	data, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, errors.New(path)
-	}
 	if err != nil {
-		return nil, err
+		return nil, &client.FileError{Path: path, Cause: err}
 	}
 	replay := meta.NewReplay(meta.NewImage())
 	for rest := data; len(rest) > 0; {

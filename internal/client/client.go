@@ -236,6 +236,9 @@ func (c *Client) untilAnswered(ctx context.Context, call string, try func(contex
 	}
 }
 
+// unsupportedRequest begins the complaint about a request that a node does not serve, until named puts its name in.
+const unsupportedRequest = "The node does not support this request"
+
 func (c *Client) notAssigned(call string) error {
 	return &TimeoutError{Message: "Timed out waiting for a node assignment. Call: " + call, Cause: c.dialer.lastError()}
 }
@@ -297,9 +300,11 @@ func (c *Client) fatal(err error) error {
 		return err
 	case errors.As(err, &ke) && !ke.Retriable:
 		return &KafkaError{Code: ke.Code, Message: ke.Description}
+	case IsCode(err, CodeUnsupportedVersion):
+		return err
 	}
 	if isUnsupported(err) {
-		return &KafkaError{Code: CodeUnsupportedVersion, Message: "The node does not support this request: " + err.Error()}
+		return &KafkaError{Code: CodeUnsupportedVersion, Message: unsupportedRequest + ": " + err.Error()}
 	}
 	return nil
 }
@@ -307,7 +312,7 @@ func (c *Client) fatal(err error) error {
 // named puts the request's name into the complaint that a node does not know it.
 func named(err error, req kmsg.Request) error {
 	var ke *KafkaError
-	if errors.As(err, &ke) && ke.Code == CodeUnsupportedVersion && strings.HasPrefix(ke.Message, "The node does not support this request") {
+	if errors.As(err, &ke) && ke.Code == CodeUnsupportedVersion && strings.HasPrefix(ke.Message, unsupportedRequest) {
 		return &KafkaError{Code: CodeUnsupportedVersion, Message: "The node does not support " + apiConstant(kmsg.NameForKey(req.Key()))}
 	}
 	return err

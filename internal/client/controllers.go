@@ -31,9 +31,31 @@ func (c *Client) onController(ctx context.Context, call string, id int32, req km
 			return nil, err
 		}
 		defer one.Close()
-		return one.SeedBrokers()[0].Request(ctx, req)
+		resp, err := one.SeedBrokers()[0].Request(ctx, req)
+		if err != nil && c.fatal(err) == nil && lacks(ctx, one.SeedBrokers()[0], req.Key()) {
+			return nil, &KafkaError{Code: CodeUnsupportedVersion, Message: unsupportedRequest}
+		}
+		return resp, err
 	})
 	return resp, named(err, req)
+}
+
+// lacks reports whether a controller says that it does not serve an API. It closes the connection on a request for it:
+// the client underneath, which would know better, takes a node that serves no Produce for one of before ApiVersions.
+func lacks(ctx context.Context, controller *kgo.Broker, key int16) bool {
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = softwareName, softwareVersion // without names the request is invalid
+	resp, err := controller.Request(ctx, req)
+	if err != nil {
+		return false
+	}
+	served := resp.(*kmsg.ApiVersionsResponse)
+	for _, k := range served.ApiKeys {
+		if k.ApiKey == key {
+			return false
+		}
+	}
+	return served.ErrorCode == 0
 }
 
 // controllerAddress is where a controller listens.

@@ -236,6 +236,9 @@ func (s *Settings) readConsumer(r *reader) {
 	}
 }
 
+// What clients call themselves to nodes (KIP-511).
+const softwareName, softwareVersion = "moldau", "1"
+
 // commonOptions are what every role gives franz-go.
 func (s *Settings) commonOptions(d *dialer) []kgo.Opt {
 	opts := []kgo.Opt{
@@ -245,7 +248,7 @@ func (s *Settings) commonOptions(d *dialer) []kgo.Opt {
 		kgo.RequestTimeoutOverhead(max(s.RequestTimeout, time.Second)),
 		kgo.RetryTimeout(max(s.APITimeout, time.Second)),
 		kgo.RetryBackoffFn(s.Backoff),
-		kgo.SoftwareNameAndVersion("moldau", "1"),
+		kgo.SoftwareNameAndVersion(softwareName, softwareVersion),
 		kgo.DisableClientMetrics(),
 	}
 	if s.Role == Admin {

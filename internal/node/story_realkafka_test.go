@@ -102,14 +102,21 @@ func TestADirectoryGoesBackAndForthBetweenKafkaAndMoldau(t *testing.T) {
 }
 
 func newStory(t *testing.T) *story {
+	s := newTurns(t)
+	s.classes = filepath.Join(s.dir, "classes")
+	s.classpath = strings.TrimSpace(s.run(s.script, "cp"))
+	s.run("javac", "-nowarn", "-d", s.classes, "-cp", s.classpath, "testdata/java/Story.java")
+	return s
+}
+
+// newTurns is a story without the Java client.
+func newTurns(t *testing.T) *story {
 	s := &story{T: t, script: os.Getenv("MOLDAU_REALKAFKA"), dir: t.TempDir()}
 	if s.script == "" {
 		t.Skip("MOLDAU_REALKAFKA does not name the script that runs Apache Kafka")
 	}
-	s.moldau, s.classes = filepath.Join(s.dir, "moldau"), filepath.Join(s.dir, "classes")
-	s.classpath = strings.TrimSpace(s.run(s.script, "cp"))
+	s.moldau = filepath.Join(s.dir, "moldau")
 	s.run("go", "build", "-o", s.moldau, "../../cmd/moldau")
-	s.run("javac", "-nowarn", "-d", s.classes, "-cp", s.classpath, "testdata/java/Story.java")
 	props := "log.cleaner.backoff.ms=200\noffsets.topic.num.partitions=2\ntransaction.state.log.num.partitions=2\nlog.index.interval.bytes=1000\nauto.create.topics.enable=false\n"
 	if err := os.WriteFile(filepath.Join(s.dir, "props"), []byte(props), 0o644); err != nil {
 		t.Fatal(err)

@@ -283,6 +283,10 @@ func (d *disk) match(st *walState) error {
 				break
 			}
 			at, last = b.NextOffset(), b
+		} else if e.GetIndex() > st.hard.commit {
+			// Nothing in the metadata log tells whether an entry without a batch was committed, unless a batch behind it is there. One that
+			// was not may still be replaced: to call it applied would be to acknowledge what this node may not have.
+			continue
 		}
 		d.applied.index, d.applied.term = e.GetIndex(), e.GetTerm()
 	}

@@ -205,6 +205,9 @@ func (l *loop) do(o op) error {
 		if !l.forMe(o.msg) {
 			return nil
 		}
+		if err := l.disbelieve(o.msg); err != nil {
+			return err
+		}
 		if err := l.raft.Step(o.msg); err != nil && !errors.Is(err, raft.ErrProposalDropped) {
 			l.cfg.Logger.Debug("a message of another voter was passed over", "error", err)
 		}

@@ -86,6 +86,23 @@ func (l *loop) forMe(m *raftpb.Message) bool {
 	return true
 }
 
+// disbelieve ends a leader that hears of entries of its own epoch that it does not have: it led this epoch before, or somebody else
+// does, and the log of one of them was lost. Raft would look for a snapshot to send, again and again, and count what is not there.
+func (l *loop) disbelieve(m *raftpb.Message) error {
+	if m.GetType() != raftpb.MsgAppResp || m.GetReject() {
+		return nil
+	}
+	st := l.raft.BasicStatus()
+	if st.RaftState != raft.StateLeader || st.HardState.GetTerm() != m.GetTerm() {
+		return nil
+	}
+	last, err := l.disk.mem.LastIndex()
+	if err != nil || m.GetIndex() <= last {
+		return err
+	}
+	return rulesBroken(fmt.Sprintf("controller %d has entry %d of epoch %d, which this node leads, and here the log ends at entry %d", nodeOf(m.GetFrom()), m.GetIndex(), m.GetTerm(), last))
+}
+
 // Why a change of the members is refused.
 var (
 	// ErrStaticQuorum says that the voters are fixed by configuration.

@@ -41,10 +41,14 @@ func (l *loop) guarded() (err error) {
 		switch x := recover().(type) {
 		case nil:
 		case raftFault:
-			err = fmt.Errorf("the quorum's rules are broken: %s: this controller may have lost what it had promised to keep (its disk, or a copy of an old one); remove it from the quorum and add it again with an empty directory", string(x))
+			err = rulesBroken(string(x))
 		default:
 			panic(x)
 		}
 	}()
 	return l.run()
+}
+
+func rulesBroken(what string) error {
+	return fmt.Errorf("the quorum's rules are broken: %s: this controller may have lost what it had promised to keep (its disk, or a copy of an old one); remove it from the quorum and add it again with an empty directory", what)
 }

@@ -24,7 +24,8 @@ import (
 //	'E' entry: term, index uint64, type uint8, length uint32, data
 //
 // The first frame begins with a base. A frame is written only after the one before it was synced; so at most the last
-// frame can be torn, and what was torn was never acknowledged. A bad frame with a good one behind it is damage.
+// frame can be torn, and what was torn was never acknowledged. A bad frame with a good one behind it is damage. After a sync that
+// failed nothing is written; the next start writes the last frame again before it goes by it.
 const (
 	// WALName is the WAL's file in the metadata directory.
 	WALName         = "raft.wal"
@@ -83,15 +84,40 @@ func readWAL(fsys vfs.FS, dir string) (*wal, walState, bool, error) {
 	if w.file, err = fsys.OpenFile(name, os.O_RDWR, 0o644); err != nil {
 		return nil, walState{}, false, fmt.Errorf("cannot open the Raft log: %w", err)
 	}
-	if good < size { // a torn tail is cut, so that no later frame can make it look whole
-		if err = w.file.Truncate(good); err == nil {
-			err = w.file.Sync()
-		}
-		if err != nil {
-			return nil, walState{}, false, errors.Join(fmt.Errorf("cannot cut the torn end of the Raft log %s: %w", name, err), w.file.Close())
-		}
+	if err := w.settle(data[:good], size); err != nil {
+		return nil, walState{}, false, errors.Join(err, w.file.Close())
 	}
 	return w, st, true, nil
+}
+
+// settle makes sure that all of a WAL that was found is on the disk before this node speaks of it. The sync of the last frame
+// may have failed when the last run ended: then the kernel may show what the disk does not have, and call it written, so that
+// another sync would prove nothing. So the frame is written again, in its place. Those before it were synced before it came. A
+// torn end is cut, so that no later frame can make it look whole.
+func (w *wal) settle(data []byte, size int64) error {
+	if w.size < size {
+		if err := w.file.Truncate(w.size); err != nil {
+			return fmt.Errorf("cannot cut the torn end of the Raft log %s: %w", w.name, err)
+		}
+	}
+	last := lastFrame(data)
+	_, err := w.file.WriteAt(data[last:], int64(last))
+	if err == nil {
+		err = w.file.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write the end of the Raft log %s again: %w", w.name, err)
+	}
+	return nil
+}
+
+// lastFrame is where the last of a run of good frames begins.
+func lastFrame(data []byte) (last int) {
+	for pos := 0; pos < len(data); {
+		last = pos
+		pos += frameHeaderSize + int(binary.BigEndian.Uint32(data[pos+4:]))
+	}
+	return last
 }
 
 // parseWAL reads frames up to the first that is not whole; good is where that begins.

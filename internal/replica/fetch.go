@@ -50,6 +50,7 @@ type FetchPart struct {
 	Aborted                                         []storage.AbortedTxn
 	Diverging                                       *storage.EpochEndOffset // the reader's log leaves the leader's here
 
+	read      storage.Slice // Slice points to it
 	partition *Partition
 	noted     bool  // what a replica has told is taken over
 	elsewhere int32 // one more than the replica to read from; 0: this one
@@ -155,8 +156,32 @@ func (m *Manager) readPart(spec *FetchSpec, f *FetchPart, left int64, first bool
 func (p *Partition) read(spec *FetchSpec, f *FetchPart, maxBytes int64, first bool) {
 	p.lead.RLock()
 	out := p.readAsRole(spec, f, maxBytes, first)
+	log, epoch := p.log, p.leaderEpoch
 	p.lead.RUnlock()
 	out.fire(p)
+	if spec.Isolation == ReadCommitted && f.Slice != nil {
+		if err := p.tellAborted(spec, f, log, epoch); err != nil {
+			f.clear()
+			f.fail(err)
+		}
+	}
+}
+
+// tellAborted lists the aborted transactions of what was read. In a log that was found that may take a walk over many segments, for
+// which a change of role cannot wait: lead is not held over it. If there was one, what was read may have been cut meanwhile.
+func (p *Partition) tellAborted(spec *FetchSpec, f *FetchPart, log *storage.Log, epoch int32) (err error) {
+	if f.Aborted, err = log.AbortedTxns(f.Offset, f.Slice.NextOffset); err != nil {
+		return readError(err)
+	}
+	p.lead.RLock()
+	defer p.lead.RUnlock()
+	if err := p.checkReader(spec, f.LeaderEpoch); err != nil {
+		return err
+	}
+	if p.leaderEpoch != epoch {
+		return ErrNotLeader
+	}
+	return nil
 }
 
 // readAsRole is read for one role; what a replica's fetch releases is the caller's to fire. lead must be held.
@@ -215,14 +240,6 @@ func (p *Partition) fill(spec *FetchSpec, f *FetchPart, maxBytes int64, first bo
 	if err := p.readUpTo(f, f.upTo, maxBytes, first); err != nil {
 		f.clear()
 		f.fail(err)
-		return
-	}
-	if spec.Isolation == ReadCommitted && f.Slice != nil {
-		var err error
-		if f.Aborted, err = p.log.AbortedTxns(f.Offset, f.Slice.NextOffset); err != nil {
-			f.clear()
-			f.fail(readError(err))
-		}
 	}
 }
 
@@ -244,8 +261,8 @@ func (p *Partition) readUpTo(f *FetchPart, upTo, maxBytes int64, first bool) err
 	if f.Offset >= upTo || maxBytes == 0 && !first {
 		return nil
 	}
-	slice, err := p.log.Read(f.Offset, int(maxBytes), upTo, first)
-	if err != nil {
+	slice := &f.read
+	if err := p.log.ReadInto(slice, f.Offset, int(maxBytes), upTo, first); err != nil {
 		return readError(err)
 	}
 	f.readable = slice.Len

@@ -31,6 +31,14 @@ type segment struct {
 	bytes    []byte
 	file     vfs.File
 	pos, end int64
+	source   Source
+}
+
+// unreadable tells where a file's range has come from that it cannot be read.
+func (s *segment) unreadable(err error) {
+	if s.source != nil {
+		s.source.Unreadable(err)
+	}
 }
 
 // outbound is what one writer is sending: the answers at the head of a connection's
@@ -120,7 +128,7 @@ func (o *outbound) addPart(p *Part) {
 	if p.File == nil {
 		o.addBytes(p.Bytes)
 	} else if p.Len > 0 {
-		o.segs = append(o.segs, segment{file: p.File, pos: p.Pos, end: p.Pos + p.Len})
+		o.segs = append(o.segs, segment{file: p.File, pos: p.Pos, end: p.Pos + p.Len, source: p.Source})
 	}
 }
 
@@ -188,6 +196,7 @@ func (o *outbound) load(i int) (bool, error) {
 	}
 	b := room[:n:n]
 	if err := readRange(s.file, b, s.pos); err != nil {
+		s.unreadable(err)
 		return false, err
 	}
 	if s.pos += int64(n); s.pos < s.end {

@@ -106,6 +106,15 @@ type Part struct {
 	File  vfs.File
 	Pos   int64
 	Len   int64 // of the range; not used with Bytes
+	// Source is told when the range could not be read; may be nil.
+	Source Source
+}
+
+// Source is where a range of a file comes from.
+type Source interface {
+	// Unreadable says that the file could not be read while the range was being sent. The answer has begun to leave
+	// by then, so that nothing is left but to end the connection.
+	Unreadable(err error)
 }
 
 func (p *Part) size() int64 {

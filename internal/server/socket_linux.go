@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -133,7 +134,15 @@ func (s *rawSocket) writeSome(fd int) (int64, error) {
 	pos := seg.pos
 	n, err := unix.Sendfile(fd, int(src), &pos, int(min(seg.end-seg.pos, sendfilePieceBytes)))
 	if n == 0 && err == nil {
-		return 0, readRange(seg.file, make([]byte, 1), seg.pos) // the file has become shorter
+		err = readRange(seg.file, make([]byte, 1), seg.pos) // the file has become shorter
+		if err != nil {
+			seg.unreadable(err)
+		}
+		return 0, err
+	}
+	if err == unix.EIO { // no socket fails so
+		err = fmt.Errorf("cannot send %s from position %d on: %w", seg.file.Name(), seg.pos, err)
+		seg.unreadable(err)
 	}
 	return int64(max(n, 0)), err
 }

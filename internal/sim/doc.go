@@ -4,8 +4,9 @@
 // one) on a network and on disks in memory, in a bubble of testing/synctest: the
 // time is virtual, and an hour of it takes seconds. A seed draws what happens:
 // nodes are killed or lose power with all that was not synced, all or some of it
-// torn; links are cut, one way or both, slowed down and reset; disks turn slow,
-// fail to sync and fill up; voters leave the quorum and come back; replicas move.
+// torn; nodes are paused where they stand and go on later; links are cut, one way or
+// both, slowed down and reset; disks turn slow, fail to sync and fill up; clocks are
+// hours off and jump; voters leave the quorum and come back; replicas move.
 // Meanwhile clients write with acks=all, and a ledger remembers what was acknowledged.
 //
 // After each step: one active controller in an epoch, one leader of a partition
@@ -16,6 +17,9 @@
 // What a seed replays: the faults, in their order and at their (virtual) times.
 // The order in which the goroutines of a moment run is the scheduler's; a run is
 // therefore alike and not the same, and a failure may need a few runs of its seed.
+//
+// The links are TCP's: they do not double or reorder what one connection carries. Clients whose connections break
+// send again; messages that come twice and out of order are Raft's, in package quorum's simulation.
 //
 // Nothing but tests is in here, and no product code imports it. The parts have
 // simulations of their own, whose runs their seeds replay exactly (package replica) or nearly

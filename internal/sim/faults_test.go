@@ -13,7 +13,7 @@ import (
 // act does one thing to the cluster, by chance.
 func (w *world) act(adm *kgo.Client) {
 	a, b := w.any(), w.any()
-	switch w.rnd.IntN(22) {
+	switch w.rnd.IntN(27) {
 	case 0, 1:
 		if w.mayKill() {
 			w.crash(a, loseNothing)
@@ -75,6 +75,16 @@ func (w *world) act(adm *kgo.Client) {
 		w.changeVoters(adm)
 	case 16:
 		w.electPreferred(adm)
+	case 17:
+		w.pause(a)
+	case 18: // no room is left: records are refused, and a controller that cannot write what it decides ends
+		a.mu.Lock()
+		a.full = a.up != nil && w.mayKill()
+		a.mu.Unlock()
+	case 19: // a wall clock that is set forward while its node runs; it goes back with the next life
+		a.mu.Lock()
+		a.skew = min(a.skew+time.Duration(w.rnd.IntN(180))*time.Minute, maxSkew)
+		a.mu.Unlock()
 	default:
 		w.heal()
 	}
@@ -83,6 +93,51 @@ func (w *world) act(adm *kgo.Client) {
 			w.begin(w.hosts[id])
 		}
 	}
+}
+
+// maxSkew is less than what producers' state and offsets are kept for: to lose those is what a clock that far off asks for.
+const maxSkew = 12 * time.Hour
+
+// pause stops a node where it stands, as SIGSTOP does: it says and hears nothing, its timers wait, and its connections stay.
+// When it goes on, all that was held back comes at once.
+func (w *world) pause(h *host) {
+	if h.up == nil {
+		return
+	}
+	h.mu.Lock()
+	h.paused = true
+	h.mu.Unlock()
+	for _, other := range w.machines(h) {
+		w.net.Partition(hostName(h.id), other)
+	}
+}
+
+// resume ends a pause.
+func (w *world) resume(h *host) {
+	h.mu.Lock()
+	paused, held := h.paused, h.held
+	h.paused, h.held = false, nil
+	h.mu.Unlock()
+	if !paused {
+		return
+	}
+	for _, other := range w.machines(h) {
+		w.net.Heal(hostName(h.id), other)
+	}
+	for _, f := range held {
+		go f()
+	}
+}
+
+// machines are all but one.
+func (w *world) machines(but *host) []string {
+	out := slices.Clone(w.clients)
+	for id := int32(1); id <= w.size; id++ {
+		if id != but.id {
+			out = append(out, hostName(id))
+		}
+	}
+	return out
 }
 
 func (w *world) any() *host { return w.hosts[1+w.rnd.Int32N(w.size)] }
@@ -95,9 +150,10 @@ func (w *world) heal() {
 			w.net.SetDelay(hostName(i), hostName(j), 0)
 		}
 		h := w.hosts[i]
+		w.resume(h)
 		h.mu.Lock()
 		failed := h.syncFails
-		h.slow = 0
+		h.slow, h.full = 0, false
 		h.mu.Unlock()
 		if failed && w.synced {
 			w.crash(h, loseAll) // the kernel may have dropped what it could not write
@@ -114,10 +170,7 @@ func (w *world) mayLosePower(*host) bool {
 		return true
 	}
 	for _, h := range w.hosts {
-		h.mu.Lock()
-		failing := h.syncFails
-		h.mu.Unlock()
-		if failing {
+		if h.hurt() {
 			return false
 		}
 	}

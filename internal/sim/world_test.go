@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,9 +47,10 @@ type world struct {
 	fragile bool
 	flaws   flaws
 
-	net   *netx.Mem
-	hosts map[int32]*host
-	ended sync.WaitGroup // former lives of nodes, which must be over before the bubble is
+	net     *netx.Mem
+	hosts   map[int32]*host
+	clients []string       // their machines' names
+	ended   sync.WaitGroup // former lives of nodes, which must be over before the bubble is
 
 	ledger *ledger
 	seen   *seen
@@ -79,6 +81,9 @@ type host struct {
 	skew      time.Duration
 	slow      time.Duration
 	syncFails bool
+	full      bool // no room on the disk
+	paused    bool
+	held      []func() // timers that went off in the pause
 }
 
 type started struct {
@@ -145,14 +150,22 @@ func (w *world) settings(id int32) *config.Config {
 // hook is what goes wrong with a disk.
 func (h *host) hook(f flaws) func(vfs.Op) error {
 	return func(op vfs.Op) error {
-		if op.Kind != vfs.OpSync {
+		h.mu.Lock()
+		slow, fails, full := h.slow, h.syncFails, h.full
+		h.mu.Unlock()
+		switch op.Kind {
+		case vfs.OpWrite, vfs.OpCreate, vfs.OpMkdir, vfs.OpReserve:
+			if full {
+				return syscall.ENOSPC
+			}
+			return nil
+		case vfs.OpSync:
+		default:
 			return nil
 		}
-		h.mu.Lock()
-		slow, fails := h.slow, h.syncFails
-		h.mu.Unlock()
 		if slow > 0 && strings.HasSuffix(op.Name, quorum.WALName) {
-			// Raft's log alone: syncs of records are waited for at a mutex, and the bubble's time stands while somebody waits at one.
+			// Raft's log alone: a partition that changes its role syncs its log under the lock of the role, and the bubble's time
+			// stands while somebody waits at a lock.
 			time.Sleep(slow)
 		}
 		switch {
@@ -173,7 +186,7 @@ func (w *world) begin(h *host) {
 		return
 	}
 	h.mu.Lock()
-	h.syncFails, h.slow, h.skew = false, 0, 0
+	h.syncFails, h.full, h.slow, h.skew = false, false, 0, 0
 	if w.rnd.IntN(6) == 0 { // a machine whose clock is hours off
 		h.skew = time.Duration(w.rnd.IntN(12)-6) * time.Hour
 	}
@@ -199,8 +212,27 @@ func (h *host) Now() time.Time {
 	return time.Now().Add(h.skew)
 }
 
-// AfterFunc waits as long as anywhere.
-func (h *host) AfterFunc(d time.Duration, f func()) clock.Timer { return time.AfterFunc(d, f) }
+// AfterFunc waits as long as anywhere, and as long as the host is paused.
+func (h *host) AfterFunc(d time.Duration, f func()) clock.Timer {
+	return time.AfterFunc(d, func() {
+		h.mu.Lock()
+		paused := h.paused
+		if paused {
+			h.held = append(h.held, f)
+		}
+		h.mu.Unlock()
+		if !paused {
+			f()
+		}
+	})
+}
+
+// hurt says that what ends this node is its disk's fault, or that its disk is about to end it.
+func (h *host) hurt() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.syncFails || h.full
+}
 
 // logger is silent unless the test is run with MOLDAU_TEST_LOG set.
 func (w *world) logger(h *host) *slog.Logger {
@@ -220,10 +252,7 @@ func (w *world) arrivals() {
 				h.start, h.up = nil, s.n
 				if s.err != nil {
 					h.up = nil
-					h.mu.Lock()
-					hurt := h.syncFails
-					h.mu.Unlock()
-					if !hurt {
+					if !h.hurt() {
 						w.broke("node %d does not start: %v", id, s.err)
 					}
 					w.crash(h, loseNothing)
@@ -236,10 +265,7 @@ func (w *world) arrivals() {
 		}
 		select {
 		case <-h.up.Failed():
-			h.mu.Lock()
-			hurt := h.syncFails
-			h.mu.Unlock()
-			if !hurt {
+			if !h.hurt() {
 				w.broke("node %d cannot go on: %v", id, h.up.Err())
 			}
 			w.crash(h, loseNothing)
@@ -259,6 +285,7 @@ const (
 
 // crash ends a node in one moment: nobody hears of it any more, and then its disk is taken as it is.
 func (w *world) crash(h *host, l loss) {
+	w.resume(h)
 	if l != loseNothing {
 		h.boot++
 		w.fragile = !w.synced
@@ -293,11 +320,9 @@ func (w *world) stop(h *host) {
 	if h.up == nil {
 		return
 	}
+	w.resume(h)
 	if err := h.up.Stop(); err != nil {
-		h.mu.Lock()
-		hurt := h.syncFails
-		h.mu.Unlock()
-		if !hurt {
+		if !h.hurt() {
 			w.broke("node %d does not stop in order: %v", h.id, err)
 		}
 	}
@@ -315,6 +340,7 @@ func (w *world) client(name string, opts ...kgo.Opt) *kgo.Client {
 	for id := int32(1); id <= w.size; id++ {
 		seeds = append(seeds, hostName(id)+":9092")
 	}
+	w.clients = append(w.clients, name)
 	cl, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(seeds...), kgo.Dialer(dial), kgo.MetadataMinAge(50 * time.Millisecond), kgo.RetryTimeout(10 * time.Second),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }), kgo.RequestTimeoutOverhead(3 * time.Second),

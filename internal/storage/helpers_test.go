@@ -2,9 +2,11 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/clock"
@@ -162,3 +164,36 @@ func files(t tb, fsys vfs.FS, dir string) string {
 }
 
 func newTestClock() *clock.Fake { return clock.NewFake(epochStart) }
+
+// format makes a log directory on an empty file system.
+func format(t tb, fsys vfs.FS, dirs ...string) {
+	t.Helper()
+	for i, d := range dirs {
+		if err := fsys.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := WriteMetaProperties(fsys, d, MetaProperties{ClusterID: "c", NodeID: 1, DirectoryID: [16]byte{byte(i + 1)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func openManager(t tb, fsys vfs.FS, clk clock.Clock, cfg LogConfig, change ...func(*ManagerOptions)) *Manager {
+	t.Helper()
+	o := ManagerOptions{FS: fsys, Clock: clk, Logger: quiet(), Dirs: []string{"/d"}, ClusterID: "c", NodeID: 1, DefaultConfig: cfg,
+		BootID: "boot", tornTailBytes: 64} // kills and power cuts within one boot, unless a test says otherwise
+	for _, f := range change {
+		f(&o)
+	}
+	m, err := OpenManager(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+var testID = [16]byte{0xAB, 1}
+
+func sortedProducers(l *Log) []ProducerState {
+	return slices.SortedFunc(slices.Values(l.ActiveProducers()), func(a, b ProducerState) int { return cmp.Compare(a.ProducerID, b.ProducerID) })
+}

@@ -41,9 +41,13 @@ func TestARottenBatchCostsItselfWhateverDerivedFileIsDamaged(t *testing.T) {
 		derived = append(derived, filesOf(t, intact, "/a/t-0", suffix)...)
 	}
 	for _, rotten := range []int{0, 1, len(logs) - 2} {
-		for _, name := range derived {
-			t.Run(fmt.Sprintf("segment %d and %s", rotten, name), func(t *testing.T) {
+		for i, name := range append(derived, derived...) {
+			pointless := i >= len(derived) // the file of the recovery points is damaged as well
+			t.Run(fmt.Sprintf("segment %d and %s, pointless %v", rotten, name, pointless), func(t *testing.T) {
 				m := intact.KillClone()
+				if pointless {
+					overwrite(t, m, "/a/"+recoveryPointFile, []byte("0\n1\nt 0"))
+				}
 				data := mustRead(t, m, logs[rotten])
 				if err := m.FlipBit(logs[rotten], len(data)-3, 1); err != nil {
 					t.Fatal(err)

@@ -25,6 +25,8 @@ type env struct {
 	after func(d time.Duration, fn func())
 	// pointLowered makes it durable that a log's recovery point is no higher than an offset.
 	pointLowered func(l *Log, to int64) error
+	// segmentSynced is told that a segment has come to the disk that is not the active one; may be nil. It must not block.
+	segmentSynced func(*Log)
 	// markLowered makes it durable that a log's high watermark is no higher than an offset: it is about to be cut there.
 	markLowered func(l *Log, to int64) error
 	// startMoved makes a log's start offset durable.

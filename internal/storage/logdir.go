@@ -41,6 +41,7 @@ type logDir struct {
 	touchedSynced int64      // guarded by touchedSync
 	listed        listed     // by the last orderly stop; written only by load
 	scrubber      scrubber
+	toNote        toNote
 	futureNames   map[TopicPartition]string // copies of logs that an earlier run has begun; until they are gone on with
 	suspected     atomic.Bool               // a probe is due soon
 	probeMu       sync.Mutex                // one probe at a time, held over its file
@@ -68,7 +69,7 @@ type missingLog struct {
 func newLogDir(m *Manager, p string) *logDir {
 	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}, mustWrite: map[string]bool{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
-		pointLowered: d.lowerRecoveryPoint, markLowered: d.lowerHighWatermark, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
+		pointLowered: d.lowerRecoveryPoint, segmentSynced: d.noteSoon, markLowered: d.lowerHighWatermark, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
 		failed: d.fail, doubtPages: d.doubtPages, probe: d.probe, lookFor: d.lookFor, differs: d.differs, noteLoss: d.noteLoss, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes, tornTailBytes: m.opts.tornTailBytes}
 	d.env.space = newSpace(m.opts.FS, m.opts.Clock, p, m.opts.ReserveBytes, m.opts.Logger)
 	return d
@@ -290,7 +291,7 @@ func isDirectory(fsys vfs.FS, e fs.DirEntry, full string) bool {
 func (d *logDir) found(tp TopicPartition) *Log {
 	point, ok := d.points[tp]
 	if !ok && !d.pointsKnown {
-		point = -1
+		point = d.pointWithoutFile(tp)
 	}
 	clean := d.isInOrder(tp)
 	cleanedTo, compacted := d.cleaned[tp]
@@ -303,6 +304,22 @@ func (d *logDir) found(tp TopicPartition) *Log {
 		compacted: compacted, cleanedTo: cleanedTo})
 	l.lostUpTo.Store(d.lost[tp].upTo)
 	return l
+}
+
+// pointWithoutFile is a log's recovery point where the file of them is damaged or gone: after an orderly stop everything was on the
+// disk, the closed segments at the least, and what has rotted of them since must not cost what follows it. -1 where nothing is known.
+func (d *logDir) pointWithoutFile(tp TopicPartition) int64 {
+	if !d.clean {
+		return -1
+	}
+	entries, err := d.env.fs.ReadDir(path.Join(d.path, tp.String()))
+	bases := basesIn(entries)
+	if err != nil || len(bases) == 0 {
+		return -1
+	}
+	point := bases[len(bases)-1]
+	d.points[tp] = point
+	return point
 }
 
 // create makes a new log.
@@ -408,14 +425,10 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 			}
 			continue
 		}
-		point := l.synced.Load()
-		if last, ok := noted[l.tp]; !ok || point > last {
-			if err := l.saveForCheckpoint(point); err != nil {
-				if !errors.Is(err, ErrStorage) && !errors.Is(err, ErrClosed) {
-					return err
-				}
-				point = last // the log has failed and said so; the old point stays true
-			}
+		last, ok := noted[l.tp]
+		point, err := l.pointToNote(last, ok)
+		if err != nil {
+			return err
 		}
 		points[l.tp] = point
 	}
@@ -439,6 +452,20 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 		}
 	}
 	return d.writeCheckpoint(recoveryPointFile, &d.points, points)
+}
+
+// pointToNote is the recovery point that may be noted of a log: what recovery trusts below it is saved. The one that was noted last
+// stays true where that cannot be done.
+func (l *Log) pointToNote(last int64, noted bool) (int64, error) {
+	point := l.synced.Load()
+	if noted && point <= last {
+		return point, nil
+	}
+	err := l.saveForCheckpoint(point)
+	if errors.Is(err, ErrStorage) || errors.Is(err, ErrClosed) {
+		return last, nil // the log has failed and said so
+	}
+	return point, err
 }
 
 // saveForCheckpoint makes what recovery trusts below a recovery point durable. Of the

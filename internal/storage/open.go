@@ -273,7 +273,7 @@ func (o *opener) findSegments() error {
 	}
 	slices.SortFunc(o.segments, func(a, b *segment) int { return int(min(1, max(-1, a.base-b.base))) })
 	if len(o.segments) > 0 {
-		return nil
+		return o.setOlderAside()
 	}
 	if err := o.removeSnapshots(); err != nil {
 		return err

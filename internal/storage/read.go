@@ -22,12 +22,12 @@ type Slice struct {
 	NextOffset int64
 
 	seg      *segment
-	released atomic.Bool
+	released int32 // atomic; not an atomic.Bool, so that what embeds a slice can be copied
 }
 
 // Release lets the file go. It may be called more than once.
 func (s *Slice) Release() {
-	if s.seg != nil && s.released.CompareAndSwap(false, true) {
+	if s.seg != nil && atomic.CompareAndSwapInt32(&s.released, 0, 1) {
 		s.seg.release(kindLog)
 	}
 }
@@ -57,18 +57,27 @@ type view struct {
 // offsets are below upTo: as many as fit into maxBytes, or, with minOneBatch, the
 // first one however large it is. Len is 0 when there is nothing to read.
 func (l *Log) Read(from int64, maxBytes int, upTo int64, minOneBatch bool) (*Slice, error) {
-	if err := l.ensure(); err != nil {
+	s := new(Slice)
+	if err := l.ReadInto(s, from, maxBytes, upTo, minOneBatch); err != nil {
 		return nil, err
 	}
+	return s, nil
+}
+
+// ReadInto is Read into a slice of the caller's, which holds nothing: a new or a released one. After an error it holds nothing.
+func (l *Log) ReadInto(s *Slice, from int64, maxBytes int, upTo int64, minOneBatch bool) error {
+	if err := l.ensure(); err != nil {
+		return err
+	}
 	for {
-		s, err := l.tryRead(from, int64(maxBytes), upTo, minOneBatch)
+		err := l.tryRead(s, from, int64(maxBytes), upTo, minOneBatch)
 		if l.overtaken(err) {
 			continue
 		}
 		if broken := l.Err(); broken != nil && (errors.Is(err, errGone) || errors.Is(err, ErrOffsetOutOfRange)) {
-			return nil, broken // what it holds nobody can say
+			return broken // what it holds nobody can say
 		}
-		return s, err
+		return err
 	}
 }
 
@@ -76,9 +85,9 @@ func (l *Log) Read(from int64, maxBytes int, upTo int64, minOneBatch bool) (*Sli
 // that has failed on the way the segment may be gone for good.
 func (l *Log) overtaken(err error) bool { return errors.Is(err, errGone) && l.Err() == nil }
 
-func (l *Log) tryRead(from, maxBytes, upTo int64, minOneBatch bool) (*Slice, error) {
+func (l *Log) tryRead(s *Slice, from, maxBytes, upTo int64, minOneBatch bool) error {
 	if start, end := l.logStart.Load(), l.leo.Load(); from < start || from > end {
-		return nil, fmt.Errorf("%w: offset %d of %s, which has [%d, %d)", ErrOffsetOutOfRange, from, l.tp, start, end)
+		return fmt.Errorf("%w: offset %d of %s, which has [%d, %d)", ErrOffsetOutOfRange, from, l.tp, start, end)
 	}
 	for at := from; at < upTo; {
 		v, ok := l.viewAt(at)
@@ -86,18 +95,19 @@ func (l *Log) tryRead(from, maxBytes, upTo int64, minOneBatch bool) (*Slice, err
 			break
 		}
 		if v.seg.base > at {
-			return nil, errGone // retention took the segment after the start offset was looked at
+			return errGone // retention took the segment after the start offset was looked at
 		}
-		s, err := l.readSegment(v, from, maxBytes, upTo, minOneBatch)
-		if s != nil || err != nil {
-			return s, err
+		behind, err := l.readSegment(s, v, from, maxBytes, upTo, minOneBatch)
+		if !behind || err != nil {
+			return err
 		}
 		if v.last {
 			break
 		}
 		at = v.end // compaction has left nothing in this segment
 	}
-	return &Slice{FirstOffset: from, NextOffset: from}, nil
+	*s = Slice{FirstOffset: from, NextOffset: from}
+	return nil
 }
 
 // checkGap looks, once for each closed segment that is read to its end, whether it goes up to the next one. Where nobody
@@ -155,31 +165,32 @@ func (l *Log) views() []view {
 	return out
 }
 
-// readSegment is Read within one segment; nil when from is behind its last batch.
-func (l *Log) readSegment(v view, from, maxBytes, upTo int64, minOneBatch bool) (*Slice, error) {
+// readSegment is Read within one segment; behind says that from lies behind its last batch.
+func (l *Log) readSegment(s *Slice, v view, from, maxBytes, upTo int64, minOneBatch bool) (behind bool, err error) {
 	f, err := v.seg.acquire(kindLog)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	s := &Slice{File: f, FirstOffset: from, NextOffset: from, seg: v.seg}
+	*s = Slice{File: f, FirstOffset: from, NextOffset: from, seg: v.seg}
 	err = l.measure(s, v, maxBytes, upTo, minOneBatch)
 	if s.Len > 0 && err == nil {
 		err = l.heedCut(s, v, upTo)
 	}
+	if s.Len > 0 && err == nil {
+		err = l.tryOut(s, v, upTo)
+	}
 	err = l.tellShort(s, v, err)
 	if s.Len > 0 && err == nil {
 		l.markRead(v, s.NextOffset, s.Pos+s.Len)
-		return s, nil
+		return false, nil
 	}
 	beyond := s.Pos >= v.size
 	s.Release()
+	*s = Slice{FirstOffset: from, NextOffset: from}
 	if err != nil {
-		return nil, l.unreadable(v, err)
+		return false, l.unreadable(v, err)
 	}
-	if beyond {
-		return nil, nil
-	}
-	return &Slice{FirstOffset: from, NextOffset: from}, nil
+	return beyond, nil
 }
 
 // unreadable tells of damage that a read has met outside of what is checked before it is read, a few times for each segment.
@@ -381,7 +392,8 @@ func (l *Log) tryMaxTimestamp() (TimestampOffset, bool, error) {
 	return TimestampOffset{}, false, nil
 }
 
-// largestWithRecords is the largest timestamp of the batches that hold records.
+// largestWithRecords is the largest timestamp of the records that can be read, markers too: those below the log's start do not count,
+// nor do batches of which the cleaner has left the header alone.
 func (l *Log) largestWithRecords() (int64, error) {
 	ts, start := record.NoTimestamp, l.logStart.Load()
 	for _, v := range l.views() {
@@ -393,8 +405,12 @@ func (l *Log) largestWithRecords() (int64, error) {
 				if err != nil {
 					return err
 				}
-				if b.NumRecords() > 0 && !b.IsControl() && b.LastOffset() >= start {
-					ts = max(ts, b.MaxTimestamp())
+				if b.NumRecords() > 0 && b.LastOffset() >= start {
+					largest, err := largestFrom(f, b, pos, size, start)
+					if err != nil {
+						return err
+					}
+					ts = max(ts, largest)
 				}
 				pos += size
 			}
@@ -405,6 +421,25 @@ func (l *Log) largestWithRecords() (int64, error) {
 		}
 	}
 	return ts, nil
+}
+
+// largestFrom is the largest timestamp of a batch's records from an offset on; b is its header.
+func largestFrom(f vfs.File, b record.Batch, pos, size, start int64) (ts int64, err error) {
+	if b.BaseOffset() >= start {
+		return b.MaxTimestamp(), nil
+	}
+	whole, err := readBatch(f, pos, size)
+	if err != nil {
+		return 0, err
+	}
+	ts = record.NoTimestamp
+	err = whole.ForEachKey(func(r record.Record) error {
+		if r.Offset >= start {
+			ts = max(ts, r.TimestampMs)
+		}
+		return nil
+	})
+	return ts, err
 }
 
 // findTimestamp finds the first record in a segment with at least this timestamp, at or after an offset.

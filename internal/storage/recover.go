@@ -113,6 +113,9 @@ func (o *opener) walkTail(s *segment) (int64, error) {
 	}
 	s.offsets, s.times, s.inMemory = offsets, times, true
 	s.offsetsWritten, s.timesWritten = len(offsets), len(times)
+	if offsets, times, err = o.mendTimes(s); err != nil {
+		return 0, err
+	}
 	t, err := s.walkTail(offsets, times, s.size)
 	s.maxTs, s.maxTsOffset, s.maxTsKnown = t.maxTs, t.maxTsOffset, true
 	if err == nil {
@@ -320,6 +323,7 @@ func (o *opener) indexSegment(s *segment, limit int64, epochs bool) error {
 	s.inMemory, s.maxTsKnown, s.dirty, s.nameDirty = true, true, true, true
 	s.beginIndexes()
 	end, told := s.base, false
+	var old []byte // what is left of the index that was there
 	err := s.with(kindLog, func(f vfs.File) error {
 		h := walkHeaders(f, s.size)
 		defer h.close()
@@ -349,13 +353,22 @@ func (o *opener) indexSegment(s *segment, limit int64, epochs bool) error {
 				told = true
 			}
 			_, size, err := h.at(stopped)
-			if errors.Is(err, ErrCorruptRecord) {
-				return nil // no way over it
+			if err == nil {
+				pos = stopped + size
+				continue
 			}
-			if err != nil {
+			if !errors.Is(err, ErrCorruptRecord) {
 				return err
 			}
-			pos = stopped + size
+			if old == nil {
+				if old, err = s.oldIndex(); err != nil {
+					return err
+				}
+			}
+			if pos, old, err = s.leadOn(&h, old, stopped, end, limit); err != nil {
+				return err
+			}
+			s.bytesSinceIndex = math.MaxInt32 // or nothing would lead here
 		}
 		return nil
 	})

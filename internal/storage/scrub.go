@@ -46,7 +46,15 @@ func (s *scrubber) step(d *logDir) (n int64, ok bool) {
 		if s.log.isOpen() && s.log.Err() == nil {
 			views := s.log.views()
 			s.views, s.chunk = views[:len(views)-1], 0 // the active one is still being written
-			s.log.checkActive(views[len(views)-1])
+			active := views[len(views)-1]
+			s.log.checkActive(active)
+			if s.log.foundTo.Load() > active.seg.base && active.seg.derivedSeen.CompareAndSwap(false, true) {
+				if err := s.log.checkActiveIndexes(active); err != nil && !errors.Is(err, errGone) && !errors.Is(err, ErrClosed) {
+					d.env.logger.Error("cannot hold the indexes of an active segment against its records", "partition", s.log.tp.String(), "file", active.seg.path(kindIndex), "err", err)
+					d.suspect()
+				}
+				return max(1, active.size), true
+			}
 		}
 	}
 	v := s.views[0]

@@ -99,6 +99,8 @@ type segment struct {
 
 	verified   verified
 	indexState atomic.Int32 // what is thought of the index files (indexdoubt.go)
+	// failing says that a part of the file could not be read while it was being sent (unsent.go).
+	failing atomic.Bool
 	// gapTold says that missing offsets behind the segment have been told.
 	gapTold atomic.Bool
 	// derivedSeen says that the scrub has held the files beside the records against them.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -256,6 +257,9 @@ func (l *Log) syncOnce() (again bool, err error) {
 		return true, nil
 	}
 	l.synced.Store(max(l.synced.Load(), target))
+	if l.env.segmentSynced != nil && slices.ContainsFunc(jobs, func(j syncJob) bool { return j.indexes }) {
+		l.env.segmentSynced(l)
+	}
 	return false, nil
 }
 

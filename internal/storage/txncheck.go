@@ -196,8 +196,8 @@ type txnWalk struct {
 
 func (w *txnWalk) run() error {
 	for w.pos < w.v.size {
-		if w.l.env.stopping.Load() { // a long transaction in a cold log would hold the stop up
-			return fmt.Errorf("%w: the node stops", ErrClosed)
+		if w.l.env.stopping.Load() || w.l.closed.Load() { // a long transaction in a cold log would hold the stop up
+			return fmt.Errorf("%w: the check of the transactions of %s is given up", ErrClosed, w.l.tp)
 		}
 		if w.next >= w.to {
 			if w.left < 0 {

@@ -292,6 +292,10 @@ func (c *checker) check(b record.Batch, whole bool) error {
 			return err
 		}
 	}
+	if b.LastOffset() >= c.v.end && b.LastOffsetDelta() >= 0 && !c.v.last {
+		return fmt.Errorf("%w: a batch of offsets %d to %d lies where offsets below %d belong, with which the next segment begins: one of the two files is not from the same time, or was put there from elsewhere",
+			ErrCorruptRecord, b.BaseOffset(), b.LastOffset(), c.v.end)
+	}
 	if b.BaseOffset() < c.offset || b.LastOffset() >= c.v.end || b.LastOffsetDelta() < 0 {
 		return fmt.Errorf("%w: a batch of offsets %d to %d lies where offsets from %d to %d belong", ErrCorruptRecord, b.BaseOffset(), b.LastOffset(), c.offset, c.v.end-1)
 	}

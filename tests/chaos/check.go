@@ -22,12 +22,17 @@ const settleTimeout = 60 * time.Second
 // found is everything that the last reading found, by partition.
 type found map[int32][]*kgo.Record
 
-// readAll reads a topic to its end. Transactions must have ended: the end of a partition is then a record or a marker.
+// readAll reads a topic of the clients to its end.
 func (c *cluster) readAll(ctx context.Context, topic string, committed bool) (found, error) {
+	return c.read(ctx, topic, partitions, committed)
+}
+
+// read reads a topic to its end. Transactions must have ended: the end of a partition is then a record or a marker.
+func (c *cluster) read(ctx context.Context, topic string, partitions int32, committed bool) (found, error) {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
 	offsets := map[int32]kgo.Offset{}
-	for p := range int32(partitions) {
+	for p := range partitions {
 		offsets[p] = kgo.NewOffset().At(0)
 	}
 	opts := []kgo.Opt{kgo.KeepControlRecords(), kgo.FetchMaxPartitionBytes(8 << 20), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets})}
@@ -47,7 +52,7 @@ func (c *cluster) readAll(ctx context.Context, topic string, committed bool) (fo
 		return nil, fmt.Errorf("cannot list the end offsets of %s: %w", topic, err)
 	}
 	left := map[int32]int64{} // partitions that are not read to their end
-	for p := range int32(partitions) {
+	for p := range partitions {
 		if o, _ := ends.Lookup(topic, p); o.Offset > 0 {
 			left[p] = o.Offset
 		}
@@ -240,7 +245,7 @@ func compareCopies(in, out found) *problems {
 }
 
 // verify reads everything and reports.
-func verify(ctx context.Context, c *cluster, l *ledger, x *transactions, rep *report.Report) {
+func verify(ctx context.Context, c *cluster, l *ledger, x *transactions, groups []*watched, rep *report.Report) {
 	start := time.Now()
 	check := func(name string, err error) { rep.Check("chaos", name, time.Since(start), err) }
 	l.mu.Lock()
@@ -262,6 +267,9 @@ func verify(ctx context.Context, c *cluster, l *ledger, x *transactions, rep *re
 		check("offsets have no holes", holes.err())
 		check("live readers saw what is there", l.sameAsSeen(mainTopic, recs).err())
 		check("the group consumed each record", l.unconsumed(recs).err())
+		for _, w := range groups {
+			check("group "+w.name+" consumed each record, though members died", w.unconsumed(recs).err())
+		}
 	}
 	if recs, err := c.readAll(ctx, txnTopic, true); err != nil {
 		check("transactions can be read", err)
@@ -280,6 +288,11 @@ func verify(ctx context.Context, c *cluster, l *ledger, x *transactions, rep *re
 	}
 	check("each record is copied exactly once", err)
 	check("committed offsets do not go back", l.checkCommits(ctx, c))
+	commits, err := history(ctx, c)
+	if err == nil {
+		err = goesBack(commits, names(groups)...).err()
+	}
+	check("no commit in the log lies before an earlier one", err)
 }
 
 func (l *ledger) unconsumed(recs found) *problems {

@@ -233,7 +233,8 @@ func (l *ledger) consume(ctx context.Context, c *cluster) error {
 
 // commit commits growing offsets and remembers the last one acknowledged.
 func (l *ledger) commit(ctx context.Context, c *cluster) error {
-	cl, err := c.client(quick()...)
+	cl, err := c.client(kgo.MetadataMinAge(10*time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 10 * time.Millisecond }),
+		kgo.DialTimeout(time.Second), kgo.RequestTimeoutOverhead(patientRequest))
 	if err != nil {
 		return err
 	}

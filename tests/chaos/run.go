@@ -69,7 +69,8 @@ func Run(ctx context.Context, spec node.Spec, fleet *node.Fleet, dir string, o O
 		return err
 	}
 	defer p.cl.Close()
-	writing, reading := l.work(ctx, c, x, p, o)
+	groups := watchedGroups()
+	writing, reading := l.work(ctx, c, x, p, groups, o)
 	n := &nemesis{
 		c: c, probe: p, rnd: rand.New(rand.NewPCG(o.Seed, 6)), logf: o.Logf, only: o.Only,
 		longest: min(longestPause, o.Duration/pauseShare), gaps: map[string][]time.Duration{},
@@ -83,22 +84,29 @@ func Run(ctx context.Context, spec node.Spec, fleet *node.Fleet, dir string, o O
 	if err := writing.end(); err != nil {
 		return err
 	}
-	rep.Check("chaos", "readers, group and copiers come to the end", 0, l.drain(ctx, c))
+	calmed := time.Now()
+	err = converged(ctx, c, groups)
+	rep.Check("chaos", "every group shares its partitions out among the living", time.Since(calmed), err)
+	rep.Check("chaos", "readers, groups and copiers come to the end", 0, l.drain(ctx, c, groups))
 	if err := reading.end(); err != nil {
 		return err
 	}
 	rep.Check("chaos", "the probe is given no error", 0, errors.Join(p.errs...))
-	verify(ctx, c, l, x, rep)
+	verify(ctx, c, l, x, groups, rep)
 	n.tell(rep)
 	rep.Note("chaos: seed %d, %s of faults, %d records acknowledged, %d read live, %d consumed by the group; %d transactions committed, %d aborted, %d records copied, %d clients made anew",
 		o.Seed, time.Since(start).Round(time.Second), l.acked.Load(), l.read.Load(), l.grouped.Load(), x.commits, x.aborts, x.copied, x.retaken)
+	for _, w := range groups {
+		rep.Note("chaos: group %s: %d members died, %d left", w.name, w.died, w.left)
+	}
+	rep.Note("chaos: %d transactional writers and copiers died", x.died)
 	rep.Check("chaos", "the nodes stop in order", 0, c.stop())
 	verifyReplicas(ctx, c, spec, rep)
 	return nil
 }
 
 // work starts all clients: those that write, and those that read what they wrote until it is all read.
-func (l *ledger) work(ctx context.Context, c *cluster, x *transactions, p *probe, o Options) (writing, reading *crowd) {
+func (l *ledger) work(ctx context.Context, c *cluster, x *transactions, p *probe, groups []*watched, o Options) (writing, reading *crowd) {
 	writing, reading = &crowd{}, &crowd{}
 	write, stopWriting := context.WithCancel(ctx)
 	read, stopReading := context.WithCancel(ctx)
@@ -113,7 +121,14 @@ func (l *ledger) work(ctx context.Context, c *cluster, x *transactions, p *probe
 		writing.start(func() error { return x.write(write, c, i, o.Seed) })
 	}
 	for i := range copiers {
-		reading.start(func() error { return x.copier(read, c, i) })
+		reading.start(func() error { return x.copier(read, write, c, i, o.Seed) })
+	}
+	for g, w := range groups {
+		for seat := range seatsEach {
+			reading.start(func() error {
+				return w.sit(read, write, c, seat, rand.New(rand.NewPCG(o.Seed, uint64(100+g*seatsEach+seat))))
+			})
+		}
 	}
 	for range members {
 		reading.start(func() error { return l.consume(read, c) })
@@ -125,25 +140,29 @@ func (l *ledger) work(ctx context.Context, c *cluster, x *transactions, p *probe
 }
 
 // drain waits until the group and the copiers have read all, and the live readers too.
-func (l *ledger) drain(ctx context.Context, c *cluster) error {
+func (l *ledger) drain(ctx context.Context, c *cluster, groups []*watched) error {
 	adm := kadm.NewClient(c.admin)
 	var err error
 	for deadline := time.Now().Add(drainTimeout); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
-		if err = l.behind(ctx, adm); err == nil {
+		if err = l.behind(ctx, adm, groups); err == nil {
 			return nil
 		}
 	}
 	return err
 }
 
-func (l *ledger) behind(ctx context.Context, adm *kadm.Client) error {
+func (l *ledger) behind(ctx context.Context, adm *kadm.Client, groups []*watched) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	ends, err := adm.ListEndOffsets(ctx, mainTopic, copyIn)
 	if err != nil {
 		return err
 	}
-	for topic, group := range map[string]string{mainTopic: mainGroup, copyIn: copyGroup} {
+	reads := map[string]string{mainGroup: mainTopic, copyGroup: copyIn}
+	for _, w := range groups {
+		reads[w.name] = mainTopic
+	}
+	for group, topic := range reads {
 		offs, err := adm.FetchOffsets(ctx, group)
 		if err != nil {
 			return fmt.Errorf("group %s: %w", group, err)

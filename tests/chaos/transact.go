@@ -48,6 +48,7 @@ type transactions struct {
 	aborts  int
 	copied  int
 	retaken int // clients that had to be made anew
+	died    int // clients that were cut off for good
 }
 
 func newTransactions() *transactions { return &transactions{ended: map[string]outcome{}} }
@@ -66,30 +67,42 @@ func (x *transactions) end(name string, o outcome) {
 	}
 }
 
-// write writes transactions, some of which it aborts, until ctx ends. After an error it goes on as a new client of the same id.
+// dies counts a death.
+func (x *transactions) dies() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.died++
+}
+
+// write writes transactions, some of which it aborts, until ctx ends. After an error, or its death, it goes on as a new client of
+// the same id.
 func (x *transactions) write(ctx context.Context, c *cluster, writer int, seed uint64) error {
 	rnd := rand.New(rand.NewPCG(seed, uint64(writer)))
 	for n := 0; ctx.Err() == nil; {
-		cl, err := c.client(kgo.TransactionalID("writer-"+strconv.Itoa(writer)), kgo.TransactionTimeout(txnTimeout), kgo.DefaultProduceTopic(txnTopic),
+		life := newLife()
+		cl, err := c.client(kgo.Dialer(life.dial), kgo.TransactionalID("writer-"+strconv.Itoa(writer)), kgo.TransactionTimeout(txnTimeout), kgo.DefaultProduceTopic(txnTopic),
 			kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
 		if err != nil {
 			return err
 		}
+		calledOff := life.dieAfter(span(rnd), ctx, x.dies)
 		for healthy := true; healthy && ctx.Err() == nil; n++ {
 			name := fmt.Sprintf("%d.%d", writer, n)
-			o := transact(ctx, cl, name, rnd)
+			o := transact(life.ctx, cl, name, rnd)
 			x.end(name, o)
 			healthy = o != unknown
 			time.Sleep(txnRest)
 		}
+		calledOff()
 		cl.Close()
 	}
 	return nil
 }
 
-// transact makes one transaction. Its outcome is unknown after any error: whoever takes the id over ends it.
+// transact makes one transaction, which only the writer's death cuts short. Its outcome is unknown after any error: whoever takes
+// the id over ends it.
 func transact(ctx context.Context, cl *kgo.Client, name string, rnd *rand.Rand) outcome {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), txnPatience)
+	ctx, cancel := context.WithTimeout(ctx, txnPatience)
 	defer cancel()
 	if cl.BeginTransaction() != nil {
 		return unknown
@@ -113,16 +126,20 @@ func transact(ctx context.Context, cl *kgo.Client, name string, rnd *rand.Rand) 
 }
 
 // copier consumes, transforms and produces in transactions: each record of the input becomes two of the output, in two
-// partitions. It stops when ctx ends.
-func (x *transactions) copier(ctx context.Context, c *cluster, id int) error {
+// partitions. It stops when ctx ends, and dies now and then while the cluster is hurt.
+func (x *transactions) copier(ctx, hurt context.Context, c *cluster, id int, seed uint64) error {
+	rnd := rand.New(rand.NewPCG(seed, uint64(writers+id)))
 	for ctx.Err() == nil {
-		s, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(c.seeds...), kgo.TransactionalID("copier-"+strconv.Itoa(id)), kgo.TransactionTimeout(txnTimeout),
+		life := newLife()
+		s, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(c.seeds...), kgo.Dialer(life.dial), kgo.TransactionalID("copier-"+strconv.Itoa(id)), kgo.TransactionTimeout(txnTimeout),
 			kgo.ConsumerGroup(copyGroup), kgo.ConsumeTopics(copyIn), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-			kgo.DefaultProduceTopic(copyOut), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.SessionTimeout(10*time.Second), kgo.RequireStableFetchOffsets())
+			kgo.DefaultProduceTopic(copyOut), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.SessionTimeout(memberSession), kgo.RequireStableFetchOffsets())
 		if err != nil {
 			return err
 		}
-		err = x.copyWith(ctx, s)
+		calledOff := life.dieAfter(span(rnd), hurt, x.dies)
+		err = x.copyWith(ctx, life, s)
+		calledOff()
 		s.Close()
 		if err != nil && ctx.Err() == nil {
 			x.mu.Lock()
@@ -133,16 +150,19 @@ func (x *transactions) copier(ctx context.Context, c *cluster, id int) error {
 	return nil
 }
 
-func (x *transactions) copyWith(ctx context.Context, s *kgo.GroupTransactSession) error {
+func (x *transactions) copyWith(ctx context.Context, life *life, s *kgo.GroupTransactSession) error {
+	poll, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(life.ctx, cancel)()
 	for ctx.Err() == nil {
-		fs := s.PollFetches(ctx)
-		if ctx.Err() != nil || fs.IsClientClosed() {
+		fs := s.PollFetches(poll)
+		if poll.Err() != nil || fs.IsClientClosed() {
 			return nil
 		}
 		if err := s.Begin(); err != nil {
 			return err
 		}
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), txnPatience)
+		end, cancel := context.WithTimeout(life.ctx, txnPatience)
 		n, failed := 0, false
 		var mu sync.Mutex
 		fs.EachRecord(func(r *kgo.Record) {

@@ -16,6 +16,7 @@ import (
 // apacheTools are Apache Kafka's own command-line tools, each call a JVM of its own.
 type apacheTools struct {
 	script, bootstrap string
+	replicas          int
 }
 
 func (a *apacheTools) Name() string { return "Apache console tools 4.3.1" }
@@ -59,7 +60,7 @@ func (a *apacheTools) expect(ctx context.Context, words []string, name string, a
 }
 
 func (a *apacheTools) Create(ctx context.Context, topic string, partitions int32) error {
-	return a.expect(ctx, []string{"Created topic " + topic + "."}, "kafka-topics", "--create", "--topic", topic, "--partitions", strconv.Itoa(int(partitions)), "--replication-factor", "1")
+	return a.expect(ctx, []string{"Created topic " + topic + "."}, "kafka-topics", "--create", "--topic", topic, "--partitions", strconv.Itoa(int(partitions)), "--replication-factor", strconv.Itoa(a.replicas))
 }
 
 // nullMarker stands for null in the console tools' text.
@@ -166,9 +167,9 @@ func (a *apacheTools) Admin(ctx context.Context, topic string) error {
 		words []string
 		args  []string
 	}{
-		{[]string{"Created topic " + topic + "."}, []string{"kafka-topics", "--create", "--topic", topic, "--partitions", "2", "--config", "retention.ms=3600000"}},
+		{[]string{"Created topic " + topic + "."}, []string{"kafka-topics", "--create", "--topic", topic, "--partitions", "2", "--replication-factor", strconv.Itoa(a.replicas), "--config", "retention.ms=3600000"}},
 		{nil, []string{"kafka-topics", "--alter", "--topic", topic, "--partitions", "5"}},
-		{[]string{"Topic: " + topic + "\t", "PartitionCount: 5\t", "ReplicationFactor: 1\t", "retention.ms=3600000", "\tTopic: " + topic + "\tPartition: 4\tLeader: "}, []string{"kafka-topics", "--describe", "--topic", topic}},
+		{[]string{"Topic: " + topic + "\t", "PartitionCount: 5\t", fmt.Sprintf("ReplicationFactor: %d\t", a.replicas), "retention.ms=3600000", "\tTopic: " + topic + "\tPartition: 4\tLeader: "}, []string{"kafka-topics", "--describe", "--topic", topic}},
 		{[]string{"Completed updating config for topic " + topic}, []string{"kafka-configs", "--alter", "--topic", topic, "--add-config", "retention.ms=7200000"}},
 		{[]string{"retention.ms=7200000 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:retention.ms=7200000"}, []string{"kafka-configs", "--describe", "--topic", topic}},
 		{[]string{topic + ":0:0", topic + ":4:0"}, []string{"kafka-get-offsets", "--topic", topic}},

@@ -17,6 +17,7 @@ type Traits struct {
 	Idempotent bool
 	Commit     bool
 	Admin      bool
+	Static     bool // its members may have a group.instance.id: Join knows staticStrategy
 	Transact   bool // see transactor
 	// NoGaps: it waits for ever where compaction has emptied batches, also with Apache Kafka.
 	NoGaps bool

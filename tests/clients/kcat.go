@@ -40,7 +40,7 @@ func (k *kcat) Traits() Traits {
 	return Traits{
 		Limits:     corpus.Limits{NoTimestamps: true, NoEmptyKeys: true, NoBlankRecords: true, TextHeaders: true, NoNullHeaderValues: true, NoEmptyHeaderKeys: true},
 		ReadLimits: corpus.Limits{NoHeaders: true}, // printed with commas between, as they are
-		Codecs:     allCodecs, Groups: []string{"eager", "cooperative"}, Commit: true, Idempotent: true, DropsOnLeave: true,
+		Codecs:     allCodecs, Groups: []string{"eager", "cooperative"}, Commit: true, Idempotent: true, Static: true, DropsOnLeave: true,
 	}
 }
 
@@ -153,9 +153,13 @@ func cutLen(b []byte, n int64) (field, rest []byte) {
 var kcatAssigned = regexp.MustCompile(`\[(\d+)\]`)
 
 func (k *kcat) Join(_ context.Context, name, group, topic, strategy string) error {
-	assignor := map[string]string{"eager": "range", "cooperative": "cooperative-sticky"}[strategy]
+	assignor := map[string]string{"eager": "range", "cooperative": "cooperative-sticky", staticStrategy: "range"}[strategy]
+	instance := ""
+	if strategy == staticStrategy {
+		instance = groupInstance(group, name)
+	}
 	cmd := exec.Command(k.path, "-b", k.bootstrap, "-u", "-X", "auto.offset.reset=earliest", "-X", "heartbeat.interval.ms=300", "-X", "session.timeout.ms=10000",
-		"-X", "auto.commit.interval.ms=200", "-X", "partition.assignment.strategy="+assignor, "-f", "%p %o\n", "-G", group, topic)
+		"-X", "auto.commit.interval.ms=200", "-X", "partition.assignment.strategy="+assignor, "-X", "group.instance.id="+instance, "-f", "%p %o\n", "-G", group, topic)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

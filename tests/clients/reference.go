@@ -15,6 +15,7 @@ import (
 // reference is the client that judges the others. It is safe for concurrent use.
 type reference struct {
 	bootstrap string
+	replicas  int16
 	cl        *kgo.Client
 	adm       *kadm.Client // over cl
 }
@@ -22,19 +23,19 @@ type reference struct {
 // readPollBytes lets one fetch return the largest corpus at once.
 const readPollBytes = 16 << 20
 
-func newReference(bootstrap string) (*reference, error) {
+func newReference(bootstrap string, replicas int16) (*reference, error) {
 	// It looks at topics that others have just made: its view may not be seconds old.
-	cl, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.MetadataMinAge(20*time.Millisecond))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(seeds(bootstrap)...), kgo.MetadataMinAge(20*time.Millisecond))
 	if err != nil {
 		return nil, err
 	}
-	return &reference{bootstrap: bootstrap, cl: cl, adm: kadm.NewClient(cl)}, nil
+	return &reference{bootstrap: bootstrap, replicas: replicas, cl: cl, adm: kadm.NewClient(cl)}, nil
 }
 
 func (r *reference) close() { r.adm.Close() }
 
 func (r *reference) create(ctx context.Context, topic string, partitions int32) error {
-	resp, err := r.adm.CreateTopic(ctx, partitions, 1, nil, topic)
+	resp, err := r.adm.CreateTopic(ctx, partitions, r.replicas, nil, topic)
 	if err != nil {
 		return fmt.Errorf("the reference cannot create topic %s: %w %s", topic, err, resp.ErrMessage)
 	}
@@ -74,7 +75,7 @@ func (r *reference) read(ctx context.Context, topic string) ([]*kgo.Record, erro
 			left[o.Partition] = o.Offset
 		}
 	})
-	cl, err := kgo.NewClient(kgo.SeedBrokers(r.bootstrap), kgo.FetchMaxPartitionBytes(readPollBytes),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(seeds(r.bootstrap)...), kgo.FetchMaxPartitionBytes(readPollBytes),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: maps.Clone(start)}), kgo.KeepControlRecords())
 	if err != nil {
 		return nil, err
@@ -98,7 +99,7 @@ func (r *reference) read(ctx context.Context, topic string) ([]*kgo.Record, erro
 
 // write produces the records to a topic, one codec.
 func (r *reference) write(ctx context.Context, topic, codec string, records []corpus.Record) error {
-	c := &franz{bootstrap: r.bootstrap}
+	c := &franz{bootstrap: r.bootstrap, replicas: r.replicas}
 	return c.Produce(ctx, topic, codec, true, records)
 }
 

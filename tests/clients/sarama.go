@@ -13,6 +13,7 @@ import (
 // saramaClient is IBM/sarama held to the protocol of one Kafka version.
 type saramaClient struct {
 	bootstrap string
+	replicas  int16
 	name      string
 	version   sarama.KafkaVersion
 	members   memberSet
@@ -26,7 +27,7 @@ func (s *saramaClient) Traits() Traits {
 		t.Codecs = allCodecs[:4]
 	}
 	if s.version.IsAtLeast(sarama.V2_4_0_0) {
-		t.Groups = append(t.Groups, "cooperative")
+		t.Groups, t.Static = append(t.Groups, "cooperative"), true
 	}
 	return t
 }
@@ -47,12 +48,12 @@ func (s *saramaClient) config() *sarama.Config {
 }
 
 func (s *saramaClient) Create(_ context.Context, topic string, partitions int32) error {
-	adm, err := sarama.NewClusterAdmin([]string{s.bootstrap}, s.config())
+	adm, err := sarama.NewClusterAdmin(seeds(s.bootstrap), s.config())
 	if err != nil {
 		return err
 	}
 	defer adm.Close()
-	return adm.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1}, false)
+	return adm.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: s.replicas}, false)
 }
 
 var saramaCodecs = map[string]sarama.CompressionCodec{
@@ -67,7 +68,7 @@ func (s *saramaClient) Produce(_ context.Context, topic, codec string, idempoten
 	c.Producer.Return.Successes = true
 	c.Producer.Idempotent = idempotent
 	c.Net.MaxOpenRequests = 1
-	p, err := sarama.NewSyncProducer([]string{s.bootstrap}, c)
+	p, err := sarama.NewSyncProducer(seeds(s.bootstrap), c)
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (s *saramaClient) Produce(_ context.Context, topic, codec string, idempoten
 }
 
 func (s *saramaClient) Consume(ctx context.Context, topic string, count int) ([]corpus.Record, error) {
-	c, err := sarama.NewConsumer([]string{s.bootstrap}, s.config())
+	c, err := sarama.NewConsumer(seeds(s.bootstrap), s.config())
 	if err != nil {
 		return nil, err
 	}
@@ -177,10 +178,13 @@ func (h *saramaMember) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.
 func (s *saramaClient) Join(_ context.Context, name, group, topic, strategy string) error {
 	c := s.config()
 	c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyRange()}
+	if strategy == staticStrategy {
+		c.Consumer.Group.InstanceId = groupInstance(group, name)
+	}
 	if strategy == "cooperative" {
 		c.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyCooperativeSticky()}
 	}
-	g, err := sarama.NewConsumerGroup([]string{s.bootstrap}, group, c)
+	g, err := sarama.NewConsumerGroup(seeds(s.bootstrap), group, c)
 	if err != nil {
 		return err
 	}
@@ -232,7 +236,7 @@ func (s *saramaClient) session(ctx context.Context, group, topic string, fn func
 	c := s.config()
 	c.Consumer.Offsets.AutoCommit.Enable = false
 	c.Consumer.Return.Errors = false
-	g, err := sarama.NewConsumerGroup([]string{s.bootstrap}, group, c)
+	g, err := sarama.NewConsumerGroup(seeds(s.bootstrap), group, c)
 	if err != nil {
 		return err
 	}
@@ -267,13 +271,13 @@ func (s *saramaClient) Resume(ctx context.Context, group, topic string) (int64, 
 }
 
 func (s *saramaClient) Admin(ctx context.Context, topic string) error {
-	adm, err := sarama.NewClusterAdmin([]string{s.bootstrap}, s.config())
+	adm, err := sarama.NewClusterAdmin(seeds(s.bootstrap), s.config())
 	if err != nil {
 		return err
 	}
 	defer adm.Close()
 	value := "3600000"
-	if err := adm.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 2, ReplicationFactor: 1, ConfigEntries: map[string]*string{"retention.ms": &value}}, false); err != nil {
+	if err := adm.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 2, ReplicationFactor: s.replicas, ConfigEntries: map[string]*string{"retention.ms": &value}}, false); err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
 	if err := adm.CreatePartitions(topic, 5, nil, false); err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // Columns of the table, in order.
-var Columns = []string{"create", "none", "gzip", "snappy", "lz4", "zstd", "consume", "compact", "eager", "coop", "kip848", "commit", "idemp", "txn", "admin"}
+var Columns = []string{"create", "none", "gzip", "snappy", "lz4", "zstd", "consume", "compact", "eager", "coop", "kip848", "static", "commit", "idemp", "txn", "admin"}
 
 // Bounds of single steps. A JVM on a loaded machine is slow; a hang is slower.
 const (
@@ -61,6 +61,9 @@ func (s *scenario) run(ctx context.Context) {
 			continue
 		}
 		s.step(ctx, column, groupTimeout, func(ctx context.Context) error { return s.group(ctx, strategy) })
+	}
+	if t.Static {
+		s.step(ctx, "static", groupTimeout, s.static)
 	}
 	if t.Commit {
 		s.step(ctx, "commit", stepTimeout, s.commit)
@@ -319,7 +322,7 @@ type feed struct {
 }
 
 func startFeed(bootstrap, topic string) (*feed, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(topic), kgo.UnknownTopicRetries(-1))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(seeds(bootstrap)...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(topic), kgo.UnknownTopicRetries(-1))
 	if err != nil {
 		return nil, err
 	}

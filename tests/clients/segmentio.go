@@ -14,6 +14,7 @@ import (
 // segmentio is segmentio/kafka-go.
 type segmentio struct {
 	bootstrap string
+	replicas  int
 	name      string
 	members   memberSet
 }
@@ -26,11 +27,11 @@ func (s *segmentio) Traits() Traits {
 }
 
 func (s *segmentio) client() *kafka.Client {
-	return &kafka.Client{Addr: kafka.TCP(s.bootstrap), Timeout: 20 * time.Second, Transport: &kafka.Transport{MetadataTTL: 200 * time.Millisecond}}
+	return &kafka.Client{Addr: kafka.TCP(seeds(s.bootstrap)...), Timeout: 20 * time.Second, Transport: &kafka.Transport{MetadataTTL: 200 * time.Millisecond}}
 }
 
 func (s *segmentio) Create(ctx context.Context, topic string, partitions int32) error {
-	return s.createWith(ctx, kafka.TopicConfig{Topic: topic, NumPartitions: int(partitions), ReplicationFactor: 1})
+	return s.createWith(ctx, kafka.TopicConfig{Topic: topic, NumPartitions: int(partitions), ReplicationFactor: s.replicas})
 }
 
 func (s *segmentio) createWith(ctx context.Context, tc kafka.TopicConfig) error {
@@ -44,7 +45,7 @@ func (s *segmentio) createWith(ctx context.Context, tc kafka.TopicConfig) error 
 var segmentioCodecs = map[string]kafka.Compression{"none": 0, "gzip": kafka.Gzip, "snappy": kafka.Snappy, "lz4": kafka.Lz4, "zstd": kafka.Zstd}
 
 func (s *segmentio) Produce(ctx context.Context, topic, codec string, _ bool, records []corpus.Record) error {
-	w := &kafka.Writer{Addr: kafka.TCP(s.bootstrap), Topic: topic, Compression: segmentioCodecs[codec], RequiredAcks: kafka.RequireAll, BatchTimeout: 10 * time.Millisecond,
+	w := &kafka.Writer{Addr: kafka.TCP(seeds(s.bootstrap)...), Topic: topic, Compression: segmentioCodecs[codec], RequiredAcks: kafka.RequireAll, BatchTimeout: 10 * time.Millisecond,
 		Balancer:  kafka.BalancerFunc(func(m kafka.Message, _ ...int) int { return m.WriterData.(int) }),
 		Transport: &kafka.Transport{}}
 	msgs := make([]kafka.Message, len(records))
@@ -67,7 +68,7 @@ func (s *segmentio) Consume(ctx context.Context, topic string, count int) ([]cor
 	got := make(chan item)
 	var wg sync.WaitGroup
 	for p := range corpus.Partitions {
-		r := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{s.bootstrap}, Topic: topic, Partition: p, MaxBytes: readPollBytes, MaxWait: 100 * time.Millisecond})
+		r := kafka.NewReader(kafka.ReaderConfig{Brokers: seeds(s.bootstrap), Topic: topic, Partition: p, MaxBytes: readPollBytes, MaxWait: 100 * time.Millisecond})
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -103,7 +104,7 @@ func (s *segmentio) Consume(ctx context.Context, topic string, count int) ([]cor
 }
 
 func (s *segmentio) Join(_ context.Context, name, group, topic, _ string) error {
-	g, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{ID: group, Brokers: []string{s.bootstrap}, Topics: []string{topic}, StartOffset: kafka.FirstOffset,
+	g, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{ID: group, Brokers: seeds(s.bootstrap), Topics: []string{topic}, StartOffset: kafka.FirstOffset,
 		HeartbeatInterval: heartbeatInterval, SessionTimeout: sessionTimeout, RebalanceTimeout: rebalanceTimeout})
 	if err != nil {
 		return err
@@ -141,7 +142,7 @@ func (s *segmentio) readAssigned(ctx context.Context, gen *kafka.Generation, m *
 	p := int32(a.ID)
 	m.assign([]int32{p})
 	defer m.revoke([]int32{p})
-	r := kafka.NewReader(kafka.ReaderConfig{Brokers: []string{s.bootstrap}, Topic: topic, Partition: a.ID, MaxWait: 100 * time.Millisecond})
+	r := kafka.NewReader(kafka.ReaderConfig{Brokers: seeds(s.bootstrap), Topic: topic, Partition: a.ID, MaxWait: 100 * time.Millisecond})
 	defer r.Close()
 	if err := r.SetOffset(a.Offset); err != nil {
 		m.fail(err)
@@ -172,7 +173,7 @@ func (s *segmentio) Members(context.Context) (map[string]Member, error) {
 func (s *segmentio) Leave(_ context.Context, name string) error { return s.members.leave(name) }
 
 func (s *segmentio) groupReader(group, topic string) *kafka.Reader {
-	return kafka.NewReader(kafka.ReaderConfig{Brokers: []string{s.bootstrap}, GroupID: group, Topic: topic, StartOffset: kafka.FirstOffset, MaxWait: 100 * time.Millisecond,
+	return kafka.NewReader(kafka.ReaderConfig{Brokers: seeds(s.bootstrap), GroupID: group, Topic: topic, StartOffset: kafka.FirstOffset, MaxWait: 100 * time.Millisecond,
 		HeartbeatInterval: heartbeatInterval, SessionTimeout: sessionTimeout, RebalanceTimeout: rebalanceTimeout})
 }
 
@@ -197,7 +198,7 @@ func (s *segmentio) Resume(ctx context.Context, group, topic string) (int64, err
 
 func (s *segmentio) Admin(ctx context.Context, topic string) error {
 	c := s.client()
-	if err := s.createWith(ctx, kafka.TopicConfig{Topic: topic, NumPartitions: 2, ReplicationFactor: 1,
+	if err := s.createWith(ctx, kafka.TopicConfig{Topic: topic, NumPartitions: 2, ReplicationFactor: s.replicas,
 		ConfigEntries: []kafka.ConfigEntry{{ConfigName: "retention.ms", ConfigValue: "3600000"}}}); err != nil {
 		return fmt.Errorf("create: %w", err)
 	}

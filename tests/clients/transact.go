@@ -60,7 +60,7 @@ func (s *scenario) transact(ctx context.Context) error {
 
 // writeTransactions writes three transactions, of which the second is aborted, and returns what counts.
 func (r *reference) writeTransactions(ctx context.Context, id, topic string) (want []string, err error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(r.bootstrap), kgo.TransactionalID(id), kgo.DefaultProduceTopic(topic), kgo.MetadataMinAge(20*time.Millisecond))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(seeds(r.bootstrap)...), kgo.TransactionalID(id), kgo.DefaultProduceTopic(topic), kgo.MetadataMinAge(20*time.Millisecond))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (r *reference) writeTransactions(ctx context.Context, id, topic string) (wa
 
 // readCommitted reads the values of a topic that count, and sees to it that there are no more than n.
 func (r *reference) readCommitted(ctx context.Context, topic string, n int) ([]string, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(r.bootstrap), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(seeds(r.bootstrap)...), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (r *reference) readCommitted(ctx context.Context, topic string, n int) ([]s
 
 // Transact is franz-go's session for consume, transform and produce.
 func (f *franz) Transact(ctx context.Context, id, group, in, out string, count int) error {
-	opts := []kgo.Opt{kgo.SeedBrokers(f.bootstrap), kgo.TransactionalID(id), kgo.ConsumerGroup(group), kgo.ConsumeTopics(in),
+	opts := []kgo.Opt{kgo.SeedBrokers(seeds(f.bootstrap)...), kgo.TransactionalID(id), kgo.ConsumerGroup(group), kgo.ConsumeTopics(in),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.DefaultProduceTopic(out), kgo.MetadataMinAge(20 * time.Millisecond)}
 	if f.versions != nil {
 		opts = append(opts, kgo.MaxVersions(f.versions))
@@ -158,7 +158,7 @@ func (s *saramaClient) Transact(ctx context.Context, id, group, in, out string, 
 	c.Producer.Transaction.ID = id
 	c.Producer.Partitioner = sarama.NewManualPartitioner
 	c.Producer.Return.Successes = true
-	read, err := sarama.NewConsumer([]string{s.bootstrap}, c)
+	read, err := sarama.NewConsumer(seeds(s.bootstrap), c)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (s *saramaClient) Transact(ctx context.Context, id, group, in, out string, 
 		return err
 	}
 	defer pc.AsyncClose()
-	p, err := sarama.NewSyncProducer([]string{s.bootstrap}, c)
+	p, err := sarama.NewSyncProducer(seeds(s.bootstrap), c)
 	if err != nil {
 		return err
 	}

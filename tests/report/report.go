@@ -7,6 +7,7 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -33,6 +34,7 @@ type cell struct {
 }
 
 type row struct {
+	key   string // the name that it was made with
 	name  string
 	cells map[string]cell
 }
@@ -55,9 +57,37 @@ type check struct {
 func (r *Report) Row(name string) *Row {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	w := &row{name: name, cells: map[string]cell{}}
+	w := &row{key: name, name: name, cells: map[string]cell{}}
 	r.rows = append(r.rows, w)
 	return &Row{r: r, w: w}
+}
+
+// Line is one line of the table, for who shows it in another way.
+type Line struct {
+	Key, Name string // the name that it was made with, and the one that is shown
+	Cells     map[string]Cell
+}
+
+// Cell is one result of a line.
+type Cell struct {
+	Status Status
+	Took   time.Duration
+	Err    error // of Fail, and why it was Skipped
+}
+
+// Lines are the lines of the table as they stand.
+func (r *Report) Lines() []Line {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []Line
+	for _, w := range r.rows {
+		l := Line{Key: w.key, Name: w.name, Cells: map[string]Cell{}}
+		for column, c := range w.cells {
+			l.Cells[column] = Cell{c.status, c.took, c.err}
+		}
+		out = append(out, l)
+	}
+	return out
 }
 
 // Columns sets the order of the table's columns.
@@ -91,7 +121,7 @@ func (w *Row) Set(column string, took time.Duration, err error) {
 func (w *Row) Skip(why string) {
 	w.r.mu.Lock()
 	defer w.r.mu.Unlock()
-	w.w.cells["create"] = cell{status: Skipped}
+	w.w.cells["create"] = cell{status: Skipped, err: errors.New(why)}
 	w.r.notes = append(w.r.notes, w.w.name+" skipped: "+why)
 }
 

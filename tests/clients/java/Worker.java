@@ -46,6 +46,7 @@ public final class Worker {
     private static final Duration POLL = Duration.ofMillis(50);
     private static final long STEP_MS = 40_000;
     private static final String BOOTSTRAP = System.getenv("BOOTSTRAP");
+    private static final short REPLICAS = Short.parseShort(System.getenv("REPLICAS"));
     private final Map<String, Member> members = new ConcurrentHashMap<>();
 
     public static void main(String[] args) throws Exception {
@@ -74,7 +75,7 @@ public final class Worker {
             case "create": create(topic, number(req, "partitions")); break;
             case "produce": answer.put("offsets", produce(topic, req)); break;
             case "consume": answer.put("records", consume(topic, number(req, "partitions"), number(req, "count"))); break;
-            case "join": members.put((String) req.get("name"), new Member((String) req.get("group"), topic, (String) req.get("strategy"))); break;
+            case "join": members.put((String) req.get("name"), new Member((String) req.get("group"), topic, (String) req.get("strategy"), (String) req.get("name"))); break;
             case "members": {
                 Map<String, Object> states = new LinkedHashMap<>();
                 members.forEach((name, m) -> states.put(name, m.state()));
@@ -110,7 +111,7 @@ public final class Worker {
 
     private static void create(String topic, int partitions) throws Exception {
         try (Admin admin = newAdmin()) {
-            admin.createTopics(Collections.singleton(new NewTopic(topic, partitions, (short) 1))).all().get();
+            admin.createTopics(Collections.singleton(new NewTopic(topic, partitions, REPLICAS))).all().get();
         }
     }
 
@@ -196,9 +197,9 @@ public final class Worker {
         private final List<List<Long>> records = new ArrayList<>();
         private String error = "";
 
-        Member(String group, String topic, String strategy) {
+        Member(String group, String topic, String strategy, String name) {
             thread = new Thread(() -> {
-                try (KafkaConsumer<byte[], byte[]> c = newConsumer(group, config(strategy))) {
+                try (KafkaConsumer<byte[], byte[]> c = newConsumer(group, config(strategy, group + "-" + name))) {
                     c.subscribe(Collections.singleton(topic));
                     while (!quit) turn(c);
                 } catch (Throwable t) {
@@ -214,7 +215,7 @@ public final class Worker {
             thread.start();
         }
 
-        private static Map<String, String> config(String strategy) {
+        private static Map<String, String> config(String strategy, String instance) {
             Map<String, String> m = new HashMap<>();
             m.put("enable.auto.commit", "true");
             m.put("auto.commit.interval.ms", "200");
@@ -222,6 +223,7 @@ public final class Worker {
                 m.put("group.protocol", "consumer");
                 return m;
             }
+            if (strategy.equals("static")) m.put("group.instance.id", instance);
             m.put("session.timeout.ms", "10000");
             m.put("heartbeat.interval.ms", "300");
             m.put("partition.assignment.strategy", strategy.equals("cooperative")
@@ -315,7 +317,7 @@ public final class Worker {
 
     private static void admin(String topic) throws Exception {
         try (Admin admin = newAdmin()) {
-            NewTopic t = new NewTopic(topic, 2, (short) 1).configs(Collections.singletonMap("retention.ms", "3600000"));
+            NewTopic t = new NewTopic(topic, 2, REPLICAS).configs(Collections.singletonMap("retention.ms", "3600000"));
             admin.createTopics(Collections.singleton(t)).all().get();
             admin.createPartitions(Collections.singletonMap(topic, NewPartitions.increaseTo(5))).all().get();
             // describeTopics() lost its old accessor in 4.0, listOffsets() asks each partition's leader.

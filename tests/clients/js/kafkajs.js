@@ -44,12 +44,14 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   decompress: async (buffer) => zstd.decompress(buffer),
 })
 
+const REPLICAS = Number(process.env.REPLICAS)
+
 const codecs = {
   none: CompressionTypes.None, gzip: CompressionTypes.GZIP, snappy: CompressionTypes.Snappy,
   lz4: CompressionTypes.LZ4, zstd: CompressionTypes.ZSTD,
 }
 
-const kafka = new Kafka({ clientId: 'kafkajs', brokers: [process.env.BOOTSTRAP], logLevel: logLevel.ERROR,
+const kafka = new Kafka({ clientId: 'kafkajs', brokers: process.env.BOOTSTRAP.split(','), logLevel: logLevel.ERROR,
   logCreator: () => ({ log }) => process.stderr.write(log.message + ' ' + (log.error || '') + '\n') })
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
@@ -91,7 +93,7 @@ const ops = {
   create: async ({ topic, partitions }) => {
     const admin = kafka.admin()
     await admin.connect()
-    await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }], waitForLeaders: true })
+    await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: REPLICAS }], waitForLeaders: true })
     await admin.disconnect()
   },
 
@@ -199,7 +201,7 @@ const ops = {
   admin: async ({ topic }) => {
     const admin = kafka.admin()
     await admin.connect()
-    await admin.createTopics({ topics: [{ topic, numPartitions: 2, configEntries: [{ name: 'retention.ms', value: '3600000' }] }] })
+    await admin.createTopics({ topics: [{ topic, numPartitions: 2, replicationFactor: REPLICAS, configEntries: [{ name: 'retention.ms', value: '3600000' }] }] })
     await admin.createPartitions({ topicPartitions: [{ topic, count: 5 }] })
     const eventually = async (look, want, what) => {
       let got

@@ -5,12 +5,12 @@ import time
 
 import confluent_kafka
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import (AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions,
-                                   NewTopic, ResourceType)
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from rpc import Member, record_in, record_out, serve
 
 BOOTSTRAP = os.environ["BOOTSTRAP"]
+REPLICAS = int(os.environ["REPLICAS"])
 EXTRA = dict(kv.split("=", 1) for kv in os.environ.get("EXTRA", "").split(",") if kv)
 TIMESTAMPED = 1  # TIMESTAMP_CREATE_TIME
 
@@ -33,7 +33,7 @@ class Client:
 
     def create(self, req):
         adm = AdminClient(config())  # must outlive its futures
-        adm.create_topics([NewTopic(req["topic"], req["partitions"], 1)])[req["topic"]].result(20)
+        adm.create_topics([NewTopic(req["topic"], req["partitions"], REPLICAS)])[req["topic"]].result(20)
 
     def produce(self, req):
         p = Producer(config(acks="all", compression_type=req["codec"], enable_idempotence=req.get("idempotent", False),
@@ -81,6 +81,8 @@ class Client:
             more = {"group_protocol": "consumer", "auto_commit_interval_ms": 200}
         else:
             more["partition_assignment_strategy"] = "cooperative-sticky" if req["strategy"] == "cooperative" else "range"
+        if req["strategy"] == "static":
+            more["group_instance_id"] = req["group"] + "-" + req["name"]
 
         def open_consumer():
             c = reader(req["group"], **more)
@@ -89,7 +91,7 @@ class Client:
 
         def turn(c):
             records = []
-            for m in c.consume(200, 0.05):
+            for m in self.some(c):
                 if m.error():
                     if m.error().code() in (KafkaError._PARTITION_EOF,):
                         continue
@@ -98,6 +100,13 @@ class Client:
             return [tp.partition for tp in c.assignment()], records
 
         return Member(open_consumer, turn, lambda c: c.close())
+
+    def some(self, c):
+        """Before librdkafka 2.1 a batch that a rebalance interrupts is lost, as its notes say: those read one by one."""
+        if confluent_kafka.libversion()[1] >= 0x02010000:
+            return c.consume(200, 0.05)
+        m = c.poll(0.05)
+        return [] if m is None else [m]
 
     def commit(self, req):
         c = reader(req["group"], enable_auto_commit=False, session_timeout_ms=10000)
@@ -161,19 +170,31 @@ class Client:
 
     def admin(self, req):
         adm, t = AdminClient(config()), req["topic"]
-        adm.create_topics([NewTopic(t, 2, 1, config={"retention.ms": "3600000"})])[t].result(20)
+        adm.create_topics([NewTopic(t, 2, REPLICAS, config={"retention.ms": "3600000"})])[t].result(20)
         adm.create_partitions([NewPartitions(t, 5)])[t].result(20)
         self.eventually(lambda: len(adm.list_topics(t, 10).topics[t].partitions), 5, "partitions")
-        resource = ConfigResource(ResourceType.TOPIC, t, incremental_configs=[
-            ConfigEntry("retention.ms", "7200000", incremental_operation=AlterConfigOpType.SET)])
-        adm.incremental_alter_configs([resource])[resource].result(20)
+        self.set_retention(adm, t)
 
         def retention():
-            r = ConfigResource(ResourceType.TOPIC, t)
+            r = ConfigResource(ConfigResource.Type.TOPIC, t)
             return adm.describe_configs([r])[r].result(20)["retention.ms"].value
         self.eventually(retention, "7200000", "retention.ms")
         adm.delete_topics([t])[t].result(20)
-        adm.list_consumer_groups().result(20)
+        if hasattr(adm, "list_consumer_groups"):
+            adm.list_consumer_groups().result(20)
+        else:
+            adm.list_groups(timeout=20)
+
+    def set_retention(self, adm, t):
+        """Old versions have only the call that replaces all of a topic's configs."""
+        if not hasattr(adm, "incremental_alter_configs"):
+            resource = ConfigResource(ConfigResource.Type.TOPIC, t, set_config={"retention.ms": "7200000"})
+            adm.alter_configs([resource])[resource].result(20)
+            return
+        from confluent_kafka.admin import AlterConfigOpType, ConfigEntry
+        resource = ConfigResource(ConfigResource.Type.TOPIC, t, incremental_configs=[
+            ConfigEntry("retention.ms", "7200000", incremental_operation=AlterConfigOpType.SET)])
+        adm.incremental_alter_configs([resource])[resource].result(20)
 
     def eventually(self, look, want, what):
         for _ in range(100):

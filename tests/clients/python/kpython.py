@@ -10,7 +10,8 @@ from kafka.structs import OffsetAndMetadata
 
 from rpc import Member, record_in, record_out, serve
 
-BOOTSTRAP = os.environ["BOOTSTRAP"]
+BOOTSTRAP = os.environ["BOOTSTRAP"].split(",")
+REPLICAS = int(os.environ["REPLICAS"])
 PIN = {"api_version": tuple(int(n) for n in os.environ["API_VERSION"].split("."))} if os.environ.get("API_VERSION") else {}
 
 
@@ -32,7 +33,7 @@ class Client:
 
     def create(self, req):
         adm = KafkaAdminClient(bootstrap_servers=BOOTSTRAP, **PIN)
-        adm.create_topics([NewTopic(req["topic"], req["partitions"], 1)])
+        adm.create_topics([NewTopic(req["topic"], req["partitions"], REPLICAS)])
         adm.close()
 
     def produce(self, req):
@@ -68,9 +69,11 @@ class Client:
         return {"records": out}
 
     def member(self, req):
+        static = {"group_instance_id": req["group"] + "-" + req["name"]} if req["strategy"] == "static" else {}
+
         def open_consumer():
             c = reader(req["group"], session_timeout_ms=10000, heartbeat_interval_ms=300, auto_commit_interval_ms=200,
-                       partition_assignment_strategy=strategies(req["strategy"]), max_poll_interval_ms=60000)
+                       partition_assignment_strategy=strategies(req["strategy"]), max_poll_interval_ms=60000, **static)
             c.subscribe([req["topic"]])
             return c
 
@@ -103,9 +106,38 @@ class Client:
                 return {"offset": ms[0].offset}
         raise RuntimeError("no record within 40 s")
 
+    def transact(self, req):
+        """Copies committed records in transactions of ten with their offsets; the second is aborted and done again."""
+        p = KafkaProducer(bootstrap_servers=BOOTSTRAP, **PIN, transactional_id=req["name"])
+        p.init_transactions()
+        c = reader(req["group"], enable_auto_commit=False, isolation_level="read_committed", max_poll_records=10,
+                   session_timeout_ms=10000)
+        c.subscribe([req["topic"]])
+        tp = TopicPartition(req["topic"], 0)
+        done, turn, deadline = 0, 0, time.time() + 60
+        while done < req["count"]:
+            if time.time() > deadline:
+                raise RuntimeError("%d of %d records copied" % (done, req["count"]))
+            got = [m for ms in c.poll(500).values() for m in ms]
+            if not got:
+                continue
+            p.begin_transaction()
+            for m in got:
+                p.send(req["out"], value=m.value, partition=0)
+            p.send_offsets_to_transaction({tp: OffsetAndMetadata(got[-1].offset + 1, "", -1)}, c.group_metadata())
+            turn += 1
+            if turn == 2:
+                p.abort_transaction()
+                c.seek(tp, got[0].offset)
+                continue
+            p.commit_transaction()
+            done += len(got)
+        c.close()
+        p.close()
+
     def admin(self, req):
         adm, t = KafkaAdminClient(bootstrap_servers=BOOTSTRAP, **PIN), req["topic"]
-        adm.create_topics([NewTopic(t, 2, 1, topic_configs={"retention.ms": "3600000"})])
+        adm.create_topics([NewTopic(t, 2, REPLICAS, topic_configs={"retention.ms": "3600000"})])
         adm.create_partitions({t: NewPartitions(5)})
         self.eventually(lambda: len(adm.describe_topics([t])[0]["partitions"]), 5, "partitions")
         adm.alter_configs([ConfigResource(ConfigResourceType.TOPIC, t, {"retention.ms": "7200000"})])
