@@ -150,6 +150,8 @@ func cellText(r, other *Row, column string, n *notes) string {
 			note += " Apache Kafka: " + mark(theirs, true) + ", " + theirs.Why
 		}
 		text += n.ref(note)
+	case ours.Why != "":
+		text += n.ref(ours.Why)
 	case other != nil && (done != theyDone || theyDone && theirs.State != good):
 		note := "Apache Kafka: " + mark(theirs, theyDone)
 		if why := known(kafka, r.Key, column); why != "" {
