@@ -163,6 +163,8 @@ func codeOf(resp kmsg.Response) int16 {
 		return r.ErrorCode
 	case *kmsg.RemoveRaftVoterResponse:
 		return r.ErrorCode
+	case *kmsg.UpdateRaftVoterResponse:
+		return r.ErrorCode
 	case *kmsg.DescribeQuorumResponse:
 		if len(r.Topics) == 1 && len(r.Topics[0].Partitions) == 1 && r.ErrorCode == 0 &&
 			r.Topics[0].Partitions[0].ErrorCode == kerr.NotLeaderForPartition.Code {

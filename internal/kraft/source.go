@@ -119,7 +119,8 @@ func (s *Source) Fetch(ctx context.Context, offset int64, lastEpoch int32, highW
 	t := kmsg.NewFetchRequestTopic()
 	t.Topic, t.TopicID = quorum.MetadataTopic, metadataTopicID()
 	p := kmsg.NewFetchRequestTopicPartition()
-	p.CurrentLeaderEpoch, p.FetchOffset, p.LastFetchedEpoch, p.LogStartOffset = epoch, offset, lastEpoch, -1
+	p.CurrentLeaderEpoch, p.FetchOffset, p.LogStartOffset = epoch, offset, -1
+	p.LastFetchedEpoch = max(lastEpoch, 0) // of an empty log: Apache Kafka takes no negative one here
 	p.PartitionMaxBytes, p.ReplicaDirectoryID, p.HighWatermark = sourceBytes, s.directory, highWatermark
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)

@@ -126,6 +126,9 @@ func (h *Handler) raft(req *wire.RaftRequest) *wire.RaftResponse {
 		resp.ErrorCode = kerr.InconsistentClusterID.Code
 		return resp
 	}
+	if req.Join && h.voter(req.From, req.DirectoryID) {
+		h.o.Directory.Learn(req.From, req.Host, req.Port) // it has moved: until the voters' record says so, nobody else knows where it is
+	}
 	h.o.Directory.learnIfUnknown(req.From, req.Host, req.Port)
 	for _, m := range req.Messages {
 		if err := h.o.Quorum.Step(m); err != nil {

@@ -158,12 +158,26 @@ func (h *Handler) changeVoters(req kmsg.Request) kmsg.Response {
 		for _, l := range r.Listeners {
 			v.Endpoints = append(v.Endpoints, record.VoterEndpoint{Name: l.Name, Host: l.Host, Port: l.Port})
 		}
+		leader, epoch := h.o.Quorum.Leader()
 		switch {
 		case !h.sameCluster(cluster):
+		case leader != h.o.NodeID:
+			return h.updated(req, kerr.NotController)
+		case r.CurrentLeaderEpoch < epoch:
+			return h.updated(req, kerr.FencedLeaderEpoch)
+		case r.CurrentLeaderEpoch > epoch:
+			return h.updated(req, kerr.UnknownLeaderEpoch)
 		case !named(r.VoterID, r.VoterDirectoryID):
 			err = errNoVoter
+		case len(v.Endpoints) == 0:
+			err = errNoEndpoint
+		case v.MinKRaftVersion > h.o.Quorum.Members().KRaftVersion || v.MaxKRaftVersion < h.o.Quorum.Members().KRaftVersion:
+			err = errOtherKRaft
 		default:
 			err = h.o.Quorum.UpdateVoter(ctx, v)
+		}
+		if err == nil && h.sameCluster(cluster) {
+			return h.updated(req, nil)
 		}
 	}
 	if !h.sameCluster(cluster) {
@@ -176,9 +190,32 @@ func (h *Handler) changeVoters(req kmsg.Request) kmsg.Response {
 const kraftVersion = 1
 
 var (
-	errNoEndpoint = errors.New("the request names no listener of the new voter")
+	errNoEndpoint = errors.New("the request names no listener of the voter")
+	errOtherKRaft = errors.New("the voter does not support the kraft.version that is finalized")
 	errNoVoter    = errors.New("the request names no voter: it takes an id that is not negative and the id of a directory")
 )
+
+// updated answers UpdateRaftVoter, and says who leads.
+func (h *Handler) updated(req kmsg.Request, e *kerr.Error) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.UpdateRaftVoterResponse)
+	resp.SetVersion(req.GetVersion())
+	if e != nil {
+		resp.ErrorCode = e.Code
+	}
+	resp.CurrentLeader.LeaderID, resp.CurrentLeader.LeaderEpoch = h.o.Quorum.Leader()
+	if host, port, err := net.SplitHostPort(h.o.Directory.Address(resp.CurrentLeader.LeaderID)); err == nil {
+		if p, err := strconv.ParseUint(port, 10, 16); err == nil {
+			resp.CurrentLeader.Host, resp.CurrentLeader.Port = host, int32(p)
+		}
+	}
+	return resp
+}
+
+// voter says that a node is a voter of a dynamic quorum, with the directory that it votes with.
+func (h *Handler) voter(id int32, directory [16]byte) bool {
+	m := h.o.Quorum.Members()
+	return directory != [16]byte{} && slices.ContainsFunc(m.Voters, func(v quorum.Voter) bool { return v.ID == id && v.Directory == directory })
+}
 
 // named says that a request names a voter: by its id and by its directory's.
 func named(id int32, directory [16]byte) bool { return id >= 0 && directory != [16]byte{} }
@@ -201,7 +238,7 @@ func voterAnswer(req kmsg.Request, err error) kmsg.Response {
 		code = kerr.DuplicateVoter
 	case errors.Is(err, quorum.ErrNotVoter):
 		code = kerr.VoterNotFound
-	case errors.Is(err, quorum.ErrLastVoter), errors.Is(err, errNoEndpoint), errors.Is(err, errNoVoter):
+	case errors.Is(err, quorum.ErrLastVoter), errors.Is(err, errNoEndpoint), errors.Is(err, errNoVoter), errors.Is(err, errOtherKRaft):
 		code = kerr.InvalidRequest
 	case errors.Is(err, quorum.ErrNotCaughtUp), errors.Is(err, quorum.ErrChanging):
 		code = kerr.RequestTimedOut

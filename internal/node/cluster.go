@@ -268,7 +268,7 @@ func (n *Node) learn(img *meta.Image, delta *meta.Delta) {
 func (n *Node) takePart() {
 	c := n.cluster
 	defer c.done.Done()
-	registered, voting := false, false
+	registered, voting, voterTold := false, false, false
 	heard := n.o.Clock.Now()
 	for !closed(c.stop) {
 		members, now := n.quorum.Members(), n.o.Clock.Now()
@@ -285,6 +285,8 @@ func (n *Node) takePart() {
 			}
 		case !members.Voting && !voting && n.o.Settings.Bool(config.ControllerQuorumAutoJoinEnable):
 			voting = n.askForVote()
+		case members.Voting && !voterTold:
+			voterTold = n.updateVoter(members)
 		}
 		select {
 		case <-c.stop:

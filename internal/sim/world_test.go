@@ -163,9 +163,9 @@ func (h *host) hook(f flaws) func(vfs.Op) error {
 		default:
 			return nil
 		}
-		if slow > 0 && (strings.HasSuffix(op.Name, quorum.WALName) || strings.HasSuffix(op.Name, ".log")) {
-			// Raft's log and the records: what else is synced is waited for at mutexes, and the bubble's time stands while
-			// somebody waits at one.
+		if slow > 0 && strings.HasSuffix(op.Name, quorum.WALName) {
+			// Raft's log alone: a partition that changes its role syncs its log under the lock of the role, and the bubble's time
+			// stands while somebody waits at a lock.
 			time.Sleep(slow)
 		}
 		switch {

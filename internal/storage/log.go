@@ -118,7 +118,7 @@ type Log struct {
 	copying  atomic.Bool // a copy of it grows in another directory, and the cleaner must wait
 	settled  atomic.Bool // nothing is appended any more, since the directory closes
 
-	flushing   chan struct{} // holds one while a sync of this log is under way; not a mutex: simulated time goes on while somebody waits here
+	flushMu    sync.Mutex // one sync of this log at a time, held over it
 	waitMu     sync.Mutex
 	waiters    []syncWaiter // guarded by waitMu
 	enqueued   bool         // guarded by the syncer's mu

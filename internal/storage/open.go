@@ -105,7 +105,7 @@ func openLog(e *env, st openState) (*Log, error) {
 }
 
 func newLog(e *env, tp TopicPartition, dir string, cfg LogConfig) *Log {
-	l := &Log{tp: tp, dir: dir, env: e, flushing: make(chan struct{}, 1)}
+	l := &Log{tp: tp, dir: dir, env: e}
 	l.cfg.Store(e.share(cfg))
 	return l
 }

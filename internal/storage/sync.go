@@ -174,7 +174,7 @@ func (l *Log) wakeWaiters() {
 // try that succeeds would prove nothing. After one that only found no space they are
 // written again first (rewrite.go).
 func (l *Log) syncNow() error {
-	l.flushing <- struct{}{}
+	l.flushMu.Lock()
 	err := l.Err()
 	for err == nil {
 		var again bool
@@ -182,7 +182,7 @@ func (l *Log) syncNow() error {
 			break
 		}
 	}
-	<-l.flushing
+	l.flushMu.Unlock()
 	switch {
 	case err == nil || errors.Is(err, ErrClosed) || errors.Is(err, ErrStorage):
 	case isDiskFull(err):
