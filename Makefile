@@ -77,6 +77,14 @@ failover:
 	$(GO) build -o bin/moldau ./cmd/moldau
 	tests/run failover --moldau bin/moldau -n $(FAILOVERS) --timeout 3h -v $(CHAOSFLAGS)
 
+# make interop: the compatibility matrix: foreign clients, and programs written for Apache Kafka, on one node and on three; writes
+# docs/compatibility.md. ONLY=name,name: rows whose name has one of these in it. TARGET=real: Apache Kafka instead, by the script that
+# MOLDAU_REALKAFKA names. What it installs goes to a cache outside the tree.
+.PHONY: interop
+interop:
+	$(GO) build -o bin/moldau ./cmd/moldau
+	tests/run interop $(if $(filter real,$(TARGET)),--target real,--moldau bin/moldau) --timeout 25m $(if $(ONLY),--only "$(ONLY)") $(INTEROPFLAGS)
+
 # make plants: bugs that would break exactly once, planted one at a time; the tests must notice each.
 .PHONY: plants
 plants:

@@ -15,7 +15,7 @@ import (
 
 // allScenarios are the rows of the report, in its order.
 func allScenarios() []*scenario {
-	return slices.Concat(loadScenarios(), nodeScenarios(), clientScenarios())
+	return slices.Concat(loadScenarios(), nodeScenarios(), clientScenarios(), groupScenarios())
 }
 
 // result is what a scenario has given, as it is kept in the file of results.

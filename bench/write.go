@@ -40,7 +40,10 @@ func rewrite(o options) error {
 			}
 		}
 	}
-	return os.WriteFile(filepath.Join(o.out, "benchmarks.md"), []byte(b.String()), 0o644)
+	if err := os.WriteFile(filepath.Join(o.out, "benchmarks.md"), []byte(b.String()), 0o644); err != nil {
+		return err
+	}
+	return rewriteReadme(o, all)
 }
 
 func find(all []*result, name string) *result {

@@ -337,6 +337,6 @@ func runClients(ctx context.Context, s *session) error {
 		return err
 	}
 	defer stop()
-	return clients.Run(ctx, clients.Options{Bootstrap: n.Bootstrap, RealKafka: os.Getenv("MOLDAU_REALKAFKA"), Only: only, Jobs: s.jobs, Replicas: 1, Cache: s.cache,
+	return clients.Run(ctx, clients.Options{Bootstrap: n.Bootstrap, RealKafka: os.Getenv("MOLDAU_REALKAFKA"), Only: only, Jobs: s.jobs, Replicas: 1, Source: os.Getenv("MOLDAU_TESTS_SOURCE"), Cache: s.cache,
 		Logf: s.logf}, s.rep)
 }

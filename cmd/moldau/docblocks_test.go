@@ -115,6 +115,7 @@ var whatever = []struct {
 	what *regexp.Regexp
 	is   string
 }{
+	{regexp.MustCompile(`console-consumer-\d+`), "console-consumer-N"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d([.,:]\d{3})?`), "TIME"},
 	{regexp.MustCompile(`\b\d{13}\b`), "TIMESTAMP"},
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UUID"},
@@ -123,23 +124,23 @@ var whatever = []struct {
 	{regexp.MustCompile(`data in \S*/`), "data in DIR/"},
 	{regexp.MustCompile(`(localhost)?/(127\.0\.0\.1|0:0:0:0:0:0:0:1|\[::1\])`), "/HOST"},
 	// Which node is given which replica is drawn by lot, and which of them leads; how many there are is not.
-	{regexp.MustCompile(`(Leader: )\d+`), "${1}N"},
+	{regexp.MustCompile(`(Leader: |controller )\d+`), "${1}N"},
 }
 
 var (
-	nodesOfPartition = regexp.MustCompile(`(Replicas|Isr|Elr): ([\d,]+)`)
-	anyNumber        = regexp.MustCompile(`-?\d+(\.\d+)?`)
+	nodesOfPartition = regexp.MustCompile(`(Replicas:|Isr:|Elr:|in sync on) ([\d,]+)`)
+	plainNumber      = regexp.MustCompile(`-?\d+(\.\d+)?`)
 	anySpace         = regexp.MustCompile(`\s+`)
 )
 
-// comparable is a line without what differs from run to run.
+// comparableLine is a line without what differs from run to run.
 func comparableLine(line string, figures bool) string {
 	for _, w := range whatever {
 		line = w.what.ReplaceAllString(line, w.is)
 	}
-	line = nodesOfPartition.ReplaceAllStringFunc(line, func(s string) string { return anyNumber.ReplaceAllString(s, "N") })
+	line = nodesOfPartition.ReplaceAllStringFunc(line, func(s string) string { return plainNumber.ReplaceAllString(s, "N") })
 	if figures {
-		line = anyNumber.ReplaceAllString(line, "N")
+		line = plainNumber.ReplaceAllString(line, "N")
 	}
 	return strings.TrimSpace(anySpace.ReplaceAllString(line, " "))
 }

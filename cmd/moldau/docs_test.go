@@ -25,7 +25,7 @@ func TestThePagesSayWhatHappens(t *testing.T) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join("..", "..", name)
-			page := readPage(t, file)
+			page := readFile(t, file)
 			now := newReader(t, bin, toolEnviron()).follow(name, page)
 			if write && now != page {
 				if err := os.WriteFile(file, []byte(now), 0o644); err != nil {
@@ -40,7 +40,7 @@ func TestThePagesSayWhatHappens(t *testing.T) {
 func TestTheKoreanQuickstartHasTheSameBlocks(t *testing.T) {
 	var pages [2][]docBlock
 	for i, name := range []string{"quickstart.md", "quickstart.ko.md"} {
-		blocks, err := docBlocks(readPage(t, filepath.Join("..", "..", "docs", name)))
+		blocks, err := docBlocks(readFile(t, filepath.Join("..", "..", "docs", name)))
 		if err != nil {
 			t.Fatal(name, err)
 		}
@@ -60,13 +60,4 @@ func TestTheKoreanQuickstartHasTheSameBlocks(t *testing.T) {
 			t.Fatalf("block %d: English\n%+v\nKorean\n%+v", i+1, pages[0][i], pages[1][i])
 		}
 	}
-}
-
-func readPage(t *testing.T, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
 }

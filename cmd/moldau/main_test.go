@@ -2,7 +2,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,18 +53,4 @@ func toolEnviron(more ...string) []string {
 		}
 	}
 	return append(env, append([]string{asTool + "=1", "TZ=UTC"}, more...)...)
-}
-
-func TestEveryToolIsThereUnderEachOfItsNames(t *testing.T) {
-	w := offlineWorld(t)
-	for _, name := range cli.ToolNames() {
-		for _, line := range []string{name + " --version", name + ".sh --version", "moldau " + strings.TrimPrefix(name, "kafka-") + " --version", "moldau " + name + " --version"} {
-			if name == "kafka-e2e-latency" || name == "kafka-server-stop" || name == "kafka-metadata-shell" || name == "kafka-verifiable-producer" || name == "kafka-verifiable-consumer" || name == "kafka-verifiable-share-consumer" || name == "kafka-producer-perf-test" || name == "kafka-features" || name == "kafka-metadata-quorum" || name == "kafka-storage" || name == "kafka-cluster" {
-				line = strings.TrimSuffix(line, "--version") + "--help"
-			}
-			if res := w.tool(w.words(line), ""); strings.Contains(res.stderr, "there is no command") || res.stdout+res.stderr == "" {
-				t.Errorf("$ %s\n%s", line, fmt.Sprint(res))
-			}
-		}
-	}
 }

@@ -22,15 +22,9 @@ func runCompletion(r *run, args []string) int {
 	}
 	switch list := strings.Join(names, " "); shell {
 	case "bash":
-		r.println("_moldau() {")
-		r.println("  local IFS=$'\\n'")
-		r.println("  COMPREPLY=($(moldau complete \"${COMP_WORDS[@]:0:COMP_CWORD+1}\" 2>/dev/null))")
-		r.println("}")
-		r.println("complete -o default -o nosort -F _moldau " + list)
+		r.println(strings.ReplaceAll(bashCompletion, "NAMES", list))
 	case "zsh":
-		r.println("#compdef " + list)
-		r.println("_moldau() { local -a reply; reply=(${(f)\"$(moldau complete ${words[1,CURRENT]} 2>/dev/null)\"}); compadd -a reply || _files; }")
-		r.println("compdef _moldau " + list)
+		r.println(strings.ReplaceAll(zshCompletion, "NAMES", list))
 	case "fish":
 		for _, n := range names {
 			r.println("complete -c " + n + " -a '(moldau complete (commandline -opc) (commandline -ct))'")
@@ -40,6 +34,25 @@ func runCompletion(r *run, args []string) int {
 	}
 	return 0
 }
+
+// bashCompletion splits the line by itself: bash's own words end at each : and =, so that localhost:9092 would be three. What
+// stands before the last of these in the word is not bash's to replace. Old bashes do not know nosort.
+const bashCompletion = `_moldau() {
+  local IFS=$' \t\n' line=${COMP_LINE:0:COMP_POINT} last
+  local -a parts
+  read -ra parts <<< "$line"
+  case $line in *[[:space:]]) parts+=("") ;; esac
+  last=${parts[${#parts[@]}-1]}
+  IFS=$'\n'
+  COMPREPLY=($(moldau complete "${parts[@]}" 2>/dev/null))
+  COMPREPLY=("${COMPREPLY[@]#"${last%"${last##*[:=]}"}"}")
+}
+complete -o default -o nosort -F _moldau NAMES 2>/dev/null || complete -o default -F _moldau NAMES`
+
+// zshCompletion keeps the word under the cursor where it is empty: that is the one to be completed.
+const zshCompletion = `#compdef NAMES
+_moldau() { local -a found; found=("${(@f)$(moldau complete "${(@)words[1,CURRENT]}" 2>/dev/null)}"); [[ -n $found ]] && compadd -a found || _files; }
+compdef _moldau NAMES`
 
 // completionTimeout bounds the look-up of live names: nobody waits longer for a tab.
 const completionTimeout = 1500 * time.Millisecond
@@ -55,12 +68,15 @@ func runComplete(r *run, words []string) int {
 		r.complete(last, commandNames())
 		return 0
 	}
-	before := ""
-	if len(words) > 1 {
-		before = words[len(words)-2]
+	option, prefix, written := words[len(words)-2], last, ""
+	if name, value, ok := strings.Cut(last, "="); ok && strings.HasPrefix(name, "-") {
+		option, prefix, written = name, value, name+"="
 	}
-	if names := r.liveNames(before, words); names != nil {
-		r.complete(last, names)
+	if names := r.liveNames(option, words); names != nil {
+		for i := range names {
+			names[i] = written + names[i]
+		}
+		r.complete(written+prefix, names)
 		return 0
 	}
 	if strings.HasPrefix(last, "-") || len(rest) == 0 {
@@ -128,12 +144,16 @@ func (r *run) liveNames(option string, words []string) []string {
 		return nil
 	}
 	bootstrap, config := "localhost:9092", ""
-	for i := 0; i+1 < len(words); i++ {
-		switch strings.TrimLeft(words[i], "-") {
+	for i, w := range words {
+		name, value, inline := strings.Cut(w, "=")
+		if !inline && i+1 < len(words) {
+			value = words[i+1]
+		}
+		switch strings.TrimLeft(name, "-") {
 		case "bootstrap-server", "broker-list":
-			bootstrap = words[i+1]
+			bootstrap = value
 		case "command-config", "consumer.config", "producer.config":
-			config = words[i+1]
+			config = value
 		}
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, completionTimeout)

@@ -156,6 +156,9 @@ func (t *e2eTest) execute() error {
 	sort.Slice(latencies, func(i, j int) bool { return latencies[i] < latencies[j] })
 	t.printf("Avg latency: %.4f ms\n", total/float64(t.records))
 	t.printf("Percentiles: 50th = %d, 99th = %d, 99.9th = %d\n", percentile(latencies, 0.5), percentile(latencies, 0.99), percentile(latencies, 0.999))
+	if t.StdoutIsTerminal {
+		histogram(t.run, latencies)
+	}
 	return nil
 }
 

@@ -170,8 +170,16 @@ func runVersionMapping(r *run, a *subArgs) int {
 			return r.failln(err.Error(), 1)
 		}
 	}
-	r.printf("metadata.version=%d (%s)\n", level, shown)
+	if r.json {
+		r.row("feature", metadataVersionFeature, "level", level, "version", shown)
+	} else {
+		r.printf("metadata.version=%d (%s)\n", level, shown)
+	}
 	for _, f := range features() {
+		if r.json {
+			r.row("feature", f.name, "level", defaultLevel(f.levels, level), "version", nil)
+			continue
+		}
 		r.printf("%s=%d\n", f.name, defaultLevel(f.levels, level))
 	}
 	return 0
@@ -190,7 +198,7 @@ func runFeatureDependencies(r *run, a *subArgs) int {
 			if level < minMetadataVersion || level > latestStableMetadata+1 {
 				return r.failln(fmt.Sprintf("Unknown metadata.version %d", level), 1)
 			}
-			r.printf("metadata.version=%d (%s) has no dependencies.\n", level, metadataName(level))
+			r.dependency(name, level, metadataName(level), 0)
 			continue
 		}
 		levels, ok := featureLevels(name)
@@ -202,11 +210,26 @@ func runFeatureDependencies(r *run, a *subArgs) int {
 				return r.failln(fmt.Sprintf("No feature:%s with feature level %d", name, level), 1)
 			}
 			return r.failln(fmt.Sprintf("Feature level %d is not supported for feature %s", level, name), 1)
-		case levels[level].needs == 0:
-			r.printf("%s=%d has no dependencies.\n", name, level)
-		default:
-			r.printf("%s=%d requires:\n    metadata.version=%d (%s)\n", name, level, levels[level].needs, metadataName(levels[level].needs))
 		}
+		r.dependency(name, level, "", levels[level].needs)
 	}
 	return 0
+}
+
+// dependency prints which metadata.version a feature's level needs, 0 for none; version is the level's own name if it has one.
+func (r *run) dependency(feature string, level int16, version string, needs int16) {
+	title := fmt.Sprintf("%s=%d", feature, level)
+	if version != "" {
+		title += " (" + version + ")"
+	}
+	switch {
+	case r.json && needs == 0:
+		r.row("feature", feature, "level", level, "requiredMetadataVersion", nil)
+	case r.json:
+		r.row("feature", feature, "level", level, "requiredMetadataVersion", needs)
+	case needs == 0:
+		r.printf("%s has no dependencies.\n", title)
+	default:
+		r.printf("%s requires:\n    metadata.version=%d (%s)\n", title, needs, metadataName(needs))
+	}
 }

@@ -39,9 +39,9 @@ func featuresTool() *subTool {
 				usage:   "usage: kafka-features disable [-h] [--feature FEATURE] [--unsafe]\n                      [--dry-run]",
 				options: []subOption{disabled, unsafe, dryRun}},
 			{name: "version-mapping", run: runVersionMapping, doc: "Show which feature levels belong to a release.",
-				usage: "usage: kafka-features version-mapping [-h]\n                      [--release-version RELEASE_VERSION]", options: []subOption{release}},
+				usage: "usage: kafka-features version-mapping [-h]\n                      [--release-version RELEASE_VERSION]", options: listing(release)},
 			{name: "feature-dependencies", run: runFeatureDependencies, doc: "Show what a feature's level needs.",
-				usage: "usage: kafka-features feature-dependencies [-h] --feature FEATURE", options: []subOption{needed}},
+				usage: "usage: kafka-features feature-dependencies [-h] --feature FEATURE", options: listing(needed)},
 		},
 	}
 }

@@ -67,7 +67,7 @@ func TestMistakesOfToolsWithSubCommands(t *testing.T) {
 		{"client-metrics --bootstrap-server a:1 --alter --name a --interval x", "Invalid interval value. Enter an integer, or leave empty to reset."},
 		{"e2e-latency a b", "Expected 5 or 6 positional arguments, but got 2."},
 		{"jmx --jmx-url foo", "Service URL must start with service:jmx:"},
-		{"metadata-shell --snapshot /no/such/file ls", "Unexpected error: /no/such/file"},
+		{"metadata-shell --snapshot /no/such/file ls", "Unexpected error: java.nio.file.NoSuchFileException: /no/such/file"},
 		{"streams-application-reset", "Missing required option(s)"},
 	} {
 		_, errs, code := runLine(strings.Fields(c.line)...)

@@ -158,7 +158,9 @@ func (t *consumerPerf) properties() (client.Properties, error) {
 	props.Merge(keyValues(p.all("command-property")))
 	props["bootstrap.servers"] = p.value("bootstrap-server")
 	props["group.id"] = p.value("group")
-	props["receive.buffer.bytes"] = p.value("socket-buffer-size")
+	if p.has("socket-buffer-size") { // unasked it would be a note that nobody needs
+		props["receive.buffer.bytes"] = p.value("socket-buffer-size")
+	}
 	props["max.partition.fetch.bytes"] = p.value("fetch-size")
 	props["auto.offset.reset"] = "earliest"
 	if p.has("from-latest") {

@@ -91,7 +91,7 @@ func (s *sendStats) printTotal() {
 	s.r.printf("%d%s records sent, %f records/sec (%.2f MB/sec), %s ms avg latency, %.2f ms max latency, %d ms 50th, %d ms 95th, %d ms 99th, %d ms 99.9th.\n",
 		s.count, state, recs, mb, avg, float64(s.max), percentile(s.latencies, 0.5), percentile(s.latencies, 0.95), percentile(s.latencies, 0.99), percentile(s.latencies, 0.999))
 	if s.r.StdoutIsTerminal {
-		s.r.histogram(s.latencies)
+		histogram(s.r, s.latencies)
 	}
 }
 
@@ -106,33 +106,31 @@ func percentile[T int32 | int64](sorted []T, p float64) T {
 // histogramBars is the width of the longest bar.
 const histogramBars = 50
 
-// histogram draws sorted latencies, each row twice as wide as the one above.
-func (r *run) histogram(sorted []int32) {
+// histogram draws sorted latencies in ms, each row twice as wide as the one above.
+func histogram[T int32 | int64](r *run, sorted []T) {
 	if len(sorted) == 0 {
 		return
 	}
-	type row struct{ from, to, n int32 }
+	type row struct{ from, to, n int64 }
 	var rows []row
-	for from, to := int32(0), int32(1); ; from, to = to, to*2 {
+	for from, to := int64(0), int64(1); ; from, to = to, to*2 {
 		rows = append(rows, row{from: from, to: to})
-		if to > sorted[len(sorted)-1] || to > math.MaxInt32/2 {
+		if to > int64(sorted[len(sorted)-1]) || to > math.MaxInt64/2 {
 			break
 		}
 	}
-	most := int32(1)
+	at, most := 0, int64(1)
 	for _, v := range sorted {
-		for i := range rows {
-			if v < rows[i].to {
-				rows[i].n++
-				most = max(most, rows[i].n)
-				break
-			}
+		for int64(v) >= rows[at].to && at < len(rows)-1 {
+			at++
 		}
+		rows[at].n++
+		most = max(most, rows[at].n)
 	}
 	r.println("")
 	for _, w := range rows {
 		if w.n > 0 || w.from > 0 {
-			r.printf("%6d ms ..%6d ms %10d %s\n", w.from, w.to, w.n, strings.Repeat("▇", int(int64(w.n)*histogramBars/int64(most))))
+			r.printf("%6d ms ..%6d ms %10d %s\n", w.from, w.to, w.n, strings.Repeat("▇", int(w.n*histogramBars/most)))
 		}
 	}
 }

@@ -131,7 +131,9 @@ func (t *sharePerf) execute() error {
 	}
 	t.props.Merge(keyValues(p.all("command-property")))
 	t.props["bootstrap.servers"] = p.value("bootstrap-server")
-	t.props["receive.buffer.bytes"] = p.value("socket-buffer-size")
+	if p.has("socket-buffer-size") { // unasked it would be a note that nobody needs
+		t.props["receive.buffer.bytes"] = p.value("socket-buffer-size")
+	}
 	t.props["max.partition.fetch.bytes"] = p.value("fetch-size")
 	delete(t.props, "group.id")
 	return t.measure(int(threads), client.Millis(interval))

@@ -90,10 +90,10 @@ func storageTool() *subTool {
 					{long: "initial-controllers", short: "I", metavar: "INITIAL_CONTROLLERS", exclusive: "quorum", doc: "The first voters of a dynamic quorum: id@host:port:directoryId, several with commas."},
 				}},
 			{name: "version-mapping", run: runVersionMapping, doc: "Show which feature levels belong to a release.",
-				usage: "usage: kafka-storage version-mapping [-h]\n                     [--release-version RELEASE_VERSION]", options: []subOption{release}},
+				usage: "usage: kafka-storage version-mapping [-h]\n                     [--release-version RELEASE_VERSION]", options: listing(release)},
 			{name: "feature-dependencies", run: runFeatureDependencies, doc: "Show what a feature's level needs.",
 				usage:   "usage: kafka-storage feature-dependencies [-h] --feature FEATURE",
-				options: []subOption{{long: "feature", short: "f", metavar: "FEATURE", required: true, doc: "A feature's level, as name=level; may be repeated."}}},
+				options: listing(subOption{long: "feature", short: "f", metavar: "FEATURE", required: true, doc: "A feature's level, as name=level; may be repeated."})},
 			{name: "random-uuid", run: runRandomUUID, doc: "Print a new id.", usage: "usage: kafka-storage random-uuid [-h]"},
 		},
 	}

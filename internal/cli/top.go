@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"sort"
-
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/client"
@@ -58,9 +57,11 @@ func (t *topView) execute() error {
 	ctx, sig, stop := t.watchSignals()
 	defer stop()
 	for n := int64(1); ctx.Err() == nil; n++ {
-		if err := t.look(int(max(rows, 1))); err != nil {
+		f, err := t.look()
+		if err != nil {
 			return err
 		}
+		t.showFrame(f, int(max(rows, 1)))
 		if t.out.Flush() != nil {
 			return nil // nobody reads any more
 		}
@@ -75,21 +76,20 @@ func (t *topView) execute() error {
 	return nil
 }
 
-// The screen is cleared and bold switched on and off only on a terminal.
-const (
-	clearScreen = "\x1b[H\x1b[2J"
-	bold        = "\x1b[1m"
-	plain       = "\x1b[0m"
-)
-
-func (t *topView) heading(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if t.StdoutIsTerminal {
-		text = bold + text + plain
-	}
-	t.println(text)
+// topFrame is what one look has seen.
+type topFrame struct {
+	at                              time.Time
+	brokers, partitions, topicCount int
+	underReplicated, offline        int
+	latency                         time.Duration // of the metadata request
+	topics                          []topicRate
+	groups                          []groupLag
+	requests                        []requestRate
+	silent                          []string // metrics endpoints that did not answer, and why
+	withRequests                    bool
 }
 
+// topicRate is what goes into a topic.
 type topicRate struct {
 	name       string
 	partitions int
@@ -97,51 +97,52 @@ type topicRate struct {
 	records    int64
 }
 
-func (t *topView) look(rows int) error {
+// groupLag is how far a group is behind.
+type groupLag struct {
+	id, state string
+	lag       int64
+}
+
+// look asks the cluster and remembers what the next look compares with.
+func (t *topView) look() (*topFrame, error) {
 	asked := time.Now()
 	md, err := t.c.Metadata(t.ctx, "listTopics", nil, true)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	latency := time.Since(asked)
+	f := &topFrame{at: t.Now(), latency: time.Since(asked), brokers: len(md.Brokers), topicCount: len(md.Topics), withRequests: t.p.has("metrics-url")}
 	at := map[topicPartition]int64{}
-	under, offline := 0, 0
 	for _, topic := range md.Topics {
 		for _, p := range topic.Partitions {
 			at[topicPartition{*topic.Topic, p.Partition}] = latestOffset
 			if len(p.ISR) < len(p.Replicas) {
-				under++
+				f.underReplicated++
 			}
 			if p.Leader < 0 {
-				offline++
+				f.offline++
 			}
 		}
 	}
-	now := t.Now()
+	f.partitions = len(at)
 	ends := map[topicPartition]int64{}
 	for tp, res := range t.listOffsets(t.c, at, false) {
 		if res.err == nil {
 			ends[tp] = res.offset
 		}
 	}
-	if t.StdoutIsTerminal {
-		t.out.WriteString(clearScreen)
+	f.topics = topicRates(ends, t.ends, f.at.Sub(t.at))
+	if f.groups, err = t.groupLags(ends); err != nil {
+		return nil, err
 	}
-	t.heading("%s  brokers %d  topics %d  partitions %d  under-replicated %d  offline %d  metadata request %.1f ms",
-		now.Format("15:04:05"), len(md.Brokers), len(md.Topics), len(at), under, offline, float64(latency.Microseconds())/1000)
-	t.println("")
-	t.showTopics(ends, now, rows)
-	t.println("")
-	err = t.showGroups(ends, rows)
-	if err == nil && t.p.has("metrics-url") {
-		t.println("")
-		t.showRequests(now, rows)
+	if f.withRequests {
+		f.requests, f.silent = t.requestRates(f.at)
 	}
-	t.ends, t.at = ends, now
-	return err
+	t.ends, t.at = ends, f.at
+	return f, nil
 }
 
-func (t *topView) showTopics(ends map[topicPartition]int64, now time.Time, rows int) {
+// topicRates sums partitions up; what was not there at the last look has no rate yet. The busiest come first.
+func topicRates(ends, before map[topicPartition]int64, since time.Duration) []topicRate {
 	rates := map[string]*topicRate{}
 	for tp, end := range ends {
 		r := rates[tp.topic]
@@ -151,30 +152,23 @@ func (t *topView) showTopics(ends map[topicPartition]int64, now time.Time, rows 
 		}
 		r.partitions++
 		r.records += end
-		if before, ok := t.ends[tp]; ok && now.After(t.at) {
-			r.perSecond += float64(end-before) / now.Sub(t.at).Seconds()
+		if old, ok := before[tp]; ok && since > 0 {
+			r.perSecond += float64(end-old) / since.Seconds()
 		}
 	}
-	var list []*topicRate
+	var list []topicRate
 	for _, name := range sortedKeys(rates) {
-		list = append(list, rates[name])
+		list = append(list, *rates[name])
 	}
 	sort.SliceStable(list, func(i, j int) bool { return list[i].perSecond > list[j].perSecond })
-	t.heading("%-40s %10s %14s %16s", "TOPIC", "PARTITIONS", "RECORDS/S IN", "END OFFSETS")
-	for _, r := range list[:min(rows, len(list))] {
-		t.printf("%-40s %10d %14.1f %16d\n", r.name, r.partitions, r.perSecond, r.records)
-	}
+	return list
 }
 
-type groupLag struct {
-	id, state string
-	lag       int64
-}
-
-func (t *topView) showGroups(ends map[topicPartition]int64, rows int) error {
+// groupLags are the lags of the groups that commit offsets, the longest first.
+func (t *topView) groupLags(ends map[topicPartition]int64) ([]groupLag, error) {
 	all, err := t.listGroups(t.c, nil, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var ids []string
 	states := map[string]string{}
@@ -184,11 +178,12 @@ func (t *topView) showGroups(ends map[topicPartition]int64, rows int) error {
 			states[g.Group] = g.GroupState
 		}
 	}
-	var offsets map[string]map[topicPartition]committed
-	if len(ids) > 0 {
-		if offsets, err = t.committedOffsets(ids); err != nil {
-			return err
-		}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	offsets, err := t.committedOffsets(ids)
+	if err != nil {
+		return nil, err
 	}
 	var list []groupLag
 	for _, id := range ids {
@@ -201,9 +196,50 @@ func (t *topView) showGroups(ends map[topicPartition]int64, rows int) error {
 		list = append(list, g)
 	}
 	sort.SliceStable(list, func(i, j int) bool { return list[i].lag > list[j].lag })
-	t.heading("%-40s %-20s %16s", "GROUP", "STATE", "LAG")
-	for _, g := range list[:min(rows, len(list))] {
-		t.printf("%-40s %-20s %16d\n", g.id, g.state, g.lag)
+	return list, nil
+}
+
+// The screen is cleared and bold switched on and off only on a terminal.
+const (
+	clearScreen = "\x1b[H\x1b[2J"
+	bold        = "\x1b[1m"
+	plain       = "\x1b[0m"
+)
+
+// showFrame draws what a look has seen, so many rows of each table.
+func (r *run) showFrame(f *topFrame, rows int) {
+	if r.StdoutIsTerminal {
+		r.out.WriteString(clearScreen)
 	}
-	return nil
+	r.heading("%s  brokers %d  topics %d  partitions %d  under-replicated %d  offline %d  metadata request %.1f ms",
+		f.at.Format("15:04:05"), f.brokers, f.topicCount, f.partitions, f.underReplicated, f.offline, float64(f.latency.Microseconds())/1000)
+	r.println("")
+	r.heading("%-40s %10s %14s %16s", "TOPIC", "PARTITIONS", "RECORDS/S IN", "END OFFSETS")
+	for _, t := range f.topics[:min(rows, len(f.topics))] {
+		r.printf("%-40s %10d %14.1f %16d\n", t.name, t.partitions, t.perSecond, t.records)
+	}
+	r.println("")
+	r.heading("%-40s %-20s %16s", "GROUP", "STATE", "LAG")
+	for _, g := range f.groups[:min(rows, len(f.groups))] {
+		r.printf("%-40s %-20s %16d\n", g.id, g.state, g.lag)
+	}
+	if !f.withRequests {
+		return
+	}
+	r.println("")
+	for _, s := range f.silent {
+		r.println(s)
+	}
+	r.heading("%-40s %14s %12s %12s", "REQUEST", "PER SECOND", "MEDIAN MS", "99% MS")
+	for _, q := range f.requests[:min(rows, len(f.requests))] {
+		r.printf("%-40s %14.1f %12.2f %12.2f\n", q.name, q.perSecond, q.median, q.p99)
+	}
+}
+
+func (r *run) heading(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if r.StdoutIsTerminal {
+		text = bold + text + plain
+	}
+	r.println(text)
 }

@@ -12,38 +12,31 @@ import (
 type requestRate struct {
 	name        string
 	count       float64
+	perSecond   float64
 	median, p99 float64 // of the slowest node
 }
 
-// showRequests prints how long requests take, from the metrics endpoints of --metrics-url: those of Moldau, or
-// of an exporter beside Apache Kafka, whose names are the same.
-func (t *topView) showRequests(now time.Time, rows int) {
+// requestRates tells how long requests take, from the metrics endpoints of --metrics-url: those of Moldau, or of an exporter
+// beside Apache Kafka, whose names are the same. silent are those that could not be read.
+func (t *topView) requestRates(now time.Time) (list []requestRate, silent []string) {
 	rates := map[string]*requestRate{}
 	for _, url := range t.p.all("metrics-url") {
 		if err := t.readRequests(url, rates); err != nil {
-			t.printf("%s: %s\n", url, rootCause(err))
+			silent = append(silent, url+": "+rootCause(err).Error())
 		}
 	}
-	list := make([]*requestRate, 0, len(rates))
-	for _, name := range sortedKeys(rates) {
-		list = append(list, rates[name])
-	}
-	perSecond := func(r *requestRate) float64 {
-		before, ok := t.requests[r.name]
-		if !ok || !now.After(t.at) {
-			return 0
-		}
-		return (r.count - before) / now.Sub(t.at).Seconds()
-	}
-	sort.SliceStable(list, func(i, j int) bool { return perSecond(list[i]) > perSecond(list[j]) })
-	t.heading("%-40s %14s %12s %12s", "REQUEST", "PER SECOND", "MEDIAN MS", "99% MS")
-	for _, r := range list[:min(rows, len(list))] {
-		t.printf("%-40s %14.1f %12.2f %12.2f\n", r.name, perSecond(r), r.median, r.p99)
-	}
+	before := t.requests
 	t.requests = map[string]float64{}
-	for _, r := range list {
-		t.requests[r.name] = r.count
+	for _, name := range sortedKeys(rates) {
+		r := rates[name]
+		if old, ok := before[name]; ok && now.After(t.at) {
+			r.perSecond = (r.count - old) / now.Sub(t.at).Seconds()
+		}
+		t.requests[name] = r.count
+		list = append(list, *r)
 	}
+	sort.SliceStable(list, func(i, j int) bool { return list[i].perSecond > list[j].perSecond })
+	return list, silent
 }
 
 func (t *topView) readRequests(url string, rates map[string]*requestRate) error {

@@ -62,7 +62,12 @@ func ReadOffsetCheckpoint(fsys vfs.FS, name string) (map[TopicPartition]int64, e
 	return offsets, nil
 }
 
+// parseOffsets reads a file that says an offset for each partition. Kafka makes such files empty with a log directory, before it
+// has anything to say in them; it replaces them whole.
 func parseOffsets(data []byte) (map[TopicPartition]int64, error) {
+	if len(data) == 0 {
+		return map[TopicPartition]int64{}, nil
+	}
 	lines, err := checkpointLines(data)
 	if err != nil {
 		return nil, err

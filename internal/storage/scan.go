@@ -53,7 +53,7 @@ func (h *headers) at(pos int64) (hdr record.Batch, size int64, err error) {
 		if errors.Is(err, io.EOF) && got < record.HeaderBytes {
 			return nil, 0, h.corrupt(pos, errShorter)
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		if err != nil && !errors.Is(err, io.EOF) && got < record.HeaderBytes { // what cannot be read may lie behind what is looked for
 			return nil, 0, fmt.Errorf("cannot read %s at %d: %w", h.f.Name(), pos, err)
 		}
 		h.have, h.from = (*h.buf)[:got], pos

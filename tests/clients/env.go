@@ -18,10 +18,11 @@ type Options struct {
 	Bootstrap string
 	RealKafka string         // path of the realkafka script; empty: Apache's tools are skipped
 	Only      *regexp.Regexp // names of the clients to run; nil: all
+	All       bool           // also the clients that are compiled here
 	Jobs      int            // how many clients run at once
 	Replicas  int            // of each topic
-	RowTime   time.Duration // how long one client may take, 0: as long as its steps
-	Source    string        // directory of the tests' module, for clients with a module of their own
+	RowTime   time.Duration  // how long one client may take, 0: as long as its steps
+	Source    string         // directory of the tests' module, for clients with a module of their own
 	Cache     *tools.Cache
 	Logf      func(format string, args ...any)
 }
@@ -58,7 +59,7 @@ func (e errSkip) Error() string { return e.why }
 // Names are the clients that there are, by the names that Only matches.
 func Names() []string {
 	var out []string
-	for _, e := range entries() {
+	for _, e := range append(entries(), builtEntries()...) {
 		out = append(out, e.name)
 	}
 	return out
@@ -79,7 +80,11 @@ func Run(ctx context.Context, o Options, rep *report.Report) error {
 	}
 	jobs := make(chan struct{}, max(1, o.Jobs))
 	var wg sync.WaitGroup
-	for i, en := range entries() {
+	all := entries()
+	if o.All || o.Only != nil {
+		all = append(all, builtEntries()...)
+	}
+	for i, en := range all {
 		if o.Only != nil && !o.Only.MatchString(en.name) {
 			continue
 		}

@@ -146,7 +146,7 @@ func runConnect(ctx context.Context, s *stage, r *row) error {
 	}
 	defer func() { w.stop() }()
 	config := map[string]map[string]string{
-		"lines-in":  {"connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector", "tasks.max": "1", "file": source, "topic": "interop-lines", "batch.size": "50", "exactly.once.support": "required"},
+		"lines-in":  {"connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector", "tasks.max": "1", "file": source, "topic": "interop-lines", "exactly.once.support": "required"},
 		"lines-out": {"connector.class": "org.apache.kafka.connect.file.FileStreamSinkConnector", "tasks.max": "1", "file": sink, "topics": "interop-lines", "consumer.override.isolation.level": "read_committed"},
 	}
 	create := func(name string) error {

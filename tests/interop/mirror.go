@@ -89,7 +89,7 @@ func fillOrigin(ctx context.Context, from *node.Cluster) error {
 	}
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
-	if _, err := adm.CreateTopic(ctx, mirrorPartitions, 1, map[string]*string{"retention.ms": kadm.StringPtr("123456789")}, "orders"); err != nil {
+	if _, err := adm.CreateTopic(ctx, mirrorPartitions, 1, map[string]*string{"segment.ms": kadm.StringPtr("123456789")}, "orders"); err != nil {
 		return err
 	}
 	var recs []*kgo.Record
@@ -146,11 +146,11 @@ func mirroredConfig(ctx context.Context, adm *kadm.Client) error {
 		return err
 	}
 	for _, c := range rs[0].Configs {
-		if c.Key == "retention.ms" && c.MaybeValue() == "123456789" {
+		if c.Key == "segment.ms" && c.MaybeValue() == "123456789" {
 			return nil
 		}
 	}
-	return fmt.Errorf("the copy does not have the original's retention.ms")
+	return fmt.Errorf("the copy does not have the original's segment.ms")
 }
 
 // mirroredGroup looks for the group's offsets, translated: not past what it had read.

@@ -136,7 +136,7 @@ func runOn(ctx context.Context, o Options, size size, only *regexp.Regexp) ([]re
 	defer stop()
 	s := &stage{Options: o, cluster: c, bootstrap: c.Bootstrap(), replicas: size.nodes, dir: filepath.Join(o.Dir, size.key)}
 	table := &report.Report{}
-	err = clients.Run(ctx, clients.Options{Bootstrap: s.bootstrap, RealKafka: o.RealKafka, Only: only, Jobs: o.Jobs, Replicas: s.replicas, RowTime: rowTime,
+	err = clients.Run(ctx, clients.Options{Bootstrap: s.bootstrap, RealKafka: o.RealKafka, Only: only, All: true, Jobs: o.Jobs, Replicas: s.replicas, RowTime: rowTime,
 		Source: o.Source, Cache: o.Cache, Logf: o.Logf}, table)
 	if err != nil {
 		return nil, err
@@ -155,7 +155,15 @@ func runOn(ctx context.Context, o Options, size size, only *regexp.Regexp) ([]re
 		})
 	}
 	wg.Wait()
-	return table.Lines(), nil
+	lines := table.Lines()
+	for _, l := range lines {
+		for _, column := range columns() {
+			if c := l.Cells[column]; c.Err != nil {
+				o.Logf("%s, %s, %s: %s", size.name, l.Name, column, c.Err)
+			}
+		}
+	}
+	return lines, ctx.Err()
 }
 
 func (s *stage) runProgram(ctx context.Context, p program, r *row) {

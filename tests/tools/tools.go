@@ -22,7 +22,7 @@ import (
 )
 
 // installTimeout bounds one installation over a slow network.
-const installTimeout = 5 * time.Minute
+const installTimeout = 10 * time.Minute
 
 // Cache is a directory of installed things. Safe for concurrent use; each thing
 // is installed once, and a stamp of its recipe beside it says that it is whole.
@@ -101,6 +101,18 @@ func (c *Cache) Node(packages ...string) (string, error) {
 	})
 }
 
+// Build returns a directory in which the commands have run, one after the other. The recipe says which result this is.
+func (c *Cache) Build(name, recipe string, commands [][]string) (string, error) {
+	return c.ensure(name, recipe+fmt.Sprintf("%q", commands), func(ctx context.Context, dir string) error {
+		for _, argv := range commands {
+			if err := run(ctx, dir, argv[0], argv[1:]...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // pom asks for some artifacts of Maven Central and what they need.
 const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -164,30 +176,14 @@ func (c *Cache) JavaProject(name string, artifacts []string, sources map[string]
 
 // Maven compiles a project as its own pom says and returns its class path.
 func (c *Cache) Maven(name string, project fs.FS) (string, error) {
-	files := map[string][]byte{}
-	err := fs.WalkDir(project, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasPrefix(path, "target/") {
-			return err
-		}
-		files[path], err = fs.ReadFile(project, path)
-		return err
-	})
+	files, err := readTree(project)
 	if err != nil {
 		return "", fmt.Errorf("cannot read the project %s: %w", name, err)
 	}
-	recipe := ""
-	for _, path := range sortedKeys(files) {
-		recipe += path + "\n" + string(files[path])
-	}
+	recipe := recipeOf(files)
 	dir, err := c.ensure(name, recipe, func(ctx context.Context, dir string) error {
-		for path, text := range files {
-			to := filepath.Join(dir, path)
-			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-				return err
-			}
-			if err := os.WriteFile(to, text, 0o644); err != nil {
-				return err
-			}
+		if err := writeFiles(dir, files); err != nil {
+			return err
 		}
 		return run(ctx, dir, "mvn", "-q", "-B", "compile", "dependency:build-classpath", "-Dmdep.outputFile=cp.txt")
 	})
@@ -196,6 +192,65 @@ func (c *Cache) Maven(name string, project fs.FS) (string, error) {
 	}
 	cp, err := os.ReadFile(filepath.Join(dir, "cp.txt"))
 	return filepath.Join(dir, "target", "classes") + ":" + strings.TrimSpace(string(cp)), err
+}
+
+// readTree returns the files of a project by path, without what building it has left.
+func readTree(project fs.FS) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	return files, fs.WalkDir(project, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(path, "target/") {
+			return err
+		}
+		files[path], err = fs.ReadFile(project, path)
+		return err
+	})
+}
+
+func writeFiles(dir string, files map[string][]byte) error {
+	for path, text := range files {
+		to := filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recipeOf tells one state of a tree from another.
+func recipeOf(files map[string][]byte) string {
+	recipe := ""
+	for _, path := range sortedKeys(files) {
+		recipe += path + "\n" + string(files[path])
+	}
+	return recipe
+}
+
+// GoProgram builds a main package that is a module of its own and returns the binary.
+func (c *Cache) GoProgram(name string, project fs.FS) (string, error) {
+	return c.program(name, project, name, []string{"go", "build", "-o", name, "."})
+}
+
+// RustProgram builds a crate and returns the binary, which has the crate's name.
+func (c *Cache) RustProgram(name string, project fs.FS) (string, error) {
+	return c.program(name, project, filepath.Join("target", "release", name), []string{"cargo", "build", "--release", "--locked", "--quiet"})
+}
+
+// program copies a project into the cache and builds it there.
+func (c *Cache) program(name string, project fs.FS, binary string, build []string) (string, error) {
+	files, err := readTree(project)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the project %s: %w", name, err)
+	}
+	dir, err := c.ensure(name, recipeOf(files), func(ctx context.Context, dir string) error {
+		if err := writeFiles(dir, files); err != nil {
+			return err
+		}
+		return run(ctx, dir, build[0], build[1:]...)
+	})
+	return filepath.Join(dir, binary), err
 }
 
 func sortedKeys(m map[string][]byte) []string {
