@@ -206,7 +206,7 @@ func (s *session) prepare() error {
 	}
 	if len(s.suites) == 0 {
 		for _, name := range order {
-			if name != "chaos" && name != "interop" && (s.spec.Kind != node.External || name == "clients" || name == "wire" || name == "examples") {
+			if name != "chaos" && name != "failover" && name != "interop" && (s.spec.Kind != node.External || name == "clients" || name == "wire" || name == "examples") {
 				s.suites = append(s.suites, name)
 			}
 		}
