@@ -284,7 +284,8 @@ func confluentGoEntry(ctx context.Context, e *Env) (Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
+	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true,
+		DropsOnLeave: true} // closing polls until all is closed, and what that gives is thrown away
 	return e.worker(ctx, "confluent-kafka-go", t, nil, binary)
 }
 
@@ -297,7 +298,8 @@ func rustEntry(ctx context.Context, e *Env) (Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := Traits{Codecs: allCodecs[:4], Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
+	t := Traits{Codecs: allCodecs[:4], Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true,
+		DropsOnLeave: true} // closing polls until all is closed, and what that gives is thrown away
 	return e.worker(ctx, "rdkafka for Rust", t, nil, binary)
 }
 
