@@ -237,17 +237,18 @@ func ExampleBroker_FailDisk() {
 	kafka := moldautest.Cluster(t, 3)
 	kafka.CreateTopic("orders", 1)
 	client := kafka.Client()
-	leader := kafka.Leader("orders", 0)
-
-	leader.FailDisk()
 	produce(client, "orders", "coffee")
+
+	leader := kafka.Leader("orders", 0)
+	leader.FailDisk()
+	produce(client, "orders", "tea")
 	<-leader.Ended()
 
 	leader.RepairDisk()
 	leader.Start()
 	kafka.WaitInSync("orders")
-	fmt.Println(consume(kafka, "orders", 1))
-	// Output: [coffee]
+	fmt.Println(consume(kafka, "orders", 2))
+	// Output: [coffee tea]
 }
 
 // A full disk: a producer tries again until there is space.

@@ -31,7 +31,7 @@ func TestGolden(t *testing.T) {
 				}
 				want, ok := rec.get(s.name, asked[i], "moldau")
 				if !ok {
-					t.Logf("line %d is not in %s yet: make cli-diff RECORD=1 records it\n$ %s", l.number, recordFile, l.command)
+					t.Errorf("line %d is not in %s: make cli-diff RECORD=1 records it\n$ %s", l.number, recordFile, l.command)
 					continue
 				}
 				got := w.comparableResult(ours[i], l)

@@ -11,7 +11,8 @@ import (
 // lines; times and epoch milliseconds; ids; addresses and folders; on either
 // stream Java's stack traces and the class names before a message, log lines and
 // the exception under each, the advertisement of KIP-848, the option table (its words are our own) and our own
-// lines that begin with "moldau:"; made-up names; a broker's dump of a request; the version; the order in which a message
+// lines that begin with "moldau:"; made-up names; a broker's dump of a request; which
+// of the partitions that fail alike a message is about; the version; the order in which a message
 // lists names, which is that of Java's hash sets; a message that is there twice because a trace repeats it.
 //
 // More by the line's own words behind ##:
@@ -41,6 +42,7 @@ var (
 	dateTime    = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T][0-9:,.]+`)
 	nameList    = regexp.MustCompile(`((?:required|(?:states|types) are|operations|options|scenarios|Set\(|one of these options|be one of):? ?\[?)([^\n]*)`)
 	dataFolder  = regexp.MustCompile(`/[^"\s,\]=]*/data-(\d)`)
+	ofProducers = regexp.MustCompile(`(producers for partition )\S+( on brokerId)`)
 	diskBytes   = regexp.MustCompile(`"size":\d+`)
 )
 
@@ -100,6 +102,7 @@ func (w *world) comparable(text string, l line) string {
 	text = uuid22.ReplaceAllString(text, "$1<ID>")
 	text = uuid36.ReplaceAllString(text, "<UUID>")
 	text = memberID.ReplaceAllString(text, "$1<ID>$2")
+	text = ofProducers.ReplaceAllString(text, "${1}<PARTITION>$2")
 	text = madeUpGroup.ReplaceAllString(text, "console-consumer-N ")
 	text = dateTime.ReplaceAllString(text, "<TIME>")
 	if l.how["json"] {

@@ -170,3 +170,48 @@ func TestShellsComplete(t *testing.T) {
 		t.Errorf("--topic=or in bash: %+v", res)
 	}
 }
+
+// TestWhatTheNodeDoesNotServeIsRefusedInItsWords asks for what needs an API that the node does not have: the answer names
+// it, on broker and controller, and is a failure. What the node comes to serve drops out by itself.
+func TestWhatTheNodeDoesNotServeIsRefusedInItsWords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a node")
+	}
+	w := moldauWorld(t, 1)
+	w.write("empty.properties", "", 0o644)
+	served := w.tool(w.words("kafka-broker-api-versions --bootstrap-server $B"), "").stdout
+	const b = " --bootstrap-server $B "
+	for _, c := range []struct{ api, constant, line string }{
+		{"DescribeAcls", "DESCRIBE_ACLS", "kafka-acls" + b + "--list"},
+		{"DescribeAcls", "DESCRIBE_ACLS", "kafka-acls" + b + "--add --allow-principal User:a --operation Read --topic t"},
+		{"DeleteAcls", "DELETE_ACLS", "kafka-acls" + b + "--remove --force --topic t"},
+		{"DescribeAcls", "DESCRIBE_ACLS", "kafka-acls --bootstrap-controller $C --list"},
+		{"DescribeClientQuotas", "DESCRIBE_CLIENT_QUOTAS", "kafka-configs" + b + "--describe --entity-type users"},
+		{"DescribeClientQuotas", "DESCRIBE_CLIENT_QUOTAS", "kafka-configs" + b + "--alter --entity-type clients --entity-name a --add-config producer_byte_rate=1"},
+		{"DescribeClientQuotas", "DESCRIBE_CLIENT_QUOTAS", "kafka-configs" + b + "--describe --user a"},
+		{"DescribeDelegationToken", "DESCRIBE_DELEGATION_TOKEN", "kafka-delegation-tokens" + b + "--command-config empty.properties --describe"},
+		{"CreateDelegationToken", "CREATE_DELEGATION_TOKEN", "kafka-delegation-tokens" + b + "--command-config empty.properties --create --max-life-time-period -1"},
+		{"ShareGroupDescribe", "SHARE_GROUP_DESCRIBE", "kafka-share-groups" + b + "--describe --group g"},
+		{"ShareGroupHeartbeat", "ShareGroupHeartbeat", "kafka-console-share-consumer" + b + "--topic t --timeout-ms 1000"},
+	} {
+		if l := lineOf(served, c.api+"("); l != "" && !strings.Contains(l, "UNSUPPORTED") {
+			continue
+		}
+		res := finish(w.strictly(w.words(c.line)))
+		wellSaid(t, c.line, res)
+		text := res.stdout + res.stderr
+		if res.code != 1 || !strings.Contains(text, "not support") || !strings.Contains(text, c.constant) {
+			t.Errorf("$ %s\nexit code %d\n%s", c.line, res.code, text)
+		}
+	}
+}
+
+// lineOf is the line of a text in which words stand.
+func lineOf(text, words string) string {
+	for _, l := range strings.Split(text, "\n") {
+		if strings.Contains(l, words) {
+			return l
+		}
+	}
+	return ""
+}

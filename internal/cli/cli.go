@@ -138,6 +138,9 @@ func runTool(env *Env, name string, args []string) int {
 		r.println(strings.Join(ToolNames(), "\n"))
 	default:
 		code = r.runOne(tools()[name], args)
+		if s := slip(name, args); code == 1 && s != "" {
+			r.advice = append(r.advice, s)
+		}
 	}
 	r.closeRows()
 	for _, s := range r.advice {

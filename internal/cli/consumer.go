@@ -490,9 +490,20 @@ func (cc *consoleConsumer) fetchError(fetches kgo.Fetches) error {
 	return found
 }
 
+// passing tells of a group that cannot be reached at the moment: the client goes on trying to join, as Kafka's does, and
+// what stands in its way is told by the client's hints. What a broker has refused, and a wrong protocol, do not pass.
+func passing(err error) bool {
+	var session *kgo.ErrGroupSession
+	var refused *kerr.Error
+	var tls *client.TLSError
+	return errors.As(err, &session) && !errors.As(err, &refused) && !errors.As(err, &tls)
+}
+
 func (cc *consoleConsumer) consumeError(topic string, partition int32, err error) error {
 	var lost *kgo.ErrDataLoss
 	switch {
+	case passing(err):
+		return nil
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
 		return nil
 	case errors.Is(err, kerr.TopicAuthorizationFailed):

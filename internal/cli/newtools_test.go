@@ -2,11 +2,17 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/moldau-stream/moldau/internal/client"
+
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 func TestComplaintsAreSpreadOverTheLineAsKafkaDoes(t *testing.T) {
@@ -192,6 +198,25 @@ func TestSlipsAreNamed(t *testing.T) {
 	}
 }
 
+// What tutorials of other days and typesetters wrote is told behind Kafka's own line; an option that exists is not named.
+func TestSlipsInOptionsAreNamed(t *testing.T) {
+	for _, c := range []struct{ line, says string }{
+		{"kafka-topics --zookeeper localhost:2181 --list", "moldau: there is no ZooKeeper to ask since Kafka 4"},
+		{"kafka-console-consumer --zookeeper localhost:2181 --topic t --from-beginning", "as --bootstrap-server localhost:9092"},
+		{"kafka-console-producer --broker-list localhost:9092 --topic t", "moldau: --broker-list is now --bootstrap-server"},
+		{"kafka-console-consumer --bootstrap-server 127.0.0.1:1 --whitelist t.*", "moldau: --whitelist is now --include"},
+		{"kafka-topics –list --bootstrap-server 127.0.0.1:1", "moldau: –list begins with a long dash, as pages set it; the option is --list"},
+		{"kafka-topics --boostrap-server 127.0.0.1:1 --list", "moldau: there is no option --boostrap-server; did you mean --bootstrap-server?"},
+		{"kafka-reassign-partitions --broker-list 1", ""},
+		{"kafka-topics --bootstrap-server 127.0.0.1:1 --list --nonsense", ""},
+	} {
+		_, errs, code := runLine(strings.Fields(c.line)...)
+		if code != 1 || !strings.Contains(errs, c.says) || c.says == "" && strings.Contains(errs, "moldau: ") {
+			t.Errorf("$ %s\nexit code %d, wanted %q in\n%s", c.line, code, c.says, errs)
+		}
+	}
+}
+
 func TestPercentilesAndThrottle(t *testing.T) {
 	if p := percentile([]int32{1, 2, 3, 4}, 0.5); p != 3 {
 		t.Error(p)
@@ -206,5 +231,24 @@ func TestPercentilesAndThrottle(t *testing.T) {
 	}
 	if d := (&throttle{perSecond: -1}).wait(5, start); d != 0 {
 		t.Error(d)
+	}
+}
+
+// A group that cannot be reached for a while does not end a consumer; what a broker refuses does, and a wrong protocol.
+func TestWhatPassesForAConsumer(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{&kgo.ErrGroupSession{Err: errors.New("unable to dial: no such host")}, true},
+		{&kgo.ErrGroupSession{Err: io.EOF}, true},
+		{&kgo.ErrGroupSession{Err: kerr.GroupAuthorizationFailed}, false},
+		{&kgo.ErrGroupSession{Err: kerr.SaslAuthenticationFailed}, false},
+		{&kgo.ErrGroupSession{Err: &client.TLSError{Addr: "a:1", Cause: io.EOF}}, false},
+		{errors.New("anything else"), false},
+	} {
+		if got := passing(c.err); got != c.want {
+			t.Errorf("%v: %v", c.err, got)
+		}
 	}
 }

@@ -279,21 +279,27 @@ func badReplication(factor, brokers int) error {
 	return &client.KafkaError{Code: invalidReplicationFactor, Message: fmt.Sprintf("The target replication factor of %d cannot be reached because only %d broker(s) are registered or some brokers have all their log directories cordoned.", factor, brokers)}
 }
 
-// verify tells how far a plan is.
-func (t *reassignTool) verify() error {
+// planInHand is the plan of the command line, the state of its topics, and which of its partitions are on their way.
+func (t *reassignTool) planInHand() ([]planMove, *clusterState, map[topicPartition]ongoingMove, error) {
 	plan, err := readPlan(t.p.value("reassignment-json-file"))
 	if err != nil {
-		return err
+		return nil, nil, nil, err
 	}
 	s, err := t.state(planTopics(plan))
 	if err != nil {
-		return err
+		return nil, nil, nil, err
 	}
 	tps := []topicPartition{}
 	for _, m := range plan {
 		tps = append(tps, m.tp)
 	}
 	going, err := t.ongoing(tps)
+	return plan, s, going, err
+}
+
+// verify tells how far a plan is.
+func (t *reassignTool) verify() error {
+	plan, s, going, err := t.planInHand()
 	if err != nil {
 		return err
 	}
@@ -582,19 +588,7 @@ func (t *reassignTool) alterDirs(moves map[replicaID]string) (map[replicaID]erro
 
 // cancel stops what a plan says.
 func (t *reassignTool) cancel() error {
-	plan, err := readPlan(t.p.value("reassignment-json-file"))
-	if err != nil {
-		return err
-	}
-	s, err := t.state(planTopics(plan))
-	if err != nil {
-		return err
-	}
-	tps := []topicPartition{}
-	for _, m := range plan {
-		tps = append(tps, m.tp)
-	}
-	going, err := t.ongoing(tps)
+	plan, s, going, err := t.planInHand()
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,11 @@ func (r *run) oldOpenTransactions(c *client.Client, a *subArgs, tps []topicParti
 	}
 	producers, err := r.describeProducers(c, broker, tps)
 	if err != nil {
-		return nil, cannot(fmt.Sprintf("Failed to describe producers for %d partitions", len(tps)), err)
+		where := ""
+		if broker >= 0 {
+			where = fmt.Sprintf(" on broker Optional[%d]", broker)
+		}
+		return nil, cannot(fmt.Sprintf("Failed to describe producers for %d partitions%s", len(tps), where), err)
 	}
 	// A little longer than the limit, for the coordinator to act.
 	limit := time.Duration(a.number("max-transaction-timeout")+5) * time.Minute

@@ -111,7 +111,8 @@ func (m *Manager) EndOffsetForEpoch(tp storage.TopicPartition, currentEpoch, epo
 	return p.log.EndOffsetForEpoch(epoch), nil
 }
 
-// ActiveProducers lists the producers that the partition remembers.
+// ActiveProducers lists the producers that the partition remembers, as leader or as follower: kafka-transactions asks any
+// replica for its own.
 func (m *Manager) ActiveProducers(tp storage.TopicPartition) ([]storage.ProducerState, error) {
 	p, err := m.Partition(tp)
 	if err != nil {
@@ -119,7 +120,7 @@ func (m *Manager) ActiveProducers(tp storage.TopicPartition) ([]storage.Producer
 	}
 	p.lead.RLock()
 	defer p.lead.RUnlock()
-	if err := p.checkLeader(-1); err != nil {
+	if err := p.checkLeader(anyEpoch); err != nil && (err != ErrNotLeader || p.role != Follower || p.log == nil) {
 		return nil, err
 	}
 	return p.log.ActiveProducers(), nil

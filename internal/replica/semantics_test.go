@@ -191,6 +191,21 @@ func TestAFollowerTruncatesByEpoch(t *testing.T) {
 	}
 }
 
+// Whoever looks for a transaction that hangs asks each replica: a follower tells what it remembers itself.
+func TestAFollowerTellsItsProducers(t *testing.T) {
+	c := three(t)
+	c.produce(1, 0)
+	c.run(50 * time.Millisecond)
+	for id := int32(1); id <= 3; id++ {
+		if _, err := c.node(id).m.ActiveProducers(tp(simName, 0)); err != nil {
+			t.Errorf("node %d: %v", id, err)
+		}
+		if _, err := c.node(id).m.ActiveProducers(tp("nosuch", 0)); err != ErrUnknownTopicOrPartition {
+			t.Errorf("node %d, a topic that does not exist: %v", id, err)
+		}
+	}
+}
+
 // A leader that was deposed before it had written anything knows an epoch that no other will ever know.
 func TestAnEpochWithoutRecordsIsForgotten(t *testing.T) {
 	c := three(t)

@@ -16,7 +16,8 @@ import (
 func FuzzCheckDamagedDirectory(f *testing.F) {
 	names := []string{"/d/t-0/00000000000000000000.log", "/d/t-0/00000000000000000000.index", "/d/t-0/00000000000000000000.timeindex", "/d/t-0/00000000000000000000.txnindex",
 		"/d/t-0/00000000000000000007.snapshot", "/d/t-0/leader-epoch-checkpoint", "/d/t-0/partition.metadata", "/d/meta.properties", "/d/recovery-point-offset-checkpoint",
-		"/d/log-start-offset-checkpoint", "/d/replication-offset-checkpoint", "/d/.kafka_cleanshutdown", "/d/" + cleanStateFile, "/d/cleaner-offset-checkpoint"}
+		"/d/log-start-offset-checkpoint", "/d/replication-offset-checkpoint", "/d/.kafka_cleanshutdown", "/d/" + cleanStateFile, "/d/cleaner-offset-checkpoint",
+		"/d/" + lostFile, "/d/t-0/" + passedLossFile, "/d/" + touchedFile, "/d/" + bootFile}
 	for i := range names {
 		f.Add(uint8(i), uint16(20), []byte("damage"), false)
 		f.Add(uint8(i), uint16(3), []byte{}, true)

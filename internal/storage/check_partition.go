@@ -36,10 +36,14 @@ type partitionCheck struct {
 	wholePs    bool         // ps knows all producers: the replay began at offset 0 or with a good snapshot
 	nextSnap   int          // the first of snapshots that has not been compared
 	aborted    []AbortedTxn // of the segment that is being read
+	// wrote are the producers of whose open transaction records have been met, and needed those of aborted that have records: the
+	// cleaner takes a transaction whose records are all gone off the index.
+	wrote  map[int64]bool
+	needed []AbortedTxn
 }
 
 func (c *dirChecker) partition(tp TopicPartition) error {
-	p := &partitionCheck{dirChecker: c, tp: tp, dir: path.Join(c.Dir, tp.String()), have: map[string]fs.FileInfo{}, lastEpoch: -1}
+	p := &partitionCheck{dirChecker: c, tp: tp, dir: path.Join(c.Dir, tp.String()), have: map[string]fs.FileInfo{}, wrote: map[int64]bool{}, lastEpoch: -1}
 	entries, err := c.FS.ReadDir(p.dir)
 	if err != nil {
 		return fmt.Errorf("cannot list %s: %w", p.dir, err)
@@ -144,6 +148,7 @@ func (p *partitionCheck) topicID() {
 		return
 	}
 	p.sameTopicID(p.tp.Topic, id, name)
+	p.isTopic(p.tp, id, name)
 }
 
 func (p *partitionCheck) loadEpochs() {

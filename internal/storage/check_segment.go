@@ -62,7 +62,7 @@ func (p *partitionCheck) segment(i int) error {
 		p.missing(name, 0, base, true)
 	}
 	p.end = max(p.end, base)
-	p.aborted = nil
+	p.aborted, p.needed = nil, nil
 	s.loadIndexes()
 	if err := s.batchesOf(); err != nil {
 		return err
@@ -203,8 +203,17 @@ func (s *segmentCheck) deep(b record.Batch, pos int64) {
 		s.bad(s.file.Name(), pos, "the control batch at offset %d: %v", b.BaseOffset(), err)
 		return
 	}
+	if b.IsTransactional() && !b.IsControl() && n > 0 {
+		s.wrote[b.ProducerID()] = true
+	}
 	if done != nil && aborted {
 		s.aborted = append(s.aborted, AbortedTxn{done.producerID, done.first, done.last, s.ps.stableEnd(*done)})
+		if s.wrote[done.producerID] {
+			s.needed = append(s.needed, s.aborted[len(s.aborted)-1])
+		}
+	}
+	if done != nil {
+		delete(s.wrote, done.producerID)
 	}
 	s.ps.highWatermarkMoved(s.end) // nothing waits for it here
 }
@@ -332,7 +341,7 @@ func (s *segmentCheck) compareAborted() {
 	same := func(a AbortedTxn) func(AbortedTxn) bool {
 		return func(b AbortedTxn) bool { return a.ProducerID == b.ProducerID && a.LastOffset == b.LastOffset }
 	}
-	for _, a := range s.aborted {
+	for _, a := range s.needed {
 		i := slices.IndexFunc(listed, same(a))
 		switch {
 		case i < 0:

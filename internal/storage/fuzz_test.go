@@ -25,6 +25,8 @@ func FuzzSmallFiles(f *testing.F) {
 	f.Add([]byte("#\ncluster.id=c\nnode.id=1\nversion=1\ndirectory.id=AQAAAAAAAAAAAAAAAAAAAA\n"))
 	f.Add(appendAbortedTxn(nil, AbortedTxn{1, 2, 3, 4}))
 	f.Add([]byte{0, 0, 0, 1, 0, 0, 0, 70, 0, 0, 0, 3, 0, 0, 0, 140})
+	f.Add([]byte("0\n1\nt 0 AQAAAAAAAAAAAAAAAAAAAA 5\n"))
+	f.Add([]byte("0\n2\n3 7\n9 12\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if ps, err := parseSnapshot(b, 10); err == nil {
 			again, err := parseSnapshot(ps.encodeSnapshot(), 10)
@@ -51,6 +53,14 @@ func FuzzSmallFiles(f *testing.F) {
 			if again, err := parsePartitionMetadata(encodePartitionMetadata(id)); err != nil || again != id {
 				t.Fatal(err)
 			}
+		}
+		if lost, err := parseLost(b); err == nil {
+			if again, err := parseLost(encodeLost(lost)); err != nil || !maps.Equal(again, lost) {
+				t.Fatal(err, again, lost)
+			}
+		}
+		if ranges, err := parsePassedLosses(b); err == nil && slices.ContainsFunc(ranges, func(r lossRange) bool { return r.from < 0 || r.from >= r.upTo }) {
+			t.Fatal(ranges)
 		}
 		_, _ = parseMetaProperties(b)
 		if txns, good := parseTxnIndex(b); good != len(txns)*txnEntryBytes {

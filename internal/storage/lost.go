@@ -254,7 +254,7 @@ func (l *Log) dropEmpty(s *segment) error {
 	l.mu.Lock()
 	l.segments = slices.DeleteFunc(slices.Clone(l.segments), func(x *segment) bool { return x == s })
 	l.mu.Unlock()
-	if err := l.retire(s); err != nil {
+	if err := errors.Join(l.retire(s), l.retireFiles(l.snapshotPath(s.base))); err != nil {
 		return l.fail(fmt.Errorf("cannot remove an empty segment: %w", err))
 	}
 	return nil

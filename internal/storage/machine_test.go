@@ -22,8 +22,12 @@ var (
 	machineRuns = flag.Int("machine.runs", 0, "how many runs against the model")
 )
 
-// defaultMachineRuns are a few seconds.
-const defaultMachineRuns = 120
+const (
+	// defaultMachineRuns are a few seconds.
+	defaultMachineRuns = 120
+	// Of the runs that fail, so many are made short, which takes time, and so many told.
+	toldShort, toldAtAll = 3, 20
+)
 
 // machine does to a log whatever can happen to one, beside a model of it, and compares the two after each step. All of a run
 // follows from its seed: the configuration, the steps, and what each does. A step has a seed of its own, so that a run
@@ -308,12 +312,15 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// runMachine is one run; what fails is made short.
-func runMachine(seed uint64) string {
+// runMachine is one run; what fails is made short, if that is wanted.
+func runMachine(seed uint64, short func() bool) string {
 	steps := drawSteps(seed)
 	err := newMachine(seed).run(steps)
 	if err == nil {
 		return ""
+	}
+	if !short() {
+		return fmt.Sprintf("seed %d: %v", seed, err)
 	}
 	first := err
 	for n := len(steps) / 2; n > 0; n /= 2 {
@@ -351,14 +358,17 @@ func TestALogAgainstItsModel(t *testing.T) {
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for seed := range seeds {
-				told := runMachine(seed)
+				told := runMachine(seed, func() bool {
+					mu.Lock()
+					defer mu.Unlock()
+					failed++
+					return failed <= toldShort
+				})
 				mu.Lock()
 				done++
 				steps += len(drawSteps(seed))
-				if told != "" {
-					if failed++; failed <= 3 {
-						t.Error(told)
-					}
+				if told != "" && failed <= toldAtAll {
+					t.Error(told)
 				}
 				if runs > defaultMachineRuns && done%500 == 0 {
 					fmt.Fprintf(os.Stderr, "%d runs, %d failed, %s\n", done, failed, time.Since(began).Round(time.Second))

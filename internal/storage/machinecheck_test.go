@@ -30,6 +30,7 @@ func (x *machine) check() {
 	}
 	found := x.readAll()
 	x.must(m.agreeContent(found))
+	m.found = found
 	x.readSome(found)
 	x.readCommitted(found)
 	x.must(m.agreeEpochs(l))

@@ -317,9 +317,10 @@ func (x *machine) time() {
 
 // truncate cuts the log's end off, where another leader's records are to come.
 func (x *machine) truncate() {
-	at := x.between(max(x.model.start, x.model.cleaned), max(x.model.end, x.model.cleaned))
+	from := max(x.model.start, x.model.decided) // no leader asks for what was committed when the cleaner went by it
+	at := x.between(from, max(x.model.end, from))
 	if x.oneIn(3) {
-		at = max(x.model.hw, x.model.cleaned)
+		at = max(x.model.hw, from)
 	}
 	x.truncateTo(at)
 }
@@ -422,6 +423,10 @@ func (x *machine) newestIn(s *segment) int64 {
 		x.must(err)
 		newest, b = max(newest, batch.MaxTimestamp()), rest
 	}
+	if newest < 0 { // the cleaner has left nothing, and the file's own time counts
+		newest, err = s.retentionTimestamp()
+		x.must(err)
+	}
 	return newest
 }
 
@@ -439,7 +444,7 @@ func (x *machine) clean() {
 	if dirty.upper > x.model.lastStable() || dirty.upper > x.l.segments[len(x.l.segments)-1].base {
 		x.failf("%d is not decided, or of the active segment", dirty.upper)
 	}
-	x.model.cleaned = max(x.model.cleaned, dirty.upper)
+	x.model.cleaned, x.model.decided = max(x.model.cleaned, dirty.upper), max(x.model.decided, x.model.hw)
 	if !x.m.cleaner.cleanLog(0, dirty) {
 		x.failf("cleaning failed: %v, %v", x.m.cleaner.uncleanable[x.l], x.l.Err())
 	}

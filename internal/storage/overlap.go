@@ -29,9 +29,13 @@ func (o *opener) setOlderAside() error {
 		if !ok {
 			continue
 		}
-		if int64(e.pos) >= s.size {
+		there, err := s.leadsTo(e)
+		if err != nil {
+			return err
+		}
+		if !there {
 			o.env.damaged.Add(1)
-			o.env.logger.Error("records may be lost: a segment ends before a batch that its index tells of. An older copy of the file was put in its place, or the index is damaged; if there is a backup of the right file, stop the node and restore it",
+			o.env.logger.Error("records may be lost: a segment has no batch where its index tells of one. An older copy of the file was put in its place, or the index is damaged; if there is a backup of the right file, stop the node and restore it",
 				"partition", o.tp.String(), "file", s.path(kindLog), "bytes", s.size, "position", e.pos, "offset", s.base+int64(e.rel))
 			continue
 		}
@@ -44,6 +48,9 @@ func (o *opener) setOlderAside() error {
 				break
 			}
 			older := o.segments[i+1]
+			if older.size == 0 { // a death in a cut leaves such: recovery sees to it
+				break
+			}
 			why := fmt.Errorf("the segment before it, %s, holds its offsets too, up to %d at least: it is from before a cleaning", segmentName(s.base)+logSuffix, s.base+int64(e.rel))
 			if err := o.setSegmentAside(older, why); err != nil {
 				return err
@@ -78,6 +85,21 @@ func (s *segment) lastIndexed() (e offsetEntry, ok bool, err error) {
 		return e, false, nil // it is doubted where it is used
 	}
 	return e, ok, err
+}
+
+// leadsTo says whether a batch begins where an index entry says, which could be the one that it speaks of.
+func (s *segment) leadsTo(e offsetEntry) (there bool, err error) {
+	err = s.with(kindLog, func(f vfs.File) error {
+		h := walkHeaders(f, s.size)
+		defer h.close()
+		b, _, err := h.at(int64(e.pos))
+		there = err == nil && s.confirms(e, b)
+		if errors.Is(err, ErrCorruptRecord) {
+			return nil
+		}
+		return err
+	})
+	return there, err
 }
 
 // holdsIndexed says whether the batch that an index entry speaks of is there, and whole.

@@ -41,8 +41,7 @@ func (l *Log) DeleteOldSegments() (int, error) {
 	if err := l.touch(); err != nil {
 		return 0, err
 	}
-	// A full disk is the reason for many a deletion, and must not be in its way.
-	if err := l.keepStateAt(l.segments[n].base); err != nil && !isDiskFull(err) {
+	if err := l.keepStates(n); err != nil {
 		return 0, fmt.Errorf("cannot apply retention to %s: %w", l.tp, err)
 	}
 	old := l.segments[:n:n]
@@ -59,7 +58,29 @@ func (l *Log) DeleteOldSegments() (int, error) {
 	if err := l.syncNames(); err != nil {
 		return 0, l.fail(fmt.Errorf("cannot delete a segment: %w", err))
 	}
+	// After the segments: a death on the way leaves the state at the beginning of each that is left.
+	for _, s := range old {
+		if err := l.retireFiles(l.snapshotPath(s.base)); err != nil {
+			return 0, l.fail(fmt.Errorf("cannot delete a producer snapshot: %w", err))
+		}
+	}
 	return n, nil
+}
+
+// keepStates makes the producers' state at the beginning of segment n durable, and of those before it that a death on the way may
+// leave as the first; where the segment before has been synced, it is already. A full disk is the reason for many a deletion, and
+// must not be in its way.
+func (l *Log) keepStates(n int) error {
+	for i := 1; i <= n; i++ {
+		base := l.segments[i].base
+		if i < n && base <= l.synced.Load() {
+			continue
+		}
+		if err := l.keepStateAt(base); err != nil && !isDiskFull(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // syncNames makes the names of the log's files durable, so that deleted segments do
@@ -108,10 +129,15 @@ func (l *Log) countOld(cfg *LogConfig) (int, error) {
 // whoever is reading them can end. appendMu is held.
 func (l *Log) retire(s *segment) error {
 	s.forget()
-	names := []string{l.snapshotPath(s.base)}
+	var names []string
 	for k := range numKinds {
 		names = append(names, s.path(k))
 	}
+	l.env.logger.Info("deleting segment", "partition", l.tp.String(), "segment", s.base, "bytes", s.size)
+	return l.retireFiles(names...)
+}
+
+func (l *Log) retireFiles(names ...string) error {
 	var gone []string
 	for _, name := range names {
 		err := l.env.fs.Rename(name, name+deletedSuffix)
@@ -129,7 +155,9 @@ func (l *Log) retire(s *segment) error {
 		}
 		gone = append(gone, name+deletedSuffix)
 	}
-	l.env.logger.Info("deleting segment", "partition", l.tp.String(), "segment", s.base, "bytes", s.size)
+	if len(gone) == 0 {
+		return nil
+	}
 	delay := time.Duration(l.config().FileDeleteDelayMs) * time.Millisecond
 	l.mu.Lock()
 	l.retired = append(l.retired, gone...)

@@ -56,7 +56,7 @@ func (o *opener) reach(f vfs.File, from, limit int64) (end int64, bad, err error
 
 // dropRotten drops a cleaned segment of which a batch cannot be read, if all that it was made from is still there.
 func (o *opener) dropRotten(name string, swaps []string, entries []fs.DirEntry, from, end int64, bad error) (dropped bool, err error) {
-	whole, err := o.sourcesAreWhole(name, swaps, entries, from, end)
+	whole, err := o.sourcesAreWhole(entries, from, end)
 	if err != nil {
 		return false, err
 	}
@@ -70,21 +70,21 @@ func (o *opener) dropRotten(name string, swaps []string, entries []fs.DirEntry, 
 		return false, err
 	}
 	for _, k := range derivedKinds {
-		if err := o.env.fs.Remove(o.fileOf(from, k, swapSuffix)); err != nil {
+		// One without its .swap may be the cleaned segment's already: it is made anew from the batches.
+		gone := o.fileOf(from, k, "")
+		if slices.Contains(swaps, gone) {
+			gone += swapSuffix
+		}
+		if err := removeIfThere(o.env.fs, gone); err != nil {
 			return false, err
 		}
 	}
 	return true, nil
 }
 
-// sourcesAreWhole says that the segments which a cleaned one replaces are all there, each batch of them, and that none of its files
-// has its name yet.
-func (o *opener) sourcesAreWhole(name string, swaps []string, entries []fs.DirEntry, from, end int64) (bool, error) {
-	for _, k := range derivedKinds {
-		if !slices.Contains(swaps, o.fileOf(from, k, "")) {
-			return false, nil
-		}
-	}
+// sourcesAreWhole says that the segments which a cleaned one replaces are all there, each batch of them: the file with the name of the
+// cleaned one is the last that goes.
+func (o *opener) sourcesAreWhole(entries []fs.DirEntry, from, end int64) (bool, error) {
 	next := int64(-1) // where the segment before ends
 	for _, base := range basesIn(entries) {
 		if base < from {

@@ -28,8 +28,6 @@ const (
 	groupMembers      = 2
 	// memberHeartbeatMs lets members hear of a rebalance soon, since the history is short.
 	memberHeartbeatMs = "300"
-	// catchUpTime is how long readers may take to the end after the last record was written.
-	catchUpTime = 15 * time.Second
 )
 
 // historian writes a history, has it read, and keeps the chronicle.
@@ -42,7 +40,6 @@ type historian struct {
 	chronicle   chronicle
 	findings    findings
 	assignments int
-	producers   int
 	ends        map[int32]int64 // where each partition ends, once writing is over
 	over        chan struct{}   // closed when ends is known
 }
@@ -115,21 +112,14 @@ func (h *historian) write(ctx context.Context) {
 	defer wg.Wait()
 	for i := range plainProducers {
 		codec := []string{"none", "lz4"}[i%2]
-		wg.Go(func() { h.writePlain(ctx, h.newProducerNumber(), codec) })
+		wg.Go(func() { h.writePlain(ctx, i+1, codec) })
 	}
 	if _, ok := h.cluster.table[int16(kmsg.EndTxn)]; !ok {
 		return
 	}
-	for range txnProducers {
-		wg.Go(func() { h.writeTxns(ctx, h.newProducerNumber()) })
+	for i := range txnProducers {
+		wg.Go(func() { h.writeTxns(ctx, plainProducers+i+1) })
 	}
-}
-
-func (h *historian) newProducerNumber() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.producers++
-	return h.producers
 }
 
 // open makes a producer whose records name their partitions.
@@ -296,7 +286,7 @@ func (h *historian) readPartition(x *exam, who string, p int32, isolation int8, 
 			if late.IsZero() {
 				late = time.Now()
 			}
-			x.must(time.Since(late) < catchUpTime, fmt.Sprintf("records up to %d in partition %d", h.ends[p], p), "none from %d on", at)
+			x.must(time.Since(late) < x.options.Patience, fmt.Sprintf("records up to %d in partition %d", h.ends[p], p), "none from %d on", at)
 		default:
 		}
 	}
@@ -314,7 +304,7 @@ func (h *historian) polled(who string, p int32, at int64, rs []record.Record) {
 
 // readGroup has a group read while members come and go.
 func (h *historian) readGroup(ctx context.Context, protocol string) {
-	g := &groupReader{historian: h, name: h.prefix + "history-" + protocol, protocol: protocol, got: map[string]bool{}, committed: map[int32]int64{}}
+	g := &groupReader{historian: h, name: h.prefix + "history-" + protocol, protocol: protocol, far: map[int32]int64{}, committed: map[int32]int64{}}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	third := h.options.History / 3
@@ -331,7 +321,7 @@ func (h *historian) readGroup(ctx context.Context, protocol string) {
 		})
 	}
 	<-h.over
-	until := time.Now().Add(catchUpTime)
+	until := time.Now().Add(2 * h.options.Patience)
 	for !g.done() && time.Now().Before(until) && pause(ctx, 2*retryPause) == nil {
 	}
 	cancel()
@@ -348,17 +338,20 @@ type groupReader struct {
 
 	mu        sync.Mutex
 	records   []seen          // mu
-	got       map[string]bool // mu
+	far       map[int32]int64 // the last offset of each partition; mu
 	committed map[int32]int64 // mu
 }
 
-// done says whether the group has all that was acknowledged.
+// done says whether the group has got as far as the last acknowledged record of each partition.
 func (g *groupReader) done() bool {
 	g.historian.mu.Lock()
 	defer g.historian.mu.Unlock()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return !slices.ContainsFunc(g.chronicle.sent, func(s sent) bool { return s.acked && !g.got[s.value] })
+	return !slices.ContainsFunc(g.chronicle.sent, func(s sent) bool {
+		far, ok := g.far[s.at.partition]
+		return s.acked && (!ok || far < s.at.offset)
+	})
 }
 
 // member reads as one member until its context ends, and leaves.
@@ -421,7 +414,7 @@ func (g *groupReader) took(r *kgo.Record) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.records = append(g.records, seen{place{r.Partition, r.Offset}, string(r.Value)})
-	g.got[string(r.Value)] = true
+	g.far[r.Partition] = max(g.far[r.Partition], r.Offset)
 }
 
 // commit commits what was read, and then asks the coordinator where the group is: that never goes back.
@@ -455,7 +448,7 @@ func (g *groupReader) commit(ctx context.Context, cl *client.Client) {
 	defer g.mu.Unlock()
 	for _, t := range resp.Groups[0].Topics {
 		for _, p := range t.Partitions {
-			if p.ErrorCode != 0 {
+			if _, known := before[p.Partition]; p.ErrorCode != 0 || p.Offset < 0 && !known {
 				continue
 			}
 			if p.Offset < before[p.Partition] {

@@ -1,0 +1,88 @@
+package storage
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/moldau-stream/moldau/internal/record"
+	"github.com/moldau-stream/moldau/internal/vfs"
+)
+
+// What the machine has found, each alone.
+
+// Retention takes several segments, and the process dies or the power goes on the way. What a producer had sent is in none of the
+// segments that are left, and it is known all the same: at the beginning of each there is the state from before.
+func TestADeathWithinRetentionKeepsWhatProducersHadSent(t *testing.T) {
+	base := vfs.NewMem()
+	format(t, base, "/d")
+	var mu sync.Mutex
+	var left []*vfs.Mem
+	watching := false
+	m := openManager(t, vfs.NewFault(base, func(op vfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if watching && op.Kind.Mutates() {
+			left = append(left, base.KillClone(), base.CrashClone(), base.MixedClone(true, false))
+		}
+		return nil
+	}), newTestClock(), smallConfig())
+	l := mustCreate(t, m, testTP, 0)
+	mustAppend(t, l, from(7, 3, 0, "early"))
+	for range 4 {
+		if err := l.Roll(); err != nil {
+			t.Fatal(err)
+		}
+		mustAppend(t, l, values(epochStart.UnixMilli(), "later"))
+	}
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	l.SetHighWatermark(l.LogEndOffset())
+	if err := l.AdvanceLogStartOffset(4); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	watching = true
+	mu.Unlock()
+	if n, err := l.DeleteOldSegments(); n != 4 || err != nil {
+		t.Fatal(n, err)
+	}
+	mu.Lock()
+	watching = false
+	mu.Unlock()
+	if len(left) < 20 {
+		t.Fatalf("only %d disks", len(left))
+	}
+	for i, fsys := range left {
+		again := openManager(t, fsys, newTestClock(), smallConfig())
+		known := sortedProducers(again.Log(testTP))
+		if len(known) != 1 || known[0].ProducerID != 7 || known[0].ProducerEpoch != 3 || known[0].LastSequence != 0 {
+			t.Errorf("disk %d: known are %+v", i, known)
+		}
+		_ = again.Close(false)
+	}
+	_ = m.Close(false)
+}
+
+// DeleteRecords has taken the record with the largest timestamp, from a batch of which others are left, or from a segment where a
+// marker is what is left.
+func TestTheLargestTimestampIsOfARecordThatCanBeRead(t *testing.T) {
+	l := testLog(t, vfs.NewMem(), newTestClock(), DefaultLogConfig())
+	b := record.NewBuilder(record.BuilderOptions{})
+	for _, ts := range []int64{900, 100, 300} {
+		b.Append(ts, nil, []byte("v"), nil)
+	}
+	mustAppend(t, l, b.Build())
+	l.SetHighWatermark(3)
+	if err := l.AdvanceLogStartOffset(1); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok, err := l.MaxTimestampOffset(); err != nil || !ok || got.Offset != 2 || got.TimestampMs != 300 {
+		t.Fatal(got, ok, err)
+	}
+	mustAppend(t, l, batchOf(record.BuilderOptions{HasProducer: true, ProducerID: 1, Transactional: true}, 1, "x"))
+	at := mustCoordinate(t, l, record.EndTxnBatch(1, 0, 500, record.EndTxnMarker{})).FirstOffset
+	if got, ok, err := l.MaxTimestampOffset(); err != nil || !ok || got.Offset != at || got.TimestampMs != 500 {
+		t.Fatal(got, ok, err)
+	}
+}
