@@ -37,13 +37,13 @@ cli-diff:
 	MOLDAU_CLI_RECORD=$(RECORD) MOLDAU_CLI_SECTION="$(SECTION)" $(GO) test -tags realkafka -count=1 -timeout 60m -run TestCLIDiff -v ./cmd/moldau
 
 # make sim: two thousand runs of a cluster of brokers in one process, each by its seed, with crashes, lost caches of disks,
-# partitions and slow links; then whole clusters, and quorums. One seed again: go test ./internal/replica -run Simulation -v
+# partitions and slow links; then two thousand of whole clusters, and a thousand of quorums. One seed again: go test ./internal/replica -run Simulation -v
 # -args -sim.seed N (or ./internal/sim).
 .PHONY: sim
-SIMSEEDS ?= 250
+SIMSEEDS ?= 500
 sim:
 	$(GO) test ./internal/replica -run Simulation -v -timeout 30m -args -sim.seeds 500
-	$(GO) test ./internal/sim -v -timeout 60m -args -sim.seeds $(SIMSEEDS)
+	$(GO) test ./internal/sim -v -timeout 3h -args -sim.seeds $(SIMSEEDS)
 	MOLDAU_SIM_SEEDS=1000 $(GO) test ./internal/quorum -run TestNothingAcknowledgedIsLostInBadWeather -timeout 60m
 
 # make crash: the power is cut after every operation of a workload that does everything to logs, and each disk that this may leave is
@@ -68,6 +68,14 @@ CHAOS ?= 5m
 chaos:
 	$(GO) build -o bin/moldau ./cmd/moldau
 	tests/run chaos --moldau bin/moldau --duration $(CHAOS) --timeout 3h -v $(if $(SEED),--seed $(SEED)) $(CHAOSFLAGS)
+
+# make failover: how long writes stand still when a leader or the active controller of three nodes is killed or stopped, 30 times
+# each, and whether default clients see an error when all nodes are restarted in turn.
+.PHONY: failover
+FAILOVERS ?= 30
+failover:
+	$(GO) build -o bin/moldau ./cmd/moldau
+	tests/run failover --moldau bin/moldau -n $(FAILOVERS) --timeout 3h -v $(CHAOSFLAGS)
 
 # make interop: the compatibility matrix: foreign clients, and programs written for Apache Kafka, on one node and on three; writes
 # docs/compatibility.md. ONLY=name,name: rows whose name has one of these in it. TARGET=real: Apache Kafka instead, by the script that

@@ -17,6 +17,18 @@
 // With InMemory there are no sockets at all: clients connect through Engine.Dial, which has the shape that clients ask for. Tests
 // that use it run in any sandbox, and in a bubble of testing/synctest.
 //
+// There is an example of each.
+//
+// # Instead of containers
+//
+// A test that starts a Kafka container now changes in three lines: New stands for image, wait strategy and clean-up, Bootstrap for
+// the mapped port, and Config for the KAFKA_ variables. A start takes milliseconds, so each test can have a node of its own, with
+// topics that no other test has seen, and may run in parallel with the others. What needed a proxy between client and broker, a signal to a
+// container or a sleep is a method here. What stays with containers: brokers of another version, TLS and SASL, and tests that
+// measure.
+//
+// # Details
+//
 // Engine.Client is a ready franz-go client, closed with the test; nothing asks you to use it.
 //
 // Whatever goes wrong in a method ends the test by Fatal, so that tests need no error handling around their set-up. The methods

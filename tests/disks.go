@@ -18,7 +18,7 @@ const (
 	fullVolumeMB = 160
 )
 
-// runDisks takes the disk away from under the server, in two ways.
+// runDisks takes the disk away from under the server, in several ways.
 func runDisks(ctx context.Context, s *session) error {
 	if s.spec.Kind != node.Moldau {
 		s.rep.Note("disks: skipped, it is made for moldau: what it acknowledges with moldau.flush.acks=true is on the disk")
@@ -30,6 +30,12 @@ func runDisks(ctx context.Context, s *session) error {
 	}
 	if err := s.onVolume("power", cutVolumeMB, map[string]string{"log.cleaner.backoff.ms": "300"}, func(v *disks.Volume, n *node.Node) error {
 		return crash.Run(ctx, n, crash.Options{Kills: s.cuts, Seed: s.seed, Logf: s.logf, Suite: "disks", Kill: v.CutUnder}, s.rep)
+	}); err != nil {
+		return err
+	}
+	if err := s.onVolume("transactions", fullVolumeMB, map[string]string{"log.segment.delete.delay.ms": "500"}, func(v *disks.Volume, n *node.Node) error {
+		disks.RunTransactions(ctx, v, n, s.rep)
+		return nil
 	}); err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ Suites (default: all that the target allows):
   hostile    garbage, oversized and half-sent frames, idle connections, compression bombs
   crash      kill -9 under load, again and again
   chaos      three nodes; leaders, controllers and coordinators are killed, stopped, paused and cut off (only when named)
+  failover   three nodes; how long writes stand still when a leader or the active controller is killed or stopped (only when named)
   examples   the programs of examples/, in Go and Java
   franz      franz-go's own integration tests, on one node and on three
   eos        Java applications that process exactly once on three nodes are killed, and the nodes under them
@@ -66,14 +67,14 @@ func parse(args []string) (*options, error) {
 	f.StringVar(&o.target, "target", "", "'real' starts Apache Kafka")
 	f.StringVar(&o.only, "only", "", "clients: only rows whose name matches this expression; wire, franz, examples: only such cases; chaos: only faults whose name contains it; interop: rows by comma, each a part of a name")
 	f.IntVar(&o.jobs, "jobs", 3, "clients: how many clients run at once")
-	f.IntVar(&o.kills, "n", 50, "crash: how many times the server is killed")
+	f.IntVar(&o.kills, "n", 50, "crash, failover: how many times the server is killed")
 	f.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "crash, chaos, eos: decides the faults and their moments")
 	f.DurationVar(&o.duration, "duration", time.Minute, "chaos, eos: for how long faults come")
 	f.IntVar(&o.rate, "rate", 5000, "chaos: how many records a second are written")
 	f.IntVar(&o.cuts, "cuts", 10, "disks: how many times the power is cut")
 	f.BoolVar(&o.verbose, "v", false, "say what is being done")
 	f.BoolVar(&o.keep, "keep", false, "keep the server's directory")
-	f.StringVar(&o.record, "record", "", "wire: write the answers to this file instead of comparing them (tests/wire/testdata/kafka-4.3.1.txt, with --target real)")
+	f.StringVar(&o.record, "record", "", "wire: write the answers to this file instead of comparing them (tests/wire/testdata/kafka-4.3.1.txt, with --target real); failover: write the figures to it")
 	f.BoolVar(&o.timings, "timings", false, "print how long each step took")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Minute, "bound of the whole run")
 	f.Usage = func() {
@@ -121,14 +122,14 @@ type session struct {
 
 // suites are the names that may be given.
 func suites() map[string]func(context.Context, *session) error {
-	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "chaos": runChaos, "disks": runDisks, "franz": runFranz, "eos": runEos, "examples": runExamples, "interop": runInterop}
+	return map[string]func(context.Context, *session) error{"clients": runClients, "wire": runWire, "crash": runCrash, "hostile": runHostile, "chaos": runChaos, "failover": runFailover, "disks": runDisks, "franz": runFranz, "eos": runEos, "examples": runExamples, "interop": runInterop}
 }
 
 // watchdogGrace is what the suites get to wind up after the time limit.
 const watchdogGrace = 90 * time.Second
 
 // order is how suites follow each other; the short ones first.
-var order = []string{"wire", "clients", "hostile", "examples", "franz", "eos", "crash", "chaos", "disks", "interop"}
+var order = []string{"wire", "clients", "hostile", "examples", "franz", "eos", "crash", "chaos", "failover", "disks", "interop"}
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -205,7 +206,7 @@ func (s *session) prepare() error {
 	}
 	if len(s.suites) == 0 {
 		for _, name := range order {
-			if name != "chaos" && name != "interop" && (s.spec.Kind != node.External || name == "clients" || name == "wire" || name == "examples") {
+			if name != "chaos" && name != "failover" && name != "interop" && (s.spec.Kind != node.External || name == "clients" || name == "wire" || name == "examples") {
 				s.suites = append(s.suites, name)
 			}
 		}

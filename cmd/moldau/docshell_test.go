@@ -68,8 +68,11 @@ func newReader(t *testing.T, bin string, environ []string) *reader {
 		}
 	}
 	t.Cleanup(func() {
-		for _, term := range r.terminals {
+		for name, term := range r.terminals {
 			term.end()
+			if t.Failed() {
+				t.Logf("terminal %s:\n%s", name, indent(term.all))
+			}
 		}
 		if r.shell != nil {
 			r.shell.end()
@@ -114,7 +117,7 @@ func swapPorts(line string, by map[string]string) string {
 const quietDev = " --override moldau.admin.listener="
 
 var (
-	devCommand  = regexp.MustCompile(`^(bin/)?moldau dev\b`)
+	devCommand  = regexp.MustCompile(`(^|; )(bin/)?moldau dev\b`)
 	soleCommand = regexp.MustCompile(`^(bin/)?moldau$`)
 )
 
@@ -265,6 +268,7 @@ type terminal struct {
 
 	mu    sync.Mutex
 	lines []string // those not yet shown by the page
+	all   []string
 	more  chan struct{}
 }
 
@@ -305,7 +309,7 @@ func (r *reader) open(program string, args []string) *terminal {
 
 func (t *terminal) add(line string) {
 	t.mu.Lock()
-	t.lines = append(t.lines, line)
+	t.lines, t.all = append(t.lines, line), append(t.all, line)
 	t.mu.Unlock()
 	select {
 	case t.more <- struct{}{}:

@@ -23,7 +23,7 @@ func TestNoLinkIsDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	links := 0
-	for _, page := range pages(t, root) {
+	for _, page := range filesBelow(t, root, ".md") {
 		text := fenced.ReplaceAllString(readFile(t, page), "")
 		for _, m := range link.FindAllStringSubmatch(text, -1) {
 			target, anchor, _ := strings.Cut(m[1], "#")
@@ -55,7 +55,7 @@ func TestTheIndexHasEveryPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	index := readFile(t, filepath.Join(docs, "README.md"))
-	for _, page := range pages(t, docs) {
+	for _, page := range filesBelow(t, docs, ".md") {
 		name, _ := filepath.Rel(docs, page)
 		if name = filepath.ToSlash(name); name != "README.md" && !strings.HasPrefix(name, "decisions/0") && !strings.Contains(index, "]("+name+")") {
 			t.Errorf("docs/README.md does not name %s", name)
@@ -63,8 +63,8 @@ func TestTheIndexHasEveryPage(t *testing.T) {
 	}
 }
 
-// pages are the Markdown files below dir, but for those of other people's packages and of builds.
-func pages(t *testing.T, dir string) []string {
+// filesBelow are the files below dir whose names end so, but for those of other people's packages and of builds.
+func filesBelow(t *testing.T, dir, ext string) []string {
 	t.Helper()
 	var out []string
 	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
@@ -74,7 +74,7 @@ func pages(t *testing.T, dir string) []string {
 		if e.IsDir() && name != dir && (strings.HasPrefix(e.Name(), ".") || e.Name() == "node_modules" || e.Name() == "dist" || e.Name() == "testdata") {
 			return filepath.SkipDir
 		}
-		if filepath.Ext(name) == ".md" {
+		if filepath.Ext(name) == ext {
 			out = append(out, name)
 		}
 		return nil

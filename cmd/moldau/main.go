@@ -37,7 +37,7 @@ func main() {
 		Signals:          signals,
 		Server:           server,
 		Storage:          storageWriter(),
-		Metadata:         cli.MetadataChecker{Batch: quorum.CheckBatch, Files: quorum.CheckFiles},
+		Metadata:         cli.MetadataChecker{Batch: quorum.CheckBatch, Files: quorum.CheckFiles, TopicIDs: quorum.TopicIDs},
 	}))
 }
 

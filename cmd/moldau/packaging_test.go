@@ -82,6 +82,7 @@ type composeFile struct {
 	Services    map[string]struct {
 		Image       string
 		Restart     string
+		StopGrace   string `yaml:"stop_grace_period"`
 		Ports       []string
 		Environment map[string]string
 		Volumes     []string
@@ -113,9 +114,12 @@ func TestTheComposeFilesStartClusters(t *testing.T) {
 			c.start(t)
 			c.tool(t, "Created topic orders.", "kafka-topics", "--create", "--topic", "orders")
 			c.tool(t, fmt.Sprintf("ReplicationFactor: %d", nodes), "kafka-topics", "--describe", "--topic", "orders")
+			c.tool(t, "NEW-OFFSET", "kafka-consumer-groups", "--reset-offsets", "--to-earliest", "--group", "billing", "--topic", "orders", "--execute")
 			c.stop(t)
 			c.start(t) // on the same volumes
-			c.tool(t, "orders", "kafka-topics", "--list")
+			for _, at := range c.published {
+				c.toolAt(t, at, "orders", "kafka-topics", "--list") // each has started: one that has not would end with 130
+			}
 			c.stop(t)
 		})
 	}
@@ -230,12 +234,17 @@ func (c *containers) stop(t *testing.T) {
 	}
 }
 
-// tool runs a tool on the host, again until it says what is wanted: nodes that listen may not all be known yet.
 func (c *containers) tool(t *testing.T, want, name string, args ...string) {
+	t.Helper()
+	c.toolAt(t, strings.Join(c.published, ","), want, name, args...)
+}
+
+// toolAt runs a tool on the host, again until it says what is wanted: nodes that listen may not all be known yet.
+func (c *containers) toolAt(t *testing.T, at, want, name string, args ...string) {
 	t.Helper()
 	var out []byte
 	for range 60 {
-		cmd := exec.Command(filepath.Join(c.bin, name), append(args, "--bootstrap-server", strings.Join(c.published, ","))...)
+		cmd := exec.Command(filepath.Join(c.bin, name), append(slices.Clone(args), "--bootstrap-server", at)...)
 		cmd.Env = toolEnviron()
 		out, _ = cmd.CombinedOutput() // what it says counts
 		if bytes.Contains(out, []byte(want)) || bytes.Contains(out, []byte("already exists")) {

@@ -206,15 +206,6 @@ func (r *run) superviseDev(p *devPlan, exe, clusterID string) int {
 	var nodes []*devNode
 	running := map[int]bool{}
 	code := 0
-	for _, id := range p.ids() {
-		n, err := startDevNode(p, r.Args[0], exe, clusterID, id, out, ended)
-		if err != nil {
-			code = r.failln(fmt.Sprintf("cannot start node %d: %v", id, err), 1)
-			break
-		}
-		nodes = append(nodes, n)
-		running[id] = true
-	}
 	var servers []string
 	for id := range p.nodes {
 		servers = append(servers, fmt.Sprintf("localhost:%d", p.brokerPort(id+1)))
@@ -224,6 +215,15 @@ func (r *run) superviseDev(p *devPlan, exe, clusterID string) int {
 		who, them = fmt.Sprintf("node %d is", p.ids()[0]), "it"
 	}
 	out.line("dev", fmt.Sprintf("%s starting; clients use --bootstrap-server %s; Ctrl-C stops %s", who, strings.Join(servers, ","), them))
+	for _, id := range p.ids() {
+		n, err := startDevNode(p, r.Args[0], exe, clusterID, id, out, ended)
+		if err != nil {
+			code = r.failln(fmt.Sprintf("cannot start node %d: %v", id, err), 1)
+			break
+		}
+		nodes = append(nodes, n)
+		running[id] = true
+	}
 	for code == 0 && len(running) > 0 {
 		select {
 		case s := <-signals:

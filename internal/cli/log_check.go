@@ -20,6 +20,8 @@ type MetadataChecker struct {
 	Batch func(record.Batch) error
 	// Files tells what is wrong with snapshots, quorum-state and raft.wal.
 	Files func(fsys vfs.FS, dir string, damage, note func(file, problem string))
+	// TopicIDs lists the topics that the metadata in a directory knows of; nil where there is none.
+	TopicIDs func(fsys vfs.FS, dir string) (map[[16]byte]string, error)
 }
 
 const logCheckUsage = `usage: moldau log check DIR [--repair] [--topic TOPIC[,TOPIC...]] [--format text|json] [--quiet]
@@ -131,6 +133,9 @@ func (r *run) logCheck(fsys vfs.FS, a logCheckArgs) int {
 	}
 	if r.Metadata.Files != nil {
 		o.Files = func(damage, note func(file, problem string)) { r.Metadata.Files(fsys, o.Dir, damage, note) }
+	}
+	if r.Metadata.TopicIDs != nil {
+		o.TopicIDs = func() (map[[16]byte]string, error) { return r.Metadata.TopicIDs(fsys, o.Dir) }
 	}
 	o.Found = func(f storage.Finding) {
 		if a.quiet && !f.Damage {

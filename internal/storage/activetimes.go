@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/moldau-stream/moldau/internal/record"
@@ -52,7 +53,12 @@ func (s *segment) wrongTimes() (string, error) {
 	if err != nil || ok {
 		return "", err
 	}
-	return "its last entry speaks of a timestamp that is not there", nil
+	// Kafka's entries may name another offset of an append of several batches.
+	ts, _, err := s.walkMaxTimestamp(s.size)
+	if err != nil || ts == s.times[n-1].ts {
+		return "", err
+	}
+	return fmt.Sprintf("it tells of the largest timestamp %d, it is %d", s.times[n-1].ts, ts), nil
 }
 
 // checkActiveIndexes holds the indexes of the active segment against the batches that were found in it.

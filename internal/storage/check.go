@@ -55,6 +55,9 @@ type CheckOptions struct {
 	Topic func(topic string) bool
 	// MetadataBatch says what is wrong with a batch of the metadata log beyond what is checked of each log; nil for no check.
 	MetadataBatch func(record.Batch) error
+	// TopicIDs lists the topics that the metadata log in the directory knows of; it is nil, or gives nil, where nothing is known of them. It
+	// is called while the directory is locked.
+	TopicIDs func() (map[[16]byte]string, error)
 	// Files looks at files that this package does not know, while the directory is locked; nil for none.
 	Files func(damage, note func(file, problem string))
 	// Found is told each finding, by one goroutine at a time.
@@ -79,6 +82,7 @@ type dirChecker struct {
 	cleanedKnown        bool                        // which these are is known
 	listed              map[TopicPartition][16]byte // topic ids as the last orderly stop has listed them; nil when it has not
 	total               int64                       // bytes of all records
+	topics              map[[16]byte]string         // of the metadata log; nil where that is not here
 
 	done, segments, batches, records atomic.Int64
 
@@ -112,6 +116,7 @@ func CheckDir(o CheckOptions) (CheckSummary, error) {
 	if o.Files != nil && o.Topic == nil {
 		o.Files(func(file, problem string) { c.damage(file, -1, "%s", problem) }, func(file, problem string) { c.note(file, "%s", problem) })
 	}
+	c.loadTopics()
 	tps := c.partitions(entries)
 	c.staleEntries(tps)
 	err = c.checkAll(tps)
@@ -393,4 +398,31 @@ func (c *dirChecker) sameTopicID(topic string, id [16]byte, file string) {
 	if ok && seen.id != id {
 		c.damage(file, -1, "it names topic id %s, and %s names %s: one of the directories belongs to a deleted topic of the same name", encodeUUID(id), seen.file, encodeUUID(seen.id))
 	}
+}
+
+// loadTopics asks which topics there are. Why the metadata cannot be read is told with its files.
+func (c *dirChecker) loadTopics() {
+	if c.TopicIDs == nil {
+		return
+	}
+	topics, err := c.TopicIDs()
+	if err != nil {
+		c.note(path.Join(c.Dir, MetadataLogDir), "which topics there are cannot be read (%v): partitions are not held against it", err)
+		return
+	}
+	c.topics = topics
+}
+
+// isTopic holds a topic's id that a partition's directory names against the metadata log. After a stop that was not in order that log may
+// lag behind the partitions.
+func (c *dirChecker) isTopic(tp TopicPartition, id [16]byte, file string) {
+	name, known := c.topics[id]
+	if c.topics == nil || known && name == tp.Topic || tp.String() == MetadataLogDir {
+		return
+	}
+	problem := fmt.Sprintf("it names topic id %s, which is no topic of the metadata log: the topic was deleted, or the directory comes from elsewhere; a node that starts sets it aside", encodeUUID(id))
+	if known {
+		problem = fmt.Sprintf("it names topic id %s, which the metadata log gives to topic %s: the directory was renamed, or comes from there", encodeUUID(id), name)
+	}
+	c.report(Finding{Damage: c.clean || known, File: file, Position: -1, Problem: problem})
 }

@@ -144,6 +144,7 @@ func (p *partitionCheck) topicID() {
 		return
 	}
 	p.sameTopicID(p.tp.Topic, id, name)
+	p.isTopic(p.tp, id, name)
 }
 
 func (p *partitionCheck) loadEpochs() {

@@ -501,3 +501,35 @@ func TestASnapshotOfACompactedLogIsNoContradiction(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A partition whose topic the metadata log does not know, or knows by another name, is told: a backup of another cluster was put there, or a
+// directory was renamed. After a kill the metadata may lag behind, and an unknown topic is only worth knowing.
+func TestAPartitionOfNoTopicIsTold(t *testing.T) {
+	for _, clean := range []bool{true, false} {
+		for topics, want := range map[string]string{"t": "", "other": "gives to topic other", "none": "no topic of the metadata log", "unknown": ""} {
+			m := closedLog(t, 60)
+			if !clean {
+				if err := m.Remove("/d/" + cleanShutdownFile); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ids := map[[16]byte]string{testID: topics}
+			switch topics {
+			case "none":
+				ids = map[[16]byte]string{}
+			case "unknown":
+				ids = nil
+			}
+			found, damages := "", 0
+			_, err := CheckDir(CheckOptions{FS: m, Dir: "/d", TopicIDs: func() (map[[16]byte]string, error) { return ids, nil }, Found: func(f Finding) {
+				found += f.String()
+				if f.Damage {
+					damages++
+				}
+			}})
+			if err != nil || !strings.Contains(found, want) || want == "" && found != "" || want != "" && (damages > 0) != (clean || topics == "other") {
+				t.Fatal(clean, topics, found, damages, err)
+			}
+		}
+	}
+}

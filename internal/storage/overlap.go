@@ -44,6 +44,9 @@ func (o *opener) setOlderAside() error {
 				break
 			}
 			older := o.segments[i+1]
+			if older.size == 0 { // a death in a cut leaves such: recovery sees to it
+				break
+			}
 			why := fmt.Errorf("the segment before it, %s, holds its offsets too, up to %d at least: it is from before a cleaning", segmentName(s.base)+logSuffix, s.base+int64(e.rel))
 			if err := o.setSegmentAside(older, why); err != nil {
 				return err

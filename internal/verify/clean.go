@@ -11,7 +11,7 @@ import (
 
 // clean removes what has the run's prefix: groups first, since members may still hold topics.
 func (p *probe) clean(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, cleanTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*p.options.Patience)
 	defer cancel()
 	r := &rule{name: "clean-up", key: kmsg.DeleteTopics, says: "What was made can be removed.", cites: "Kafka protocol guide", run: func(x *exam) {
 		for _, g := range x.ourGroups() {
@@ -69,7 +69,7 @@ func (x *exam) ourGroups() []string {
 
 // removeGroup deletes a group; one that a rule has left with members empties when their sessions are over, or is told of.
 func (x *exam) removeGroup(group string) {
-	until := time.Now().Add(settleTime)
+	until := time.Now().Add(x.options.Patience)
 	for {
 		req := kmsg.NewPtrDeleteGroupsRequest()
 		req.Groups = []string{group}

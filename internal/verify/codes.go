@@ -14,6 +14,7 @@ const (
 	codeCoordinatorNotAvailable  int16 = 15
 	codeNotCoordinator           int16 = 16
 	codeInvalidTopic             int16 = 17
+	codeNotEnoughReplicas        int16 = 19 // also told to an older client while its transaction is verified
 	codeInvalidAcks              int16 = 21
 	codeIllegalGeneration        int16 = 22
 	codeInconsistentProtocol     int16 = 23
@@ -21,6 +22,7 @@ const (
 	codeUnknownMember            int16 = 25
 	codeInvalidSessionTimeout    int16 = 26
 	codeRebalanceInProgress      int16 = 27
+	codeClusterAuthorization     int16 = 31
 	codeInvalidTimestamp         int16 = 32
 	codeUnsupportedSASL          int16 = 33
 	codeIllegalSASLState         int16 = 34
@@ -42,7 +44,6 @@ const (
 	codeSecurityDisabled         int16 = 54
 	codeOperationNotAttempted    int16 = 55
 	codeLogDirNotFound           int16 = 57
-	codeUnknownProducerID        int16 = 59
 	codeTokenAuthDisabled        int16 = 61
 	codeTokenNotFound            int16 = 62
 	codeTokenNotAllowed          int16 = 64
@@ -50,14 +51,12 @@ const (
 	codeGroupIDNotFound          int16 = 69
 	codeFetchSessionNotFound     int16 = 70
 	codeInvalidFetchEpoch        int16 = 71
-	codeFencedLeaderEpoch        int16 = 74
 	codeUnknownLeaderEpoch       int16 = 75
 	codeUnsupportedCompression   int16 = 76
 	codeMemberIDRequired         int16 = 79
 	codeFencedInstanceID         int16 = 82
 	codeElectionNotNeeded        int16 = 84
 	codeNoReassignment           int16 = 85
-	codeSubscribedToTopic        int16 = 86
 	codeInvalidRecord            int16 = 87
 	codeUnstableOffsetCommit     int16 = 88
 	codeProducerFenced           int16 = 90

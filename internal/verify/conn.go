@@ -15,9 +15,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// answerTimeout bounds one exchange: a cold JVM that makes its first internal topic takes some seconds.
-const answerTimeout = 15 * time.Second
-
 // maxAnswerBytes bounds what a broken server can make us allocate.
 const maxAnswerBytes = 64 << 20
 
@@ -34,7 +31,8 @@ var errSilence = errors.New("no answer came")
 type conn struct {
 	net.Conn
 	f    *kmsg.RequestFormatter
-	next int32 // the correlation id of the next request
+	next int32         // the correlation id of the next request
+	wait time.Duration // bounds one exchange: request.timeout.ms
 }
 
 // dial opens a connection and logs in, as the settings say.
@@ -44,7 +42,7 @@ func dial(ctx context.Context, s *client.Settings, addr string) (*conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to %s: %w", addr, err)
 	}
-	c := &conn{Conn: raw, f: kmsg.NewRequestFormatter(kmsg.FormatterClientID(ourClientID)), next: 1}
+	c := &conn{Conn: raw, f: kmsg.NewRequestFormatter(kmsg.FormatterClientID(ourClientID)), next: 1, wait: max(s.RequestTimeout, time.Second)}
 	if err := c.secure(ctx, s, addr); err != nil {
 		raw.Close()
 		return nil, err
@@ -109,7 +107,7 @@ func (c *conn) logIn(ctx context.Context, s *client.Settings, addr string) error
 
 // send writes bytes as they are.
 func (c *conn) send(frame []byte) error {
-	if err := c.SetWriteDeadline(time.Now().Add(answerTimeout)); err != nil {
+	if err := c.SetWriteDeadline(time.Now().Add(c.wait)); err != nil {
 		return errDisconnected
 	}
 	if _, err := c.Write(frame); err != nil {
@@ -119,8 +117,8 @@ func (c *conn) send(frame []byte) error {
 }
 
 // receive returns the next answer without its length.
-func (c *conn) receive(ctx context.Context, wait time.Duration) ([]byte, error) {
-	deadline := time.Now().Add(wait)
+func (c *conn) receive(ctx context.Context) ([]byte, error) {
+	deadline := time.Now().Add(c.wait)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
 	}
@@ -164,7 +162,7 @@ func (c *conn) ask(ctx context.Context, req kmsg.Request) (kmsg.Response, error)
 	if err := c.send(frame); err != nil {
 		return nil, err
 	}
-	b, err := c.receive(ctx, answerTimeout)
+	b, err := c.receive(ctx)
 	if err != nil {
 		return nil, err
 	}

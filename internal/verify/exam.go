@@ -177,9 +177,6 @@ func (x *exam) try(broker int32, req kmsg.Request) (kmsg.Response, error) {
 	return resp, nil
 }
 
-// settleTime is how long what is said to pass is waited for: elections, loading coordinators.
-const settleTime = 10 * time.Second
-
 // passing are the codes that pass by themselves and that a client tries again after.
 func passing() []int16 {
 	return []int16{codeLeaderNotAvailable, codeNotLeader, codeRequestTimedOut, codeLoading, codeCoordinatorNotAvailable, codeNotCoordinator}
@@ -193,7 +190,7 @@ func (x *exam) send(broker int32, req kmsg.Request, about ...int16) kmsg.Respons
 
 // sendTo is send to a broker that is found again for each try.
 func (x *exam) sendTo(find func() int32, req kmsg.Request, about ...int16) kmsg.Response {
-	until := time.Now().Add(settleTime)
+	until := time.Now().Add(x.options.Patience)
 	for {
 		resp, err := x.try(find(), req)
 		x.must(err == nil, "a readable answer", "%v", err)

@@ -28,8 +28,6 @@ const (
 	groupMembers      = 2
 	// memberHeartbeatMs lets members hear of a rebalance soon, since the history is short.
 	memberHeartbeatMs = "300"
-	// catchUpTime is how long readers may take to the end after the last record was written.
-	catchUpTime = 15 * time.Second
 )
 
 // historian writes a history, has it read, and keeps the chronicle.
@@ -42,7 +40,6 @@ type historian struct {
 	chronicle   chronicle
 	findings    findings
 	assignments int
-	producers   int
 	ends        map[int32]int64 // where each partition ends, once writing is over
 	over        chan struct{}   // closed when ends is known
 }
@@ -115,21 +112,14 @@ func (h *historian) write(ctx context.Context) {
 	defer wg.Wait()
 	for i := range plainProducers {
 		codec := []string{"none", "lz4"}[i%2]
-		wg.Go(func() { h.writePlain(ctx, h.newProducerNumber(), codec) })
+		wg.Go(func() { h.writePlain(ctx, i+1, codec) })
 	}
 	if _, ok := h.cluster.table[int16(kmsg.EndTxn)]; !ok {
 		return
 	}
-	for range txnProducers {
-		wg.Go(func() { h.writeTxns(ctx, h.newProducerNumber()) })
+	for i := range txnProducers {
+		wg.Go(func() { h.writeTxns(ctx, plainProducers+i+1) })
 	}
-}
-
-func (h *historian) newProducerNumber() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.producers++
-	return h.producers
 }
 
 // open makes a producer whose records name their partitions.
@@ -296,7 +286,7 @@ func (h *historian) readPartition(x *exam, who string, p int32, isolation int8, 
 			if late.IsZero() {
 				late = time.Now()
 			}
-			x.must(time.Since(late) < catchUpTime, fmt.Sprintf("records up to %d in partition %d", h.ends[p], p), "none from %d on", at)
+			x.must(time.Since(late) < x.options.Patience, fmt.Sprintf("records up to %d in partition %d", h.ends[p], p), "none from %d on", at)
 		default:
 		}
 	}
@@ -331,7 +321,7 @@ func (h *historian) readGroup(ctx context.Context, protocol string) {
 		})
 	}
 	<-h.over
-	until := time.Now().Add(catchUpTime)
+	until := time.Now().Add(2 * h.options.Patience)
 	for !g.done() && time.Now().Before(until) && pause(ctx, 2*retryPause) == nil {
 	}
 	cancel()
@@ -455,7 +445,7 @@ func (g *groupReader) commit(ctx context.Context, cl *client.Client) {
 	defer g.mu.Unlock()
 	for _, t := range resp.Groups[0].Topics {
 		for _, p := range t.Partitions {
-			if p.ErrorCode != 0 {
+			if _, known := before[p.Partition]; p.ErrorCode != 0 || p.Offset < 0 && !known {
 				continue
 			}
 			if p.Offset < before[p.Partition] {

@@ -28,6 +28,9 @@ type Options struct {
 	Timeout time.Duration
 	// History is how long the history is written. Zero is DefaultHistory.
 	History time.Duration
+	// Patience is how long what must come about by itself may take: elections, coordinators, what brokers tell each other. Zero
+	// is DefaultPatience.
+	Patience time.Duration
 	// Hint gets sentences that help a human; it may be nil.
 	Hint func(string)
 }
@@ -37,8 +40,8 @@ const (
 	DefaultTimeout = 30 * time.Second
 	// DefaultHistory is long enough for some hundred transactions and several rebalances.
 	DefaultHistory = 5 * time.Second
-	// cleanTimeout bounds the removal of what was made.
-	cleanTimeout = 15 * time.Second
+	// DefaultPatience is many times what a healthy cluster needs.
+	DefaultPatience = 10 * time.Second
 	// examiners is how many rules are examined at once: most of them wait for the broker most of the time.
 	examiners = 8
 )
@@ -66,9 +69,17 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	if o.History <= 0 {
 		o.History = DefaultHistory
 	}
+	if o.Patience <= 0 {
+		o.Patience = DefaultPatience
+	}
 	s, err := client.ReadSettings(client.Admin, o.Properties)
 	if err != nil {
 		return nil, err
+	}
+	if o.Hint != nil {
+		for _, r := range s.Remarks {
+			o.Hint(r)
+		}
 	}
 	began := time.Now()
 	limited, cancel := context.WithTimeout(ctx, o.Timeout)
@@ -145,7 +156,9 @@ func (p *probe) examineAll(ctx context.Context) {
 		select {
 		case todo <- t:
 		case <-ctx.Done():
+			p.mu.Lock()
 			p.rep.unfinished(t.rule.name, "the time was up before it")
+			p.mu.Unlock()
 		}
 	}
 	close(todo)
@@ -184,8 +197,8 @@ func (p *probe) take(x *exam) {
 	for s := range x.spoken {
 		p.rep.spoke(s)
 	}
-	if x.ended && x.ctx.Err() != nil && len(x.failed) > 0 {
-		// The last check failed since the time was up, which says nothing about the cluster.
+	if x.ctx.Err() != nil && len(x.failed) > 0 {
+		// The last check failed since the time was up, or may have, which says nothing about the cluster.
 		x.failed = x.failed[:len(x.failed)-1]
 		x.checks--
 		p.rep.unfinished(x.rule.name, "the time was up during it")

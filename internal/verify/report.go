@@ -111,10 +111,13 @@ func (rep *Report) finish(took time.Duration) {
 		return cmp.Or(strings.Compare(a.Rule, b.Rule), cmp.Compare(a.Version, b.Version))
 	})
 	for _, a := range rep.APIs {
-		if a.Remark == "" && len(a.Spoken) == 0 {
-			a.Remark = "not asked"
-		} else if served := min(a.High, kmsg.Key(a.Key).Request().MaxVersion()); a.Remark == "" && served < a.High {
+		if a.Remark != "" {
+			continue
+		}
+		if served := kmsg.Key(a.Key).Request().MaxVersion(); served < a.High {
 			a.Remark = fmt.Sprintf("versions above %d are newer than this probe", served)
+		} else if len(a.Spoken) == 0 {
+			a.Remark = "not asked"
 		}
 	}
 }

@@ -16,8 +16,7 @@ const (
 
 // Sources of a config's value.
 const (
-	sourceTopic   = kmsg.ConfigSourceDynamicTopicConfig
-	sourceDefault = kmsg.ConfigSourceDefaultConfig
+	sourceTopic = kmsg.ConfigSourceDynamicTopicConfig
 )
 
 type change struct {

@@ -6,15 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 const protocolGuide = "Kafka protocol guide"
-
-// shortWait is how long "no answer" is waited for.
-const shortWait = 700 * time.Millisecond
 
 // rawHeader is a request header of version 1, or 2 when flexible.
 func rawHeader(key, version int16, flexible bool) []byte {
@@ -40,7 +36,7 @@ func (x *exam) closes(what string, frame []byte) {
 	c := x.fresh(x.any())
 	err := c.send(frame)
 	if err == nil {
-		_, err = c.receive(x.ctx, answerTimeout)
+		_, err = c.receive(x.ctx)
 	}
 	got := "an answer"
 	if err != nil {
@@ -94,7 +90,7 @@ func frameRules() []rule {
 				for _, b := range frame {
 					x.must(c.send([]byte{b}) == nil, "the connection stays", "it was closed")
 				}
-				b, err := c.receive(x.ctx, answerTimeout)
+				b, err := c.receive(x.ctx)
 				if err == nil {
 					_, err = decode(b, id, req)
 				}
@@ -151,7 +147,7 @@ func (x *exam) inOrderAt(broker int32, reqs []kmsg.Request) {
 	x.request = fmt.Sprintf("%d requests in one write", len(reqs))
 	x.must(c.send(all) == nil, "the connection stays", "it was closed")
 	for i, r := range reqs {
-		b, err := c.receive(x.ctx, answerTimeout)
+		b, err := c.receive(x.ctx)
 		if err == nil {
 			_, err = decode(b, ids[i], r)
 		}
@@ -167,7 +163,7 @@ func apiVersionsRules() []rule {
 				frame := framed(rawHeader(18, 99, true), make([]byte, 6))
 				x.request = "ApiVersions v99"
 				x.must(c.send(frame) == nil, "the connection stays", "it was closed")
-				b, err := c.receive(x.ctx, answerTimeout)
+				b, err := c.receive(x.ctx)
 				x.must(err == nil, "an answer", "%v", err)
 				resp, err := decode(b, 7, kmsg.NewPtrApiVersionsRequest())
 				x.must(err == nil, "an answer in the format of version 0", "%v", err)

@@ -93,7 +93,7 @@ func produceRules() []rule {
 				x.request = describe(req)
 				frame, _ := c.frame(req)
 				x.must(c.send(frame) == nil, "the request can be sent", "the connection was closed")
-				_, err := c.receive(x.ctx, answerTimeout)
+				_, err := c.receive(x.ctx)
 				x.that(errors.Is(err, errDisconnected), "the connection is closed", "%v", err)
 			}},
 		{name: "produce/acks-invalid", key: kmsg.Produce, says: "acks other than -1, 0 and 1 is INVALID_REQUIRED_ACKS.", cites: protocolGuide + ", Produce",

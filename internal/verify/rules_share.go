@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -312,7 +313,13 @@ func (s *shareState) initialize() {
 	t.TopicID = s.topic.id
 	t.Partitions = []kmsg.InitializeShareGroupStateRequestTopicPartition{{StateEpoch: 1, StartOffset: 2}}
 	req.Topics = append(req.Topics, t)
-	s.codes("making the state", s.send(req))
+	// The coordinator may learn of the topic a little later than those whom clients ask for metadata.
+	var resp kmsg.Response
+	s.x.eventually("the share coordinator knows the topic", func() bool {
+		resp = s.send(req)
+		return !slices.Contains(codesIn(resp), codeUnknownTopic)
+	})
+	s.codes("making the state", resp)
 }
 
 func (s *shareState) write(start int64) {

@@ -49,7 +49,7 @@ func (x *exam) lastCoordinator(id string) int32 {
 }
 
 // txnTimeoutMs is long enough for every rule and short enough for what a dead one leaves open.
-const txnTimeoutMs = 30_000
+const txnTimeoutMs = 60_000
 
 func (t *transactional) initRequest(epoch int16) *kmsg.InitProducerIDRequest {
 	req := kmsg.NewPtrInitProducerIDRequest()
@@ -69,7 +69,7 @@ func (t *transactional) init() {
 
 // ended repeats a step while the transaction before it is still being ended, and checks its code.
 func (t *transactional) ended(step func() int16, what string, right ...int16) {
-	until := time.Now().Add(settleTime)
+	until := time.Now().Add(t.x.options.Patience)
 	for {
 		c := step()
 		if passes := c == codeConcurrentTransactions || c == codeNotEnoughReplicas; passes && time.Now().Before(until) && pause(t.x.ctx, retryPause) == nil {
@@ -81,9 +81,6 @@ func (t *transactional) ended(step func() int16, what string, right ...int16) {
 		return
 	}
 }
-
-// codeNotEnoughReplicas is what a broker tells an older client while it verifies a transaction.
-const codeNotEnoughReplicas int16 = 19
 
 // oldVersion is the version at which a request belongs to the protocol before KIP-890: that under examination or the highest.
 func (x *exam) oldVersion(key kmsg.Key, highest int16) int16 {
@@ -385,9 +382,6 @@ func txnRules() []rule {
 			}},
 	}
 }
-
-// codeClusterAuthorization is what a client without rights to the cluster is told.
-const codeClusterAuthorization int16 = 31
 
 // state is what the coordinator tells of the transaction.
 func (t *transactional) state() kmsg.DescribeTransactionsResponseTransactionState {

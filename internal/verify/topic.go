@@ -76,11 +76,11 @@ func (x *exam) await(t *topic) {
 
 // eventually waits for something that must come about by itself.
 func (x *exam) eventually(what string, fn func() bool) {
-	until := time.Now().Add(settleTime)
+	until := time.Now().Add(x.options.Patience)
 	before := x.checks
 	for !fn() {
 		err := pause(x.ctx, retryPause)
-		x.must(err == nil && time.Now().Before(until), "in the end, "+what, "it did not come about in %v", settleTime)
+		x.must(err == nil && time.Now().Before(until), "in the end, "+what, "it did not come about in %v", x.options.Patience)
 	}
 	x.checks = before + 1 // however often it was looked at
 }

@@ -7,7 +7,7 @@
 // fields. So every body is first walked here against Kafka's own schema
 // (requests.txt): each length within the frame, no null where Kafka allows none,
 // a bounded number of elements, and the last field ending exactly where the frame
-// ends. Only then is it handed to kmsg, which can no longer fail.
+// ends, but for one that a client gets wrong (mayTrail). Only then is it handed to kmsg, which can no longer fail.
 //
 // The server calls it for every frame; nothing in it is shared or mutable, does
 // I/O, or starts a goroutine. If it is wrong, a request is understood as something

@@ -96,8 +96,28 @@ func TestEveryCutAndEveryTailIsRefused(t *testing.T) {
 			}
 		}
 		tail := append(bytes.Clone(body), 0)
+		if v.mayTrail() {
+			return
+		}
 		if err := v.Check(tail); !errors.Is(err, ErrTrailingBytes) {
 			t.Fatalf("%s v%d with a byte behind it: %v", v.Name, v.Version, err)
+		}
+	})
+}
+
+func TestLibrdkafkasQuestionForAllTopicsIsUnderstood(t *testing.T) {
+	// Null topics in four bytes, then allow_auto_topic_creation, include_topic_authorized_operations and no tags.
+	body := []byte{0, 0, 0, 0, 1, 0, 0}
+	eachVersion(t, func(t *testing.T, v *Version) {
+		if !v.mayTrail() || v.Version < 11 {
+			return
+		}
+		req, err := v.Decode(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := req.(*kmsg.MetadataRequest); m.Topics != nil || m.AllowAutoTopicCreation || m.IncludeTopicAuthorizedOperations {
+			t.Errorf("understood as %+v", m)
 		}
 	})
 }

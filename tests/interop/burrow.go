@@ -48,11 +48,16 @@ func runBurrow(ctx context.Context, s *stage, r *row) error {
 	if err := commitAt(ctx, adm, 1); err != nil {
 		return err
 	}
+	zookeeper, err := serveZooKeeper()
+	if err != nil {
+		return err
+	}
+	defer zookeeper.Close()
 	dir := filepath.Join(s.dir, "burrow")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "burrow.toml"), []byte(s.burrowConfig(dir, ports[0])), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "burrow.toml"), []byte(s.burrowConfig(dir, ports[0], zookeeper.Addr().String())), 0o644); err != nil {
 		return err
 	}
 	p, err := s.start("burrow", binary, "--config-dir", dir)
@@ -82,8 +87,8 @@ func commitAt(ctx context.Context, adm *kadm.Client, at int64) error {
 	return adm.CommitAllOffsets(ctx, "burrowed", offsets)
 }
 
-// burrowConfig has no ZooKeeper: only its notifiers and old consumers would need one.
-func (s *stage) burrowConfig(dir, port string) string {
+// burrowConfig reads offsets from Kafka; the ZooKeeper is there because Burrow does not start without one.
+func (s *stage) burrowConfig(dir, port, zookeeper string) string {
 	var servers []string
 	for _, a := range s.cluster.Seeds {
 		servers = append(servers, `"`+a+`"`)
@@ -94,6 +99,10 @@ pidfile=%q
 [logging]
 filename=%q
 level="info"
+[zookeeper]
+servers=[ %q ]
+timeout=6
+root-path="/burrow"
 [client-profile.p]
 client-id="burrow"
 kafka-version="2.0.0"
@@ -117,7 +126,7 @@ workers=2
 intervals=5
 expire-group=604800
 min-distance=1
-`, filepath.Join(dir, "pid"), filepath.Join(dir, "log"), list, list, port)
+`, filepath.Join(dir, "pid"), filepath.Join(dir, "log"), zookeeper, list, list, port)
 }
 
 // burrowSays asks for the group's lag and status.

@@ -140,6 +140,9 @@ func runConnect(ctx context.Context, s *stage, r *row) error {
 	if err := appendLines(source, 0, firstLines); err != nil {
 		return err
 	}
+	if err := s.createTopic(ctx, "interop-lines"); err != nil {
+		return err
+	}
 	w, err := s.startWorker(classPath, "connect-1")
 	if err != nil {
 		return err
@@ -190,6 +193,19 @@ func runConnect(ctx context.Context, s *stage, r *row) error {
 	r.done("txn", s.linesInTopic(ctx, firstLines+moreLines))
 	r.done("admin", s.internalTopics(ctx))
 	r.done(ownColumn, w.handle(ctx))
+	return nil
+}
+
+// createTopic makes a topic of one partition, so that its records have one order.
+func (s *stage) createTopic(ctx context.Context, topic string) error {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.Seeds...))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	if _, err := kadm.NewClient(cl).CreateTopic(ctx, 1, int16(s.replicas), nil, topic); err != nil {
+		return fmt.Errorf("the reference cannot create %s: %w", topic, err)
+	}
 	return nil
 }
 

@@ -27,6 +27,7 @@ func librdkafkaSkips() map[string]string {
 		"0000": "unit tests", "0038": "a measurement", "0042": "hundreds of topics, a measurement", "0055": "measures latency",
 		"0097": "TLS", "0126": "OAUTHBEARER", "0135": "SASL", "0142": "SASL",
 		"0081": "starts Apache's scripts for ACLs", "0115": "starts Apache's scripts for ACLs", "0119": "starts Apache's scripts for ACLs",
+		"0052": "starts Apache's scripts",
 		"0101": "wants racks",
 		"0123": "waits for idle connections for half a minute", "0089": "waits for poll intervals for a minute", "0091": "waits for poll intervals for a minute",
 	}

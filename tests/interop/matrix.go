@@ -143,6 +143,11 @@ func (r *Row) outcome(column string) (Result, bool) {
 	if len(why) > 0 {
 		return Result{State: bad, Why: strings.Join(why, "; ")}, true
 	}
+	for _, size := range sizes {
+		if _, ran := r.Seconds[size.key]; !ran {
+			return Result{State: good, Why: "not run yet on " + size.name}, true
+		}
+	}
 	return Result{State: good}, true
 }
 

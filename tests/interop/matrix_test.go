@@ -101,3 +101,19 @@ func TestTheNamesOfRowsAreGivenByComma(t *testing.T) {
 		t.Error("a name of no row is accepted")
 	}
 }
+
+func TestARunThatIsCutShortKeepsOnlyWholeRows(t *testing.T) {
+	done := report.Line{Key: "a", Cells: map[string]report.Cell{"none": {Status: report.Pass}}}
+	cut := report.Line{Key: "b", Cells: map[string]report.Cell{"none": {Status: report.Pass}, "gzip": {Status: report.Fail, Err: errors.New("canceled")}}}
+	if got := whole([]report.Line{done, cut, {Key: "c"}}); len(got) != 1 || got[0].Key != "a" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestARowThatRanOnOneSizeSaysSo(t *testing.T) {
+	r := rowOf("c", report.Pass, report.Pass, nil)
+	delete(r.Seconds, "3")
+	if res, _ := r.outcome("none"); res.State != good || res.Why != "not run yet on three nodes" {
+		t.Errorf("%+v", res)
+	}
+}

@@ -15,8 +15,9 @@ import (
 
 const (
 	mirrorDoes = "Apache's MirrorMaker 2 from a cluster of one node to this one: records with keys and headers, partitions, topic configs and the translated offsets of a group arrive"
-	// mirrored is how many records a partition has, of mirrorPartitions; the group has read up to mirrorCommit.
-	mirrored, mirrorPartitions, mirrorCommit = 100, 3, 60
+	// mirrored is how many records a partition has, of mirrorPartitions. The group has read them all: MirrorMaker translates no offset
+	// that lies before what it copied last when it looked first.
+	mirrored, mirrorPartitions, mirrorCommit = 100, 3, 100
 )
 
 func runMirror(ctx context.Context, s *stage, r *row) error {

@@ -50,6 +50,8 @@ func cannots() []reason {
 		{re(`^kcat`), []string{"create", "admin"}, "the program has no admin calls"},
 		{re(`^kcat`), []string{"txn"}, "the program's transactions cannot commit a group's offsets"},
 		{re(`^@platformatic/kafka`), []string{"coop"}, "the library has no cooperative assignor"},
+		{re(`^@platformatic/kafka`), []string{"static"}, "a member of this library leaves the group when it ends, also with a group.instance.id"},
+		{re(`^rdkafka for Rust`), []string{"zstd"}, "the crate builds librdkafka without it unless asked"},
 	}
 }
 

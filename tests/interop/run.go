@@ -2,6 +2,7 @@ package interop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -42,6 +43,7 @@ type Options struct {
 	Source    string // directory of this module
 	Cache     *tools.Cache
 	Logf      func(format string, args ...any)
+	Print     func(line string) // a line of the table
 	// Cluster starts a fresh cluster of so many nodes, which the function stops.
 	Cluster func(nodes int) (*node.Cluster, func(), error)
 }
@@ -112,10 +114,7 @@ func Run(ctx context.Context, o Options, rep *report.Report) error {
 	fresh := map[string]*Row{}
 	for _, size := range sizes {
 		start := time.Now()
-		lines, err := runOn(ctx, o, size, only)
-		if err != nil {
-			return fmt.Errorf("%s: %w", size.name, err)
-		}
+		lines, failed := runOn(ctx, o, size, only)
 		for _, l := range lines {
 			if fresh[l.Key] == nil {
 				fresh[l.Key] = &Row{Key: l.Key, Seconds: map[string]int{}, Cells: map[string]map[string]Result{}}
@@ -123,8 +122,27 @@ func Run(ctx context.Context, o Options, rep *report.Report) error {
 			fresh[l.Key].add(size.key, l, began)
 		}
 		o.Logf("%s: %s", size.name, time.Since(start).Round(time.Second))
+		if failed != nil {
+			err = fmt.Errorf("%s: %w", size.name, failed)
+			break
+		}
 	}
-	return publish(o, fresh, rep)
+	// What was done counts, also when the run was cut short.
+	return errors.Join(err, publish(o, fresh, rep))
+}
+
+// whole leaves out the rows that the end of the run has cut short: something of them has failed.
+func whole(lines []report.Line) (out []report.Line) {
+	for _, l := range lines {
+		cut := len(l.Cells) == 0
+		for _, c := range l.Cells {
+			cut = cut || c.Err != nil
+		}
+		if !cut {
+			out = append(out, l)
+		}
+	}
+	return out
 }
 
 // runOn runs the rows on one fresh cluster.
@@ -163,7 +181,10 @@ func runOn(ctx context.Context, o Options, size size, only *regexp.Regexp) ([]re
 			}
 		}
 	}
-	return lines, ctx.Err()
+	if ctx.Err() != nil {
+		return whole(lines), fmt.Errorf("the run has ended before all rows were done: %w", ctx.Err())
+	}
+	return lines, nil
 }
 
 func (s *stage) runProgram(ctx context.Context, p program, r *row) {
@@ -211,7 +232,7 @@ func publish(o Options, fresh map[string]*Row, rep *report.Report) error {
 		return err
 	}
 	for _, line := range plain(m, names) {
-		rep.Note("%s", line)
+		o.Print(line)
 	}
 	return writeDoc(filepath.Join(o.Docs, "compatibility.md"), all[moldau], all[kafka])
 }

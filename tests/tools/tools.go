@@ -235,7 +235,7 @@ func (c *Cache) GoProgram(name string, project fs.FS) (string, error) {
 
 // RustProgram builds a crate and returns the binary, which has the crate's name.
 func (c *Cache) RustProgram(name string, project fs.FS) (string, error) {
-	return c.program(name, project, filepath.Join("target", "release", name), []string{"cargo", "build", "--release", "--locked", "--quiet"})
+	return c.program(name, project, filepath.Join("target", "release", name), []string{"cargo", "build", "--release", "--quiet"})
 }
 
 // program copies a project into the cache and builds it there.

@@ -179,6 +179,8 @@ class Client:
             r = ConfigResource(ConfigResource.Type.TOPIC, t)
             return adm.describe_configs([r])[r].result(20)["retention.ms"].value
         self.eventually(retention, "7200000", "retention.ms")
+        if t not in adm.list_topics(timeout=20).topics:
+            raise RuntimeError("the topic is not among all topics")
         adm.delete_topics([t])[t].result(20)
         if hasattr(adm, "list_consumer_groups"):
             adm.list_consumer_groups().result(20)
