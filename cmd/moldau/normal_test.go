@@ -79,7 +79,10 @@ func (w *world) places(text string) string {
 			pairs = append(pairs, b, fmt.Sprintf("<BROKER%d>", i+1))
 		}
 	}
-	pairs = append(pairs, w.controller, "<CONTROLLER>", w.sasl, "<SASL>", w.dir, "$W")
+	pairs = append(pairs, w.controller, "<CONTROLLER>", w.dir, "$W")
+	if w.sasl != noSASL {
+		pairs = append(pairs, w.sasl, "<SASL>")
+	}
 	text = strings.NewReplacer(pairs...).Replace(text)
 	// A table has host and port in columns of their own.
 	for name, address := range map[string]string{"BROKER": w.bootstrap, "CONTROLLER": w.controller, "SASL": w.sasl} {
