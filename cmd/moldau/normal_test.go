@@ -22,7 +22,8 @@ import (
 //	ws    blanks are one blank     json  the order of objects and the bytes on disk do not count
 //	out   standard error is not    code  only the exit code is
 //	kafka  only on Apache Kafka: on a cluster without share groups ours says so at once, Kafka's when its
-//	       time is up; or groups are listed of which the driver's JVM keeps members alive that a golden run has not
+//	       time is up; or groups are listed of which the driver's JVM keeps members alive that a golden run has not;
+//	       or a follower is asked for producers, of which ours at times knows none yet
 //	help  the option table is compared too, by its options, arguments and defaults
 //	sigint  the tool is ended by SIGINT after some seconds
 var (
@@ -79,7 +80,10 @@ func (w *world) places(text string) string {
 			pairs = append(pairs, b, fmt.Sprintf("<BROKER%d>", i+1))
 		}
 	}
-	pairs = append(pairs, w.controller, "<CONTROLLER>", w.sasl, "<SASL>", w.dir, "$W")
+	pairs = append(pairs, w.controller, "<CONTROLLER>", w.dir, "$W")
+	if w.sasl != noSASL {
+		pairs = append(pairs, w.sasl, "<SASL>")
+	}
 	text = strings.NewReplacer(pairs...).Replace(text)
 	// A table has host and port in columns of their own.
 	for name, address := range map[string]string{"BROKER": w.bootstrap, "CONTROLLER": w.controller, "SASL": w.sasl} {

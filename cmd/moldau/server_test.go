@@ -57,6 +57,19 @@ func (w *world) awaitNobody(address string) {
 	w.t.Fatalf("the node on %s goes on", address)
 }
 
+// awaitOutput waits until the node in the background has written words.
+func (w *world) awaitOutput(words string) {
+	w.t.Helper()
+	var text []byte
+	for range 600 {
+		if text, _ = os.ReadFile(filepath.Join(w.dir, "logs", "mine.out")); strings.Contains(string(text), words) {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	w.t.Fatalf("logs/mine.out does not come to %q:\n%s", words, text)
+}
+
 // A node in the foreground: --override wins over the file, also twice, and SIGTERM ends it well.
 func TestServerStartAndSIGTERM(t *testing.T) {
 	w := serverWorld(t)
@@ -121,6 +134,7 @@ func TestServerStartInTheBackgroundAndServerStop(t *testing.T) {
 	}
 	stop := fmt.Sprintf("kafka-server-stop --node-id=%d", id)
 	t.Cleanup(func() { run(stop) })
+	w.awaitOutput("ready in") // before that a signal may meet a process that does not listen to it yet
 	w.awaitAddress(broker)
 	if res := run(fmt.Sprintf("kafka-server-stop --node-id=%d", id+7)); res.code != 1 || !strings.Contains(res.stderr+res.stdout, "No kafka server to stop") {
 		t.Errorf("another id: %+v", res)
@@ -129,16 +143,7 @@ func TestServerStartInTheBackgroundAndServerStop(t *testing.T) {
 		t.Errorf("$ %s\n%+v", stop, res)
 	}
 	w.awaitNobody(broker)
-	var text []byte
-	for range 200 { // the last line is written after the listeners are closed
-		if text, _ = os.ReadFile(filepath.Join(w.dir, "logs", "mine.out")); strings.Contains(string(text), "stopped cleanly") {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	if !strings.Contains(string(text), "stopped cleanly") {
-		t.Errorf("logs/mine.out:\n%s", text)
-	}
+	w.awaitOutput("stopped cleanly") // it is written after the listeners are closed
 	if res := run(stop); res.code != 1 || !strings.Contains(res.stderr+res.stdout, "No kafka server to stop") {
 		t.Errorf("nobody left: %+v", res)
 	}

@@ -34,6 +34,9 @@ type world struct {
 	behind *exec.Cmd // the line that runs in the background
 }
 
+// noSASL is where nobody listens, in a world without logins. It begins many a real address, and is not looked for in output.
+const noSASL = "127.0.0.1:3"
+
 type result struct {
 	stdout, stderr string
 	code           int
@@ -41,7 +44,7 @@ type result struct {
 
 // offlineWorld has no cluster.
 func offlineWorld(t *testing.T) *world {
-	return &world{t: t, bin: toolFolder(t), dir: t.TempDir(), bootstrap: "127.0.0.1:1", controller: "127.0.0.1:2", sasl: "127.0.0.1:3"}
+	return &world{t: t, bin: toolFolder(t), dir: t.TempDir(), bootstrap: "127.0.0.1:1", controller: "127.0.0.1:2", sasl: noSASL}
 }
 
 // fill puts addresses into a line: $B brokers, $B1, $B2, ... one of them, $C a
@@ -210,7 +213,7 @@ func moldauWorld(t *testing.T, nodes int) *world {
 	w := &world{t: t, bin: toolFolder(t), dir: t.TempDir(), name: "moldau", nodes: nodes}
 	addresses := freeAddresses(t, 2*nodes)
 	brokers, controllers := addresses[:nodes], addresses[nodes:]
-	w.bootstrap, w.controller, w.sasl = strings.Join(brokers, ","), controllers[0], "127.0.0.1:3"
+	w.bootstrap, w.controller, w.sasl = strings.Join(brokers, ","), controllers[0], noSASL
 	var voters []string
 	for i, c := range controllers {
 		voters = append(voters, fmt.Sprintf("%d@%s", i+1, c))
