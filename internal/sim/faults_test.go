@@ -80,6 +80,7 @@ func (w *world) act(adm *kgo.Client) {
 	case 18: // no room is left: records are refused, and a controller that cannot write what it decides ends
 		a.mu.Lock()
 		a.full = a.up != nil && w.mayKill()
+		a.wasFull = a.wasFull || a.full
 		a.mu.Unlock()
 	case 19: // a wall clock that is set forward while its node runs; it goes back with the next life
 		a.mu.Lock()

@@ -82,6 +82,7 @@ type host struct {
 	slow      time.Duration
 	syncFails bool
 	full      bool // no room on the disk
+	wasFull   bool // in this life: a node may have ended of it, and that is noticed later
 	paused    bool
 	held      []func() // timers that went off in the pause
 }
@@ -186,7 +187,7 @@ func (w *world) begin(h *host) {
 		return
 	}
 	h.mu.Lock()
-	h.syncFails, h.full, h.slow, h.skew = false, false, 0, 0
+	h.syncFails, h.full, h.wasFull, h.slow, h.skew = false, false, false, 0, 0
 	if w.rnd.IntN(6) == 0 { // a machine whose clock is hours off
 		h.skew = time.Duration(w.rnd.IntN(12)-6) * time.Hour
 	}
@@ -231,7 +232,7 @@ func (h *host) AfterFunc(d time.Duration, f func()) clock.Timer {
 func (h *host) hurt() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.syncFails || h.full
+	return h.syncFails || h.wasFull
 }
 
 // logger is silent unless the test is run with MOLDAU_TEST_LOG set.
