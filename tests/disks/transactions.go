@@ -24,6 +24,8 @@ const (
 	// maxTransactions ends a disk that does not become full.
 	maxTransactions = 5000
 	txnTimeout      = 30 * time.Second
+	// cutPace keeps the transactions under which the power is cut from filling the disk again.
+	cutPace = 50 * time.Millisecond
 )
 
 // fate is how a transaction ended, as far as its client knows.
@@ -227,6 +229,7 @@ func (t *transactions) cut(ctx context.Context, v *Volume) error {
 			defer close(ended)
 			for stop.Err() == nil {
 				t.one(stop)
+				time.Sleep(cutPace)
 			}
 		}()
 		time.Sleep(time.Second)
@@ -248,25 +251,51 @@ func (t *transactions) cut(ctx context.Context, v *Volume) error {
 	return nil
 }
 
+// ended waits until no transaction is open, and says where each partition ends. The end of a transaction is answered before its markers
+// are written, and the transactions that nobody ended have been by the next one of the same id.
+func ended(ctx context.Context, adm *kadm.Client) (map[int32]int64, error) {
+	for {
+		stable, err := adm.ListCommittedOffsets(ctx, txnTopic)
+		if err != nil {
+			return nil, err
+		}
+		ends, err := adm.ListEndOffsets(ctx, txnTopic)
+		if err != nil {
+			return nil, err
+		}
+		left, open := map[int32]int64{}, false
+		ends.Each(func(o kadm.ListedOffset) {
+			s, _ := stable.Lookup(o.Topic, o.Partition)
+			left[o.Partition], open = o.Offset, open || o.Err != nil || s.Err != nil || s.Offset != o.Offset
+		})
+		if !open {
+			return left, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("a transaction stays open: the last stable offsets are %v, the ends %v", stable, ends)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 // read holds what readers of committed records are given against what the client was told.
 func (t *transactions) read(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*againTimeout)
 	defer cancel()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(t.n.Bootstrap), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(t.n.Bootstrap), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	// The transactions that nobody ended must have been: the next one of the same id did that.
-	ends, err := kadm.NewClient(cl).ListCommittedOffsets(ctx, txnTopic)
+	left, err := ended(ctx, kadm.NewClient(cl))
 	if err != nil {
 		return err
 	}
-	left := map[int32]int64{}
 	starts := map[int32]kgo.Offset{}
-	ends.Each(func(o kadm.ListedOffset) {
-		left[o.Partition], starts[o.Partition] = o.Offset, kgo.NewOffset().At(0)
-	})
+	for p := range left {
+		starts[p] = kgo.NewOffset().At(0)
+	}
 	cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{txnTopic: starts})
 	seen := make([]int, len(t.fates))
 	for len(left) > 0 {
@@ -276,11 +305,14 @@ func (t *transactions) read(ctx context.Context) error {
 		}
 		fs.EachPartition(func(p kgo.FetchTopicPartition) {
 			for _, r := range p.Records {
+				if r.Offset == left[p.Partition]-1 { // a marker: nothing is written to these partitions outside of transactions
+					delete(left, p.Partition)
+				}
+				if r.Attrs.IsControl() {
+					continue
+				}
 				if number := int(binary.BigEndian.Uint32(r.Key)); number < len(seen) {
 					seen[number]++
-				}
-				if r.Offset >= left[p.Partition]-2 { // behind the last record lies its marker
-					delete(left, p.Partition)
 				}
 			}
 		})
