@@ -124,7 +124,7 @@ func splitEntry(line string) (key, val string) {
 	return key, val
 }
 
-// unescape resolves \t, \n, \r, \f and \uXXXX; a backslash before anything else disappears.
+// unescape resolves \t, \n, \r, \f and \u with four hexadecimal digits; a backslash before anything else disappears.
 func unescape(s string) (string, error) {
 	if !strings.Contains(s, `\`) {
 		return s, nil
