@@ -175,7 +175,7 @@ func (l *Log) write(b []byte, first, end, maxTs int64, cfg *LogConfig) error {
 	if err := s.loadIndexes(); err != nil {
 		return l.failUnlessFull(err)
 	}
-	if err := l.touch(); err != nil {
+	if err := errors.Join(l.touch(), l.forgetOldMark()); err != nil {
 		return err
 	}
 	pos := s.size
@@ -412,4 +412,18 @@ func (l *Log) flushLater(cfg *LogConfig) {
 			l.env.syncer.enqueue(l)
 		}
 	})
+}
+
+// forgetOldMark is called before the first append to a log that was found to end below the high watermark that was noted. Should the
+// process die before the next checkpoint, that would count for the new records, which nobody has committed. Logs that have been found so
+// together share one write. appendMu is held.
+func (l *Log) forgetOldMark() error {
+	if !l.hwAbove.Load() {
+		return nil
+	}
+	if err := l.env.noteMarks(); err != nil {
+		return l.failUnlessFull(fmt.Errorf("cannot note that the high watermark of %s has fallen: %w", l.tp, err))
+	}
+	l.hwAbove.Store(false)
+	return nil
 }

@@ -69,7 +69,7 @@ type missingLog struct {
 func newLogDir(m *Manager, p string) *logDir {
 	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}, mustWrite: map[string]bool{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
-		pointLowered: d.lowerRecoveryPoint, segmentSynced: d.noteSoon, markLowered: d.lowerHighWatermark, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
+		pointLowered: d.lowerRecoveryPoint, segmentSynced: d.noteSoon, markLowered: d.lowerHighWatermark, noteMarks: func() error { return m.checkpointHighWatermarks(d) }, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
 		failed: d.fail, doubtPages: d.doubtPages, probe: d.probe, lookFor: d.lookFor, differs: d.differs, noteLoss: d.noteLoss, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes, tornTailBytes: m.opts.tornTailBytes}
 	d.env.space = newSpace(m.opts.FS, m.opts.Clock, p, m.opts.ReserveBytes, m.opts.Logger)
 	return d
@@ -631,9 +631,11 @@ func (m *Manager) checkpointHighWatermarks(d *logDir) error {
 		return nil
 	}
 	hws := make(map[TopicPartition]int64, len(logs))
+	var noted []*Log
 	for _, l := range logs {
 		if l.isOpen() {
 			hws[l.tp] = l.hw.Load()
+			noted = append(noted, l)
 		} else {
 			hws[l.tp] = d.hws[l.tp]
 		}
@@ -643,6 +645,9 @@ func (m *Manager) checkpointHighWatermarks(d *logDir) error {
 			l.hwMoved.Store(true) // all of them, to try again
 		}
 		return err
+	}
+	for _, l := range noted {
+		l.hwAbove.Store(false)
 	}
 	return nil
 }

@@ -86,3 +86,39 @@ func TestTheLargestTimestampIsOfARecordThatCanBeRead(t *testing.T) {
 		t.Fatal(got, ok, err)
 	}
 }
+
+// A power cut takes records that were committed, and others, of a new leader, get their offsets. The high watermark that was noted is
+// not theirs: after a kill before the next checkpoint, none of them is committed.
+func TestAnOldHighWatermarkCommitsNoNewRecords(t *testing.T) {
+	disk := vfs.NewMem()
+	format(t, disk, "/d")
+	m := openManager(t, disk, newTestClock(), smallConfig())
+	l := mustCreate(t, m, testTP, 0)
+	mustAppend(t, l, values(1, "a", "b", "c"))
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, l, values(2, "d", "e", "f"))
+	l.SetHighWatermark(6)
+	if err := m.CheckpointAll(); err != nil {
+		t.Fatal(err)
+	}
+	disk = disk.CrashClone()
+	_ = m.Close(false)
+
+	m = openManager(t, disk, newTestClock(), smallConfig())
+	if l = m.Log(testTP); l.LogEndOffset() != 3 || l.HighWatermark() != 3 {
+		t.Fatal(l.LogEndOffset(), l.HighWatermark())
+	}
+	if _, err := l.AppendAsLeader(values(3, "x", "y", "z"), 8, FromClient); err != nil {
+		t.Fatal(err)
+	}
+	disk = disk.KillClone()
+	_ = m.Close(false)
+
+	m = openManager(t, disk, newTestClock(), smallConfig())
+	defer func() { _ = m.Close(false) }()
+	if l = m.Log(testTP); l.LogEndOffset() != 6 || l.HighWatermark() != 3 {
+		t.Fatalf("the log ends at %d, and up to %d it is committed", l.LogEndOffset(), l.HighWatermark())
+	}
+}

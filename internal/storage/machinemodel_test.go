@@ -62,6 +62,7 @@ func tell(b record.Batch, atMs int64) (toldBatch, error) {
 type told struct {
 	batches        []toldBatch // all since the log began, without those that were cut off; those below start too
 	start, end, hw int64
+	committed      int64 // the highest that the high watermark was, as far as the records below are still those
 	synced         int64 // what must outlast a cut of the power
 	segmentBase    int64 // where the first segment begins; only looked at where the log is cut at its very beginning
 	begun          []epochEntry
@@ -91,13 +92,13 @@ func (m *told) cut(end int64) {
 		m.batches = m.batches[:len(m.batches)-1]
 	}
 	m.end = end
-	m.start, m.hw, m.synced = min(m.start, end), min(m.hw, end), min(m.synced, end)
+	m.start, m.hw, m.synced, m.committed = min(m.start, end), min(m.hw, end), min(m.synced, end), min(m.committed, end)
 	m.begun = slices.DeleteFunc(m.begun, func(e epochEntry) bool { return e.start >= end })
 }
 
 // anew takes everything away.
 func (m *told) anew(at int64) {
-	*m = told{start: at, end: at, hw: at, synced: at, segmentBase: at, forgotten: map[int64]int64{}}
+	*m = told{start: at, end: at, hw: at, synced: at, committed: at, segmentBase: at, forgotten: map[int64]int64{}}
 }
 
 // held are the batches that a reader from the log's start on may be given.

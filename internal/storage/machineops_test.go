@@ -270,6 +270,9 @@ func (x *machine) sendRefused() {
 		if b == nil {
 			b = x.batch(o)
 		}
+		if len(b) > x.cfg.SegmentBytes {
+			continue // refused for that, before the producer is looked at
+		}
 		if _, err := x.l.AppendAsLeader(b, x.epoch, origin); !errors.Is(err, want) {
 			x.failf("producer %d, which is %+v, sends %+v: %v", pid, *p, o, err)
 		}
@@ -282,6 +285,7 @@ func (x *machine) commit() {
 		x.model.hw = x.model.end
 	}
 	x.l.SetHighWatermark(x.model.hw)
+	x.model.committed = max(x.model.committed, x.model.hw)
 }
 
 func (x *machine) beginEpoch() {
@@ -586,8 +590,8 @@ func (x *machine) reopened(m *told, atLeast, startFrom int64) {
 	if start < startFrom || start > m.start {
 		x.failf("the log began at %d, and begins at %d", m.start, start)
 	}
-	if hw > m.hw && hw > start {
-		x.failf("the high watermark was %d, and is %d", m.hw, hw)
+	if hw > m.committed && hw > start { // an older checkpoint may be there again, and what it says was so
+		x.failf("the high watermark was %d, and %d at most, and is %d", m.hw, m.committed, hw)
 	}
 	if m.start = start; end < m.end {
 		x.epoch++
@@ -645,7 +649,7 @@ func (x *machine) dieWithin() {
 		atLeast = min(atLeast, after.end)
 		after.batches, after.end, after.start = before.batches, before.end, before.start
 	}
-	after.hw = max(after.hw, before.hw)
+	after.hw, after.committed = max(after.hw, before.hw), max(after.committed, before.committed)
 	after.begun = append(after.begun, before.begun...)
 	x.die(left, power)
 	x.reopened(after, atLeast, min(before.start, after.start))

@@ -44,7 +44,7 @@ func OpenLog(o LogOptions) (*Log, error) {
 	}
 	e := &env{fs: o.FS, clock: o.Clock, logger: o.Logger, files: newFileCache(o.MaxOpenFiles), syncer: newSyncer(),
 		after:        func(d time.Duration, fn func()) { o.Clock.AfterFunc(d, fn) },
-		pointLowered: func(*Log, int64) error { return nil }, markLowered: func(*Log, int64) error { return nil }, startMoved: func(*Log) error { return nil },
+		pointLowered: func(*Log, int64) error { return nil }, markLowered: func(*Log, int64) error { return nil }, noteMarks: func() error { return nil }, startMoved: func(*Log) error { return nil },
 		touch: func(*Log) error { return nil }, urgent: func(*Log) {}, suspect: func() {}}
 	if err := e.fs.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot create %s: %w", o.Dir, err)
@@ -190,6 +190,7 @@ func (o *opener) open() error {
 		return err
 	}
 	o.hwMoved.Store(o.hw.Load() != o.st.highWatermark) // the checkpoint may name what was lost
+	o.hwAbove.Store(o.hw.Load() < o.st.highWatermark)
 	if o.st.pagesDoubted && !o.st.clean {
 		if err := o.writeDoubted(); err != nil {
 			return err
