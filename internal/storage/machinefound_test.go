@@ -122,3 +122,30 @@ func TestAnOldHighWatermarkCommitsNoNewRecords(t *testing.T) {
 		t.Fatalf("the log ends at %d, and up to %d it is committed", l.LogEndOffset(), l.HighWatermark())
 	}
 }
+
+// A new replica begins where its leader's log does, and says that it is on the disk up to there. A power cut does not take that
+// back, with the name of its directory.
+func TestALogThatBeginsAnewIsOnTheDisk(t *testing.T) {
+	disk := vfs.NewMem()
+	format(t, disk, "/d")
+	if err := disk.SyncDir("/"); err != nil {
+		t.Fatal(err)
+	}
+	m := openManager(t, disk, newTestClock(), smallConfig())
+	l := mustCreate(t, m, testTP, 0)
+	if err := l.TruncateFullyAndStartAt(41); err != nil {
+		t.Fatal(err)
+	}
+	if at := l.FlushedOffset(); at != 41 {
+		t.Fatal(at)
+	}
+	disk = disk.CrashClone()
+	_ = m.Close(false)
+
+	m = openManager(t, disk, newTestClock(), smallConfig())
+	defer func() { _ = m.Close(false) }()
+	l = m.Log(testTP)
+	if l == nil || l.LogStartOffset() != 41 || l.LogEndOffset() != 41 {
+		t.Fatal("the log has gone back")
+	}
+}

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
@@ -79,6 +80,9 @@ func (l *Log) finishAnew(c *unfinishedCut) error {
 	if err == nil {
 		err = l.syncCutNames()
 	}
+	if err == nil {
+		err = l.syncCutDir()
+	}
 	if err != nil {
 		return err
 	}
@@ -118,6 +122,26 @@ func (l *Log) syncCutNames() error {
 	} else if err != nil {
 		return err // a directory that could not be opened was not synced
 	}
+	return nil
+}
+
+// syncCutDir is syncCut for the name of the log's directory, where that is new: the log is about to say that it is on the disk
+// up to where it begins.
+func (l *Log) syncCutDir() error {
+	l.mu.RLock()
+	dirDirty := l.dirDirty
+	l.mu.RUnlock()
+	if !dirDirty {
+		return nil
+	}
+	if err := l.env.fs.SyncDir(path.Dir(l.dir)); err != nil && !isUnopened(err) {
+		return fmt.Errorf("%w: %w", errCutSync, err)
+	} else if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dirDirty = false
 	return nil
 }
 
