@@ -149,3 +149,32 @@ func TestALogThatBeginsAnewIsOnTheDisk(t *testing.T) {
 		t.Fatal("the log has gone back")
 	}
 }
+
+// DeleteRecords sets the log's start to where a leader epoch begins, and the cleaner takes the first record of it, but not the batch
+// before, which is in the same file. The check of the directory asks no epoch of an offset at which nothing is.
+func TestTheCheckAsksNoEpochWhereTheCleanerWas(t *testing.T) {
+	x := newCompacted(t, compactConfig())
+	x.put("old=1", "older=1")
+	for _, kv := range []string{"k=1", "k=2", "z=1"} {
+		if _, err := x.l.AppendAsLeader(keyed(record.BuilderOptions{}, 1, kv), 2, FromClient); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.roll()
+	x.l.SetHighWatermark(5)
+	if err := x.l.AdvanceLogStartOffset(2); err != nil {
+		t.Fatal(err)
+	}
+	x.clean()
+	if got := readFrom(t, x.l, 2); len(got) != 2 {
+		t.Fatal(got)
+	}
+	if err := x.m.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	mustBeSound(t, x.fs)
+	found, _ := checkDir(t, x.fs, false)
+	for _, f := range found {
+		t.Error(f)
+	}
+}
