@@ -178,3 +178,70 @@ func TestTheCheckAsksNoEpochWhereTheCleanerWas(t *testing.T) {
 		t.Error(f)
 	}
 }
+
+// A follower begins anew, and dies on the way. As long as records are left, what producers had sent before them is known.
+func TestADeathWithinABeginningAnewKeepsWhatProducersHadSent(t *testing.T) {
+	disk := vfs.NewMem()
+	format(t, disk, "/d")
+	var mu sync.Mutex
+	var left []*vfs.Mem
+	watching := false
+	m := openManager(t, vfs.NewFault(disk, func(op vfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if watching && op.Kind.Mutates() {
+			left = append(left, disk.KillClone(), disk.CrashClone(), disk.MixedClone(true, false), disk.MixedClone(false, true))
+		}
+		return nil
+	}), newTestClock(), smallConfig())
+	l := mustCreate(t, m, testTP, 0)
+	mustAppend(t, l, from(7, 3, 0, "early"))
+	for range 3 {
+		if err := l.Roll(); err != nil {
+			t.Fatal(err)
+		}
+		mustAppend(t, l, values(epochStart.UnixMilli(), "later"))
+	}
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	l.SetHighWatermark(4)
+	if err := l.AdvanceLogStartOffset(1); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := l.DeleteOldSegments(); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	mu.Lock()
+	watching = true
+	mu.Unlock()
+	if err := l.TruncateFullyAndStartAt(50); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	watching = false
+	mu.Unlock()
+	if known := sortedProducers(l); len(known) != 0 {
+		t.Fatal(known)
+	}
+	with, without := 0, 0
+	for i, fsys := range left {
+		again := openManager(t, fsys, newTestClock(), smallConfig())
+		l := again.Log(testTP)
+		switch known := sortedProducers(l); {
+		case l.LogEndOffset() > l.LogStartOffset():
+			if with++; len(known) != 1 || known[0].ProducerEpoch != 3 || known[0].LastSequence != 0 {
+				t.Errorf("disk %d: the log is [%d, %d), known are %+v", i, l.LogStartOffset(), l.LogEndOffset(), known)
+			}
+		case l.LogEndOffset() == 50:
+			if without++; len(known) != 0 {
+				t.Errorf("disk %d: known are %+v", i, known)
+			}
+		}
+		_ = again.Close(false)
+	}
+	if with == 0 || without == 0 {
+		t.Fatal("disks with and without records:", with, without)
+	}
+	_ = m.Close(false)
+}

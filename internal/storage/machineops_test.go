@@ -155,8 +155,11 @@ func (x *machine) follow() {
 	at, epoch := x.model.end, x.epoch
 	var sent []byte
 	n := 0
-	if x.model.start == x.model.end && x.l.Size() == 0 && at > 3 && x.oneIn(2) {
-		at -= int64(1 + x.upTo(1)) // the log begins within a batch
+	if n := len(x.model.batches); x.model.start == x.model.end && x.l.Size() == 0 && at > 3 && x.oneIn(2) {
+		at -= int64(1 + x.upTo(1)) // the log begins within a batch; not within one that it has held
+		if n > 0 {
+			at = max(at, x.model.batches[n-1].next)
+		}
 	}
 	for i := range 1 + x.upTo(3) {
 		b := x.batch(record.BuilderOptions{})

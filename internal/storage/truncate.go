@@ -221,9 +221,6 @@ func (l *Log) replaceBySegmentAt(offset int64) (*unfinishedCut, error) {
 	if err := l.lowerPoint(0); err != nil {
 		return nil, err
 	}
-	if err := l.removeSnapshots(); err != nil {
-		return nil, err
-	}
 	// Readers see the new segment before the old ones go, and need no file of it.
 	c := &unfinishedCut{anew: true, end: offset, gone: l.segments}
 	unmade := newSegment(l, offset)

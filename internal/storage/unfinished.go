@@ -76,6 +76,14 @@ func (l *Log) finishAnew(c *unfinishedCut) error {
 			return err
 		}
 	}
+	// A death before it has left some records, and what their producers have sent is known; one behind it has left nothing. The
+	// power may bring back the names of the former, unless that is over, and not those of the latter.
+	if err := l.syncCutNames(); err != nil {
+		return err
+	}
+	if err := l.removeSnapshots(); err != nil {
+		return err
+	}
 	s, err := createSegment(l, c.end)
 	if err == nil {
 		err = l.syncCutNames()
