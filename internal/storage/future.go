@@ -41,6 +41,10 @@ type Future struct {
 	// cleanedTo is up to where the log was clean when the copy began, if the cleaner had been in it at all: what it has cleaned
 	// since may have been copied before.
 	cleanedTo int64
+	// seededAt is the offset at which the copy begins knowing what producers had sent below; -1 where it does not.
+	seededAt int64
+	// statedAt is up to where the copy knows of producers what the log does, though the cleaner had been there; -1 for nowhere.
+	statedAt int64
 }
 
 // TopicPartition is what moves.
@@ -115,7 +119,7 @@ func (m *Manager) openFuture(to *logDir, tp TopicPartition, dir string, current 
 	}
 	current.copying.Store(true)
 	m.cleaner.awaitIdle(current)
-	f := &Future{m: m, to: to, log: l}
+	f := &Future{m: m, to: to, log: l, seededAt: -1, statedAt: -1}
 	_ = current.takeCut() // those before are none of its concern
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -220,6 +224,18 @@ func (f *Future) copyFrom(current *Log, maxBytes int, all bool) (int64, error) {
 	if at >= upTo {
 		return 0, nil
 	}
+	if to := f.cleanedUpTo(current); at <= to && to <= upTo && f.statedAt < to {
+		if n, err := f.copyRange(current, at, maxBytes, to); n > 0 || err != nil {
+			return n, err
+		}
+		if err := f.takeState(current, to); err != nil {
+			return 0, err
+		}
+	}
+	return f.copyRange(current, at, maxBytes, upTo)
+}
+
+func (f *Future) copyRange(current *Log, at int64, maxBytes int, upTo int64) (int64, error) {
 	s, err := current.Read(at, maxBytes, upTo, true)
 	if err != nil || s.Len == 0 {
 		return 0, err
@@ -241,11 +257,52 @@ func (f *Future) align(current *Log) error {
 			current.noteCut(to)
 			return err
 		}
+		f.seededAt, f.statedAt = -1, -1 // it may begin anew
 	}
 	start, end := current.LogStartOffset(), current.LogEndOffset()
-	if first, at := f.log.LogStartOffset(), f.log.LogEndOffset(); at < start || first > start || at > end {
-		return f.log.TruncateFullyAndStartAt(start)
+	first, at := f.log.LogStartOffset(), f.log.LogEndOffset()
+	if at < start || first > start || at > end || at == first && start > 0 && f.seededAt != start {
+		return f.beginWhere(current)
 	}
+	return nil
+}
+
+// cleanedUpTo is up to where the cleaner has been in the log; -1 where it has not been.
+func (f *Future) cleanedUpTo(current *Log) int64 {
+	to, compacted := f.m.dirOf(current).cleanedTo(f.log.tp)
+	if !compacted || to <= current.LogStartOffset() {
+		return -1
+	}
+	return to
+}
+
+// takeState has the copy, which has all records of the log below an offset, know of producers what the log knows there. The cleaner
+// has taken some of the batches that tell it.
+func (f *Future) takeState(current *Log, at int64) error {
+	ps, err := current.stateAt(at)
+	if err == nil {
+		err = f.log.setState(ps)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot take over what producers had sent to %s before offset %d: %w", f.log.tp, at, err)
+	}
+	f.statedAt = at
+	return nil
+}
+
+// beginWhere has the copy begin where the log does. What producers had sent below is in no record that is copied: without it they
+// would be taken for new ones, and a transaction that began below for one that begins with its next record, so that readers of
+// committed records would see what was not decided when they came by.
+func (f *Future) beginWhere(current *Log) error {
+	start := current.LogStartOffset()
+	if err := f.log.TruncateFullyAndStartAt(start); err != nil {
+		return err
+	}
+	f.seededAt, f.statedAt = -1, -1
+	if err := f.takeState(current, start); err != nil {
+		return err
+	}
+	f.seededAt = start
 	return nil
 }
 

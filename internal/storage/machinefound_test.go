@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"sync"
 	"testing"
 
@@ -244,4 +245,104 @@ func TestADeathWithinABeginningAnewKeepsWhatProducersHadSent(t *testing.T) {
 		t.Fatal("disks with and without records:", with, without)
 	}
 	_ = m.Close(false)
+}
+
+// What producers had sent below the log's start moves with the log: their epochs fence, a batch that comes again is known, and a
+// transaction that began there is open from there on, also when the copy begins within a batch, or the log is started again.
+func TestAMoveTakesAlongWhatProducersHadSent(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/a", "/b")
+	clk := newTestClock()
+	mgr := openManager(t, m, clk, smallConfig(), twoDirs)
+	l := mustCreate(t, mgr, testTP, 1)
+	mustAppend(t, l, from(7, 3, 0, "a", "b"))  // 0
+	mustAppend(t, l, inTxn(8, 0, 0, "c"))      // 2
+	mustAppend(t, l, inTxn(9, 0, 0, "d"))      // 3
+	mustAppend(t, l, values(1, "e", "f", "g")) // 4
+	mustAppend(t, l, values(1, "h"))           // 7
+	mustCoordinate(t, l, marker(9, 0, false))  // 8
+	l.SetHighWatermark(l.LogEndOffset())
+	if err := l.AdvanceLogStartOffset(5); err != nil {
+		t.Fatal(err)
+	}
+	f, err := mgr.BeginMove(testTP, "/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyAll(t, f)
+	if l, err = f.Swap(); err != nil {
+		t.Fatal(err)
+	}
+	check := func() {
+		t.Helper()
+		if got, err := l.AbortedTxns(5, 9); err != nil || len(got) != 1 || got[0] != (AbortedTxn{9, 3, 8, 2}) {
+			t.Error(got, err)
+		}
+		if err := l.TruncateTo(8); err != nil { // as a follower: the producers' state is read again
+			t.Fatal(err)
+		}
+		known := sortedProducers(l)
+		if len(known) != 3 || known[0].ProducerEpoch != 3 || known[0].LastSequence != 1 || known[1].CurrentTxnStartOffset != 2 || known[2].CurrentTxnStartOffset != 3 {
+			t.Errorf("known are %+v", known)
+		}
+		if _, err := l.AppendAsLeader(from(7, 2, 0, "from before"), 8, FromClient); !errors.Is(err, ErrInvalidProducerEpoch) {
+			t.Error(err)
+		}
+		if info, err := l.AppendAsLeader(from(7, 3, 0, "a", "b"), 8, FromClient); err != nil || !info.Duplicate || info.FirstOffset != 0 {
+			t.Error(info, err)
+		}
+		mustCoordinate(t, l, marker(9, 0, false))
+		l.SetHighWatermark(9)
+	}
+	check()
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	mgr = openManager(t, m, clk, smallConfig(), twoDirs)
+	l = mgr.Log(testTP)
+	check()
+	m = m.KillClone()
+	_ = mgr.Close(false)
+	mgr = openManager(t, m, clk, smallConfig(), twoDirs)
+	defer func() { _ = mgr.Close(false) }()
+	l = mgr.Log(testTP)
+	check()
+}
+
+// The cleaner has taken batches that tell what producers had sent. The log remembers it all the same, and so does the copy of it.
+func TestAMoveOfACleanedLogTakesAlongWhatProducersHadSent(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/a", "/b")
+	mgr := openManager(t, m, newTestClock(), compactConfig(), twoDirs)
+	l, err := mgr.CreateLog(testTP, testID, compactConfig(), [16]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		mustAppend(t, l, keyed(record.BuilderOptions{HasProducer: true, ProducerID: 7, BaseSequence: int32(i)}, int64(i), "k=old"))
+	}
+	mustAppend(t, l, keyed(record.BuilderOptions{}, 3, "k=new"))
+	if err := l.Roll(); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, l, keyed(record.BuilderOptions{}, 4, "other=1"))
+	l.SetHighWatermark(5)
+	if !cleanNow(t, mgr, l) {
+		t.Fatal("not cleaned")
+	}
+	want := *l.producers.byID[7]
+	f, err := mgr.BeginMove(testTP, "/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copyAll(t, f)
+	if l, err = f.Swap(); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.producers.byID[7]; got == nil || *got != want || want.n != 3 {
+		t.Fatalf("the copy knows %+v, the log %+v", got, want)
+	}
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -520,7 +520,7 @@ func (x *machine) endMove() {
 	l, err := x.move.Swap()
 	x.must(err)
 	x.l, x.move = l, nil
-	x.model.moved = x.model.start
+	x.model.moved = max(x.model.moved, x.model.cleaned)
 	x.model.synced = x.model.end
 }
 
@@ -601,8 +601,8 @@ func (x *machine) reopened(m *told, atLeast, startFrom int64) {
 		if i := slices.IndexFunc(m.batches, func(b toldBatch) bool { return b.base < end && b.next > end && b.base >= start }); i >= 0 {
 			x.failf("the log ends at %d, within a batch", end)
 		}
-		if m.cut(end); start == end {
-			m.moved = end // it may have begun anew, since what was left lay below the offset up to which records had been deleted
+		if m.cut(end); start == end && len(x.l.producers.byID) == 0 {
+			m.forgetProducers() // it has begun anew, since what was left lay below the offset up to which records had been deleted
 		}
 	}
 	m.hw = hw
