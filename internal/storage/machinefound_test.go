@@ -346,3 +346,23 @@ func TestAMoveOfACleanedLogTakesAlongWhatProducersHadSent(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A producer was forgotten and began with the same sequence again, and a start that replays the log knows of both. The batch that comes
+// again is the newer.
+func TestABatchThatComesAgainIsTheNewest(t *testing.T) {
+	disk := vfs.NewMem()
+	format(t, disk, "/d")
+	m := openManager(t, disk, newTestClock(), smallConfig())
+	l := mustCreate(t, m, testTP, 0)
+	mustAppend(t, l, from(7, 0, 0, "a"))
+	l.ExpireProducers(epochStart.UnixMilli() * 2)
+	mustAppend(t, l, from(7, 0, 0, "b"))
+	disk = disk.KillClone()
+	_ = m.Close(false)
+	m = openManager(t, disk, newTestClock(), smallConfig())
+	defer func() { _ = m.Close(false) }()
+	info, err := m.Log(testTP).AppendAsLeader(from(7, 0, 0, "b"), 8, FromClient)
+	if err != nil || !info.Duplicate || info.FirstOffset != 1 {
+		t.Fatal(info, err)
+	}
+}
