@@ -96,34 +96,31 @@ func (l *Log) stateAt(offset int64) (producers, error) {
 	return l.producersAt(offset)
 }
 
-// setState has the log know of producers at its end what is told elsewhere, also after its next start: a segment begins there.
-func (l *Log) setState(ps producers) error {
+// setState has the log, which ends at an offset or before and gets no more records below it, end there, and know of producers what is
+// told elsewhere, also after its next start: a segment begins there.
+func (l *Log) setState(ps producers, at int64) error {
 	l.appendMu.Lock()
-	err := l.errWrite()
-	if err == nil {
-		err = l.setStateLocked(ps)
-	}
-	l.appendMu.Unlock()
-	if err != nil {
+	defer l.appendMu.Unlock()
+	if err := l.errWrite(); err != nil {
 		return err
 	}
-	return l.Roll()
-}
-
-func (l *Log) setStateLocked(ps producers) error {
-	end := l.leo.Load()
-	ps.end = end
 	if err := l.touch(); err != nil {
 		return err
 	}
+	if l.active().base < at {
+		if err := l.rollTo(at); err != nil {
+			return err
+		}
+	}
 	if len(ps.byID) > 0 || len(l.producers.byID) > 0 {
-		if err := vfs.WriteFileAtomic(l.env.fs, l.snapshotPath(end), ps.encodeSnapshot()); err != nil {
+		if err := vfs.WriteFileAtomic(l.env.fs, l.snapshotPath(at), ps.encodeSnapshot()); err != nil {
 			return l.failUnlessFull(fmt.Errorf("cannot write the producer snapshot of %s: %w", l.tp, err))
 		}
-		l.lastSnapshot = end
+		l.lastSnapshot = at
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.leo.Store(at)
 	l.producers = ps
 	l.unstable.Store(ps.firstUnstable())
 	return nil

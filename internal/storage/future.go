@@ -43,7 +43,7 @@ type Future struct {
 	cleanedTo int64
 	// seededAt is the offset at which the copy begins knowing what producers had sent below; -1 where it does not.
 	seededAt int64
-	// statedAt is up to where the copy knows of producers what the log does, though the cleaner had been there; -1 for nowhere.
+	// statedAt is where the copy has last taken over what the log knows of producers; -1 for nowhere.
 	statedAt int64
 }
 
@@ -224,13 +224,14 @@ func (f *Future) copyFrom(current *Log, maxBytes int, all bool) (int64, error) {
 	if at >= upTo {
 		return 0, nil
 	}
-	if to := f.cleanedUpTo(current); at <= to && to <= upTo && f.statedAt < to {
+	if to := f.toldAt(current, at, upTo); to >= 0 {
 		if n, err := f.copyRange(current, at, maxBytes, to); n > 0 || err != nil {
 			return n, err
 		}
 		if err := f.takeState(current, to); err != nil {
 			return 0, err
 		}
+		return f.copyFrom(current, maxBytes, all)
 	}
 	return f.copyRange(current, at, maxBytes, upTo)
 }
@@ -267,21 +268,27 @@ func (f *Future) align(current *Log) error {
 	return nil
 }
 
-// cleanedUpTo is up to where the cleaner has been in the log; -1 where it has not been.
-func (f *Future) cleanedUpTo(current *Log) int64 {
-	to, compacted := f.m.dirOf(current).cleanedTo(f.log.tp)
-	if !compacted || to <= current.LogStartOffset() {
+// toldAt is where the next segment of the log begins, from an offset on, where the copy has not yet taken over what the log knows of
+// producers; -1 where there is none up to another offset, and in a log in which the cleaner has not been. At the beginning of a segment
+// the log knows what they had sent, whatever the cleaner has taken since.
+func (f *Future) toldAt(current *Log, at, upTo int64) int64 {
+	if _, compacted := f.m.dirOf(current).cleanedTo(f.log.tp); !compacted {
 		return -1
 	}
-	return to
+	for _, v := range current.views() {
+		if base := v.seg.base; base >= at && base > f.statedAt && base > current.LogStartOffset() && base <= upTo {
+			return base
+		}
+	}
+	return -1
 }
 
-// takeState has the copy, which has all records of the log below an offset, know of producers what the log knows there. The cleaner
-// has taken some of the batches that tell it.
+// takeState has the copy, which has all records of the log below an offset, end there and know of producers what the log knows. The
+// cleaner has taken some of the batches that tell it.
 func (f *Future) takeState(current *Log, at int64) error {
 	ps, err := current.stateAt(at)
 	if err == nil {
-		err = f.log.setState(ps)
+		err = f.log.setState(ps, at)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot take over what producers had sent to %s before offset %d: %w", f.log.tp, at, err)
@@ -378,7 +385,9 @@ func (f *Future) Swap() (*Log, error) {
 	if !placed {
 		return f.comeBack(current, fmt.Errorf("cannot complete the move of %s to %s: %w", tp, f.to.path, perr))
 	}
-	l := newDormantLog(f.to.env, tp, home, current.Config(), current.TopicID(), dormant{clean: true, logStart: start, recoveryPoint: current.LogEndOffset(), highWatermark: hw, endKnown: true})
+	cleanedTo, compacted := f.to.cleanedTo(tp)
+	l := newDormantLog(f.to.env, tp, home, current.Config(), current.TopicID(), dormant{clean: true, logStart: start, recoveryPoint: current.LogEndOffset(), highWatermark: hw, endKnown: true,
+		compacted: compacted, cleanedTo: cleanedTo})
 	if err := l.ensure(); err == nil {
 		l.changed.Store(true)
 	} // else it says why to who needs it, and what passes is tried again then

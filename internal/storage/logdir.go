@@ -137,9 +137,12 @@ func (d *logDir) takeCleanMarker() (err error) {
 	d.clean, d.previousEpoch, marker, err = readCleanShutdown(d.env.fs, d.path)
 	if err == nil && d.clean {
 		d.topicIDs = d.readCleanState(marker)
-		if err = d.env.fs.Remove(path.Join(d.path, cleanShutdownFile)); err == nil {
-			err = d.env.fs.SyncDir(d.path)
-		}
+		err = d.env.fs.Remove(path.Join(d.path, cleanShutdownFile))
+	}
+	if err == nil {
+		// Also after a kill: a checkpoint that it came upon may have its name in memory only. What it says counts from now on, and is not
+		// written again, so the power must not bring back the one before.
+		err = d.env.fs.SyncDir(d.path)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot take the clean-shutdown marker of %s: %w", d.path, err)

@@ -28,6 +28,9 @@ func (x *machine) check() {
 	if synced := l.FlushedOffset(); synced > m.end || synced < m.synced {
 		x.failf("the recovery point is %d; it must be %d at least", synced, m.synced)
 	}
+	if len(m.back) > 0 && l.FlushedOffset() > m.back[0].base {
+		m.back = nil // what lies there now is on the disk
+	}
 	found := x.readAll()
 	x.must(m.agreeContent(found))
 	m.found = found

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"errors"
+	"io/fs"
 	"sync"
 	"testing"
 
@@ -365,4 +366,153 @@ func TestABatchThatComesAgainIsTheNewest(t *testing.T) {
 	if err != nil || !info.Duplicate || info.FirstOffset != 1 {
 		t.Fatal(info, err)
 	}
+}
+
+// diesAt calls do, and returns the disk as a kill leaves it before the first operation of a kind on a name.
+func diesAt(t *testing.T, disk *vfs.Mem, cfg LogConfig, kind vfs.OpKind, name string, prepare, do func(*Log)) (left *vfs.Mem) {
+	t.Helper()
+	var mu sync.Mutex
+	watching := false
+	m := openManager(t, vfs.NewFault(disk, func(op vfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if watching && left == nil && op.Kind == kind && op.Name == name {
+			left = disk.KillClone()
+		}
+		return nil
+	}), newTestClock(), cfg)
+	l := mustCreate(t, m, testTP, 0)
+	prepare(l)
+	if err := m.CheckpointAll(); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	watching = true
+	mu.Unlock()
+	do(l)
+	mu.Lock()
+	defer mu.Unlock()
+	watching = false
+	if left == nil {
+		t.Fatalf("no %s of %s", kind, name)
+	}
+	return left
+}
+
+// A process dies after it has removed a segment that is cut off, and before the name's going is on the disk. The next one appends, and
+// the records are synced. Then the power is cut, and does not bring the old segment back, in front of them.
+func TestACutThatAProcessDiesInIsOver(t *testing.T) {
+	disk := vfs.NewMem()
+	format(t, disk, "/d")
+	left := diesAt(t, disk, smallConfig(), vfs.OpSyncDir, "/d/t-0", func(l *Log) {
+		mustAppend(t, l, values(1, "a", "b", "c"))
+		for _, old := range []string{"old", "older"} {
+			if err := l.Roll(); err != nil {
+				t.Fatal(err)
+			}
+			mustAppend(t, l, values(1, old))
+		}
+		if err := l.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}, func(l *Log) {
+		if err := l.TruncateTo(3); err != nil {
+			t.Fatal(err)
+		}
+	})
+	m := openManager(t, left, newTestClock(), smallConfig())
+	l := m.Log(testTP)
+	if l.LogEndOffset() != 4 {
+		t.Fatal(l.LogEndOffset())
+	}
+	if _, err := l.AppendAsLeader(values(2, "new", "newer"), 9, FromClient); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.CheckpointAll(); err != nil {
+		t.Fatal(err)
+	}
+	left = left.CrashClone()
+	_ = m.Close(false)
+	m = openManager(t, left, newTestClock(), smallConfig())
+	defer func() { _ = m.Close(false) }()
+	got := readFrom(t, m.Log(testTP), 0)
+	if len(got) != 6 || got[4] != "new" || got[5] != "newer" {
+		t.Fatal(got)
+	}
+}
+
+// A process dies when DeleteRecords has given the file of start offsets its name, which is not on the disk yet. The client asks the next
+// one again, for which nothing is left to do, and is told that the records are deleted. So they are, also after a cut of the power.
+func TestACheckpointThatAKillHasLeftCounts(t *testing.T) {
+	disk := vfs.NewMem()
+	format(t, disk, "/d")
+	left := diesAt(t, disk, smallConfig(), vfs.OpSyncDir, "/d", func(l *Log) {
+		mustAppend(t, l, values(1, "a", "b", "c"))
+		if err := l.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		l.SetHighWatermark(3)
+	}, func(l *Log) {
+		if err := l.AdvanceLogStartOffset(2); err != nil {
+			t.Fatal(err)
+		}
+	})
+	m := openManager(t, left, newTestClock(), smallConfig())
+	l := m.Log(testTP)
+	if l.LogStartOffset() != 2 {
+		t.Fatal(l.LogStartOffset())
+	}
+	if err := l.AdvanceLogStartOffset(2); err != nil {
+		t.Fatal(err)
+	}
+	left = left.CrashClone()
+	_ = m.Close(false)
+	m = openManager(t, left, newTestClock(), smallConfig())
+	defer func() { _ = m.Close(false) }()
+	if at := m.Log(testTP).LogStartOffset(); at != 2 {
+		t.Fatal("deleted records are there again, from offset", at)
+	}
+}
+
+// A start makes a producer snapshot that is missing. The power does not leave a broken one in its place.
+func TestASnapshotThatAStartMakesIsWhole(t *testing.T) {
+	disk := vfs.NewMem()
+	format(t, disk, "/d")
+	m := openManager(t, disk, newTestClock(), smallConfig())
+	l := mustCreate(t, m, testTP, 0)
+	for i := range 3 {
+		mustAppend(t, l, from(7, 0, int32(i), "v"))
+		if err := l.Roll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := l.snapshotPath(1)
+	if err := m.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []int64{1, 2, 3} {
+		if err := removeIfThere(disk, l.snapshotPath(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m = openManager(t, disk, newTestClock(), smallConfig())
+	if err := m.Log(testTP).Wake(); err != nil {
+		t.Fatal(err)
+	}
+	for i, left := range []*vfs.Mem{disk.CrashClone(), disk.MixedClone(true, false), disk.MixedClone(false, true)} {
+		b, err := vfs.ReadFile(left, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			_, err = parseSnapshot(b, 1)
+		}
+		if err != nil {
+			t.Errorf("disk %d: %v", i, err)
+		}
+	}
+	_ = m.Close(false)
 }

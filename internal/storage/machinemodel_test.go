@@ -62,7 +62,6 @@ func tell(b record.Batch, atMs int64) (toldBatch, error) {
 type told struct {
 	batches        []toldBatch // all since the log began, without those that were cut off; those below start too
 	start, end, hw int64
-	committed      int64 // the highest that the high watermark was, as far as the records below are still those
 	synced         int64 // what must outlast a cut of the power
 	segmentBase    int64 // where the first segment begins; only looked at where the log is cut at its very beginning
 	begun          []epochEntry
@@ -70,6 +69,7 @@ type told struct {
 	decided        int64           // and went by what was decided up to here
 	forgotten      map[int64]int64 // by producer: what it sent below an offset may be forgotten
 	found          []record.Batch  // what a reader of everything was given last
+	back           []toldBatch     // what a death within a cut has left cut in part, and the power may bring back
 	moved          int64           // of what was cleaned, a move may have lost what is told by batches below alone, for offsets below
 }
 
@@ -92,13 +92,13 @@ func (m *told) cut(end int64) {
 		m.batches = m.batches[:len(m.batches)-1]
 	}
 	m.end = end
-	m.start, m.hw, m.synced, m.committed = min(m.start, end), min(m.hw, end), min(m.synced, end), min(m.committed, end)
+	m.start, m.hw, m.synced = min(m.start, end), min(m.hw, end), min(m.synced, end)
 	m.begun = slices.DeleteFunc(m.begun, func(e epochEntry) bool { return e.start >= end })
 }
 
 // anew takes everything away.
 func (m *told) anew(at int64) {
-	*m = told{start: at, end: at, hw: at, synced: at, committed: at, segmentBase: at, forgotten: map[int64]int64{}}
+	*m = told{start: at, end: at, hw: at, synced: at, segmentBase: at, forgotten: map[int64]int64{}}
 }
 
 // forgetProducers has no batch tell of producers any more.
@@ -490,7 +490,7 @@ func (m *told) agreeAborted(from, to int64, got []AbortedTxn, found []record.Bat
 		if a.FirstOffset >= to || a.LastOffset < from {
 			return fmt.Errorf("the aborted transaction %+v is none of [%d, %d)", a, from, to)
 		}
-		if a.LastStableOffset != t.stable && a.LastOffset >= m.moved {
+		if a.LastStableOffset != t.stable && a.LastOffset >= max(m.moved, m.cleaned) { // a start may have found it in what is left
 			return fmt.Errorf("the last stable offset after the aborted transaction %+v was %d", a, t.stable)
 		}
 	}

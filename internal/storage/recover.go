@@ -742,7 +742,7 @@ func (l *Log) replayProducers(end int64) error {
 	}
 	for i, s := range l.segments {
 		if _, have := slices.BinarySearch(snapshots, s.base); i > 0 && s.base >= from && !have {
-			if err := writeFile(l.env.fs, l.snapshotPath(s.base), l.producers.encodeSnapshot(), false); err != nil {
+			if err := writeFile(l.env.fs, l.snapshotPath(s.base), l.producers.encodeSnapshot(), true); err != nil {
 				return fmt.Errorf("cannot write a producer snapshot: %w", err)
 			}
 		}

@@ -105,7 +105,10 @@ func (l *Log) cutTail(offset int64) (*unfinishedCut, error) {
 	if err := l.lowerPoint(end); err != nil {
 		return nil, err
 	}
-	c := &unfinishedCut{seg: v.seg, pos: pos, end: end, gone: l.segments[i:]}
+	l.mu.RLock()
+	names := v.seg.nameDirty
+	l.mu.RUnlock()
+	c := &unfinishedCut{seg: v.seg, pos: pos, end: end, gone: l.segments[i:], names: names}
 	l.publishCut(v.seg, i, pos, end)
 	return c, nil
 }

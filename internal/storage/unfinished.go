@@ -23,7 +23,10 @@ type unfinishedCut struct {
 	pos  int64    // its new length
 	end  int64    // where the log ends
 	gone []*segment
-	anew bool
+	// names says that names of files were not on the disk before: a death within an earlier cut may have left some that the power
+	// brings back.
+	names bool
+	anew  bool
 }
 
 // cutTo begins a cut and ends it. What fails before the first change is errNotBegun, if it passes. appendMu and replaceMu are held.
@@ -62,7 +65,7 @@ func (l *Log) finishTail(c *unfinishedCut) error {
 			return err
 		}
 	}
-	if len(c.gone) > 0 {
+	if len(c.gone) > 0 || c.names {
 		if err := l.syncCutNames(); err != nil {
 			return err
 		}
