@@ -367,6 +367,9 @@ func (l *Log) tryRoll(base int64) error {
 	if err := l.active().seal(); err != nil {
 		return err
 	}
+	if err := l.syncActiveName(); err != nil {
+		return err
+	}
 	s, err := createSegment(l, base)
 	if err != nil {
 		if rerr := l.removeSegment(newSegment(l, base)); rerr != nil {
@@ -378,6 +381,22 @@ func (l *Log) tryRoll(base int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.segments = append(l.segments[:len(l.segments):len(l.segments)], s)
+	return nil
+}
+
+// syncActiveName makes sure, before a segment begins, that the power cannot take the name of the one before and leave the new one's: a
+// log of which only that is left would begin and end there, and never copy what is below from its leader. appendMu is held.
+func (l *Log) syncActiveName() error {
+	s := l.active()
+	l.mu.RLock()
+	dirty := s.nameDirty
+	l.mu.RUnlock()
+	if !dirty {
+		return nil // as after each sync, and one is asked for when a segment begins
+	}
+	if err := l.env.fs.SyncDir(l.dir); err != nil {
+		return fmt.Errorf("cannot sync the names in %s: %w", l.dir, err)
+	}
 	return nil
 }
 

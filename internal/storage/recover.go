@@ -52,6 +52,8 @@ func (o *opener) nothingNew() (int64, bool) {
 		// A cut that the process died in may have left more in the other files than in the log.
 		if end, err := o.openClean(); err == nil && end == o.st.recoveryPoint && s.indexesEndBelow(end) && s.cutAborted(end) == nil {
 			o.trusted = end
+			// The process that died may have come so far that the names are not on the disk yet, or what a cut has left of a file.
+			s.dirty, s.nameDirty = true, true
 			return end, true
 		}
 	}
