@@ -306,7 +306,7 @@ func (p *partitionCheck) contradiction(snap *producers) string {
 			// The cleaner has taken the batches away: one that replaces them lies above the snapshot.
 		case s.epoch == r.epoch && (a.lastOffset != b.lastOffset || a.lastSeq != b.lastSeq):
 			return fmt.Sprintf("producer %d has sequence %d at offset %d by the snapshot, and %d at %d by the batches", id, a.lastSeq, a.lastOffset, b.lastSeq, b.lastOffset)
-		case s.epoch == r.epoch && s.txnFirstOffset != r.txnFirstOffset && !p.gaps:
+		case s.epoch == r.epoch && s.txnFirstOffset != r.txnFirstOffset && !p.gaps && !(p.mayLack() && s.txnFirstOffset >= 0 && s.txnFirstOffset < r.txnFirstOffset):
 			return fmt.Sprintf("producer %d has its transaction open from offset %d by the snapshot, and %d by the batches", id, s.txnFirstOffset, r.txnFirstOffset)
 		}
 	}
