@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"sync"
 	"testing"
 
@@ -515,4 +516,129 @@ func TestASnapshotThatAStartMakesIsWhole(t *testing.T) {
 		}
 	}
 	_ = m.Close(false)
+}
+
+// A new follower's log rolls, and the power takes the name of its first segment and leaves that of the second. It does not begin there: it
+// would never copy from its leader what is below.
+func TestARollLeavesNoSegmentAlone(t *testing.T) {
+	disk := vfs.NewMem()
+	format(t, disk, "/d")
+	var left []*vfs.Mem
+	var mu sync.Mutex
+	m := openManager(t, vfs.NewFault(disk, func(op vfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if op.Kind.Mutates() {
+			for seed := range uint64(8) {
+				left = append(left, disk.TornClone(rand.New(rand.NewPCG(seed, 1))))
+			}
+		}
+		return nil
+	}), newTestClock(), smallConfig())
+	l := mustCreate(t, m, testTP, 0)
+	mustAppend(t, l, values(1, "a", "b", "c"))
+	if err := l.Roll(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	mu.Lock()
+	disks := left
+	mu.Unlock()
+	for i, left := range disks {
+		again := openManager(t, left, newTestClock(), smallConfig())
+		if l := again.Log(testTP); l != nil && l.LogStartOffset() > 0 {
+			t.Errorf("disk %d: the log is [%d, %d)", i, l.LogStartOffset(), l.LogEndOffset())
+		}
+		_ = again.Close(false)
+	}
+	_ = m.Close(false)
+}
+
+// All records that a file of leader epochs tells of are gone, and it is older than the last of them: retention has deleted them, or the
+// power took what lay below the start that DeleteRecords had set. The newest epoch that it names does not reach to where the log goes on.
+func TestAnOldFileOfEpochsTellsNothingOfLostRecords(t *testing.T) {
+	for _, retention := range []bool{true, false} {
+		disk := vfs.NewMem()
+		format(t, disk, "/d")
+		m := openManager(t, disk, newTestClock(), smallConfig())
+		l := mustCreate(t, m, testTP, 0)
+		for epoch := range int32(2) {
+			if _, err := l.AppendAsLeader(values(1, "a", "b"), epoch+1, FromClient); err != nil {
+				t.Fatal(err)
+			}
+			if epoch > 0 {
+				break
+			}
+			if err := l.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.CheckpointAll(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.SetHighWatermark(4)
+		if retention {
+			cfg := smallConfig()
+			cfg.RetentionMs = 0
+			l.SetConfig(cfg)
+			if n, err := l.DeleteOldSegments(); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+		} else if err := l.AdvanceLogStartOffset(4); err != nil {
+			t.Fatal(err)
+		}
+		disk = disk.CrashClone()
+		_ = m.Close(false)
+		for range 2 {
+			m = openManager(t, disk, newTestClock(), smallConfig())
+			l = m.Log(testTP)
+			if l.LogStartOffset() != 4 || l.LogEndOffset() != 4 {
+				t.Fatal(l.LogStartOffset(), l.LogEndOffset())
+			}
+			if epoch, ok := l.LatestEpoch(); ok && epoch != 2 {
+				t.Errorf("retention %v: the log ends in epoch %d", retention, epoch)
+			}
+			disk = disk.KillClone()
+			_ = m.Close(false)
+		}
+	}
+}
+
+// The power leaves zeros where the entry of an aborted transaction was written, whose marker is lost. They are no entry.
+func TestZerosAreNoAbortedTransaction(t *testing.T) {
+	disk := vfs.NewMem()
+	format(t, disk, "/d")
+	m := openManager(t, disk, newTestClock(), smallConfig())
+	l := mustCreate(t, m, testTP, 0)
+	mustAppend(t, l, values(1, "a", "b"))
+	if err := l.Roll(); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, l, values(1, "c"))
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.CheckpointAll(); err != nil {
+		t.Fatal(err)
+	}
+	name := l.segments[1].path(kindTxnIndex)
+	disk = disk.KillClone()
+	_ = m.Close(false)
+	if err := writeFile(disk, name, make([]byte, txnEntryBytes), true); err != nil {
+		t.Fatal(err)
+	}
+	m = openManager(t, disk, newTestClock(), smallConfig(), func(o *ManagerOptions) { o.BootID = "another" })
+	if err := m.Log(testTP).Wake(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := vfs.ReadFile(disk, name)
+	if err != nil || len(b) != 0 {
+		t.Fatal(b, err)
+	}
+	if err := m.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	mustBeSound(t, disk)
 }
