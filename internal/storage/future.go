@@ -221,9 +221,6 @@ func (f *Future) copyFrom(current *Log, maxBytes int, all bool) (int64, error) {
 		upTo = current.LogEndOffset()
 	}
 	at := f.log.LogEndOffset()
-	if at >= upTo {
-		return 0, nil
-	}
 	if to := f.toldAt(current, at, upTo); to >= 0 {
 		if n, err := f.copyRange(current, at, maxBytes, to); n > 0 || err != nil {
 			return n, err
@@ -232,6 +229,9 @@ func (f *Future) copyFrom(current *Log, maxBytes int, all bool) (int64, error) {
 			return 0, err
 		}
 		return f.copyFrom(current, maxBytes, all)
+	}
+	if at >= upTo {
+		return 0, nil
 	}
 	return f.copyRange(current, at, maxBytes, upTo)
 }

@@ -70,6 +70,7 @@ type told struct {
 	forgotten      map[int64]int64 // by producer: what it sent below an offset may be forgotten
 	found          []record.Batch  // what a reader of everything was given last
 	back           []toldBatch     // what a death within a cut has left cut in part, and the power may bring back
+	backAt         int64           // where the log ended then
 	moved          int64           // of what was cleaned, a move may have lost what is told by batches below alone, for offsets below
 }
 

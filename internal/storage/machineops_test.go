@@ -629,7 +629,7 @@ func (x *machine) comeBack(m *told, end int64) {
 	if len(found) == 0 || !bytes.Equal(found[0], m.back[0].raw) {
 		return
 	}
-	m.batches = slices.Concat(slices.DeleteFunc(slices.Clone(m.batches), func(b toldBatch) bool { return b.base >= m.back[0].base }), m.back)
+	m.batches = slices.Concat(slices.DeleteFunc(slices.Clone(m.batches), func(b toldBatch) bool { return b.base >= m.backAt }), m.back)
 	m.end, m.back = m.batches[len(m.batches)-1].next, nil
 }
 
@@ -685,7 +685,7 @@ func (x *machine) dieWithin() {
 	}
 	if s.name == "truncate" && !power {
 		if i := slices.IndexFunc(whole, func(b toldBatch) bool { return b.base >= x.model.end }); i >= 0 {
-			x.model.back = whole[i:]
+			x.model.back, x.model.backAt = whole[i:], x.model.end
 		}
 	}
 }
