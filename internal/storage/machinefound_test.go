@@ -642,3 +642,53 @@ func TestZerosAreNoAbortedTransaction(t *testing.T) {
 	}
 	mustBeSound(t, disk)
 }
+
+// A process dies right after it has sealed a segment and begun the next. All of the log is on the disk, and the next process has nothing
+// to check. The sealed segment's index is, too, when records are synced that come after it.
+func TestASegmentThatWasSealedBeforeAKillIsSynced(t *testing.T) {
+	disk := vfs.NewMem()
+	format(t, disk, "/d")
+	cfg := smallConfig()
+	cfg.IndexIntervalBytes = 0
+	early := func(o *ManagerOptions) { o.BootID = "early" }
+	m := openManager(t, disk, newTestClock(), cfg, early)
+	l := mustCreate(t, m, testTP, 0)
+	mustAppend(t, l, values(1, "a"))
+	mustAppend(t, l, values(1, "b"))
+	if err := m.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	m = openManager(t, disk, newTestClock(), cfg, early)
+	disk = disk.CrashClone() // the next start makes the end of the index anew
+	_ = m.Close(false)
+	left := diesAt(t, disk, cfg, vfs.OpSync, "/d/t-0/00000000000000000000.log", func(l *Log) {
+		if err := l.Wake(); err != nil {
+			t.Fatal(err)
+		}
+	}, func(l *Log) {
+		if err := l.Roll(); err != nil {
+			t.Fatal(err)
+		}
+		e := l.env.syncer // the roll has asked for a sync
+		e.mu.Lock()
+		for e.workers > 0 {
+			e.idle.Wait()
+		}
+		e.mu.Unlock()
+	})
+	m = openManager(t, left, newTestClock(), cfg)
+	l = m.Log(testTP)
+	if l.NumSegments() != 2 || l.LogEndOffset() != 2 || l.FlushedOffset() != 2 {
+		t.Fatal(l.NumSegments(), l.LogEndOffset(), l.FlushedOffset())
+	}
+	mustAppend(t, l, values(1, "c"))
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	name := l.segments[0].path(kindIndex)
+	b, err := vfs.ReadFile(left.CrashClone(), name)
+	if err != nil || len(b) != offsetEntryBytes {
+		t.Fatal(b, err)
+	}
+	_ = m.Close(false)
+}

@@ -54,6 +54,10 @@ func (o *opener) nothingNew() (int64, bool) {
 			o.trusted = end
 			// The process that died may have come so far that the names are not on the disk yet, or what a cut has left of a file.
 			s.dirty, s.nameDirty = true, true
+			if n := len(o.segments); n > 1 && s.size == 0 { // it had just sealed the one before
+				last := o.segments[n-2]
+				last.dirty, last.nameDirty, last.closedUnsaved = true, true, true
+			}
 			return end, true
 		}
 	}
