@@ -29,7 +29,7 @@ func runDisks(ctx context.Context, s *session) error {
 		return nil
 	}
 	if err := s.onVolume("power", cutVolumeMB, map[string]string{"log.cleaner.backoff.ms": "300"}, func(v *disks.Volume, n *node.Node) error {
-		return crash.Run(ctx, n, crash.Options{Kills: s.cuts, Seed: s.seed, Logf: s.logf, Suite: "disks", Kill: v.CutUnder}, s.rep)
+		return crash.Run(ctx, n, crash.Options{Kills: s.cuts, Seed: s.seed, Logf: s.logf, Suite: "disks", Kill: v.CutUnder, DoubtfulKill: true}, s.rep)
 	}); err != nil {
 		return err
 	}

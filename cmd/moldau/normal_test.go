@@ -28,7 +28,8 @@ import (
 //	sigint  the tool is ended by SIGINT after some seconds
 var (
 	logLine     = regexp.MustCompile(`^\[[^\]]*\] (ERROR|WARN|INFO|DEBUG) |^The consumer rebalance protocol \(KIP-848\)`)
-	madeUpGroup = regexp.MustCompile(`console-consumer-\d+ *`)
+	madeUpGroup = regexp.MustCompile(`console-consumer-(?:\d+|N) *`)
+	columnGap   = regexp.MustCompile(` {3,}`)
 	classPrefix = regexp.MustCompile(`^(Error: |ERROR: )?(?:Exception in thread "main" )?((?:java|org|net|joptsimple|kafka)[\w.$]+(?:Exception|Error): )+`)
 	loggedCause = regexp.MustCompile(`^(java|org|kafka)\.[\w.$]+(Exception|Error)\b`)
 	stackFrame  = regexp.MustCompile(`^\s+(at |\.\.\. \d+ more|Suppressed: )|^Caused by: |^ at \[Source`)
@@ -107,7 +108,9 @@ func (w *world) comparable(text string, l line) string {
 	text = uuid36.ReplaceAllString(text, "<UUID>")
 	text = memberID.ReplaceAllString(text, "$1<ID>$2")
 	text = ofProducers.ReplaceAllString(text, "${1}<PARTITION>$2")
-	text = madeUpGroup.ReplaceAllString(text, "console-consumer-N ")
+	if madeUpGroup.MatchString(text) { // how wide its column is follows from how many digits its name was given
+		text = columnGap.ReplaceAllString(madeUpGroup.ReplaceAllString(text, "console-consumer-N "), "  ")
+	}
 	text = dateTime.ReplaceAllString(text, "<TIME>")
 	if l.how["json"] {
 		text = sortJSON(diskBytes.ReplaceAllString(text, `"size":N`))

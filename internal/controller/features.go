@@ -38,7 +38,7 @@ func (b *batch) updateFeatures(req *kmsg.UpdateFeaturesRequest) kmsg.Response {
 		if err != nil {
 			return refuseFeatures(resp, err)
 		}
-		if u.MaxVersionLevel != b.img.FeatureLevel(u.Feature) {
+		if u.MaxVersionLevel != b.img.FeatureLevel(u.Feature) && u.Feature != meta.FeatureKRaftVersion {
 			records = append(records, &meta.FeatureLevelRecord{Name: u.Feature, FeatureLevel: u.MaxVersionLevel})
 			if u.Feature == meta.FeatureELR {
 				records = append(records, b.switchELR(u.MaxVersionLevel)...)
@@ -73,6 +73,9 @@ func (b *batch) checkFeature(name string, level int16, way int8) *Error {
 	}
 	f, known := meta.FeatureNamed(name)
 	now := b.img.FeatureLevel(name)
+	if name == meta.FeatureKRaftVersion {
+		now = b.KRaftVersion
+	}
 	switch {
 	case way != upgrade && way != safeDowngrade && way != unsafeDowngrade:
 		return bad("The controller does not support the given upgrade type.")
@@ -95,7 +98,9 @@ func (b *batch) checkFeature(name string, level int16, way int8) *Error {
 		return refuse(kerr.InvalidUpdateVersion, "Unsupported metadata.version downgrade from %d to %d. Unsafe metadata downgrade is not supported in this version.", now, level)
 	case name == meta.FeatureMetadataVersion && level < now:
 		return refuse(kerr.InvalidUpdateVersion, "Unsupported metadata.version downgrade from %d to %d. Refusing to perform the requested downgrade because it might delete metadata information.", now, level)
-	case name == meta.FeatureKRaftVersion && level != now:
+	case name == meta.FeatureKRaftVersion && level < now:
+		return bad("Can't downgrade the version of this feature.")
+	case name == meta.FeatureKRaftVersion && level > now:
 		return bad("The voters of this quorum are configured statically.")
 	}
 	return nil

@@ -159,6 +159,8 @@ type Call struct {
 	NextOffset int64
 	// Local says that the request came from this process itself, and not by the network.
 	Local bool
+	// KRaftVersion is the level of kraft.version, which stands in a control record and not in the image.
+	KRaftVersion int16
 }
 
 // Answer is what a request comes to: records to write, none or all of them, and the reply for when they are committed.

@@ -25,6 +25,9 @@ func (d *logDir) readCleaned() map[TopicPartition]int64 {
 		}
 		return map[TopicPartition]int64{}
 	}
+	if len(data) == 0 {
+		return map[TopicPartition]int64{} // so Apache Kafka leaves it when nothing was ever cleaned
+	}
 	offsets, broken := parseCleaned(string(data))
 	if broken > 0 {
 		d.env.logger.Warn("ignoring damaged lines of the cleaner's checkpoint, which is written anew", "file", name, "lines", broken)

@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"reflect"
@@ -319,8 +318,5 @@ func describe(req kmsg.Request) string {
 }
 
 func hostPort(host string, port int32) string { return net.JoinHostPort(host, strconv.Itoa(int(port))) }
-
-// refused says whether a request ended as one that a broker does not take: it closes the connection.
-func refused(err error) bool { return errors.Is(err, errDisconnected) }
 
 func ptr[T any](v T) *T { return &v }

@@ -133,7 +133,7 @@ func (x *transactions) copier(ctx, hurt context.Context, c *cluster, id int, see
 		life := newLife()
 		s, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(c.seeds...), kgo.Dialer(life.dial), kgo.TransactionalID("copier-"+strconv.Itoa(id)), kgo.TransactionTimeout(txnTimeout),
 			kgo.ConsumerGroup(copyGroup), kgo.ConsumeTopics(copyIn), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-			kgo.DefaultProduceTopic(copyOut), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.SessionTimeout(memberSession), kgo.RequireStableFetchOffsets())
+			kgo.DefaultProduceTopic(copyOut), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.SessionTimeout(memberSession))
 		if err != nil {
 			return err
 		}

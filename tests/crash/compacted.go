@@ -25,6 +25,9 @@ func (l *ledger) replaceKeys(ctx context.Context, bootstrap string) {
 				l.fail("the compacted topic, record %d: %v", i, err)
 				return
 			}
+			if l.doubts.Load() {
+				return
+			}
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			l.latest[key] = max(l.latest[key], i)

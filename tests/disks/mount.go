@@ -92,7 +92,10 @@ func (v *Volume) Cut(flag uint32) error {
 	return nil
 }
 
-// CutUnder cuts the power under a node, every third time with the journal written, and brings the volume back.
+// CutUnder cuts the power under a node, every third time with the journal written, and brings the volume back. What the node says
+// while this is under way proves nothing: an fdatasync that Linux 6.18 lets overtake the shutdown of its ext4 may return without an
+// error though the journal was thrown away. A loop of write and fdatasync in four files, without any server, was told of bytes that
+// were gone then in 54 of 1,200 files; each of those calls ended after the shutdown had begun, and none of those that ended before.
 func (v *Volume) CutUnder(n *node.Node, i int) error {
 	flag := uint32(noLogFlush)
 	if i%3 == 2 {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/moldau-stream/moldau/tests/node"
@@ -23,6 +24,8 @@ const (
 	// maxTransactions ends a disk that does not become full.
 	maxTransactions = 5000
 	txnTimeout      = 30 * time.Second
+	// cutPace keeps the transactions under which the power is cut from filling the disk again.
+	cutPace = 50 * time.Millisecond
 )
 
 // fate is how a transaction ended, as far as its client knows.
@@ -32,6 +35,7 @@ const (
 	unknown fate = iota // the end was not acknowledged
 	committed
 	aborted
+	doubtful // while the disk was being cut: nothing that was acknowledged then is promised (mount.go)
 )
 
 // transactions is what a transactional client has been told.
@@ -39,6 +43,10 @@ type transactions struct {
 	n     *node.Node
 	fates []fate // by number
 	cl    *kgo.Client
+	// lastErr is what the client was told last.
+	lastErr error
+	// cuts counts the begins and the ends of cuts: it is odd while one is under way.
+	cuts atomic.Int64
 }
 
 // RunTransactions has a transactional client write until the disk is full, goes on when there is room, and cuts the power under it. What
@@ -67,7 +75,7 @@ func RunTransactions(ctx context.Context, v *Volume, n *node.Node, rep *report.R
 	for _, f := range t.fates {
 		count[f]++
 	}
-	rep.Note("disks: of %d transactions %d were committed, %d aborted, and of %d the end was not acknowledged", len(t.fates), count[committed], count[aborted], count[unknown])
+	rep.Note("disks: of %d transactions %d were committed, %d aborted, of %d the end was not acknowledged, and %d fell into a cut", len(t.fates), count[committed], count[aborted], count[unknown], count[doubtful])
 }
 
 func (t *transactions) drop() {
@@ -91,21 +99,31 @@ func (t *transactions) client() (*kgo.Client, error) {
 
 // one writes a transaction and says how it ended.
 func (t *transactions) one(ctx context.Context) fate {
-	i := len(t.fates)
-	f := t.try(ctx, i)
-	t.fates = append(t.fates, f)
-	if f == unknown {
+	i, cuts := len(t.fates), t.cuts.Load()
+	f, err := t.try(ctx, i)
+	if err != nil {
+		t.lastErr = err
+	}
+	if cuts%2 == 1 || t.cuts.Load() != cuts {
+		f = doubtful
+	}
+	if f == unknown || f == doubtful { // after a cut, the client may count on what is gone
 		t.drop()
 	}
+	t.fates = append(t.fates, f)
 	return f
 }
 
-func (t *transactions) try(ctx context.Context, number int) fate {
+// try writes a transaction. The error, if there is one, is what the client was told on the way.
+func (t *transactions) try(ctx context.Context, number int) (fate, error) {
 	ctx, cancel := context.WithTimeout(ctx, txnTimeout)
 	defer cancel()
 	cl, err := t.client()
-	if err != nil || cl.BeginTransaction() != nil {
-		return unknown
+	if err == nil {
+		err = cl.BeginTransaction()
+	}
+	if err != nil {
+		return unknown, err
 	}
 	var records []*kgo.Record
 	for k := range txnRecords {
@@ -115,21 +133,21 @@ func (t *transactions) try(ctx context.Context, number int) fate {
 		records = append(records, r)
 	}
 	if err := cl.ProduceSync(ctx, records...).FirstErr(); err != nil {
-		if cl.AbortBufferedRecords(ctx) != nil || cl.EndTransaction(ctx, kgo.TryAbort) != nil {
-			return unknown
+		if end := errors.Join(cl.AbortBufferedRecords(ctx), cl.EndTransaction(ctx, kgo.TryAbort)); end != nil {
+			return unknown, errors.Join(err, end)
 		}
-		return aborted
+		return aborted, err
 	}
 	if number%10 == 9 { // some by themselves
-		if cl.EndTransaction(ctx, kgo.TryAbort) != nil {
-			return unknown
+		if err := cl.EndTransaction(ctx, kgo.TryAbort); err != nil {
+			return unknown, err
 		}
-		return aborted
+		return aborted, nil
 	}
-	if cl.EndTransaction(ctx, kgo.TryCommit) != nil {
-		return unknown
+	if err := cl.EndTransaction(ctx, kgo.TryCommit); err != nil {
+		return unknown, err
 	}
-	return committed
+	return committed, nil
 }
 
 // fill makes transactions until several in a row fail.
@@ -196,7 +214,7 @@ func (t *transactions) some(ctx context.Context, want int) error {
 			want--
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("%d more transactions were to be committed: %w", want, ctx.Err())
+			return fmt.Errorf("%d more transactions were to be committed: %w; the last error of one: %w; the end of the server's output:\n%s", want, ctx.Err(), t.lastErr, t.n.LogTail())
 		}
 	}
 	return nil
@@ -211,13 +229,16 @@ func (t *transactions) cut(ctx context.Context, v *Volume) error {
 			defer close(ended)
 			for stop.Err() == nil {
 				t.one(stop)
+				time.Sleep(cutPace)
 			}
 		}()
 		time.Sleep(time.Second)
+		t.cuts.Add(1)
 		err := v.CutUnder(t.n, i)
 		if err == nil {
 			err = t.n.Restart() // what is on its way to a server the client does not give up
 		}
+		t.cuts.Add(1)
 		cancel()
 		if err != nil {
 			return err
@@ -230,25 +251,51 @@ func (t *transactions) cut(ctx context.Context, v *Volume) error {
 	return nil
 }
 
+// ended waits until no transaction is open, and says where each partition ends. The end of a transaction is answered before its markers
+// are written, and the transactions that nobody ended have been by the next one of the same id.
+func ended(ctx context.Context, adm *kadm.Client) (map[int32]int64, error) {
+	for {
+		stable, err := adm.ListCommittedOffsets(ctx, txnTopic)
+		if err != nil {
+			return nil, err
+		}
+		ends, err := adm.ListEndOffsets(ctx, txnTopic)
+		if err != nil {
+			return nil, err
+		}
+		left, open := map[int32]int64{}, false
+		ends.Each(func(o kadm.ListedOffset) {
+			s, _ := stable.Lookup(o.Topic, o.Partition)
+			left[o.Partition], open = o.Offset, open || o.Err != nil || s.Err != nil || s.Offset != o.Offset
+		})
+		if !open {
+			return left, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("a transaction stays open: the last stable offsets are %v, the ends %v", stable, ends)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
 // read holds what readers of committed records are given against what the client was told.
 func (t *transactions) read(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*againTimeout)
 	defer cancel()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(t.n.Bootstrap), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(t.n.Bootstrap), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	// The transactions that nobody ended must have been: the next one of the same id did that.
-	ends, err := kadm.NewClient(cl).ListCommittedOffsets(ctx, txnTopic)
+	left, err := ended(ctx, kadm.NewClient(cl))
 	if err != nil {
 		return err
 	}
-	left := map[int32]int64{}
 	starts := map[int32]kgo.Offset{}
-	ends.Each(func(o kadm.ListedOffset) {
-		left[o.Partition], starts[o.Partition] = o.Offset, kgo.NewOffset().At(0)
-	})
+	for p := range left {
+		starts[p] = kgo.NewOffset().At(0)
+	}
 	cl.AddConsumePartitions(map[string]map[int32]kgo.Offset{txnTopic: starts})
 	seen := make([]int, len(t.fates))
 	for len(left) > 0 {
@@ -258,17 +305,23 @@ func (t *transactions) read(ctx context.Context) error {
 		}
 		fs.EachPartition(func(p kgo.FetchTopicPartition) {
 			for _, r := range p.Records {
+				if r.Offset == left[p.Partition]-1 { // a marker: nothing is written to these partitions outside of transactions
+					delete(left, p.Partition)
+				}
+				if r.Attrs.IsControl() {
+					continue
+				}
 				if number := int(binary.BigEndian.Uint32(r.Key)); number < len(seen) {
 					seen[number]++
-				}
-				if r.Offset >= left[p.Partition]-2 { // behind the last record lies its marker
-					delete(left, p.Partition)
 				}
 			}
 		})
 	}
 	for number, n := range seen {
 		f := t.fates[number]
+		if f == doubtful {
+			continue
+		}
 		if n != 0 && n != txnRecords || f == committed && n == 0 || f == aborted && n != 0 {
 			return fmt.Errorf("of transaction %d, whose end was %v, %d of %d records are there", number, [...]string{"not acknowledged", "committed", "aborted"}[f], n, txnRecords)
 		}

@@ -3,7 +3,6 @@ package interop
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,4 +49,4 @@ func failuresOf(rep *report.Report) error {
 	return errors.New(strings.TrimSpace(failures))
 }
 
-func tailOf(b []byte) string { return fmt.Sprintf("%s", b[max(0, len(b)-saidBytes):]) }
+func tailOf(b []byte) string { return string(b[max(0, len(b)-saidBytes):]) }
