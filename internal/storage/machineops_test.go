@@ -680,8 +680,8 @@ func (x *machine) dieWithin() {
 	after.back = before.back
 	x.die(left, power)
 	x.reopened(after, atLeast, min(before.start, after.start))
-	if s.name == "clean" && x.model.end < before.end {
-		x.model.cleaned, x.model.decided = before.cleaned, before.decided // it syncs the log before it begins
+	if s.name == "clean" && x.model.end < before.hw {
+		x.model.cleaned, x.model.decided = before.cleaned, before.decided // it syncs what it goes by before it begins
 	}
 	if s.name == "truncate" && !power {
 		if i := slices.IndexFunc(whole, func(b toldBatch) bool { return b.base >= x.model.end }); i >= 0 {
