@@ -36,7 +36,7 @@ type heir struct {
 }
 
 // One broker leaves a directory with transactions in every state behind: one complete, two whose outcome is decided
-// and of which no partition has heard, with offsets of a group among what they decide, and an open one. Who comes next brings the
+// and of which, if Moldau is the heir, no partition has heard, with offsets of a group among what they decide, and an open one. Who comes next brings the
 // markers, makes the offsets count or forgets them, and lets the producers go on where they were. Then the first one comes back.
 func TestTransactionsAreHandedOverAsTheyAre(t *testing.T) {
 	type broker struct {
@@ -56,12 +56,13 @@ func TestTransactionsAreHandedOverAsTheyAre(t *testing.T) {
 			h.leave()
 			way[0].kill(h.story)
 			h.sound("that was left")
-			h.unmark("decided-commit", "decided-abort")
+			// Apache Kafka 4.3.1 itself, on a directory of its own too, takes a partition for deleted whose leader it has not
+			// heard of yet when it reads the decisions: at times it sends no marker then, and the transaction hangs for good.
+			if way[1].name == moldau.name {
+				h.unmark("decided-commit", "decided-abort")
+			}
 
 			way[1].start(h.story)
-			if way[1].name == kafka.name {
-				h.untilKafkaHasDecided()
-			}
 			h.expect("before the open transaction ends", "complete 1", "decided-commit 1")
 			h.offset("g-commit", 7)
 			h.offset("g-abort", -1)
@@ -202,24 +203,6 @@ func (h *heir) leave() {
 	h.end("decided-commit", kgo.TryCommit)
 	h.end("decided-abort", kgo.TryAbort)
 	h.states(map[string]string{"complete": "CompleteCommit", "decided-commit": "CompleteCommit", "decided-abort": "CompleteAbort", "open": "Ongoing"})
-}
-
-// untilKafkaHasDecided starts Apache Kafka again while it leaves decided transactions as they are: 4.3.1 sends their markers before its own
-// listener is open, and at times, on a directory of its own too, never again once that has failed.
-func (h *heir) untilKafkaHasDecided() {
-	h.Helper()
-	const starts = 5
-	for range starts {
-		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-			all, err := h.admin.DescribeTransactions(h.context())
-			if err == nil && all["decided-commit"].State == "CompleteCommit" && all["decided-abort"].State == "CompleteAbort" {
-				return
-			}
-		}
-		h.stopKafka()
-		h.startKafka()
-	}
-	h.Skipf("Apache Kafka was started %d times and has sent no markers for what was decided before", starts)
 }
 
 // states waits until transactions are in the states that they should be in.
