@@ -80,3 +80,38 @@ func FuzzCheckBatch(f *testing.F) {
 		}
 	})
 }
+
+// Any bytes in any file that topics are read off give topics or an error, and none of the files is changed.
+func FuzzTopicIDs(f *testing.F) {
+	mem := vfs.NewMem()
+	mustMkdir(f, mem)
+	n := startNode(f, testConfig(mem, newChance()))
+	registerBroker(f, n, 1)
+	createTopic(f, n, "a")
+	closeNode(f, n)
+	log, wal := "/"+logDirName+"/00000000000000000000.log", "/"+WALName
+	names := []string{log, wal, "/" + logDirName + "/00000000000000000010-0000000001.checkpoint"}
+	for i, name := range names[:2] {
+		data, err := vfs.ReadFile(mem, testDir+name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(i), data)
+		f.Add(uint8(i), data[:len(data)*2/3])
+	}
+	f.Add(uint8(2), encodeCheckpoint(slices.Values(meta.BootstrapRecords()), meta.LatestMetadataVersion, 1, kraftState{}, 1, 1))
+	f.Fuzz(func(t *testing.T, which uint8, data []byte) {
+		m := mem.KillClone()
+		name := testDir + names[int(which)%len(names)]
+		if err := vfs.WriteFileAtomic(m, name, data); err != nil {
+			t.Fatal(err)
+		}
+		topics, err := TopicIDs(m, testDir)
+		if err != nil && topics != nil {
+			t.Fatal(topics, err)
+		}
+		if after, err := vfs.ReadFile(m, name); err != nil || !bytes.Equal(after, data) {
+			t.Fatal("a file was changed", err)
+		}
+	})
+}

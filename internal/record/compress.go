@@ -262,6 +262,11 @@ func compressZstd(dst, src []byte, level int) ([]byte, error) {
 }
 
 func decompressZstd(dst, src []byte, limit int) ([]byte, error) {
+	// The reader makes room at once for what a frame says that it holds.
+	var claim zstd.Header
+	if claim.Decode(src) == nil && claim.HasFCS && claim.FrameContentSize > uint64(max(limit, 0)) {
+		return dst, fmt.Errorf("%w: a zstd frame says that it holds %d bytes, more than %d", ErrTooLarge, claim.FrameContentSize, limit)
+	}
 	r, ok := zstdReaders.Get().(*zstd.Decoder)
 	if !ok {
 		var err error

@@ -175,7 +175,7 @@ func (l *Log) write(b []byte, first, end, maxTs int64, cfg *LogConfig) error {
 	if err := s.loadIndexes(); err != nil {
 		return l.failUnlessFull(err)
 	}
-	if err := l.touch(); err != nil {
+	if err := errors.Join(l.touch(), l.forgetOldMark()); err != nil {
 		return err
 	}
 	pos := s.size
@@ -367,6 +367,9 @@ func (l *Log) tryRoll(base int64) error {
 	if err := l.active().seal(); err != nil {
 		return err
 	}
+	if err := l.syncActiveName(); err != nil {
+		return err
+	}
 	s, err := createSegment(l, base)
 	if err != nil {
 		if rerr := l.removeSegment(newSegment(l, base)); rerr != nil {
@@ -378,6 +381,22 @@ func (l *Log) tryRoll(base int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.segments = append(l.segments[:len(l.segments):len(l.segments)], s)
+	return nil
+}
+
+// syncActiveName makes sure, before a segment begins, that the power cannot take the name of the one before and leave the new one's: a
+// log of which only that is left would begin and end there, and never copy what is below from its leader. appendMu is held.
+func (l *Log) syncActiveName() error {
+	s := l.active()
+	l.mu.RLock()
+	dirty := s.nameDirty
+	l.mu.RUnlock()
+	if !dirty {
+		return nil // as after each sync, and one is asked for when a segment begins
+	}
+	if err := l.env.fs.SyncDir(l.dir); err != nil {
+		return fmt.Errorf("cannot sync the names in %s: %w", l.dir, err)
+	}
 	return nil
 }
 
@@ -412,4 +431,18 @@ func (l *Log) flushLater(cfg *LogConfig) {
 			l.env.syncer.enqueue(l)
 		}
 	})
+}
+
+// forgetOldMark is called before the first append to a log that was found to end below the high watermark that was noted. Should the
+// process die before the next checkpoint, that would count for the new records, which nobody has committed. Logs that have been found so
+// together share one write. appendMu is held.
+func (l *Log) forgetOldMark() error {
+	if !l.hwAbove.Load() {
+		return nil
+	}
+	if err := l.env.noteMarks(); err != nil {
+		return l.failUnlessFull(fmt.Errorf("cannot note that the high watermark of %s has fallen: %w", l.tp, err))
+	}
+	l.hwAbove.Store(false)
+	return nil
 }

@@ -1,7 +1,9 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/vfs"
@@ -28,7 +30,7 @@ func (l *Log) keepStateAt(offset int64) error {
 	return nil
 }
 
-// producersAt is the producers' state at an offset where a segment begins, from the newest good snapshot below and the
+// producersAt is the producers' state before the batch that holds an offset, from the newest good snapshot below and the
 // batches since.
 func (l *Log) producersAt(offset int64) (producers, error) {
 	var ps producers
@@ -56,7 +58,10 @@ func (l *Log) producersAt(offset int64) (producers, error) {
 			continue
 		}
 		from := ps.end
-		err := v.seg.with(kindLog, func(f vfs.File) error { return l.takeIn(&ps, v, f, from) })
+		err := v.seg.with(kindLog, func(f vfs.File) error { return l.takeIn(&ps, v, f, from, offset) })
+		if errors.Is(err, errTakenIn) {
+			break
+		}
 		if err != nil {
 			return ps, err
 		}
@@ -65,9 +70,15 @@ func (l *Log) producersAt(offset int64) (producers, error) {
 	return ps, nil
 }
 
-// takeIn takes the batches of one segment from an offset on into a producer state.
-func (l *Log) takeIn(ps *producers, v view, f vfs.File, from int64) error {
+// errTakenIn says that the batches which are left lie above.
+var errTakenIn = errors.New("the rest lies above")
+
+// takeIn takes the batches of one segment from an offset on into a producer state, those that end before another.
+func (l *Log) takeIn(ps *producers, v view, f vfs.File, from, upTo int64) error {
 	return l.eachHeader(v, f, from, func(b record.Batch, pos, size int64) (err error) {
+		if b.LastOffset() >= upTo {
+			return errTakenIn
+		}
 		if b.IsControl() { // its record says what it is
 			if b, err = readChecked(f, pos, size); err != nil {
 				return err
@@ -76,6 +87,55 @@ func (l *Log) takeIn(ps *producers, v view, f vfs.File, from int64) error {
 		_, _, err = ps.apply(b)
 		return err
 	})
+}
+
+// stateAt is producersAt for who does not hold the log's locks.
+func (l *Log) stateAt(offset int64) (producers, error) {
+	l.replaceMu.Lock() // no segment goes meanwhile
+	defer l.replaceMu.Unlock()
+	return l.producersAt(offset)
+}
+
+// setState has the log, which ends at an offset or before and gets no more records below it, end there, and know of producers what is
+// told elsewhere, also after its next start: a segment begins there.
+func (l *Log) setState(ps producers, at int64) error {
+	l.appendMu.Lock()
+	defer l.appendMu.Unlock()
+	if err := l.errWrite(); err != nil {
+		return err
+	}
+	if err := l.touch(); err != nil {
+		return err
+	}
+	if l.active().base < at {
+		if err := l.rollTo(at); err != nil {
+			return err
+		}
+	}
+	if len(ps.byID) > 0 || len(l.producers.byID) > 0 {
+		if err := vfs.WriteFileAtomic(l.env.fs, l.snapshotPath(at), ps.encodeSnapshot()); err != nil {
+			return l.failUnlessFull(fmt.Errorf("cannot write the producer snapshot of %s: %w", l.tp, err))
+		}
+		l.lastSnapshot = at
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leo.Store(at)
+	l.producers = ps
+	l.unstable.Store(ps.firstUnstable())
+	return nil
+}
+
+// moveBaseState gives what is known of producers at the beginning of a log without records to another beginning. appendMu is held.
+func (l *Log) moveBaseState(from, to int64) error {
+	err := l.env.fs.Rename(l.snapshotPath(from), l.snapshotPath(to))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && l.lastSnapshot == from {
+		l.lastSnapshot = to
+	}
+	return err
 }
 
 // removeSnapshots removes all that the directory tells of producers, where the log begins anew.

@@ -31,6 +31,7 @@ type partitionCheck struct {
 	swapping   bool  // the cleaner was replacing a segment: log and indexes of it may be those of before and after
 	lastEpoch  int32
 	found      []epochEntry // leader epochs as the batches tell them
+	foundEnds  []int64      // where the last batch of each ends: the cleaner may have taken the first of the next
 	epochs     []epochEntry // as the file does; nil when it is damaged or missing
 	ps         producers    // as the batches tell
 	wholePs    bool         // ps knows all producers: the replay began at offset 0 or with a good snapshot
@@ -203,12 +204,8 @@ func (p *partitionCheck) compareEpochs() {
 	point := p.points[p.tp]
 	start := p.starts[p.tp] // what lies below it nobody asks for
 	for i, e := range p.found {
-		until := p.end
-		if i+1 < len(p.found) {
-			until = p.found[i+1].start
-		}
 		at := max(e.start, start)
-		if at >= until || !p.clean && at >= point { // recovery reads the latter in the batches
+		if at >= p.foundEnds[i] || !p.clean && at >= point { // recovery reads the latter in the batches
 			continue
 		}
 		if got, ok := cache.epochFor(at); !ok || got != e.epoch {
@@ -309,7 +306,7 @@ func (p *partitionCheck) contradiction(snap *producers) string {
 			// The cleaner has taken the batches away: one that replaces them lies above the snapshot.
 		case s.epoch == r.epoch && (a.lastOffset != b.lastOffset || a.lastSeq != b.lastSeq):
 			return fmt.Sprintf("producer %d has sequence %d at offset %d by the snapshot, and %d at %d by the batches", id, a.lastSeq, a.lastOffset, b.lastSeq, b.lastOffset)
-		case s.epoch == r.epoch && s.txnFirstOffset != r.txnFirstOffset && !p.gaps:
+		case s.epoch == r.epoch && s.txnFirstOffset != r.txnFirstOffset && !p.gaps && !(p.mayLack() && s.txnFirstOffset >= 0 && s.txnFirstOffset < r.txnFirstOffset):
 			return fmt.Sprintf("producer %d has its transaction open from offset %d by the snapshot, and %d by the batches", id, s.txnFirstOffset, r.txnFirstOffset)
 		}
 	}

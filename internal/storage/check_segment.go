@@ -176,8 +176,11 @@ func (s *segmentCheck) batch(b record.Batch, pos int64) {
 	} else {
 		if epoch > s.lastEpoch {
 			s.found = append(s.found, epochEntry{epoch, b.BaseOffset()})
+			s.foundEnds = append(s.foundEnds, 0)
 		}
-		s.lastEpoch = epoch
+		if s.lastEpoch = epoch; epoch >= 0 {
+			s.foundEnds[len(s.foundEnds)-1] = b.NextOffset()
+		}
 	}
 	s.compareSnapshots(b.BaseOffset())
 	s.end = b.NextOffset()

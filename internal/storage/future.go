@@ -41,6 +41,10 @@ type Future struct {
 	// cleanedTo is up to where the log was clean when the copy began, if the cleaner had been in it at all: what it has cleaned
 	// since may have been copied before.
 	cleanedTo int64
+	// seededAt is the offset at which the copy begins knowing what producers had sent below; -1 where it does not.
+	seededAt int64
+	// statedAt is where the copy has last taken over what the log knows of producers; -1 for nowhere.
+	statedAt int64
 }
 
 // TopicPartition is what moves.
@@ -115,7 +119,7 @@ func (m *Manager) openFuture(to *logDir, tp TopicPartition, dir string, current 
 	}
 	current.copying.Store(true)
 	m.cleaner.awaitIdle(current)
-	f := &Future{m: m, to: to, log: l}
+	f := &Future{m: m, to: to, log: l, seededAt: -1, statedAt: -1}
 	_ = current.takeCut() // those before are none of its concern
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -217,9 +221,22 @@ func (f *Future) copyFrom(current *Log, maxBytes int, all bool) (int64, error) {
 		upTo = current.LogEndOffset()
 	}
 	at := f.log.LogEndOffset()
+	if to := f.toldAt(current, at, upTo); to >= 0 {
+		if n, err := f.copyRange(current, at, maxBytes, to); n > 0 || err != nil {
+			return n, err
+		}
+		if err := f.takeState(current, to); err != nil {
+			return 0, err
+		}
+		return f.copyFrom(current, maxBytes, all)
+	}
 	if at >= upTo {
 		return 0, nil
 	}
+	return f.copyRange(current, at, maxBytes, upTo)
+}
+
+func (f *Future) copyRange(current *Log, at int64, maxBytes int, upTo int64) (int64, error) {
 	s, err := current.Read(at, maxBytes, upTo, true)
 	if err != nil || s.Len == 0 {
 		return 0, err
@@ -241,11 +258,58 @@ func (f *Future) align(current *Log) error {
 			current.noteCut(to)
 			return err
 		}
+		f.seededAt, f.statedAt = -1, -1 // it may begin anew
 	}
 	start, end := current.LogStartOffset(), current.LogEndOffset()
-	if first, at := f.log.LogStartOffset(), f.log.LogEndOffset(); at < start || first > start || at > end {
-		return f.log.TruncateFullyAndStartAt(start)
+	first, at := f.log.LogStartOffset(), f.log.LogEndOffset()
+	if at < start || first > start || at > end || at == first && start > 0 && f.seededAt != start {
+		return f.beginWhere(current)
 	}
+	return nil
+}
+
+// toldAt is where the next segment of the log begins, from an offset on, where the copy has not yet taken over what the log knows of
+// producers; -1 where there is none up to another offset, and in a log in which the cleaner has not been. At the beginning of a segment
+// the log knows what they had sent, whatever the cleaner has taken since.
+func (f *Future) toldAt(current *Log, at, upTo int64) int64 {
+	if _, compacted := f.m.dirOf(current).cleanedTo(f.log.tp); !compacted {
+		return -1
+	}
+	for _, v := range current.views() {
+		if base := v.seg.base; base >= at && base > f.statedAt && base > current.LogStartOffset() && base <= upTo {
+			return base
+		}
+	}
+	return -1
+}
+
+// takeState has the copy, which has all records of the log below an offset, end there and know of producers what the log knows. The
+// cleaner has taken some of the batches that tell it.
+func (f *Future) takeState(current *Log, at int64) error {
+	ps, err := current.stateAt(at)
+	if err == nil {
+		err = f.log.setState(ps, at)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot take over what producers had sent to %s before offset %d: %w", f.log.tp, at, err)
+	}
+	f.statedAt = at
+	return nil
+}
+
+// beginWhere has the copy begin where the log does. What producers had sent below is in no record that is copied: without it they
+// would be taken for new ones, and a transaction that began below for one that begins with its next record, so that readers of
+// committed records would see what was not decided when they came by.
+func (f *Future) beginWhere(current *Log) error {
+	start := current.LogStartOffset()
+	if err := f.log.TruncateFullyAndStartAt(start); err != nil {
+		return err
+	}
+	f.seededAt, f.statedAt = -1, -1
+	if err := f.takeState(current, start); err != nil {
+		return err
+	}
+	f.seededAt = start
 	return nil
 }
 
@@ -321,7 +385,9 @@ func (f *Future) Swap() (*Log, error) {
 	if !placed {
 		return f.comeBack(current, fmt.Errorf("cannot complete the move of %s to %s: %w", tp, f.to.path, perr))
 	}
-	l := newDormantLog(f.to.env, tp, home, current.Config(), current.TopicID(), dormant{clean: true, logStart: start, recoveryPoint: current.LogEndOffset(), highWatermark: hw, endKnown: true})
+	cleanedTo, compacted := f.to.cleanedTo(tp)
+	l := newDormantLog(f.to.env, tp, home, current.Config(), current.TopicID(), dormant{clean: true, logStart: start, recoveryPoint: current.LogEndOffset(), highWatermark: hw, endKnown: true,
+		compacted: compacted, cleanedTo: cleanedTo})
 	if err := l.ensure(); err == nil {
 		l.changed.Store(true)
 	} // else it says why to who needs it, and what passes is tried again then

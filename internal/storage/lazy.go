@@ -236,9 +236,7 @@ func (l *Log) abandonLazy() {
 
 // topicIDOnDisk reads the topic's id of a log that is not open.
 func (l *Log) topicIDOnDisk() [16]byte {
-	l.mu.RLock()
-	id := l.topicID
-	l.mu.RUnlock()
+	id := l.idSoFar()
 	if id != ([16]byte{}) || l.isOpen() || l.closed.Load() {
 		return id
 	}

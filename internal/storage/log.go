@@ -29,6 +29,8 @@ type env struct {
 	segmentSynced func(*Log)
 	// markLowered makes it durable that a log's high watermark is no higher than an offset: it is about to be cut there.
 	markLowered func(l *Log, to int64) error
+	// noteMarks makes the high watermarks of all open logs durable.
+	noteMarks func() error
 	// startMoved makes a log's start offset durable.
 	startMoved func(*Log) error
 	// touch notes that a log changes for the first time since it was left in order.
@@ -110,6 +112,7 @@ type Log struct {
 	lastSnapshot int64 // offset of the newest producer snapshot, -1 for none; owned by the holder of appendMu
 
 	hwMoved  atomic.Bool           // the high watermark is not what the checkpoint says
+	hwAbove  atomic.Bool           // the checkpoint names one above the end that was found: that must not count for what is appended
 	vanished atomic.Bool           // its directory was found gone
 	lostUpTo atomic.Int64          // records below were lost, and it is not decided how the log goes on; 0 for none (lost.go)
 	changed  atomic.Bool           // something was written since the log was opened in order

@@ -69,7 +69,7 @@ type missingLog struct {
 func newLogDir(m *Manager, p string) *logDir {
 	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}, mustWrite: map[string]bool{}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
-		pointLowered: d.lowerRecoveryPoint, segmentSynced: d.noteSoon, markLowered: d.lowerHighWatermark, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
+		pointLowered: d.lowerRecoveryPoint, segmentSynced: d.noteSoon, markLowered: d.lowerHighWatermark, noteMarks: func() error { return m.checkpointHighWatermarks(d) }, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
 		failed: d.fail, doubtPages: d.doubtPages, probe: d.probe, lookFor: d.lookFor, differs: d.differs, noteLoss: d.noteLoss, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes, tornTailBytes: m.opts.tornTailBytes}
 	d.env.space = newSpace(m.opts.FS, m.opts.Clock, p, m.opts.ReserveBytes, m.opts.Logger)
 	return d
@@ -137,9 +137,12 @@ func (d *logDir) takeCleanMarker() (err error) {
 	d.clean, d.previousEpoch, marker, err = readCleanShutdown(d.env.fs, d.path)
 	if err == nil && d.clean {
 		d.topicIDs = d.readCleanState(marker)
-		if err = d.env.fs.Remove(path.Join(d.path, cleanShutdownFile)); err == nil {
-			err = d.env.fs.SyncDir(d.path)
-		}
+		err = d.env.fs.Remove(path.Join(d.path, cleanShutdownFile))
+	}
+	if err == nil {
+		// Also after a kill: a checkpoint that it came upon may have its name in memory only. What it says counts from now on, and is not
+		// written again, so the power must not bring back the one before.
+		err = d.env.fs.SyncDir(d.path)
 	}
 	if err != nil {
 		return fmt.Errorf("cannot take the clean-shutdown marker of %s: %w", d.path, err)
@@ -631,9 +634,11 @@ func (m *Manager) checkpointHighWatermarks(d *logDir) error {
 		return nil
 	}
 	hws := make(map[TopicPartition]int64, len(logs))
+	var noted []*Log
 	for _, l := range logs {
 		if l.isOpen() {
 			hws[l.tp] = l.hw.Load()
+			noted = append(noted, l)
 		} else {
 			hws[l.tp] = d.hws[l.tp]
 		}
@@ -643,6 +648,9 @@ func (m *Manager) checkpointHighWatermarks(d *logDir) error {
 			l.hwMoved.Store(true) // all of them, to try again
 		}
 		return err
+	}
+	for _, l := range noted {
+		l.hwAbove.Store(false)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ const (
 	// defaultMachineRuns are a few seconds.
 	defaultMachineRuns = 120
 	// Of the runs that fail, so many are made short, which takes time, and so many told.
-	toldShort, toldAtAll = 3, 20
+	toldShort, toldAtAll = 3, 200
 )
 
 // machine does to a log whatever can happen to one, beside a model of it, and compares the two after each step. All of a run

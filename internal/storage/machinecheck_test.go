@@ -15,7 +15,7 @@ func (x *machine) check() {
 	m, l := x.model, x.l
 	if start, end, hw, stable := l.LogStartOffset(), l.LogEndOffset(), l.HighWatermark(), l.LastStableOffset(); start != m.start || end != m.end || hw != m.hw {
 		x.failf("the log is [%d, %d) with its high watermark at %d, the model [%d, %d) and %d", start, end, hw, m.start, m.end, m.hw)
-	} else if want := m.lastStable(); stable != want && (hw >= m.cleaned && m.moved == 0 || stable < want) {
+	} else if want := m.lastStable(); stable != want && (hw >= max(m.cleaned, m.decided) || stable < want) {
 		// Below a high watermark that has fallen back with a kill, the cleaner may have removed where a transaction began.
 		x.failf("the last stable offset is %d, not %d", stable, want)
 	}
@@ -27,6 +27,9 @@ func (x *machine) check() {
 	}
 	if synced := l.FlushedOffset(); synced > m.end || synced < m.synced {
 		x.failf("the recovery point is %d; it must be %d at least", synced, m.synced)
+	}
+	if len(m.back) > 0 && l.FlushedOffset() > m.backAt {
+		m.back = nil // what lies there now is on the disk
 	}
 	found := x.readAll()
 	x.must(m.agreeContent(found))
@@ -238,6 +241,9 @@ func (x *machine) checkFiles() {
 		ps, err := parseSnapshot(b, at)
 		if err != nil || at > x.model.end {
 			x.failf("there is a producer snapshot of offset %d: %v", at, err)
+		}
+		if at < x.model.moved {
+			continue // made of what the cleaner has left
 		}
 		if err := x.model.agreeProducers(at, ps.byID); err != nil {
 			x.failf("snapshot %d: %w", at, err)

@@ -69,7 +69,9 @@ type told struct {
 	decided        int64           // and went by what was decided up to here
 	forgotten      map[int64]int64 // by producer: what it sent below an offset may be forgotten
 	found          []record.Batch  // what a reader of everything was given last
-	moved          int64           // a move may have lost what is told by batches below alone
+	back           []toldBatch     // what a death within a cut has left cut in part, and the power may bring back
+	backAt         int64           // where the log ended then
+	moved          int64           // of what was cleaned, a move may have lost what is told by batches below alone, for offsets below
 }
 
 func newTold() *told { return &told{forgotten: map[int64]int64{}} }
@@ -100,6 +102,15 @@ func (m *told) anew(at int64) {
 	*m = told{start: at, end: at, hw: at, synced: at, segmentBase: at, forgotten: map[int64]int64{}}
 }
 
+// forgetProducers has no batch tell of producers any more.
+func (m *told) forgetProducers() {
+	m.batches = slices.Clone(m.batches)
+	for i := range m.batches {
+		b := &m.batches[i]
+		b.pid, b.txn, b.marker = -1, false, false
+	}
+}
+
 // held are the batches that a reader from the log's start on may be given.
 func (m *told) held() []toldBatch {
 	i, _ := slices.BinarySearchFunc(m.batches, m.start, func(b toldBatch, at int64) int {
@@ -124,7 +135,6 @@ type toldProducer struct {
 	coordinator int32
 	lastTs      int64
 	open        int64       // where its transaction began, or -1
-	openLast    int64       // where the last batch of it ends
 	window      []sentBatch // up to five, oldest first
 	last        int64       // offset after the last batch of it, markers too
 }
@@ -169,9 +179,6 @@ func (m *told) fold(upTo int64) (map[int64]*toldProducer, []toldTxn) {
 			}
 			if b.txn && p.open < 0 {
 				p.open = b.base
-			}
-			if b.txn {
-				p.openLast = b.next
 			}
 		}
 	}
@@ -307,7 +314,7 @@ func (m *told) agreeEpochs(l *Log) error {
 
 // mayBeForgotten says that the log need not remember a producer.
 func (m *told) mayBeForgotten(pid int64, p *toldProducer) bool {
-	return p.last <= m.forgotten[pid] || p.last <= m.moved
+	return p.last <= m.forgotten[pid]
 }
 
 // agreeProducers compares what is remembered of producers at an offset, by the log or by a snapshot.
@@ -334,7 +341,7 @@ func (m *told) agreeProducers(at int64, got map[int64]*producer) error {
 }
 
 func (m *told) agreeProducer(pid int64, w *toldProducer, g *producer) error {
-	partly := m.forgotten[pid] > 0 || m.moved > 0 // some of it may be forgotten
+	partly := m.forgotten[pid] > 0 // some of it may be forgotten
 	switch {
 	case g.epoch != w.epoch:
 		return errors.New("the epoch differs")
@@ -342,7 +349,7 @@ func (m *told) agreeProducer(pid int64, w *toldProducer, g *producer) error {
 		return errors.New("the time of the last batch differs")
 	case g.coordinatorEpoch != w.coordinator && !(partly && g.coordinatorEpoch == -1):
 		return errors.New("the coordinator's epoch differs")
-	case g.txnFirstOffset != w.open && !(m.moved > 0 && w.open >= 0 && w.open < m.moved && (g.txnFirstOffset > w.open || g.txnFirstOffset == -1 && w.openLast <= m.moved)):
+	case g.txnFirstOffset != w.open:
 		return errors.New("the open transaction differs")
 	}
 	window := g.batches[:g.n]
@@ -478,13 +485,13 @@ func (m *told) agreeAborted(from, to int64, got []AbortedTxn, found []record.Bat
 			return fmt.Errorf("the transaction %+v was not aborted", a)
 		}
 		t := txns[i]
-		if a.FirstOffset != t.first && (a.FirstOffset < t.first || t.first >= max(m.start, m.moved)) {
+		if a.FirstOffset != t.first && (a.FirstOffset < t.first || t.first >= m.moved) {
 			return fmt.Errorf("the aborted transaction %+v is listed as %+v", t, a)
 		}
 		if a.FirstOffset >= to || a.LastOffset < from {
 			return fmt.Errorf("the aborted transaction %+v is none of [%d, %d)", a, from, to)
 		}
-		if a.LastStableOffset != t.stable && m.moved == 0 {
+		if a.LastStableOffset != t.stable && a.LastOffset >= max(m.moved, m.cleaned) { // a start may have found it in what is left
 			return fmt.Errorf("the last stable offset after the aborted transaction %+v was %d", a, t.stable)
 		}
 	}

@@ -61,10 +61,11 @@ func (x *machine) producer() (o record.BuilderOptions) {
 	p := x.l.producers.byID[pid]
 	if p == nil {
 		if ps, _ := x.model.fold(x.model.end); ps[pid] != nil {
-			o.ProducerEpoch = ps[pid].epoch // forgotten, and there again
-			o.BaseSequence = int32(x.upTo(5))
-		}
-		if pid == 3 {
+			o.ProducerEpoch = ps[pid].epoch // forgotten, and there again; it goes on, or a start would take it for what it has sent before
+			if n := len(ps[pid].window); n > 0 {
+				o.BaseSequence = record.AddSequence(ps[pid].window[n-1].lastSeq, 1)
+			}
+		} else if pid == 3 {
 			o.BaseSequence = math.MaxInt32 - int32(x.upTo(6))
 		}
 		if x.model.end == 0 {
@@ -155,8 +156,11 @@ func (x *machine) follow() {
 	at, epoch := x.model.end, x.epoch
 	var sent []byte
 	n := 0
-	if x.model.start == x.model.end && x.l.Size() == 0 && at > 3 && x.oneIn(2) {
-		at -= int64(1 + x.upTo(1)) // the log begins within a batch
+	if n := len(x.model.batches); x.model.start == x.model.end && x.l.Size() == 0 && at > 3 && x.oneIn(2) {
+		at -= int64(1 + x.upTo(1)) // the log begins within a batch; not within one that it has held
+		if n > 0 {
+			at = max(at, x.model.batches[n-1].next)
+		}
 	}
 	for i := range 1 + x.upTo(3) {
 		b := x.batch(record.BuilderOptions{})
@@ -221,6 +225,11 @@ func (x *machine) sendAgain() {
 			continue
 		}
 		want := p.batches[x.upTo(p.n-1)]
+		for _, b := range p.batches[:p.n] { // it may have been forgotten, and have begun with the same sequence again
+			if b.lastSeq == want.lastSeq && b.offsetDelta == want.offsetDelta {
+				want = b
+			}
+		}
 		i := slices.IndexFunc(x.model.batches, func(b toldBatch) bool { return b.next-1 == want.lastOffset && b.pid == pid })
 		if i < 0 {
 			x.failf("producer %d is said to have sent a batch up to offset %d", pid, want.lastOffset)
@@ -269,6 +278,9 @@ func (x *machine) sendRefused() {
 		}
 		if b == nil {
 			b = x.batch(o)
+		}
+		if len(b) > x.cfg.SegmentBytes {
+			continue // refused for that, before the producer is looked at
 		}
 		if _, err := x.l.AppendAsLeader(b, x.epoch, origin); !errors.Is(err, want) {
 			x.failf("producer %d, which is %+v, sends %+v: %v", pid, *p, o, err)
@@ -354,6 +366,7 @@ func (x *machine) truncateTo(at int64) {
 		}
 	}
 	m.cut(end)
+	m.back = nil
 }
 
 func (x *machine) beginAnew() {
@@ -513,7 +526,8 @@ func (x *machine) endMove() {
 	l, err := x.move.Swap()
 	x.must(err)
 	x.l, x.move = l, nil
-	x.model.moved = x.model.start
+	x.model.back = nil
+	x.model.moved = max(x.model.moved, x.model.cleaned)
 	x.model.synced = x.model.end
 }
 
@@ -580,6 +594,7 @@ func (x *machine) die(fs *vfs.Mem, power bool) {
 // high watermark, which is noted now and then.
 func (x *machine) reopened(m *told, atLeast, startFrom int64) {
 	start, end, hw := x.l.LogStartOffset(), x.l.LogEndOffset(), x.l.HighWatermark()
+	x.comeBack(m, end)
 	if end < atLeast {
 		x.failf("the log was [%d, %d), and must reach to %d; it ends at %d", m.start, m.end, atLeast, end)
 	}
@@ -589,19 +604,33 @@ func (x *machine) reopened(m *told, atLeast, startFrom int64) {
 	if hw > m.hw && hw > start {
 		x.failf("the high watermark was %d, and is %d", m.hw, hw)
 	}
+	if start == end && len(x.l.producers.byID) == 0 && (end < m.end || m.synced < end) {
+		m.forgetProducers() // it has begun anew, since what was left lay below the offset up to which records had been deleted
+	}
 	if m.start = start; end < m.end {
 		x.epoch++
 		if i := slices.IndexFunc(m.batches, func(b toldBatch) bool { return b.base < end && b.next > end && b.base >= start }); i >= 0 {
 			x.failf("the log ends at %d, within a batch", end)
 		}
-		if m.cut(end); start == end {
-			m.moved = end // it may have begun anew, since what was left lay below the offset up to which records had been deleted
-		}
+		m.cut(end)
 	}
 	m.hw = hw
 	m.begun = slices.DeleteFunc(m.begun, func(e epochEntry) bool { return !slices.Contains(x.l.epochs.entries, e) })
 	m.synced = x.l.FlushedOffset()
 	x.model = m
+}
+
+// comeBack takes over what of a cut the power has brought back.
+func (x *machine) comeBack(m *told, end int64) {
+	if len(m.back) == 0 || m.back[0].base >= end {
+		return
+	}
+	found, _ := x.read(m.back[0].base, 1, end, true)
+	if len(found) == 0 || !bytes.Equal(found[0], m.back[0].raw) {
+		return
+	}
+	m.batches = slices.Concat(slices.DeleteFunc(slices.Clone(m.batches), func(b toldBatch) bool { return b.base >= m.backAt }), m.back)
+	m.end, m.back = m.batches[len(m.batches)-1].next, nil
 }
 
 // diesWithin are the steps in which the power may go, or the process die.
@@ -647,6 +676,16 @@ func (x *machine) dieWithin() {
 	}
 	after.hw = max(after.hw, before.hw)
 	after.begun = append(after.begun, before.begun...)
+	whole := slices.Clone(before.batches)
+	after.back = before.back
 	x.die(left, power)
 	x.reopened(after, atLeast, min(before.start, after.start))
+	if s.name == "clean" && x.model.end < before.hw {
+		x.model.cleaned, x.model.decided = before.cleaned, before.decided // it syncs what it goes by before it begins
+	}
+	if s.name == "truncate" && !power {
+		if i := slices.IndexFunc(whole, func(b toldBatch) bool { return b.base >= x.model.end }); i >= 0 {
+			x.model.back, x.model.backAt = whole[i:], x.model.end
+		}
+	}
 }

@@ -28,6 +28,9 @@ func (l *Log) beginBelow(base int64) error {
 	if err := l.lowerPoint(base); err != nil {
 		return fmt.Errorf("%w: cannot begin %s at offset %d: %w", ErrStorage, l.tp, base, err)
 	}
+	if err := l.moveBaseState(old.base, base); err != nil {
+		return l.failUnlessFull(fmt.Errorf("cannot begin %s at offset %d: %w", l.tp, base, err))
+	}
 	// The start is noted while the old segment still tells it.
 	unmade := newSegment(l, base)
 	unmade.abortedProven.Store(true)

@@ -44,7 +44,7 @@ func OpenLog(o LogOptions) (*Log, error) {
 	}
 	e := &env{fs: o.FS, clock: o.Clock, logger: o.Logger, files: newFileCache(o.MaxOpenFiles), syncer: newSyncer(),
 		after:        func(d time.Duration, fn func()) { o.Clock.AfterFunc(d, fn) },
-		pointLowered: func(*Log, int64) error { return nil }, markLowered: func(*Log, int64) error { return nil }, startMoved: func(*Log) error { return nil },
+		pointLowered: func(*Log, int64) error { return nil }, markLowered: func(*Log, int64) error { return nil }, noteMarks: func() error { return nil }, startMoved: func(*Log) error { return nil },
 		touch: func(*Log) error { return nil }, urgent: func(*Log) {}, suspect: func() {}}
 	if err := e.fs.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot create %s: %w", o.Dir, err)
@@ -190,13 +190,14 @@ func (o *opener) open() error {
 		return err
 	}
 	o.hwMoved.Store(o.hw.Load() != o.st.highWatermark) // the checkpoint may name what was lost
+	o.hwAbove.Store(o.hw.Load() < o.st.highWatermark)
 	if o.st.pagesDoubted && !o.st.clean {
 		if err := o.writeDoubted(); err != nil {
 			return err
 		}
 	}
 	if o.env.noteLoss != nil && end < o.st.provenTo {
-		if err := o.env.noteLoss(o.Log, o.topicID, o.st.provenTo); err != nil {
+		if err := o.env.noteLoss(o.Log, o.idSoFar(), o.st.provenTo); err != nil {
 			return err
 		}
 	}
@@ -210,17 +211,28 @@ func (o *opener) open() error {
 // takeTopicID holds what the directory says of its topic against what the last orderly stop has listed: a directory that was put
 // there since, from another cluster or of a deleted topic of that name, is not served as the topic's.
 func (o *opener) takeTopicID(id [16]byte, named bool) error {
-	switch listed := o.topicID; {
+	switch listed := o.idSoFar(); {
 	case listed == ([16]byte{}) || id == listed:
+		o.mu.Lock() // TopicID may be asked meanwhile, and read the file too
 		o.topicID, o.topicIDFile = id, named && !o.st.clean
+		o.mu.Unlock()
 	case named:
 		return fmt.Errorf("%w: %s says that it belongs to topic id %s, the log that was here at the last stop to %s: another directory has taken its place; put the right one back, or remove this one to have the log copied or begun anew",
 			ErrInconsistentTopicID, path.Join(o.dir, partitionMetadataFile), encodeUUID(id), encodeUUID(listed))
 	default:
+		o.mu.Lock()
 		o.topicIDFile = true
+		o.mu.Unlock()
 		return o.writeTopicID(listed)
 	}
 	return nil
+}
+
+// idSoFar is the topic's id as far as it is known, without a look at the disk.
+func (l *Log) idSoFar() [16]byte {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.topicID
 }
 
 // beginAt replaces all segments by an empty one. What was known of producers goes too: how it went on below the
@@ -234,12 +246,22 @@ func (o *opener) beginAt(offset int64) (int64, error) {
 			return 0, err
 		}
 	}
+	if err := o.removeEpochs(); err != nil {
+		return 0, err
+	}
 	s, err := createSegment(o.Log, offset)
 	if err != nil {
 		return 0, err
 	}
 	o.segments = []*segment{s}
 	return offset, o.syncNames()
+}
+
+// removeEpochs forgets the leader epochs where no record is left that they tell of. The file may be older than the last of those that
+// were lost, and the newest epoch that it names would seem to reach to the log's new beginning.
+func (o *opener) removeEpochs() error {
+	o.epochs.entries = nil
+	return removeIfThere(o.env.fs, path.Join(o.dir, leaderEpochFile))
 }
 
 // findSegments lists the directory, ends what a stop has left half done, and makes
@@ -275,7 +297,7 @@ func (o *opener) findSegments() error {
 	if len(o.segments) > 0 {
 		return o.setOlderAside()
 	}
-	if err := o.removeSnapshots(); err != nil {
+	if err := errors.Join(o.removeSnapshots(), o.removeEpochs()); err != nil {
 		return err
 	}
 	s, err := createSegment(o.Log, max(o.st.logStart, 0))

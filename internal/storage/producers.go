@@ -70,12 +70,13 @@ func (p *producer) setEpoch(epoch int16) {
 	}
 }
 
-// duplicateOf finds the batch among those remembered.
+// duplicateOf finds the batch among those remembered: the newest that it can be, since a producer that was forgotten may have begun
+// with the same sequence again, and what a start replays knows of both.
 func (p *producer) duplicateOf(b record.Batch) (sentBatch, bool) {
 	if b.ProducerEpoch() != p.epoch {
 		return sentBatch{}, false
 	}
-	for _, s := range p.batches[:p.n] {
+	for _, s := range slices.Backward(p.batches[:p.n]) {
 		if s.firstSeq() == b.BaseSequence() && s.lastSeq == b.LastSequence() {
 			return s, true
 		}

@@ -52,6 +52,12 @@ func (o *opener) nothingNew() (int64, bool) {
 		// A cut that the process died in may have left more in the other files than in the log.
 		if end, err := o.openClean(); err == nil && end == o.st.recoveryPoint && s.indexesEndBelow(end) && s.cutAborted(end) == nil {
 			o.trusted = end
+			// The process that died may have come so far that the names are not on the disk yet, or what a cut has left of a file.
+			s.dirty, s.nameDirty = true, true
+			if n := len(o.segments); n > 1 && s.size == 0 { // it had just sealed the one before
+				last := o.segments[n-2]
+				last.dirty, last.nameDirty, last.closedUnsaved = true, true, true
+			}
 			return end, true
 		}
 	}
@@ -742,7 +748,7 @@ func (l *Log) replayProducers(end int64) error {
 	}
 	for i, s := range l.segments {
 		if _, have := slices.BinarySearch(snapshots, s.base); i > 0 && s.base >= from && !have {
-			if err := writeFile(l.env.fs, l.snapshotPath(s.base), l.producers.encodeSnapshot(), false); err != nil {
+			if err := writeFile(l.env.fs, l.snapshotPath(s.base), l.producers.encodeSnapshot(), true); err != nil {
 				return fmt.Errorf("cannot write a producer snapshot: %w", err)
 			}
 		}

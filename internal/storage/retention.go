@@ -44,6 +44,10 @@ func (l *Log) DeleteOldSegments() (int, error) {
 	if err := l.keepStates(n); err != nil {
 		return 0, fmt.Errorf("cannot apply retention to %s: %w", l.tp, err)
 	}
+	// The file of leader epochs must know those of the batches that go: nothing else tells in which the log went on.
+	if err := l.saveEpochs(); err != nil && !isDiskFull(err) {
+		return 0, l.failUnlessFull(err)
+	}
 	old := l.segments[:n:n]
 	l.mu.Lock()
 	l.segments = append([]*segment(nil), l.segments[n:]...)

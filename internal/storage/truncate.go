@@ -105,7 +105,10 @@ func (l *Log) cutTail(offset int64) (*unfinishedCut, error) {
 	if err := l.lowerPoint(end); err != nil {
 		return nil, err
 	}
-	c := &unfinishedCut{seg: v.seg, pos: pos, end: end, gone: l.segments[i:]}
+	l.mu.RLock()
+	names := v.seg.nameDirty
+	l.mu.RUnlock()
+	c := &unfinishedCut{seg: v.seg, pos: pos, end: end, gone: l.segments[i:], names: names}
 	l.publishCut(v.seg, i, pos, end)
 	return c, nil
 }
@@ -219,9 +222,6 @@ func (l *Log) TruncateFullyAndStartAt(offset int64) error {
 func (l *Log) replaceBySegmentAt(offset int64) (*unfinishedCut, error) {
 	// To 0, since a death on the way may leave no segment at all, and that must not look like a loss.
 	if err := l.lowerPoint(0); err != nil {
-		return nil, err
-	}
-	if err := l.removeSnapshots(); err != nil {
 		return nil, err
 	}
 	// Readers see the new segment before the old ones go, and need no file of it.

@@ -176,7 +176,10 @@ func (s *segment) cutAborted(offset int64) error {
 		return err
 	}
 	keep := len(txns)
-	for keep > 0 && txns[keep-1].LastOffset >= offset {
+	isNone := func(i int) bool { // zeros that the power has left look like an entry of what lies far below
+		return txns[i].LastOffset < s.base || i > 0 && txns[i].LastOffset <= txns[i-1].LastOffset
+	}
+	for keep > 0 && (txns[keep-1].LastOffset >= offset || isNone(keep-1)) {
 		keep--
 	}
 	exists, err := vfs.Exists(s.log.env.fs, s.path(kindTxnIndex))

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
@@ -22,7 +23,10 @@ type unfinishedCut struct {
 	pos  int64    // its new length
 	end  int64    // where the log ends
 	gone []*segment
-	anew bool
+	// names says that names of files were not on the disk before: a death within an earlier cut may have left some that the power
+	// brings back.
+	names bool
+	anew  bool
 }
 
 // cutTo begins a cut and ends it. What fails before the first change is errNotBegun, if it passes. appendMu and replaceMu are held.
@@ -61,7 +65,7 @@ func (l *Log) finishTail(c *unfinishedCut) error {
 			return err
 		}
 	}
-	if len(c.gone) > 0 {
+	if len(c.gone) > 0 || c.names {
 		if err := l.syncCutNames(); err != nil {
 			return err
 		}
@@ -75,9 +79,20 @@ func (l *Log) finishAnew(c *unfinishedCut) error {
 			return err
 		}
 	}
+	// A death before it has left some records, and what their producers have sent is known; one behind it has left nothing. The
+	// power may bring back the names of the former, unless that is over, and not those of the latter.
+	if err := l.syncCutNames(); err != nil {
+		return err
+	}
+	if err := l.removeSnapshots(); err != nil {
+		return err
+	}
 	s, err := createSegment(l, c.end)
 	if err == nil {
 		err = l.syncCutNames()
+	}
+	if err == nil {
+		err = l.syncCutDir()
 	}
 	if err != nil {
 		return err
@@ -118,6 +133,26 @@ func (l *Log) syncCutNames() error {
 	} else if err != nil {
 		return err // a directory that could not be opened was not synced
 	}
+	return nil
+}
+
+// syncCutDir is syncCut for the name of the log's directory, where that is new: the log is about to say that it is on the disk
+// up to where it begins.
+func (l *Log) syncCutDir() error {
+	l.mu.RLock()
+	dirDirty := l.dirDirty
+	l.mu.RUnlock()
+	if !dirDirty {
+		return nil
+	}
+	if err := l.env.fs.SyncDir(path.Dir(l.dir)); err != nil && !isUnopened(err) {
+		return fmt.Errorf("%w: %w", errCutSync, err)
+	} else if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dirDirty = false
 	return nil
 }
 
