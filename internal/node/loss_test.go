@@ -192,10 +192,13 @@ func TestALostDirectoryIsCopiedFromTheOthers(t *testing.T) {
 				// By what the controller knows only the leader was in sync. It does not lead, since that would make the
 				// others cut their logs; somebody must decide for another one.
 				c.until("an election", func() bool { return c.leader("t", 0, -1) == leader })
-				p, err := c.nodes[leader].replicas.Partition(storage.TopicPartition{Topic: "t"})
-				if err != nil || p.State().Role == replica.Leader {
-					t.Fatal(err, p.State())
-				}
+				c.until("the broker to refuse to lead", func() bool { // it hears later of it than the controllers
+					p, err := c.nodes[leader].replicas.Partition(storage.TopicPartition{Topic: "t"})
+					if err == nil && p.State().Role == replica.Leader {
+						t.Fatal(p.State())
+					}
+					return err == nil && p.State().Role == replica.Offline
+				})
 				c.stop(leader)
 				adm := kadm.NewClient(c.client())
 				c.until("an unclean election", func() bool {
