@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -15,7 +16,7 @@ func (a *apps) verify(adm *kgo.Client) {
 	for _, g := range a.groups {
 		if err := g.untilCopied(adm); err != nil {
 			a.mu.Lock()
-			a.w.broke("the group %s does not come to the end within %s: %v; its members: %s", g.name, healTime, err, strings.Join(g.troubles, "\n\t"))
+			a.w.broke("the group %s does not come to the end within %s: %v; its members: %s; %s", g.name, healTime, err, strings.Join(g.troubles, "\n\t"), g.describe(adm))
 			a.mu.Unlock()
 			return
 		}
@@ -56,6 +57,18 @@ func (g *copyGroup) untilCopied(adm *kgo.Client) error {
 		time.Sleep(10 * step)
 	}
 	return err
+}
+
+// describe is what the coordinator says of the group, for whoever has to find out why it stands still.
+func (g *copyGroup) describe(cl *kgo.Client) string {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if g.protocol == "classic" {
+		groups, err := kadm.NewClient(cl).DescribeGroups(ctx, g.name)
+		return fmt.Sprintf("%+v %v", groups, err)
+	}
+	groups, err := kadm.NewClient(cl).DescribeConsumerGroups(ctx, g.name)
+	return fmt.Sprintf("%+v %v", groups, err)
 }
 
 func allPartitions() (out []int32) {
