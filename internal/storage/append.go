@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"syscall"
-	"time"
 
 	"github.com/moldau-stream/moldau/internal/invariant"
 	"github.com/moldau-stream/moldau/internal/record"
@@ -414,9 +413,8 @@ func (l *Log) flushLater(cfg *LogConfig) {
 	if cfg.FlushMs == math.MaxInt64 {
 		return
 	}
-	delay := min(cfg.FlushMs, math.MaxInt64/int64(time.Millisecond))
-	now := l.nowMs()
-	due := min(now, math.MaxInt64-delay) + delay
+	delay := millis(cfg.FlushMs)
+	due := l.nowMs() + delay.Milliseconds()
 	for {
 		set := l.flushDueMs.Load()
 		if set != 0 && set <= due {
@@ -426,7 +424,7 @@ func (l *Log) flushLater(cfg *LogConfig) {
 			break
 		}
 	}
-	l.env.after(time.Duration(delay)*time.Millisecond, func() {
+	l.env.after(delay, func() {
 		if l.flushDueMs.CompareAndSwap(due, 0) { // else another timer has taken its place
 			l.env.syncer.enqueue(l)
 		}

@@ -227,7 +227,7 @@ func (l *Log) config() *LogConfig { return l.cfg.Load() }
 // SetConfig replaces the log's configuration; it counts from the next append on.
 func (l *Log) SetConfig(cfg LogConfig) {
 	l.cfg.Store(l.env.share(cfg))
-	if l.isOpen() && l.flushDueMs.Load() != 0 {
+	if l.isOpen() && l.synced.Load() < l.leo.Load() {
 		l.flushLater(&cfg)
 	}
 }
