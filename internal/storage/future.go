@@ -593,7 +593,8 @@ func (m *Manager) giveUp(f *Future) {
 	}
 	_ = f.log.Close(false) // nothing of it is wanted
 	gone := path.Join(f.to.path, m.uniqueName(f.log.tp, deleteDirSuffix))
-	if err := m.opts.FS.Rename(f.log.dir, gone); err != nil {
+	// Synced, or the move would go on after a power cut.
+	if err := errors.Join(m.opts.FS.Rename(f.log.dir, gone), m.opts.FS.SyncDir(f.to.path)); err != nil {
 		m.opts.Logger.Warn("cannot remove the copy of a log whose move was given up", "dir", f.log.dir, "err", err)
 		return
 	}

@@ -367,6 +367,9 @@ func (l *Log) SetTopicID(id [16]byte) error {
 func (l *Log) noteTopicID(id [16]byte) error {
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
+	if err := l.errWrite(); err != nil {
+		return err // the directory may be a successor's by now
+	}
 	l.mu.RLock()
 	have := l.topicID
 	l.mu.RUnlock()
