@@ -75,6 +75,9 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 			b.SetLogAppendTime(nowMs)
 			info.LogAppendTimeMs, info.MaxTimestampMs = nowMs, nowMs
 		}
+		if b.NextOffset() <= offset {
+			return AppendInfo{}, fmt.Errorf("%w: %s has used up its offsets: there is none above %d", ErrStorage, l.tp, int64(math.MaxInt64))
+		}
 		offset = b.NextOffset()
 	}
 	info.LastOffset = offset - 1
@@ -129,7 +132,7 @@ func (l *Log) appendAsFollowerLocked(batches []byte, leaderEpoch int32, cfg *Log
 		if info.SizeInBytes == 0 && l.holdsStart(b) {
 			end = b.BaseOffset()
 		}
-		if b.BaseOffset() < end || b.LastOffsetDelta() < 0 || b.LastOffset() < b.BaseOffset() {
+		if b.BaseOffset() < end || b.LastOffsetDelta() < 0 || b.NextOffset() <= b.BaseOffset() {
 			return AppendInfo{}, fmt.Errorf("%w: a batch [%d, %d] cannot follow offset %d in %s", ErrOffsetOutOfRange, b.BaseOffset(), b.LastOffset(), end-1, l.tp)
 		}
 		if _, _, err := l.producers.check(b, FromReplication, false); err != nil {
