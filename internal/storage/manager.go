@@ -431,7 +431,7 @@ func (m *Manager) DeleteLog(tp TopicPartition) error {
 		return fmt.Errorf("cannot delete the log of %s: %w", tp, err)
 	}
 	m.opts.Logger.Info("deleting log", "partition", tp.String(), "dir", gone)
-	m.scheduler.after(time.Duration(l.config().FileDeleteDelayMs)*time.Millisecond, func() { m.removeDir(gone) })
+	m.scheduler.after(millis(l.config().FileDeleteDelayMs), func() { m.removeDir(gone) })
 	// Else a power cut could bring the log back, or lay it beside a successor's.
 	if err := m.opts.FS.SyncDir(d.path); err != nil {
 		return fmt.Errorf("cannot delete the log of %s for good: %w", tp, err)
@@ -499,14 +499,13 @@ func (m *Manager) removeDir(dir string) {
 }
 
 func (m *Manager) startTasks() {
-	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 	o := &m.opts
-	m.scheduler.every(ms(o.RetentionCheckIntervalMs), m.ApplyRetention)
-	m.scheduler.every(ms(o.RecoveryPointCheckpointIntervalMs), func() { m.eachDir(m.checkpointRecoveryPoints) })
-	m.scheduler.every(ms(o.StartOffsetCheckpointIntervalMs), func() { m.eachDir(m.checkpointStartOffsets) })
-	m.scheduler.every(ms(o.HighWatermarkCheckpointIntervalMs), func() { m.eachDir(m.checkpointHighWatermarks) })
-	m.scheduler.every(ms(o.ProducerIDExpirationCheckMs), m.expireProducers)
-	m.scheduler.every(ms(o.DirCheckIntervalMs), m.probeDirs)
+	m.scheduler.every(millis(o.RetentionCheckIntervalMs), m.ApplyRetention)
+	m.scheduler.every(millis(o.RecoveryPointCheckpointIntervalMs), func() { m.eachDir(m.checkpointRecoveryPoints) })
+	m.scheduler.every(millis(o.StartOffsetCheckpointIntervalMs), func() { m.eachDir(m.checkpointStartOffsets) })
+	m.scheduler.every(millis(o.HighWatermarkCheckpointIntervalMs), func() { m.eachDir(m.checkpointHighWatermarks) })
+	m.scheduler.every(millis(o.ProducerIDExpirationCheckMs), m.expireProducers)
+	m.scheduler.every(millis(o.DirCheckIntervalMs), m.probeDirs)
 	if o.ScrubBytesPerSecond > 0 {
 		for _, d := range m.dirs {
 			m.scheduler.every(scrubEvery, func() { d.scrub(o.ScrubBytesPerSecond) })
