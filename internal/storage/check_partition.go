@@ -27,6 +27,7 @@ type partitionCheck struct {
 	end        int64 // where the next batch may begin
 	gaps       bool  // offsets are missing
 	gapsWithin bool  // also within segments
+	torn       bool  // what came last could not be read: offsets that are not there next are those of that
 	broken     bool  // bytes could not be read as batches: what is derived from them is not known to be wrong
 	swapping   bool  // the cleaner was replacing a segment: log and indexes of it may be those of before and after
 	lastEpoch  int32
