@@ -18,7 +18,8 @@ import (
 type segmentCheck struct {
 	*partitionCheck
 	base int64
-	last bool // it is the log's last
+	last bool  // it is the log's last
+	next int64 // where the next segment begins
 	file vfs.File
 	size int64
 
@@ -46,7 +47,10 @@ func (p *partitionCheck) segment(i int) error {
 		return nil
 	}
 	defer func() { _ = f.Close() }() // opened for reading only
-	s := &segmentCheck{partitionCheck: p, base: base, last: i == len(p.bases)-1, file: f, cfg: DefaultLogConfig()}
+	s := &segmentCheck{partitionCheck: p, base: base, last: i == len(p.bases)-1, next: math.MaxInt64, file: f, cfg: DefaultLogConfig()}
+	if !s.last {
+		s.next = p.bases[i+1]
+	}
 	s.rebuilt = segment{base: base, maxTs: record.NoTimestamp, maxTsOffset: base}
 	if s.size, err = f.Size(); err != nil {
 		return fmt.Errorf("cannot look at %s: %w", name, err)
@@ -189,6 +193,9 @@ func (s *segmentCheck) batch(b record.Batch, pos int64) {
 	switch {
 	case b.BaseOffset() < s.base || b.LastOffset() < b.BaseOffset() || b.LastOffset()-s.base > math.MaxInt32:
 		s.harm(pos, "a batch of offsets [%d, %d] cannot lie in the segment of offset %d", b.BaseOffset(), b.LastOffset(), s.base)
+		return
+	case b.BaseOffset() >= s.next && s.end == s.base: // one that has taken over what follows has some of its own before
+		s.harm(pos, "a batch of offsets [%d, %d] lies where offsets below %d belong, with which the next segment begins: the file was put there from elsewhere", b.BaseOffset(), b.LastOffset(), s.next)
 		return
 	case b.BaseOffset() < s.end:
 		s.harm(pos, "a batch of offsets [%d, %d] comes where offset %d is next", b.BaseOffset(), b.LastOffset(), s.end)

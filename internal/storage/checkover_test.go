@@ -71,3 +71,47 @@ func TestACheckGoesOnBehindABrokenHeader(t *testing.T) {
 		}
 	}
 }
+
+// Two segments have changed places. The check tells of those two, and not of the one that lies between them.
+func TestSegmentsThatHaveChangedPlacesAreTold(t *testing.T) {
+	m := leftInOrder(t)
+	names := filesOf(t, m, "/d/t-0", logSuffix)
+	a, b := mustRead(t, m, names[1]), mustRead(t, m, names[3])
+	mustWrite(t, m, names[1], b)
+	mustWrite(t, m, names[3], a)
+	found, _ := checkDir(t, m, true)
+	blamed := map[string]bool{}
+	for _, f := range found {
+		if f.Damage {
+			blamed[f.File] = true
+		}
+		if f.Repaired {
+			t.Errorf("what is derived of records that are elsewhere is made anew: %v", f)
+		}
+	}
+	if len(blamed) != 2 || !blamed[names[1]] || !blamed[names[3]] {
+		t.Error(found)
+	}
+}
+
+// A reader that comes again and again to what cannot be read has it told once.
+func TestWhatReadersMeetAgainIsToldOnce(t *testing.T) {
+	m, _, lost := withABrokenLength(t)
+	mgr := openManager(t, m, newTestClock(), smallConfig())
+	defer func() { _ = mgr.Close(false) }()
+	l := mgr.Log(testTP)
+	told := int64(0)
+	for at := range lost {
+		for i := range 5 {
+			if _, err := l.Read(at, 1, 90, true); err == nil {
+				t.Fatal("it is read")
+			}
+			if i == 0 {
+				told = mgr.Damaged()
+			}
+		}
+	}
+	if got := mgr.Damaged(); got != told || told == 0 {
+		t.Fatalf("%d places are damaged, by what was told first, and %d later", told, got)
+	}
+}
