@@ -101,7 +101,10 @@ func (p *partitionCheck) classify(name string) {
 	stem := strings.TrimSuffix(name, ext)
 	base, err := strconv.ParseInt(stem, 10, 64)
 	named := err == nil && base >= 0 && segmentName(base) == stem
+	isLeftover := slices.Contains([]string{deletedSuffix, cleanedSuffix, swapSuffix, ".tmp"}, ext)
 	switch {
+	case isLeftover && p.have[name].IsDir():
+		p.note(full, "it is a directory, which no node looks into")
 	case ext == logSuffix && named:
 		p.bases = append(p.bases, base)
 	case ext == snapshotSuffix && named:
@@ -112,11 +115,11 @@ func (p *partitionCheck) classify(name string) {
 		if _, ok := p.statOf(segmentName(base) + logSuffix); !ok {
 			p.note(full, "it belongs to no segment; a node that starts removes it")
 		}
-	case ext == deletedSuffix || ext == cleanedSuffix || ext == ".tmp":
-		p.note(full, "it is left over from a stop; a node that starts removes it")
 	case ext == swapSuffix:
 		p.swapping = p.swapping || path.Ext(stem) == logSuffix
 		p.note(full, "the cleaner was replacing segments; a node that starts puts it in their place")
+	case isLeftover:
+		p.note(full, "it is left over from a stop; a node that starts removes it")
 	case ext == damagedSuffix:
 		p.note(full, "recovery has kept here what it had to cut off the log; a person may look at it and remove it")
 	}

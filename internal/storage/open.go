@@ -362,6 +362,9 @@ func (o *opener) finishSwaps() error {
 	var swaps []string
 	for _, e := range entries {
 		name := path.Join(o.dir, e.Name())
+		if e.IsDir() {
+			continue // nobody here makes directories: it is somebody else's, with what it holds
+		}
 		switch path.Ext(e.Name()) {
 		case deletedSuffix, cleanedSuffix, ".tmp":
 			if err := o.env.fs.Remove(name); err != nil {
