@@ -145,7 +145,12 @@ func (p *partitionCheck) topicID() {
 		p.note(name, "it was not written to its end when the power went (%v); a node notes the topic's id anew", err)
 		return
 	case err != nil:
-		p.damage(name, -1, "it does not say which topic this is: %v", err)
+		listed, known := p.listed[p.tp]
+		if !known {
+			p.damage(name, -1, "it does not say which topic this is: %v", err)
+			return
+		}
+		p.derived(false, name, -1, func() error { return vfs.WriteFileAtomic(p.FS, name, encodePartitionMetadata(listed)) }, "it does not say which topic this is: %v", err)
 		return
 	}
 	if listed, ok := p.listed[p.tp]; ok && listed != id {

@@ -138,7 +138,7 @@ func (l *Log) unload() {
 
 func (o *opener) open() error {
 	id, named, err := readPartitionMetadata(o.env.fs, o.dir)
-	if errors.Is(err, errTorn) && !o.st.clean {
+	if errors.Is(err, errTorn) && (!o.st.clean || o.idSoFar() != [16]byte{}) { // what an orderly stop has listed is noted again
 		o.env.logger.Warn("ignoring a torn file, the topic id will be noted again", "err", err)
 		err = nil
 	}
