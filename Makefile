@@ -59,7 +59,7 @@ crash-cuts:
 	$(GO) test ./internal/quorum -run TestWhatWasAcknowledgedSurvivesACrashAtEveryStep -v
 
 crash-syncs:
-	$(GO) test ./internal/storage -run TestEachSyncIsMissed -v -timeout 30m -args -cuts.plant
+	$(GO) test ./internal/storage -run TestEachSyncIsMissed -v -timeout 90m -args -cuts.plant -cuts.torn 4
 
 # make chaos: three real nodes, whose leaders, controllers and coordinators are killed, stopped, paused and cut off for
 # CHAOS under load. SEED repeats a run's faults; CHAOSFLAGS: more, see tests/run --help.
