@@ -32,6 +32,7 @@ func main() {
 		Stderr:           os.Stderr,
 		StdinIsTerminal:  isTerminal(os.Stdin),
 		StdoutIsTerminal: isTerminal(os.Stdout),
+		TerminalSize:     terminalSize,
 		Version:          version,
 		Build:            build(),
 		Signals:          signals,
