@@ -71,6 +71,7 @@ func (r *run) getOffsets(p *parsed) error {
 		return err
 	}
 	if len(tps) == 0 {
+		r.hintNearestTopics(c, p.all("topic")...)
 		return errors.New("Could not match any topic-partitions with the specified filters")
 	}
 	if err := r.readFormat(p); err != nil {

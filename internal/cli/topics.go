@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/moldau-stream/moldau/internal/client"
+	"github.com/moldau-stream/moldau/internal/config"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -223,6 +224,9 @@ func (t *topicsTool) create() error {
 			return nil
 		}
 		if err := client.CodeError(res.ErrorCode, res.ErrorMessage); err != nil {
+			for _, c := range rt.Configs {
+				t.hintUnknownKeys(config.Topic, []string{c.Name})
+			}
 			return err
 		}
 	}
