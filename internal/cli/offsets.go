@@ -174,7 +174,7 @@ func parseTopicPartitions(list string) (partitionFilter, error) {
 		}
 		lower, upper, err := parseSpan(span)
 		if err != nil {
-			return nil, fmt.Errorf("Invalid rule: %s", s)
+			return nil, fmt.Errorf("org.apache.kafka.tools.TerseException: Invalid rule specification: %s", s)
 		}
 		filters = append(filters, func(t string, id int32) bool {
 			return int64(id) >= lower && int64(id) < upper && f.allows(t, false)
