@@ -27,10 +27,10 @@ const docPatience = 90 * time.Second
 // docPorts are the ports that the pages use, as steps from the first of each family. The test runs on ports of its own,
 // with the same steps, and writes those of the pages where the output has them.
 var docPorts = map[int][]int{
-	9092:  {0, 1},                         // a node, and its controller
-	9644:  {0},                            // its metrics
-	29092: {0, 1, 100, 101, 200, 201},     // moldau dev --nodes 3
-	39092: {0, 1, 1000, 1001, 2000, 2001}, // three configuration files
+	9092:  {0, 1},                                    // a node, and its controller
+	9644:  {0},                                       // its metrics
+	29092: {0, 1, 100, 101, 200, 201, 552, 652, 752}, // moldau dev --nodes 3, with its metrics
+	39092: {0, 1, 1000, 1001, 2000, 2001},            // three configuration files
 }
 
 // instead of a command that takes minutes, or is the program itself, the test does this.

@@ -55,6 +55,9 @@ func tools() map[string]tool {
 		"storage":                   {runStorage, "format and inspect log directories"},
 		"server-start":              {runServerStart, "start a node from a properties file"},
 		"server-stop":               {runServerStop, "stop the nodes on this machine"},
+
+		// Kafka has no script for it: those who test clusters run the class.
+		"transactional-message-copier": {runTransactionalCopier, "copy records in transactions and print how far it is as JSON"},
 	}
 }
 

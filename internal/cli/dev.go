@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,7 +22,8 @@ const (
 
 Starts a cluster on this machine for trying things out: N nodes (3), each a process of its own that is broker and
 controller, with its data in DIRECTORY/node-1 and so on (moldau-dev). The first broker listens on localhost:PORT (9092),
-the next ones 100 higher each. One log shows all nodes. Ctrl-C stops them in order.
+the next ones 100 higher each; their controllers one above, their metrics and health checks 552 above (9644). One log shows
+all nodes. Ctrl-C stops them in order. Another cluster beside it needs a PORT and a DIRECTORY of its own.
 
 The process id of node 2 is in DIRECTORY/node-2.pid while it runs; --only 2 starts that node of the cluster alone, again.
 `
@@ -29,9 +32,10 @@ The process id of node 2 is in DIRECTORY/node-2.pid while it runs; --only 2 star
 	devMaxNodes    = 9
 	devDefaultPort = 9092
 	// devPortStep is between the ports of one node and the next; the controller listens one above the broker.
-	devPortStep  = 100
-	devAdminPort = 9644
-	devMaxPort   = 65535 - devMaxNodes*devPortStep
+	devPortStep = 100
+	// devAdminStep is from a node's port to its admin listener's, which makes that of the first node 9644, as elsewhere.
+	devAdminStep = 552
+	devMaxPort   = 65535 - devMaxNodes*devPortStep - devAdminStep
 	// devGrace is how long the nodes may take to stop before they are ended: longer than a node's own patience.
 	devGrace = 30 * time.Second
 )
@@ -116,6 +120,33 @@ func boundedNumber(name, value string, low, high int) (int, error) {
 // brokerPort is where node id (from 1) listens.
 func (p *devPlan) brokerPort(id int) int { return p.port + (id-1)*devPortStep }
 
+// portsAreFree looks for something else on the nodes' ports before any node is started: half a cluster helps nobody.
+func (p *devPlan) portsAreFree() error {
+	if slices.ContainsFunc(p.overrides, func(o Override) bool { return o.Key == "listeners" || o.Key == "moldau.admin.listener" }) {
+		return nil // where the nodes listen is said elsewhere
+	}
+	for _, id := range p.ids() {
+		for _, step := range []int{0, 1, devAdminStep} {
+			port := p.brokerPort(id) + step
+			l, err := net.Listen("tcp", fmt.Sprintf("localhost:%d", port))
+			if err != nil {
+				return fmt.Errorf("node %d cannot listen on localhost:%d: %w. If another cluster runs there, give this one ports and a directory of its own: --port %d --dir %s-2",
+					id, port, errors.Unwrap(err), p.otherPort(), p.dir)
+			}
+			_ = l.Close()
+		}
+	}
+	return nil
+}
+
+// otherPort is one that is likely to be free for a whole cluster.
+func (p *devPlan) otherPort() int {
+	if other := p.port + 10*devPortStep*devMaxNodes; other <= devMaxPort {
+		return other
+	}
+	return devDefaultPort
+}
+
 // settings are the overrides with which node id is started.
 func (p *devPlan) settings(id int) []string {
 	var voters []string
@@ -135,7 +166,7 @@ func (p *devPlan) settings(id int) []string {
 		fmt.Sprintf("offsets.topic.replication.factor=%d", copies),
 		fmt.Sprintf("transaction.state.log.replication.factor=%d", copies), fmt.Sprintf("transaction.state.log.min.isr=%d", inSync),
 		"group.initial.rebalance.delay.ms=0",
-		fmt.Sprintf("moldau.admin.listener=127.0.0.1:%d", devAdminPort+(id-1)*devPortStep),
+		fmt.Sprintf("moldau.admin.listener=127.0.0.1:%d", p.brokerPort(id)+devAdminStep),
 	}
 	for _, o := range p.overrides {
 		out = append(out, o.Key+"="+o.Value)
@@ -175,6 +206,9 @@ func runDev(r *run, args []string) int {
 	if err != nil {
 		r.errorln(err.Error())
 		return r.failln(devUsage, 1)
+	}
+	if err := p.portsAreFree(); err != nil {
+		return r.failln(err.Error(), 1)
 	}
 	id, err := p.clusterID()
 	if err != nil {

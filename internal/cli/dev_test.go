@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ func TestDevDescribesACluster(t *testing.T) {
 	for _, want := range []string{
 		"node.id=2", "listeners=PLAINTEXT://localhost:19192,CONTROLLER://localhost:19193", "log.dirs=d/node-2", "min.insync.replicas=2",
 		"controller.quorum.voters=1@localhost:19093,2@localhost:19193,3@localhost:19293", "a=b",
+		"moldau.admin.listener=127.0.0.1:19744",
 	} {
 		if !slices.Contains(s, want) {
 			t.Errorf("%s is missing in %v", want, s)
@@ -42,6 +44,25 @@ func TestDevTellsHowToStartOneNodeAgain(t *testing.T) {
 	again, err := parseDev(strings.Fields(hint)[2:])
 	if err != nil || !slices.Equal(again.ids(), []int{2}) || !slices.Equal(again.settings(2), p.settings(2)) {
 		t.Errorf("%v: the hint starts another node: %+v", err, again)
+	}
+}
+
+// Another program holds a port of the second node: nothing is started, and the sentence names the port and a way out.
+func TestDevStartsNothingOnTakenPorts(t *testing.T) {
+	l, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken := l.Addr().(*net.TCPAddr).Port
+	p := &devPlan{nodes: 2, port: taken - devPortStep - 1, dir: "moldau-dev"}
+	err = p.portsAreFree()
+	if err == nil || !strings.Contains(err.Error(), "in use") || !strings.Contains(err.Error(), "--port") {
+		t.Fatal(err)
+	}
+	p.overrides = []Override{{Key: "listeners", Value: "PLAINTEXT://localhost:0"}}
+	if err := p.portsAreFree(); err != nil {
+		t.Fatal(err)
 	}
 }
 

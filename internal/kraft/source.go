@@ -120,10 +120,7 @@ func (s *Source) Fetch(ctx context.Context, offset int64, lastEpoch int32, highW
 	t.Topic, t.TopicID = quorum.MetadataTopic, metadataTopicID()
 	p := kmsg.NewFetchRequestTopicPartition()
 	p.CurrentLeaderEpoch, p.FetchOffset, p.LogStartOffset = epoch, offset, -1
-	p.LastFetchedEpoch = lastEpoch
-	if offset == 0 {
-		p.LastFetchedEpoch = max(lastEpoch, 0) // Apache Kafka takes no negative one of an empty log; one behind a snapshot does not know it
-	}
+	p.LastFetchedEpoch = lastEpoch // Apache Kafka's controllers refuse a negative one
 	p.PartitionMaxBytes, p.ReplicaDirectoryID, p.HighWatermark = sourceBytes, s.directory, highWatermark
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)

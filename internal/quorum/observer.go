@@ -15,6 +15,7 @@ import (
 // Source is where an observer reads the metadata log: the active controller, wherever that is. A call waits, within
 // bounds of its own, for something new; an error means that there is nobody to ask just now, and is tried again.
 type Source interface {
+	// Fetch reads from offset on. lastEpoch is that of the record before it, which may be in a snapshot only; 0 at the very beginning.
 	Fetch(ctx context.Context, offset int64, lastEpoch int32, highWatermark int64) (Chunk, error)
 	SnapshotPiece(ctx context.Context, id SnapshotID, position int64) (piece []byte, size int64, err error)
 }
@@ -159,10 +160,7 @@ func (e *fatalError) Unwrap() error { return e.error }
 func (o *Observer) step(ctx context.Context) error {
 	d := o.disk
 	end := d.log.EndOffset()
-	epoch := int32(-1)
-	if end > d.log.StartOffset() {
-		epoch = d.applied.epoch
-	}
+	epoch := d.applied.epoch // 0 while there is nothing; behind a snapshot, the snapshot's
 	c, err := o.source.Fetch(ctx, end, epoch, o.highWatermark)
 	if err != nil {
 		return err
