@@ -31,5 +31,5 @@ func runEos(ctx context.Context, s *session) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	return eos.Run(ctx, c, eos.Options{Duration: s.duration, Seed: s.seed, Dir: dir, Cache: s.cache, Logf: s.logf}, s.rep)
+	return eos.Run(ctx, c, eos.Options{Duration: s.duration, Seed: s.seed, Dir: dir, Cache: s.cache, Moldau: s.spec.Binary, Logf: s.logf}, s.rep)
 }

@@ -143,17 +143,14 @@ allow.everyone.if.no.acl.found=true
 delegation.token.secret.key=abc
 `
 
-// kafkaPort is the first of 400 ports among which Apache Kafka's nodes get theirs:
-// brokers from a port on, the SASL listener 50 above, controllers 100 above.
-const kafkaPort = 42200
-
-// kafkaWorld starts Apache Kafka. A port may be another program's by chance: then it tries others.
+// kafkaWorld starts Apache Kafka: brokers from a port on, the SASL listener 50 above, controllers 100 above. A port may
+// become another program's meanwhile: then it tries others.
 func kafkaWorld(t *testing.T, nodes int) *world {
 	t.Helper()
 	w := &world{t: t, bin: toolFolder(t), dir: t.TempDir(), name: "kafka", nodes: nodes}
 	var failures []string
-	for try := range 4 {
-		failure := w.startKafka(t.TempDir(), kafkaPort+100*try+10*nodes)
+	for range 4 {
+		failure := w.startKafka(t.TempDir(), freePorts(t, []int{0, 1, 2, 50, 100, 101, 102}))
 		if failure == "" {
 			return w
 		}
@@ -182,7 +179,7 @@ func (w *world) startKafka(dir string, port int) (failure string) {
 		return fmt.Sprintf("%v\n%s", err, logged)
 	}
 	w.t.Cleanup(func() { exec.Command(script, "stop", cluster).Run() })
-	w.bootstrap = strings.TrimSpace(string(out))
+	w.bootstrap, w.kafkaFolder = strings.TrimSpace(string(out)), cluster
 	w.metadataLog = filepath.Join(cluster, "data-1/__cluster_metadata-0/00000000000000000000.log")
 	if b, err := os.ReadFile(filepath.Join(cluster, "1.properties")); err == nil {
 		w.nodeProperties = string(b)

@@ -113,6 +113,6 @@ func toolClasses() map[string]string {
 		"kafka-delegation-tokens": t + "DelegationTokenCommand", "kafka-client-metrics": t + "ClientMetricsCommand", "kafka-producer-perf-test": t + "ProducerPerformance",
 		"kafka-consumer-perf-test": t + "ConsumerPerformance", "kafka-share-consumer-perf-test": t + "ShareConsumerPerformance", "kafka-e2e-latency": t + "EndToEndLatency",
 		"kafka-verifiable-producer": t + "VerifiableProducer", "kafka-verifiable-consumer": t + "VerifiableConsumer", "kafka-verifiable-share-consumer": t + "VerifiableShareConsumer",
-		"kafka-streams-application-reset": t + "StreamsResetter", "kafka-jmx": t + "JmxTool",
+		"kafka-streams-application-reset": t + "StreamsResetter", "kafka-jmx": t + "JmxTool", "kafka-transactional-message-copier": t + "TransactionalMessageCopier",
 	}
 }

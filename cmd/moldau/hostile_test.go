@@ -48,6 +48,8 @@ func clientLines() map[string]string {
 		"e2e-latency":               "kafka-e2e-latency" + b + "--topic t --num-records 1 --producer-acks 1 --record-size 1",
 		"verifiable-producer":       "kafka-verifiable-producer" + b + "--topic t --max-messages 1",
 		"streams-application-reset": "kafka-streams-application-reset" + b + "--application-id a --input-topics t",
+
+		"transactional-message-copier": "kafka-transactional-message-copier --broker-list" + strings.TrimPrefix(b, " --bootstrap-server") + "--input-topic t --input-partition 0 --output-topic u --transactional-id x --consumer-group g",
 	}
 }
 

@@ -23,6 +23,7 @@ func main() {
 		Stderr:           os.Stderr,
 		StdinIsTerminal:  isTerminal(os.Stdin),
 		StdoutIsTerminal: isTerminal(os.Stdout),
+		TerminalSize:     terminalSize,
 		Version:          builtVersion(),
 		Build:            build(),
 		Signals:          signals,

@@ -80,10 +80,13 @@ func (x *ptyTerminal) text() string {
 }
 
 // shows waits until the screen has shown words.
-func (x *ptyTerminal) shows(words string) {
+func (x *ptyTerminal) shows(words string) { x.t.Helper(); x.showsAfter(0, words) }
+
+// showsAfter waits until the screen shows words behind its first so many bytes.
+func (x *ptyTerminal) showsAfter(bytes int, words string) {
 	x.t.Helper()
 	for range 1200 {
-		if strings.Contains(x.text(), words) {
+		if strings.Contains(x.text()[bytes:], words) {
 			return
 		}
 		time.Sleep(25 * time.Millisecond)

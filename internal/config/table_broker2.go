@@ -267,8 +267,20 @@ var brokerKeysFromL = [...]Key{
 		Doc: "Acknowledge a produce only when its records are synced to disk; one sync serves all who wait.",
 	},
 	{
+		Name: "moldau.group.max.fresh.members", Type: Int, Default: "10000", Check: atLeast{1}, Origin: Own, Importance: Low,
+		Doc: "Static members, and those of old clients, that may wait at once for their first generation in a classic group; those beyond are answered with COORDINATOR_NOT_AVAILABLE until it has begun.",
+	},
+	{
 		Name: "moldau.group.max.groups.per.partition", Type: Int, Default: "1000000", Check: atLeast{1}, Origin: Own, Importance: Low,
 		Doc: "Groups that each partition of __consumer_offsets may hold; a new one beyond is answered with COORDINATOR_NOT_AVAILABLE.",
+	},
+	{
+		Name: "moldau.group.max.member.bytes.per.partition", Type: Long, Default: "67108864", Check: atLeast{0}, Origin: Own, Importance: Low,
+		Doc: "Bytes that the members of all groups of a partition of __consumer_offsets may take in memory, at least four times message.max.bytes; who would take more is answered with COORDINATOR_NOT_AVAILABLE.",
+	},
+	{
+		Name: "moldau.group.max.pending.members", Type: Int, Default: "100000", Check: atLeast{1}, Origin: Own, Importance: Low,
+		Doc: "Member ids of a classic group that may be handed out and not yet used; those beyond are answered with COORDINATOR_NOT_AVAILABLE.",
 	},
 	{
 		Name: "moldau.group.max.pending.offsets.per.partition", Type: Int, Default: "1000000", Check: atLeast{1}, Origin: Own, Importance: Low,

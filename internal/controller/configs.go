@@ -15,22 +15,14 @@ const minInsyncReplicas = "min.insync.replicas"
 
 func (b *batch) incrementalAlterConfigs(req *kmsg.IncrementalAlterConfigsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.IncrementalAlterConfigsResponse)
-	count := map[meta.ConfigResource]int{}
-	for _, r := range req.Resources {
-		count[meta.ConfigResource{Type: int8(r.ResourceType), Name: r.ResourceName}]++
+	resources := make([]meta.ConfigResource, len(req.Resources))
+	for i, r := range req.Resources {
+		resources[i] = meta.ConfigResource{Type: int8(r.ResourceType), Name: r.ResourceName}
 	}
-	for i := range req.Resources {
-		r := &req.Resources[i]
-		res := meta.ConfigResource{Type: int8(r.ResourceType), Name: r.ResourceName}
+	for i, err := range b.alterEach(resources, func(i int) *Error { return b.alterSome(resources[i], req.Resources[i].Configs) }) {
 		out := kmsg.NewIncrementalAlterConfigsResponseResource()
-		out.ResourceType, out.ResourceName = r.ResourceType, r.ResourceName
-		err := b.checkResource(res, count[res])
-		if err == nil {
-			err = b.alterSome(res, r.Configs)
-		}
-		if err != nil {
-			out.ErrorCode, out.ErrorMessage = err.Code, err.text()
-		}
+		out.ResourceType, out.ResourceName = req.Resources[i].ResourceType, resources[i].Name
+		out.ErrorCode, out.ErrorMessage = err.outcome()
 		resp.Resources = append(resp.Resources, out)
 	}
 	if req.ValidateOnly {
@@ -41,28 +33,35 @@ func (b *batch) incrementalAlterConfigs(req *kmsg.IncrementalAlterConfigsRequest
 
 func (b *batch) alterConfigs(req *kmsg.AlterConfigsRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.AlterConfigsResponse)
-	count := map[meta.ConfigResource]int{}
-	for _, r := range req.Resources {
-		count[meta.ConfigResource{Type: int8(r.ResourceType), Name: r.ResourceName}]++
+	resources := make([]meta.ConfigResource, len(req.Resources))
+	for i, r := range req.Resources {
+		resources[i] = meta.ConfigResource{Type: int8(r.ResourceType), Name: r.ResourceName}
 	}
-	for i := range req.Resources {
-		r := &req.Resources[i]
-		res := meta.ConfigResource{Type: int8(r.ResourceType), Name: r.ResourceName}
+	for i, err := range b.alterEach(resources, func(i int) *Error { return b.replaceAll(resources[i], req.Resources[i].Configs) }) {
 		out := kmsg.NewAlterConfigsResponseResource()
-		out.ResourceType, out.ResourceName = r.ResourceType, r.ResourceName
-		err := b.checkResource(res, count[res])
-		if err == nil {
-			err = b.replaceAll(res, r.Configs)
-		}
-		if err != nil {
-			out.ErrorCode, out.ErrorMessage = err.Code, err.text()
-		}
+		out.ResourceType, out.ResourceName = req.Resources[i].ResourceType, resources[i].Name
+		out.ErrorCode, out.ErrorMessage = err.outcome()
 		resp.Resources = append(resp.Resources, out)
 	}
 	if req.ValidateOnly {
 		b.dry()
 	}
 	return resp
+}
+
+// alterEach alters those of the resources that exist and are named once; the answer holds an error, or nil, for each.
+func (b *batch) alterEach(resources []meta.ConfigResource, alter func(i int) *Error) []*Error {
+	count := map[meta.ConfigResource]int{}
+	for _, res := range resources {
+		count[res]++
+	}
+	out := make([]*Error, len(resources))
+	for i, res := range resources {
+		if out[i] = b.checkResource(res, count[res]); out[i] == nil {
+			out[i] = alter(i)
+		}
+	}
+	return out
 }
 
 // checkResource says whether there is such a thing to configure.

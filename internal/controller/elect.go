@@ -62,9 +62,7 @@ func (b *batch) electAll(kind int8, resp *kmsg.ElectLeadersResponse) {
 func electionResult(partition int32, err *Error) kmsg.ElectLeadersResponseTopicPartition {
 	out := kmsg.NewElectLeadersResponseTopicPartition()
 	out.Partition = partition
-	if err != nil {
-		out.ErrorCode, out.ErrorMessage = err.Code, err.text()
-	}
+	out.ErrorCode, out.ErrorMessage = err.outcome()
 	return out
 }
 

@@ -59,3 +59,11 @@ func (e *Error) text() *string {
 	}
 	return &e.Message
 }
+
+// outcome is a response's error code and message; of nil, that it was done.
+func (e *Error) outcome() (int16, *string) {
+	if e == nil {
+		return 0, nil
+	}
+	return e.Code, e.text()
+}

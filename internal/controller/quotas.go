@@ -28,9 +28,7 @@ func (b *batch) alterClientQuotas(req *kmsg.AlterClientQuotasRequest) kmsg.Respo
 			outPart.Type, outPart.Name = part.Type, part.Name
 			out.Entity = append(out.Entity, outPart)
 		}
-		if err := b.alterQuota(entity, e.Ops); err != nil {
-			out.ErrorCode, out.ErrorMessage = err.Code, err.text()
-		}
+		out.ErrorCode, out.ErrorMessage = b.alterQuota(entity, e.Ops).outcome()
 		resp.Entries = append(resp.Entries, out)
 	}
 	if req.ValidateOnly {

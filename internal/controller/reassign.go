@@ -21,9 +21,7 @@ func (b *batch) alterReassignments(req *kmsg.AlterPartitionAssignmentsRequest) k
 		for i := range t.Partitions {
 			p := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
 			p.Partition = t.Partitions[i].Partition
-			if err := b.reassign(t.Topic, &t.Partitions[i], resp.AllowReplicationFactorChange); err != nil {
-				p.ErrorCode, p.ErrorMessage = err.Code, err.text()
-			}
+			p.ErrorCode, p.ErrorMessage = b.reassign(t.Topic, &t.Partitions[i], resp.AllowReplicationFactorChange).outcome()
 			out.Partitions = append(out.Partitions, p)
 		}
 		resp.Topics = append(resp.Topics, out)

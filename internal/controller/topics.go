@@ -247,9 +247,7 @@ func (b *batch) createPartitions(req *kmsg.CreatePartitionsRequest) kmsg.Respons
 		} else {
 			err = b.growTopic(t)
 		}
-		if err != nil {
-			out.ErrorCode, out.ErrorMessage = err.Code, err.text()
-		}
+		out.ErrorCode, out.ErrorMessage = err.outcome()
 		resp.Topics = append(resp.Topics, out)
 	}
 	if req.ValidateOnly {
@@ -335,9 +333,7 @@ func (b *batch) deleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response {
 		default:
 			err = b.deleteTopic(&out)
 		}
-		if err != nil {
-			out.ErrorCode, out.ErrorMessage = err.Code, err.text()
-		}
+		out.ErrorCode, out.ErrorMessage = err.outcome()
 		resp.Topics = append(resp.Topics, out)
 	}
 	return resp

@@ -13,7 +13,15 @@ type Config struct {
 	MaxGroups int
 	// MaxPendingOffsets bounds the offsets that open transactions hold in a shard's memory.
 	MaxPendingOffsets int
-	Consumer          ConsumerConfig
+	// MaxPendingMembers bounds, for each classic group, the ids that were handed out and not yet used.
+	MaxPendingMembers int
+	// MaxFreshMembers bounds, for each classic group, members that were in no generation yet and need no second
+	// request to become one: each holds a parked request for up to newMemberJoinTimeoutMs, though its client
+	// may be gone. A larger group comes together in several rebalances.
+	MaxFreshMembers int
+	// MaxMemberBytes bounds what the members of a shard's groups have sent and a shard remembers (weight.go).
+	MaxMemberBytes int64
+	Consumer       ConsumerConfig
 }
 
 // ConsumerConfig is what groups of the consumer protocol obey.
@@ -49,6 +57,9 @@ func DefaultConfig() Config {
 		RetentionCheckIntervalMs: 600_000,
 		MaxGroups:                1_000_000, // at about 500 bytes each, half a gigabyte
 		MaxPendingOffsets:        1_000_000, // at some 200 bytes each, 200 MB
+		MaxPendingMembers:        100_000,
+		MaxFreshMembers:          10_000,
+		MaxMemberBytes:           64 << 20, // some fifty thousand members of the usual size; all of fifty partitions take no more than 3 GiB
 		Consumer: ConsumerConfig{
 			Assignors: []string{uniformAssignor, rangeAssignor}, MaxSize: 1<<31 - 1, Upgrade: true, Downgrade: true, RegexRefreshMs: 600_000,
 		},
@@ -64,12 +75,6 @@ const (
 	maxIDBytes = maxStringBytes - 64
 	// maxTopicBytes is what the name of a topic may take.
 	maxTopicBytes = 249
-	// maxPendingMembers bounds the ids that were handed out and not yet used, for each group.
-	maxPendingMembers = 100_000
-	// maxFreshMembers bounds, for each group, members that were in no generation yet and need no second
-	// request to become one: each holds a parked request for up to newMemberJoinTimeoutMs, though its client
-	// may be gone. A larger group comes together in several rebalances.
-	maxFreshMembers = 10_000
 	// movingHeartbeatMs is how soon a member of a consumer group shall come again while it waits for partitions
 	// or for a target: what it waits for is the work of other members, and comes without a sign.
 	movingHeartbeatMs = 500

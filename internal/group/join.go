@@ -119,7 +119,7 @@ func (s *Shard) joinNew(t *coord.Turn, g *group, r *joinRequest) {
 		}
 	}
 	if r.instanceID != nil || r.waiter.version < memberIDRequiredVersion {
-		if g.fresh >= maxFreshMembers {
+		if g.fresh >= s.cfg.MaxFreshMembers {
 			s.refuseJoin(t, r, "", codeCoordinatorNotAvailable)
 			return
 		}
@@ -127,7 +127,7 @@ func (s *Shard) joinNew(t *coord.Turn, g *group, r *joinRequest) {
 		s.addMember(t, g, r, id)
 		return
 	}
-	if len(g.pendingJoin) >= maxPendingMembers {
+	if len(g.pendingJoin) >= s.cfg.MaxPendingMembers {
 		s.refuseJoin(t, r, "", codeCoordinatorNotAvailable)
 		return
 	}

@@ -74,7 +74,7 @@ func New(o Options) *Service {
 		Log:    o.Log,
 		NewMachine: func(int32) *Shard {
 			sh := NewShard(&s.o.Config, s.counts)
-			sh.maxHeld = maxHeldFor(s.o.MaxBatchBytes)
+			sh.maxHeld = s.o.Config.maxHeld(s.o.MaxBatchBytes)
 			if s.o.Metadata != nil {
 				sh.metadata = s.o.Metadata
 			}

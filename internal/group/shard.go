@@ -45,7 +45,7 @@ func NewShard(cfg *Config, counts *Counters) *Shard {
 		metadata:  func() Metadata { return noMetadata{} },
 		settings:  func(string) GroupSettings { return DefaultGroupSettings() },
 		offsets:   newOffsetStore(),
-		maxHeld:   maxMemberBytesPerShard,
+		maxHeld:   cfg.MaxMemberBytes,
 	}
 }
 

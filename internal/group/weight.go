@@ -4,9 +4,6 @@ package group
 // a client nothing, and the member that it makes stays for a session, whether anyone is behind it or not.
 
 const (
-	// maxMemberBytesPerShard is that bound: some fifty thousand members of the usual size in one of fifty
-	// partitions, and no more than 3 GiB should one client fill all of them.
-	maxMemberBytesPerShard = 64 << 20
 	// heldBatches keeps the bound above what one group can record, where topics allow batches that
 	// large: a group with two protocols holds about twice that.
 	heldBatches = 4
@@ -19,9 +16,9 @@ const (
 	pendingOverheadBytes = 256
 )
 
-// maxHeldFor is the bound for a topic whose batches take maxBatchBytes.
-func maxHeldFor(maxBatchBytes int) int64 {
-	return max(maxMemberBytesPerShard, heldBatches*int64(maxBatchBytes))
+// maxHeld is the bound for a topic whose batches take maxBatchBytes.
+func (c *Config) maxHeld(maxBatchBytes int) int64 {
+	return max(c.MaxMemberBytes, heldBatches*int64(maxBatchBytes))
 }
 
 func (m *member) weight() int64 {

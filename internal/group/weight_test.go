@@ -59,7 +59,7 @@ func TestMembersAreBoundedInBytes(t *testing.T) {
 				want += m.weight()
 			}
 		}
-		if sh.held != want || want == 0 || sh.maxHeld != maxMemberBytesPerShard {
+		if sh.held != want || want == 0 || sh.maxHeld != DefaultConfig().MaxMemberBytes {
 			t.Fatalf("held %d, want %d", sh.held, want)
 		}
 	})
@@ -72,15 +72,16 @@ func TestMembersAreBoundedInBytes(t *testing.T) {
 }
 
 func TestLargeBatchesLargeBound(t *testing.T) {
-	if maxHeldFor(1<<20) != maxMemberBytesPerShard || maxHeldFor(1<<30) != heldBatches<<30 {
-		t.Fatal(maxHeldFor(1<<20), maxHeldFor(1<<30))
+	c := DefaultConfig()
+	if c.maxHeld(1<<20) != c.MaxMemberBytes || c.maxHeld(1<<30) != heldBatches<<30 {
+		t.Fatal(c.maxHeld(1<<20), c.maxHeld(1<<30))
 	}
 }
 
 func TestMembersThatNobodyHasProvenAreBounded(t *testing.T) {
 	st := newStage(t)
 	st.client("g").join()
-	st.shard(func(sh *Shard) { sh.groups["g"].fresh = maxFreshMembers })
+	st.shard(func(sh *Shard) { sh.groups["g"].fresh = sh.cfg.MaxFreshMembers })
 	c := st.client("g")
 	c.version = 3
 	wantCode(t, "old client", c.join().now().ErrorCode, codeCoordinatorNotAvailable)

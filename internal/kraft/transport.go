@@ -130,6 +130,7 @@ func (h *Handler) raft(req *wire.RaftRequest) *wire.RaftResponse {
 		h.o.Directory.Learn(req.From, req.Host, req.Port) // it has moved: until the voters' record says so, nobody else knows where it is
 	}
 	h.o.Directory.learnIfUnknown(req.From, req.Host, req.Port)
+	h.o.Quorum.Meet(req.From, req.DirectoryID)
 	for _, m := range req.Messages {
 		if err := h.o.Quorum.Step(m); err != nil {
 			h.o.Logger.Debug("a message of another controller was not taken", "from", req.From, "cause", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,6 +84,37 @@ func TestAnotherSetOfVoters(t *testing.T) {
 	c.stop(2)
 	c.opts[2] = append(c.opts[2], "controller.quorum.voters=1@n1:9093,2@n2:9093,4@n4:9093")
 	c.refuses(2, "has been one of the voters [1 2 3]", "names the voters [1 2 4]", "controller.quorum.voters")
+}
+
+// The cluster was formatted by a newer build, with levels that this one does not know. Its broker is refused and says what to do,
+// alone or together with its controller.
+func TestLevelsOfANewerBuild(t *testing.T) {
+	for _, feature := range []string{meta.FeatureMetadataVersion, "group.version"} {
+		records := slices.DeleteFunc(meta.BootstrapRecords(), func(r meta.Record) bool {
+			level, ok := r.(*meta.FeatureLevelRecord)
+			return ok && level.Name == feature
+		})
+		records = append(records, &meta.FeatureLevelRecord{Name: feature, FeatureLevel: 99})
+		format := func(c *crew, id int32) {
+			fs, dir := c.disks[id], settings(t, c.opts[id]...).MetadataDir()
+			err := errors.Join(fs.MkdirAll(dir, 0o755), quorum.WriteBootstrap(fs, dir, 1, records),
+				storage.WriteMetaProperties(fs, dir, storage.MetaProperties{ClusterID: crewCluster, NodeID: id, DirectoryID: newUUID()}))
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Run(feature, func(t *testing.T) {
+			c := apart(t, 1)
+			for id := int32(101); id <= 103; id++ {
+				format(c, id)
+			}
+			c.startAll(101, 102, 103)
+			c.refuses(1, "finalized a feature at a level that this build does not know", "kafka-features")
+			one := combined(t, 1)
+			format(one, 1)
+			one.refuses(1, "finalized a feature at a level that this build does not know", "kafka-features")
+		})
+	}
 }
 
 func TestMoreReplicasThanBrokers(t *testing.T) {

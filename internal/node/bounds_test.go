@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ const (
 	invalidSessionTimeout     int16 = 26
 	invalidTransactionTimeout int16 = 50
 	concurrentTransactions    int16 = 51
+	memberIDRequired          int16 = 79
 	groupMaxSizeReached       int16 = 81
 )
 
@@ -51,11 +53,30 @@ type pinned struct {
 
 func (p *pinned) MaxVersion() int16 { return p.version }
 
-func (a asker) join(group string, session int32) int16 {
+func joinRequest(group string, session int32, metadata []byte) *kmsg.JoinGroupRequest {
 	req := kmsg.NewPtrJoinGroupRequest()
 	req.Group, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis, req.ProtocolType = group, session, 10_000, "consumer"
-	req.Protocols = append(req.Protocols, kmsg.JoinGroupRequestProtocol{Name: "range", Metadata: []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0}})
+	req.Protocols = append(req.Protocols, kmsg.JoinGroupRequestProtocol{Name: "range", Metadata: metadata})
+	return req
+}
+
+func (a asker) join(group string, session int32) int16 {
+	req := joinRequest(group, session, make([]byte, 10))
 	return a.ask(3, req).(*kmsg.JoinGroupResponse).ErrorCode // the last version in which a member needs no second request
+}
+
+// joinWith joins with so many bytes of metadata.
+func (a asker) joinWith(group string, metadataBytes int) int16 {
+	return a.ask(3, joinRequest(group, 10_000, make([]byte, metadataBytes))).(*kmsg.JoinGroupResponse).ErrorCode
+}
+
+// idFor asks for a member's id, which it does not use.
+func (a asker) idFor(group string) int16 {
+	code := a.ask(-1, joinRequest(group, 10_000, make([]byte, 10))).(*kmsg.JoinGroupResponse).ErrorCode
+	if code == memberIDRequired {
+		return 0
+	}
+	return code
 }
 
 func (a asker) heartbeat(group, member string) int16 {
@@ -116,6 +137,14 @@ func TestWhatClientsCanMakeCoordinatorsRememberIsBounded(t *testing.T) {
 			"offset.metadata.max.bytes=10", func(a asker) int16 { return a.commit("g", strings.Repeat("m", 10)) },
 			func(a asker) int16 { return a.commit("g", strings.Repeat("m", 11)) }, offsetMetadataTooLarge,
 		},
+		{"moldau.group.max.pending.members=1", func(a asker) int16 { return a.idFor("g") }, func(a asker) int16 { return a.idFor("g") }, coordinatorNotAvailable},
+		{
+			"moldau.group.max.member.bytes.per.partition=0", // four batches of message.max.bytes are always allowed
+			func(a asker) int16 {
+				return max(a.joinWith("a", 1e6), a.joinWith("b", 1e6), a.joinWith("c", 1e6), a.joinWith("d", 1e6))
+			},
+			func(a asker) int16 { return a.joinWith("e", 1e6) }, coordinatorNotAvailable,
+		},
 		{"moldau.group.max.groups.per.partition=1", func(a asker) int16 { return a.commit("g", "") }, func(a asker) int16 { return a.commit("h", "") }, coordinatorNotAvailable},
 		{"moldau.group.max.groups.per.partition=1", func(a asker) int16 { return a.join("g", session) }, func(a asker) int16 { return a.join("h", session) }, coordinatorNotAvailable},
 		{
@@ -155,6 +184,33 @@ func TestWhatClientsCanMakeCoordinatorsRememberIsBounded(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Members of old clients that wait for their first generation are bounded too: the one that fits waits, and the next is refused.
+func TestFreshMembersAreBounded(t *testing.T) {
+	r := start(t, vfs.NewMem(), "offsets.topic.num.partitions=1", "transaction.state.log.num.partitions=1", "group.initial.rebalance.delay.ms=60000", "moldau.group.max.fresh.members=1")
+	cl := r.client()
+	r.coordinators(kadm.NewClient(cl))
+	waiting, cancel := context.WithCancel(context.Background())
+	var first sync.WaitGroup
+	defer first.Wait()
+	defer cancel()
+	first.Go(func() {
+		_, _ = r.client().SeedBrokers()[0].Request(waiting, &pinned{joinRequest("g", 10_000, make([]byte, 10)), 3})
+	})
+	adm := kadm.NewClient(cl)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		groups, err := adm.DescribeGroups(context.Background(), "g")
+		if err == nil && len(groups["g"].Members) == 1 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the first member is not there: %v %v", groups, err)
+		}
+	}
+	if code := (asker{t, r.client().SeedBrokers()[0]}).join("g", 10_000); code != coordinatorNotAvailable {
+		t.Fatalf("the member past the bound is answered with %d", code)
 	}
 }
 

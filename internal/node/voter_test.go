@@ -39,6 +39,19 @@ func TestAVoterThatHasMoved(t *testing.T) {
 	c.until("the moved one to know it", c.know("shapes"))
 }
 
+// Of a controller that follows without a vote the log does not say on which directory: it says so itself, as an observer's fetch does.
+func TestTheDirectoryOfAnObserverIsShown(t *testing.T) {
+	c := growing(t, 2)
+	c.startAll(1)
+	c.create("colours", 1, 1)
+	c.startAll(2)
+	want := c.nodes[2].directoryID(c.nodes[2].o.Settings.MetadataDir())
+	c.until("the second to be shown", func() bool {
+		s, _, err := controllerLink{c.nodes[1]}.DescribeQuorum(context.Background())
+		return err == nil && len(s.Observers) == 1 && s.Observers[0].ReplicaID == 2 && s.Observers[0].ReplicaDirectoryID == want
+	})
+}
+
 // What a voter may not say of itself, and when.
 func TestUpdatesOfVotersThatAreRefused(t *testing.T) {
 	c := growing(t, 1)

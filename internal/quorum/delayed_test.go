@@ -11,30 +11,8 @@ import (
 // A controller that wins an election just as it is taken out of the quorum, or while the lead is being handed over, may propose
 // nothing. Once that ended the whole controller; found by the simulation of clusters whose voters change.
 func TestALeaderThatMayProposeNothingTriesAgain(t *testing.T) {
-	s := newSea(1, 3, memDisk, crashClone)
-	for id := range s.size {
-		if err := s.start(id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	defer func() {
-		for _, n := range s.nodes {
-			_ = n.Close()
-		}
-		s.calls.Wait()
-	}()
-	leader := func() *Node {
-		for id, n := range s.nodes {
-			if l, _ := n.Leader(); l == id {
-				return n
-			}
-		}
-		return nil
-	}
-	for leader() == nil || leader().Image().Offset() < 0 {
-		s.pass(100 * time.Millisecond)
-	}
-	n, refused := leader(), make(chan error, 1)
+	s := underWay(t)
+	n, refused := s.awaitLeader(), make(chan error, 1)
 	err := n.put(op{fn: func(l *loop) {
 		for id := range s.size { // nobody takes the lead that is handed over
 			s.mu.Lock()

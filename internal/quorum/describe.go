@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -54,7 +55,7 @@ func (l *loop) describe() (kmsg.DescribeQuorumResponseTopicPartition, error) {
 	l.raft.WithProgress(func(id uint64, kind raft.ProgressType, pr tracker.Progress) {
 		s := kmsg.NewDescribeQuorumResponseTopicPartitionReplicaState()
 		s.ReplicaID = nodeOf(id)
-		s.ReplicaDirectoryID = l.directoryOf(s.ReplicaID)
+		s.ReplicaDirectoryID = l.directoryOfMember(id)
 		if l.disk.kraft.version == 0 {
 			s.ReplicaDirectoryID = [16]byte{} // static voters have none, and Kafka says so
 		}
@@ -80,6 +81,18 @@ func (l *loop) describe() (kmsg.DescribeQuorumResponseTopicPartition, error) {
 		return int(a.ReplicaID - b.ReplicaID)
 	})
 	return p, nil
+}
+
+// directoryOfMember is the metadata directory of a voter, or of a controller that follows without a vote; zeros while none is known.
+func (l *loop) directoryOfMember(id uint64) meta.UUID {
+	node := nodeOf(id)
+	if d := l.directoryOf(node); d != (meta.UUID{}) {
+		return d
+	}
+	if said, ok := l.n.senders.Load(node); ok && raftID(node, said.(meta.UUID)) == id {
+		return said.(meta.UUID)
+	}
+	return meta.UUID{}
 }
 
 // endOffsetAt is where the metadata log ends for who has the entries up to index, -1 when that is not known.

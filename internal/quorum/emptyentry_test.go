@@ -83,27 +83,8 @@ func TestAnEmptyEntryAtTheEndIsNotTakenForCommitted(t *testing.T) {
 // A voter that has more of a leader's own epoch than the leader shows that a disk has lost what it had promised to keep. The leader
 // ends and says so: it once looked for a snapshot to send, and the process died of there being none.
 func TestALeaderThatLacksItsOwnEntriesEnds(t *testing.T) {
-	s := newSea(1, 3, memDisk, crashClone)
-	for id := range s.size {
-		if err := s.start(id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	defer func() {
-		for _, n := range s.nodes {
-			_ = n.Close() // one of them has ended with an error
-		}
-		s.calls.Wait()
-	}()
-	var leader *Node
-	for leader == nil || leader.Image().Offset() < 0 {
-		s.pass(100 * time.Millisecond)
-		for id, n := range s.nodes {
-			if l, _ := n.Leader(); l == id {
-				leader = n
-			}
-		}
-	}
+	s := underWay(t)
+	leader := s.awaitLeader()
 	_, epoch := leader.Leader()
 	m, err := encodeMessage(&raftpb.Message{
 		Type: raftpb.MsgAppResp.Enum(), From: new(raftID((leader.cfg.NodeID+1)%s.size, meta.UUID{})), To: new(leader.loop.ownID),

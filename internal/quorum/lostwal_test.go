@@ -8,12 +8,7 @@ import (
 
 // A voter without its Raft log could vote a second time in one epoch. It refuses, says what to do, and touches nothing.
 func TestAVoterThatHasLostItsRaftLogRefuses(t *testing.T) {
-	s := newSea(1, 3, memDisk, crashClone)
-	for id := range s.size {
-		if err := s.start(id); err != nil {
-			t.Fatal(err)
-		}
-	}
+	s := underWay(t)
 	for s.nodes[0].LogEndOffset() < 4 {
 		s.pass(100 * time.Millisecond)
 		s.say("colours")

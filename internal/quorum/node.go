@@ -64,6 +64,7 @@ type Node struct {
 	members   atomic.Pointer[Members] // as of the newest committed entry
 	committed watermark
 	observers observers
+	senders   sync.Map // of other controllers' nodes, the directories that they say they have: int32 to meta.UUID
 }
 
 // op is one thing for the loop to do.

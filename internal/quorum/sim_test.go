@@ -62,6 +62,36 @@ func newSea(seed uint64, size int32, disk func() vfs.FS, clone func(vfs.FS) vfs.
 	return s
 }
 
+// underWay is a calm sea with three nodes, which are closed when the test ends.
+func underWay(t *testing.T) *sea {
+	t.Helper()
+	s := newSea(1, 3, memDisk, crashClone)
+	for id := range s.size {
+		if err := s.start(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		for _, n := range s.nodes {
+			_ = n.Close() // how each has ended, the test has looked at
+		}
+		s.calls.Wait()
+	})
+	return s
+}
+
+// awaitLeader lets time pass until a node leads and knows something.
+func (s *sea) awaitLeader() *Node {
+	for {
+		for id, n := range s.nodes {
+			if l, _ := n.Leader(); l == id && n.Image().Offset() >= 0 {
+				return n
+			}
+		}
+		s.pass(100 * time.Millisecond)
+	}
+}
+
 func (s *sea) start(id int32) error {
 	var voters []int32
 	for v := range s.size {
@@ -385,17 +415,7 @@ func TestTheSimulationFindsAForgottenSync(t *testing.T) {
 // Once the simulation took a dead node's word: a leader counted its acknowledgement of what only the disk of before the power
 // cut had, and the cluster lost what it had promised.
 func TestWhatADeadNodeSaysIsNotHeard(t *testing.T) {
-	s := newSea(1, 3, memDisk, crashClone)
-	for id := range s.size {
-		if err := s.start(id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	defer func() {
-		for _, n := range s.nodes {
-			_ = n.Close()
-		}
-	}()
+	s := underWay(t)
 	dead := seaWire{s, 0, s.lives[0]}
 	s.powerCut(0)
 	if err := s.start(0); err != nil {
@@ -424,33 +444,12 @@ func TestWhatADeadNodeSaysIsNotHeard(t *testing.T) {
 
 // A node that stops gives the lead to another first, so that nobody waits for an election.
 func TestALeaderThatResignsIsFollowed(t *testing.T) {
-	s := newSea(1, 3, memDisk, crashClone)
-	for id := range s.size {
-		if err := s.start(id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	defer func() {
-		for _, n := range s.nodes {
-			_ = n.Close()
-		}
-	}()
-	leader := func() int32 {
-		for id, n := range s.nodes {
-			if l, _ := n.Leader(); l == id {
-				return id
-			}
-		}
-		return -1
-	}
-	for leader() < 0 {
-		s.pass(100 * time.Millisecond)
-	}
-	old := leader()
+	s := underWay(t)
+	old := s.awaitLeader()
 	s.say("before")
 	s.pass(500 * time.Millisecond) // the others are heard of
 	done := make(chan error, 1)
-	go func() { done <- s.nodes[old].Resign(context.Background()) }()
+	go func() { done <- old.Resign(context.Background()) }()
 	for resigned := false; !resigned; {
 		select {
 		case err := <-done:
@@ -462,29 +461,15 @@ func TestALeaderThatResignsIsFollowed(t *testing.T) {
 			s.pass(100 * time.Millisecond)
 		}
 	}
-	for leader() < 0 {
-		s.pass(100 * time.Millisecond)
-	}
-	if leader() == old {
+	if s.awaitLeader() == old {
 		t.Error("it leads still")
 	}
-	s.calls.Wait()
 }
 
 // A log of another history is told apart also when its epochs are older than all that are known here: an answer that
 // looked like "nothing new" once made a broker serve what its controllers did not know.
 func TestALogOfUnknownEpochsDiverges(t *testing.T) {
-	s := newSea(1, 3, memDisk, crashClone)
-	for id := range s.size {
-		if err := s.start(id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	defer func() {
-		for _, n := range s.nodes {
-			_ = n.Close()
-		}
-	}()
+	s := underWay(t)
 	for done := false; !done; {
 		s.pass(100 * time.Millisecond)
 		s.say("x")
@@ -497,5 +482,4 @@ func TestALogOfUnknownEpochsDiverges(t *testing.T) {
 			t.Errorf("epoch %d: %+v, %v", epoch, c, err)
 		}
 	}
-	s.calls.Wait()
 }

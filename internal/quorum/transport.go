@@ -3,6 +3,7 @@ package quorum
 import (
 	"fmt"
 
+	"github.com/moldau-stream/moldau/internal/meta"
 	"go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
 )
@@ -27,6 +28,13 @@ func encodeMessage(m *raftpb.Message) (Message, error) {
 		return Message{}, fmt.Errorf("cannot encode a message to another controller: %w", err)
 	}
 	return Message{Data: data, Snapshot: m.GetType() == raftpb.MsgSnap}, nil
+}
+
+// Meet notes which metadata directory another controller says it has. Of one without a vote the log does not say it.
+func (n *Node) Meet(node int32, directory meta.UUID) {
+	if had, ok := n.senders.Load(node); !ok || had != directory {
+		n.senders.Store(node, directory)
+	}
 }
 
 // Step hands over a message from another member.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -116,16 +117,18 @@ func (w *world) whole() error {
 	w.each(func(h *host, n *node.Node) {
 		up++
 		img := n.Image()
-		t := img.Topic(topicName)
-		if t == nil {
+		if img.Topic(topicName) == nil {
 			err = fmt.Errorf("node %d does not know the topic", h.id)
 			return
 		}
-		for i, p := range t.Partitions {
-			if p.Leader < 0 || len(p.ISR) != len(p.Replicas) || len(p.Replicas) != copies {
-				err = fmt.Errorf("node %d: partition %d is led by %d, replicas %v, in sync %v", h.id, i, p.Leader, p.Replicas, p.ISR)
+		img.Topics(func(t *meta.Topic) bool {
+			for i, p := range t.Partitions {
+				if p.Leader < 0 || len(p.ISR) != len(p.Replicas) || len(p.Replicas) != copies {
+					err = fmt.Errorf("node %d: %s-%d is led by %d, replicas %v, in sync %v", h.id, t.Name, i, p.Leader, p.Replicas, p.ISR)
+				}
 			}
-		}
+			return true
+		})
 	})
 	if up < int(w.size) {
 		return fmt.Errorf("%d of %d nodes are up", up, w.size)
@@ -158,29 +161,25 @@ const (
 )
 
 // readAll reads the topic from its beginning, as a client does.
-func (w *world) readAll() map[int32][]*kgo.Record {
-	from := map[string]map[int32]kgo.Offset{topicName: {}}
-	for p := range int32(partitions) {
-		from[topicName][p] = kgo.NewOffset().AtStart()
+func (w *world) readAll() map[int32][]*kgo.Record { return w.read(topicName, partitions) }
+
+// read reads a topic to its end. Where it has transactions, they must have ended.
+func (w *world) read(topic string, partitions int32, opts ...kgo.Opt) map[int32][]*kgo.Record {
+	from := map[string]map[int32]kgo.Offset{topic: {}}
+	for p := range partitions {
+		from[topic][p] = kgo.NewOffset().AtStart()
 	}
-	cl := w.client("reader", kgo.ConsumePartitions(from))
+	cl := w.client("reader", append(opts, kgo.ConsumePartitions(from), kgo.KeepControlRecords())...)
 	defer cl.Close()
-	ends := map[int32]int64{}
-	w.each(func(_ *host, n *node.Node) {
-		for p := range int32(partitions) {
-			if s, ok := n.Replica(storage.TopicPartition{Topic: topicName, Partition: p}); ok && s.Role == replica.Leader {
-				ends[p] = s.HW
-			}
-		}
-	})
+	ends := w.ends(topic, partitions)
 	out := map[int32][]*kgo.Record{}
 	ctx, cancel := context.WithTimeout(context.Background(), healTime)
 	defer cancel()
 	for behind := true; behind; {
 		got := cl.PollFetches(ctx)
 		if ctx.Err() != nil {
-			w.broke("the topic cannot be read to its end: %v", got.Errors())
-			return out
+			w.broke("%s cannot be read to its end: %v", topic, got.Errors())
+			break
 		}
 		got.EachRecord(func(r *kgo.Record) { out[r.Partition] = append(out[r.Partition], r) })
 		behind = false
@@ -190,7 +189,23 @@ func (w *world) readAll() map[int32][]*kgo.Record {
 			}
 		}
 	}
+	for p, records := range out {
+		out[p] = slices.DeleteFunc(records, func(r *kgo.Record) bool { return r.Attrs.IsControl() })
+	}
 	return out
+}
+
+// ends are where the logs of a topic end. In a cluster that is whole the high watermark comes there.
+func (w *world) ends(topic string, partitions int32) map[int32]int64 {
+	ends := map[int32]int64{}
+	w.each(func(_ *host, n *node.Node) {
+		for p := range partitions {
+			if s, ok := n.Replica(storage.TopicPartition{Topic: topic, Partition: p}); ok && s.Role == replica.Leader {
+				ends[p] = s.LogEndOffset
+			}
+		}
+	})
+	return ends
 }
 
 // verify looks for everything that was acknowledged.
@@ -236,19 +251,26 @@ func (w *world) verify() {
 
 // compareReplicas holds the replicas' logs against each other, byte by byte, on the disks of nodes that have stopped.
 func (w *world) compareReplicas(img *meta.Image) {
-	for i, p := range img.Topic(topicName).Partitions {
-		var first []byte
-		for j, id := range p.Replicas {
-			b, err := logBytes(w.hosts[id].disk, path.Join(dataDir, fmt.Sprintf("%s-%d", topicName, i)))
-			if err != nil {
-				w.broke("partition %d on node %d: %v", i, id, err)
-				continue
-			}
-			if j == 0 {
-				first = b
-			} else if !bytes.Equal(first, b) {
-				w.broke("the logs of partition %d on nodes %d and %d differ: %d and %d bytes", i, p.Replicas[0], id, len(first), len(b))
-			}
+	img.Topics(func(t *meta.Topic) bool {
+		for i, p := range t.Partitions {
+			w.compareLogs(fmt.Sprintf("%s-%d", t.Name, i), p.Replicas)
+		}
+		return true
+	})
+}
+
+func (w *world) compareLogs(name string, replicas []int32) {
+	var first []byte
+	for j, id := range replicas {
+		b, err := logBytes(w.hosts[id].disk, path.Join(dataDir, name))
+		if err != nil {
+			w.broke("%s on node %d: %v", name, id, err)
+			continue
+		}
+		if j == 0 {
+			first = b
+		} else if !bytes.Equal(first, b) {
+			w.broke("the logs of %s on nodes %d and %d differ: %d and %d bytes", name, replicas[0], id, len(first), len(b))
 		}
 	}
 }

@@ -7,12 +7,15 @@
 // torn; nodes are paused where they stand and go on later; links are cut, one way or
 // both, slowed down and reset; disks turn slow, fail to sync and fill up; clocks are
 // hours off and jump; voters leave the quorum and come back; replicas move.
-// Meanwhile clients write with acks=all, and a ledger remembers what was acknowledged.
+// Meanwhile clients write with acks=all, and a ledger remembers what was acknowledged; others write in transactions, abort some
+// and die in some; and the members of two groups, one of each protocol, copy what the ledger's writers write, in transactions with their
+// offsets, and stand still or die in the middle of that. One broker coordinates all groups and another all transactions, until it is hurt.
 //
 // After each step: one active controller in an epoch, one leader of a partition
 // in an epoch, epochs and watermarks that do not go back, and the same image at the
 // same offset. At the end, when all is well again: each acknowledged record once, in order, at
-// its offset, and the replicas' logs equal byte by byte.
+// its offset; each transaction that was committed whole and once, and nothing of one that was aborted; each copy made once and
+// in order; no commit of an offset before an earlier one; and the replicas' logs of every topic equal byte by byte.
 //
 // What a seed replays: the faults, in their order and at their (virtual) times.
 // The order in which the goroutines of a moment run is the scheduler's; a run is

@@ -192,7 +192,16 @@ func (w *world) moveReplica(adm *kgo.Client) {
 		replicas[i] = int32(id) + 1
 	}
 	var req kadm.AlterPartitionAssignmentsReq
-	req.Assign(topicName, w.rnd.Int32N(partitions), replicas)
+	switch w.rnd.IntN(6) { // a coordinator moves with its partition
+	case 0:
+		req.Assign("__consumer_offsets", 0, replicas)
+	case 1:
+		req.Assign("__transaction_state", 0, replicas)
+	case 2:
+		req.Assign(txnTopic, w.rnd.Int32N(partitions), replicas)
+	default:
+		req.Assign(topicName, w.rnd.Int32N(partitions), replicas)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), asking)
 	defer cancel()
 	_, _ = kadm.NewClient(adm).AlterPartitionAssignments(ctx, req) // what became of it shows in the image

@@ -41,6 +41,9 @@ func (w *world) run() {
 		return
 	}
 	w.ledger.write()
+	if !w.flaws.ofRecords() {
+		w.apps.begin(kadm.NewClient(adm), resp.ID)
+	}
 	for range acts {
 		w.act(adm)
 		for range 1 + w.rnd.IntN(40) {
@@ -60,8 +63,12 @@ func (w *world) run() {
 		return
 	}
 	w.ledger.close()
-	if w.untilWhole() {
-		w.verify()
+	if !w.untilWhole() {
+		return
+	}
+	w.verify()
+	if !w.flaws.ofRecords() && w.broken() == "" {
+		w.apps.verify(adm)
 	}
 }
 
@@ -79,6 +86,7 @@ func (w *world) end() {
 	default:
 		w.ledger.close()
 	}
+	w.apps.close()
 	if w.broken() != "" {
 		for _, h := range w.hosts {
 			w.crash(h, loseNothing)
@@ -145,6 +153,11 @@ func TestTheSimulationCatchesPlantedBugs(t *testing.T) {
 	}{
 		"syncs are forgotten":               {flaws{forgetSync: true}, true},
 		"acknowledged by the leader's word": {flaws{ackBeforeCopying: true}, false},
+		"a marker before its decision":      {flaws{markerFirst: true}, false},
+		"open transactions are read":        {flaws{readsOpen: true}, false},
+		"replaced producers are not fenced": {flaws{epochLost: true}, false},
+		"replaced members are not fenced":   {flaws{nobodysOffsets: true}, false},
+		"offsets before their transaction":  {flaws{offsetsFirst: true}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := uint64(1); seed <= seedsForABug; seed++ {

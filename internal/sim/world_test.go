@@ -53,6 +53,7 @@ type world struct {
 	ended   sync.WaitGroup // former lives of nodes, which must be over before the bubble is
 
 	ledger *ledger
+	apps   *apps
 	seen   *seen
 
 	mu    sync.Mutex
@@ -63,7 +64,15 @@ type world struct {
 type flaws struct {
 	forgetSync       bool // syncs of records are reported and not done
 	ackBeforeCopying bool // clients take a leader's word for a commit
+	markerFirst      bool // a partition gets the marker of a commit before anything is decided
+	readsOpen        bool // the last stable offset is past open transactions: readers of committed records see all
+	epochLost        bool // what a producer writes that has been replaced counts
+	nobodysOffsets   bool // offsets in transactions are taken from members that have been replaced
+	offsetsFirst     bool // offsets count before their transaction is committed
 }
+
+// ofRecords says that the flaw is in how records are kept: the applications in transactions are left out then.
+func (f flaws) ofRecords() bool { return f.forgetSync || f.ackBeforeCopying }
 
 // host is one machine: its disk, and the life of the node that runs on it.
 type host struct {
@@ -126,7 +135,7 @@ func newWorld(t *testing.T, seed uint64, size int32, synced bool, f flaws) *worl
 			t.Fatal(err)
 		}
 	}
-	w.ledger = newLedger(w)
+	w.ledger, w.apps = newLedger(w), newApps(w)
 	return w
 }
 
@@ -141,6 +150,11 @@ func (w *world) settings(id int32) *config.Config {
 		fmt.Sprintf("moldau.flush.acks=%t", w.synced), fmt.Sprintf("default.replication.factor=%d", copies), "min.insync.replicas=2",
 		"broker.session.timeout.ms=3000", "broker.heartbeat.interval.ms=500", "replica.lag.time.max.ms=2000", "log.cleaner.enable=false",
 		"metadata.log.max.record.bytes.between.snapshots=4000", "initial.broker.registration.timeout.ms=3600000",
+		// Clocks are hours off; a record from the future would be refused for good.
+		"log.message.timestamp.after.max.ms=9223372036854775807",
+		// One coordinator of each kind: whatever hurts it, hurts everybody.
+		"offsets.topic.num.partitions=1", "transaction.state.log.num.partitions=1", "group.initial.rebalance.delay.ms=0",
+		"group.consumer.min.session.timeout.ms=3000", "group.consumer.session.timeout.ms=6000", "group.consumer.min.heartbeat.interval.ms=300", "group.consumer.heartbeat.interval.ms=300",
 	}})
 	if c == nil {
 		w.t.Fatal(strings.Join(report.Lines(), "\n"))
@@ -334,6 +348,12 @@ func (w *world) stop(h *host) {
 
 // client is a client of the cluster, on a machine of its own.
 func (w *world) client(name string, opts ...kgo.Opt) *kgo.Client {
+	w.clients = append(w.clients, name)
+	return w.connect(name, opts...)
+}
+
+// connect is client for a machine that the world knows of.
+func (w *world) connect(name string, opts ...kgo.Opt) *kgo.Client {
 	dial := func(ctx context.Context, _, address string) (net.Conn, error) {
 		return w.net.Host(name).Dial(ctx, address)
 	}
@@ -341,7 +361,6 @@ func (w *world) client(name string, opts ...kgo.Opt) *kgo.Client {
 	for id := int32(1); id <= w.size; id++ {
 		seeds = append(seeds, hostName(id)+":9092")
 	}
-	w.clients = append(w.clients, name)
 	cl, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(seeds...), kgo.Dialer(dial), kgo.MetadataMinAge(50 * time.Millisecond), kgo.RetryTimeout(10 * time.Second),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }), kgo.RequestTimeoutOverhead(3 * time.Second),

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"syscall"
-	"time"
 
 	"github.com/moldau-stream/moldau/internal/invariant"
 	"github.com/moldau-stream/moldau/internal/record"
@@ -76,6 +75,9 @@ func (l *Log) appendAsLeaderLocked(c checked, leaderEpoch int32, origin Origin, 
 			b.SetLogAppendTime(nowMs)
 			info.LogAppendTimeMs, info.MaxTimestampMs = nowMs, nowMs
 		}
+		if b.NextOffset() <= offset {
+			return AppendInfo{}, fmt.Errorf("%w: %s has used up its offsets: there is none above %d", ErrStorage, l.tp, int64(math.MaxInt64))
+		}
 		offset = b.NextOffset()
 	}
 	info.LastOffset = offset - 1
@@ -130,7 +132,7 @@ func (l *Log) appendAsFollowerLocked(batches []byte, leaderEpoch int32, cfg *Log
 		if info.SizeInBytes == 0 && l.holdsStart(b) {
 			end = b.BaseOffset()
 		}
-		if b.BaseOffset() < end || b.LastOffsetDelta() < 0 || b.LastOffset() < b.BaseOffset() {
+		if b.BaseOffset() < end || b.LastOffsetDelta() < 0 || b.NextOffset() <= b.BaseOffset() {
 			return AppendInfo{}, fmt.Errorf("%w: a batch [%d, %d] cannot follow offset %d in %s", ErrOffsetOutOfRange, b.BaseOffset(), b.LastOffset(), end-1, l.tp)
 		}
 		if _, _, err := l.producers.check(b, FromReplication, false); err != nil {
@@ -414,9 +416,8 @@ func (l *Log) flushLater(cfg *LogConfig) {
 	if cfg.FlushMs == math.MaxInt64 {
 		return
 	}
-	delay := min(cfg.FlushMs, math.MaxInt64/int64(time.Millisecond))
-	now := l.nowMs()
-	due := min(now, math.MaxInt64-delay) + delay
+	delay := millis(cfg.FlushMs)
+	due := l.nowMs() + delay.Milliseconds()
 	for {
 		set := l.flushDueMs.Load()
 		if set != 0 && set <= due {
@@ -426,7 +427,7 @@ func (l *Log) flushLater(cfg *LogConfig) {
 			break
 		}
 	}
-	l.env.after(time.Duration(delay)*time.Millisecond, func() {
+	l.env.after(delay, func() {
 		if l.flushDueMs.CompareAndSwap(due, 0) { // else another timer has taken its place
 			l.env.syncer.enqueue(l)
 		}

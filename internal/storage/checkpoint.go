@@ -62,6 +62,9 @@ func ReadOffsetCheckpoint(fsys vfs.FS, name string) (map[TopicPartition]int64, e
 	return offsets, nil
 }
 
+// maxOffset is what no log reaches: a file that says more is damaged. To go on there would leave no offset for what comes.
+const maxOffset = 1 << 62
+
 // parseOffsets reads a file that says an offset for each partition. Kafka makes such files empty with a log directory, before it
 // has anything to say in them; it replaces them whole.
 func parseOffsets(data []byte) (map[TopicPartition]int64, error) {
@@ -80,7 +83,7 @@ func parseOffsets(data []byte) (map[TopicPartition]int64, error) {
 		}
 		p, err1 := strconv.ParseInt(f[1], 10, 32)
 		off, err2 := strconv.ParseInt(f[2], 10, 64)
-		if err1 != nil || err2 != nil || p < 0 || off < 0 {
+		if err1 != nil || err2 != nil || p < 0 || off < 0 || off > maxOffset {
 			return nil, fmt.Errorf("line %q is not a topic, a partition and an offset", line)
 		}
 		offsets[TopicPartition{f[0], int32(p)}] = off

@@ -127,13 +127,13 @@ func (d *logDir) secure(l *Log, offset, decided int64) error {
 	if d.notedPoint(l.tp) >= offset {
 		return nil
 	}
-	point := l.FlushedOffset()
+	cuts, point := l.cuts(), l.FlushedOffset()
 	if err := l.saveForCheckpoint(point); err != nil {
 		return err
 	}
 	d.ckMu.Lock()
 	defer d.ckMu.Unlock()
-	if point = min(point, l.FlushedOffset()); point < offset || d.m.Log(l.tp) != l {
+	if point < offset || l.cuts() != cuts || d.m.Log(l.tp) != l {
 		return errCleaningAborted // it was cut or deleted meanwhile
 	}
 	points := maps.Clone(d.points)

@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/moldau-stream/moldau/internal/clock"
 )
@@ -113,7 +112,7 @@ func (c *cleaner) start() {
 
 // rest calls a thread again after the backoff.
 func (c *cleaner) rest(id int) {
-	c.m.scheduler.after(time.Duration(max(1, c.cfg.BackoffMs))*time.Millisecond, func() { c.work(id) })
+	c.m.scheduler.after(millis(max(1, c.cfg.BackoffMs)), func() { c.work(id) })
 }
 
 // stop makes running cleanings end soon.

@@ -8,7 +8,6 @@ import (
 	"math"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
@@ -402,7 +401,7 @@ func (f *Future) Swap() (*Log, error) {
 		m.opts.Logger.Warn("a log's loss stays noted where it has left", "partition", tp.String(), "err", err)
 	}
 	m.opts.Logger.Info("a log has moved to another log directory", "partition", tp.String(), "from", from.path, "to", f.to.path)
-	m.scheduler.after(time.Duration(current.config().FileDeleteDelayMs)*time.Millisecond, func() { m.removeDir(gone) })
+	m.scheduler.after(millis(current.config().FileDeleteDelayMs), func() { m.removeDir(gone) })
 	if perr != nil { // should the new name not hold, the next start ends the move
 		return l, perr
 	}
@@ -594,7 +593,8 @@ func (m *Manager) giveUp(f *Future) {
 	}
 	_ = f.log.Close(false) // nothing of it is wanted
 	gone := path.Join(f.to.path, m.uniqueName(f.log.tp, deleteDirSuffix))
-	if err := m.opts.FS.Rename(f.log.dir, gone); err != nil {
+	// Synced, or the move would go on after a power cut.
+	if err := errors.Join(m.opts.FS.Rename(f.log.dir, gone), m.opts.FS.SyncDir(f.to.path)); err != nil {
 		m.opts.Logger.Warn("cannot remove the copy of a log whose move was given up", "dir", f.log.dir, "err", err)
 		return
 	}

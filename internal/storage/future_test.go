@@ -635,3 +635,29 @@ func otherDir(l *Log) string {
 	}
 	return "/a"
 }
+
+// Whoever has ended a move does not want it to go on after the next power cut.
+func TestAMoveThatIsGivenUpStaysSo(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/a", "/b")
+	clk := newTestClock()
+	mgr := openManager(t, m, clk, smallConfig(), twoDirs)
+	l := mustCreate(t, mgr, testTP, 1)
+	mustAppend(t, l, values(1, "one"))
+	if err := l.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mgr.BeginMove(testTP, "/b"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mgr.BeginMove(testTP, "/a"); err != nil {
+		t.Fatal(err)
+	}
+	after := m.CrashClone()
+	_ = mgr.Close(false)
+	mgr = openManager(t, after, clk, smallConfig(), twoDirs)
+	defer func() { _ = mgr.Close(false) }()
+	if moves := mgr.ResumeMoves(); len(moves) != 0 {
+		t.Fatalf("%d moves go on", len(moves))
+	}
+}

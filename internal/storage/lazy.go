@@ -262,7 +262,7 @@ func (l *Log) adoptTopicID(id [16]byte) (adopted bool) {
 		}
 		// One that is being checked is told when that is done: a power cut has left it without the id.
 		l.lazy.ready = append(l.lazy.ready, func() {
-			if err := l.noteTopicID(id); err != nil && !errors.Is(err, ErrClosed) {
+			if err := l.noteTopicID(id); err != nil && !errors.Is(err, ErrClosed) && l.failure.Load() == nil {
 				l.env.logger.Error("cannot note a topic's id", "partition", l.tp.String(), "err", err)
 			}
 		})

@@ -227,7 +227,7 @@ func (l *Log) config() *LogConfig { return l.cfg.Load() }
 // SetConfig replaces the log's configuration; it counts from the next append on.
 func (l *Log) SetConfig(cfg LogConfig) {
 	l.cfg.Store(l.env.share(cfg))
-	if l.isOpen() && l.flushDueMs.Load() != 0 {
+	if l.isOpen() && l.synced.Load() < l.leo.Load() {
 		l.flushLater(&cfg)
 	}
 }
@@ -367,6 +367,9 @@ func (l *Log) SetTopicID(id [16]byte) error {
 func (l *Log) noteTopicID(id [16]byte) error {
 	l.appendMu.Lock()
 	defer l.appendMu.Unlock()
+	if err := l.errWrite(); err != nil {
+		return err // the directory may be a successor's by now
+	}
 	l.mu.RLock()
 	have := l.topicID
 	l.mu.RUnlock()

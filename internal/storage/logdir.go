@@ -417,6 +417,7 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 	noted := d.points
 	d.ckMu.Unlock()
 	points := map[TopicPartition]int64{}
+	cuts := map[*Log]int64{} // before what lies below the point was saved
 	logs := m.logsIn(d)
 	if !d.mayNotePoints() {
 		return nil
@@ -428,6 +429,7 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 			}
 			continue
 		}
+		cuts[l] = l.cuts()
 		last, ok := noted[l.tp]
 		point, err := l.pointToNote(last, ok)
 		if err != nil {
@@ -443,7 +445,10 @@ func (m *Manager) checkpointRecoveryPoints(d *logDir) error {
 			continue
 		}
 		if l.isOpen() && !l.hasFailed() {
-			// It may have been cut meanwhile, or the cleaner may have noted a later point.
+			if l.cuts() != cuts[l] {
+				delete(points, l.tp) // what was saved is not what is there now
+			}
+			// The cleaner may have noted a later point.
 			points[l.tp] = min(max(points[l.tp], d.points[l.tp]), l.synced.Load())
 		}
 	}

@@ -45,7 +45,7 @@ func parseLost(data []byte) (map[TopicPartition]lostRecords, error) {
 		p, err1 := strconv.ParseInt(f[1], 10, 32)
 		id, err2 := parseUUID(f[2])
 		at, err3 := strconv.ParseInt(f[3], 10, 64)
-		if err := errors.Join(err1, err2, err3); err != nil || p < 0 || at <= 0 {
+		if err := errors.Join(err1, err2, err3); err != nil || p < 0 || at <= 0 || at > maxOffset {
 			return nil, fmt.Errorf("line %q is not a topic, a partition, a topic id and an offset", line)
 		}
 		lost[TopicPartition{f[0], int32(p)}] = lostRecords{id, at}

@@ -413,16 +413,7 @@ func (m *Manager) DeleteLog(tp TopicPartition) error {
 	if l == nil {
 		return nil
 	}
-	if f := m.future(tp); f != nil {
-		m.giveUp(f)
-	}
-	d := m.dirOf(l)
-	_ = l.Close(false) // nothing of it is wanted
-	m.mu.Lock()
-	delete(m.logs, tp)
-	m.mu.Unlock()
-	m.cleaner.forget(l)
-	d.noteStale(tp)
+	d, _ := m.takeOut(tp, l, false) // nothing of it is wanted
 	if err := d.setLost(tp, [16]byte{}, 0); err != nil {
 		return err
 	}
@@ -431,7 +422,7 @@ func (m *Manager) DeleteLog(tp TopicPartition) error {
 		return fmt.Errorf("cannot delete the log of %s: %w", tp, err)
 	}
 	m.opts.Logger.Info("deleting log", "partition", tp.String(), "dir", gone)
-	m.scheduler.after(time.Duration(l.config().FileDeleteDelayMs)*time.Millisecond, func() { m.removeDir(gone) })
+	m.scheduler.after(millis(l.config().FileDeleteDelayMs), func() { m.removeDir(gone) })
 	// Else a power cut could bring the log back, or lay it beside a successor's.
 	if err := m.opts.FS.SyncDir(d.path); err != nil {
 		return fmt.Errorf("cannot delete the log of %s for good: %w", tp, err)
@@ -448,22 +439,28 @@ func (m *Manager) SetAside(tp TopicPartition) error {
 	if l == nil {
 		return nil
 	}
-	if f := m.future(tp); f != nil {
-		m.giveUp(f)
-	}
-	d := m.dirOf(l)
-	err := l.Close(true)
-	m.mu.Lock()
-	delete(m.logs, tp)
-	m.mu.Unlock()
-	m.cleaner.forget(l)
-	d.noteStale(tp)
+	d, err := m.takeOut(tp, l, true)
 	aside := path.Join(d.path, m.uniqueName(tp, strayDirSuffix))
 	if err := errors.Join(err, m.opts.FS.Rename(l.dir, aside), m.opts.FS.SyncDir(d.path)); err != nil {
 		return fmt.Errorf("cannot set the log of %s aside: %w", tp, err)
 	}
 	m.opts.Logger.Warn("set a stray log aside", "partition", tp.String(), "dir", aside)
 	return nil
+}
+
+// takeOut closes a log that nobody is to find any more, with what it has if that is kept. createMu must be held.
+func (m *Manager) takeOut(tp TopicPartition, l *Log, keep bool) (*logDir, error) {
+	if f := m.future(tp); f != nil {
+		m.giveUp(f)
+	}
+	err := l.Close(keep)
+	m.mu.Lock()
+	delete(m.logs, tp)
+	m.mu.Unlock()
+	m.cleaner.forget(l)
+	d := m.dirOf(l)
+	d.noteStale(tp)
+	return d, err
 }
 
 // DirectoryID is the id of the log directory that l lies in.
@@ -499,14 +496,13 @@ func (m *Manager) removeDir(dir string) {
 }
 
 func (m *Manager) startTasks() {
-	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 	o := &m.opts
-	m.scheduler.every(ms(o.RetentionCheckIntervalMs), m.ApplyRetention)
-	m.scheduler.every(ms(o.RecoveryPointCheckpointIntervalMs), func() { m.eachDir(m.checkpointRecoveryPoints) })
-	m.scheduler.every(ms(o.StartOffsetCheckpointIntervalMs), func() { m.eachDir(m.checkpointStartOffsets) })
-	m.scheduler.every(ms(o.HighWatermarkCheckpointIntervalMs), func() { m.eachDir(m.checkpointHighWatermarks) })
-	m.scheduler.every(ms(o.ProducerIDExpirationCheckMs), m.expireProducers)
-	m.scheduler.every(ms(o.DirCheckIntervalMs), m.probeDirs)
+	m.scheduler.every(millis(o.RetentionCheckIntervalMs), m.ApplyRetention)
+	m.scheduler.every(millis(o.RecoveryPointCheckpointIntervalMs), func() { m.eachDir(m.checkpointRecoveryPoints) })
+	m.scheduler.every(millis(o.StartOffsetCheckpointIntervalMs), func() { m.eachDir(m.checkpointStartOffsets) })
+	m.scheduler.every(millis(o.HighWatermarkCheckpointIntervalMs), func() { m.eachDir(m.checkpointHighWatermarks) })
+	m.scheduler.every(millis(o.ProducerIDExpirationCheckMs), m.expireProducers)
+	m.scheduler.every(millis(o.DirCheckIntervalMs), m.probeDirs)
 	if o.ScrubBytesPerSecond > 0 {
 		for _, d := range m.dirs {
 			m.scheduler.every(scrubEvery, func() { d.scrub(o.ScrubBytesPerSecond) })

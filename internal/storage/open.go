@@ -138,7 +138,7 @@ func (l *Log) unload() {
 
 func (o *opener) open() error {
 	id, named, err := readPartitionMetadata(o.env.fs, o.dir)
-	if errors.Is(err, errTorn) && !o.st.clean {
+	if errors.Is(err, errTorn) && (!o.st.clean || o.idSoFar() != [16]byte{}) { // what an orderly stop has listed is noted again
 		o.env.logger.Warn("ignoring a torn file, the topic id will be noted again", "err", err)
 		err = nil
 	}
@@ -159,7 +159,10 @@ func (o *opener) open() error {
 		return err
 	}
 	o.tellLoss(end)
-	if o.st.logStart > end {
+	startIsWrong := o.st.endKnown && o.st.logStart > o.st.syncedTo
+	if startIsWrong {
+		o.distrustStart(end)
+	} else if o.st.logStart > end {
 		// The records between were lost, or cut on purpose; offsets must not be given twice.
 		o.env.logger.Warn("log ends before its start offset, it begins anew", "partition", o.tp.String(), "end", end, "start", o.st.logStart)
 		if end, err = o.beginAt(o.st.logStart); err != nil {
@@ -173,6 +176,11 @@ func (o *opener) open() error {
 	o.synced.Store(end)
 	if !o.st.clean {
 		o.synced.Store(min(max(o.st.recoveryPoint, 0), end))
+	}
+	if startIsWrong {
+		if err := o.env.startMoved(o.Log); err != nil { // after a kill it would be believed
+			return err
+		}
 	}
 	o.epochs.truncateFromEnd(end)
 	o.epochs.truncateFromStart(start)
@@ -206,6 +214,15 @@ func (o *opener) open() error {
 		return o.env.pointLowered(o.Log, synced)
 	}
 	return nil
+}
+
+// distrustStart heeds that a log which was left in order cannot start behind its end: the checkpoint is damaged. To believe it would cost all
+// records; without it, some that were deleted by a request may be there again.
+func (o *opener) distrustStart(end int64) {
+	o.env.damaged.Add(1)
+	o.env.logger.Error("the checkpoint of log start offsets is damaged: the log was closed in order, and ended before where it starts by this file. It starts with its first segment; records that were deleted by a request may be there again",
+		"partition", o.tp.String(), "file", path.Join(path.Dir(o.dir), logStartFile), "logStartOffset", o.st.logStart, "logEndOffset", end)
+	o.st.logStart = 0
 }
 
 // takeTopicID holds what the directory says of its topic against what the last orderly stop has listed: a directory that was put
@@ -345,6 +362,9 @@ func (o *opener) finishSwaps() error {
 	var swaps []string
 	for _, e := range entries {
 		name := path.Join(o.dir, e.Name())
+		if e.IsDir() {
+			continue // nobody here makes directories: it is somebody else's, with what it holds
+		}
 		switch path.Ext(e.Name()) {
 		case deletedSuffix, cleanedSuffix, ".tmp":
 			if err := o.env.fs.Remove(name); err != nil {

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"time"
 )
 
 // DeleteOldSegments applies retention by time, by size and by log start offset:
@@ -162,7 +161,7 @@ func (l *Log) retireFiles(names ...string) error {
 	if len(gone) == 0 {
 		return nil
 	}
-	delay := time.Duration(l.config().FileDeleteDelayMs) * time.Millisecond
+	delay := millis(l.config().FileDeleteDelayMs)
 	l.mu.Lock()
 	l.retired = append(l.retired, gone...)
 	l.mu.Unlock()

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -65,4 +66,10 @@ func (s *scheduler) stop() {
 	s.timers = nil
 	s.mu.Unlock()
 	s.running.Wait()
+}
+
+// millis is a time of so many milliseconds, or the longest there is: "for ever" in a setting must not become "at once".
+func millis(ms int64) time.Duration {
+	const longest = math.MaxInt64 / int64(time.Millisecond)
+	return time.Duration(min(ms, longest)) * time.Millisecond
 }

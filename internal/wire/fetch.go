@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"encoding/binary"
-
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -33,7 +31,7 @@ func AppendFetchResponse(dst []byte, resp *kmsg.FetchResponse, recordBytes func(
 		e.topic(t, &resp.Topics[t], recordBytes)
 	}
 	if e.flexible {
-		e.brokers(resp)
+		appendBrokers(&e.encoder, resp.Brokers, &resp.UnknownTags)
 	}
 	return e.dst, e.gaps
 }
@@ -119,28 +117,6 @@ func (e *fetchEncoder) partitionTags(p *kmsg.FetchResponseTopicPartition) {
 	}
 }
 
-// brokers writes the endpoints of new leaders, which is the one tagged field of the response itself.
-func (e *fetchEncoder) brokers(resp *kmsg.FetchResponse) {
-	if len(resp.Brokers) == 0 {
-		e.tags(&resp.UnknownTags)
-		return
-	}
-	e.uvarint(uint32(1 + resp.UnknownTags.Len()))
-	inner := encoder{flexible: true}
-	inner.arrayLen(len(resp.Brokers))
-	for i := range resp.Brokers {
-		b := &resp.Brokers[i]
-		inner.int32(b.NodeID)
-		inner.string(b.Host)
-		inner.int32(b.Port)
-		inner.nullableString(b.Rack)
-		inner.tags(&b.UnknownTags)
-	}
-	e.tag(0, len(inner.dst))
-	e.dst = append(e.dst, inner.dst...)
-	e.dst = resp.UnknownTags.AppendEach(e.dst)
-}
-
 func count(flags ...bool) int {
 	n := 0
 	for _, f := range flags {
@@ -149,80 +125,4 @@ func count(flags ...bool) int {
 		}
 	}
 	return n
-}
-
-// encoder writes Kafka's primitive types.
-type encoder struct {
-	dst      []byte
-	flexible bool
-}
-
-func (e *encoder) int16(v int16)    { e.dst = binary.BigEndian.AppendUint16(e.dst, uint16(v)) }
-func (e *encoder) int32(v int32)    { e.dst = binary.BigEndian.AppendUint32(e.dst, uint32(v)) }
-func (e *encoder) int64(v int64)    { e.dst = binary.BigEndian.AppendUint64(e.dst, uint64(v)) }
-func (e *encoder) uvarint(v uint32) { e.dst = binary.AppendUvarint(e.dst, uint64(v)) }
-func (e *encoder) noTags()          { e.dst = append(e.dst, 0) }
-
-func (e *encoder) tag(tag uint32, size int) {
-	e.uvarint(tag)
-	e.uvarint(uint32(size))
-}
-
-func (e *encoder) arrayLen(n int) { e.bytesLen(n) }
-
-func (e *encoder) nullArray() {
-	if e.flexible {
-		e.uvarint(0)
-	} else {
-		e.int32(-1)
-	}
-}
-
-func (e *encoder) bytesLen(n int) {
-	if e.flexible {
-		e.uvarint(uint32(n) + 1)
-	} else {
-		e.int32(int32(n))
-	}
-}
-
-func (e *encoder) nullableBytes(b []byte) {
-	if b == nil {
-		e.nullArray() // null is written alike for both
-		return
-	}
-	e.bytesLen(len(b))
-	e.dst = append(e.dst, b...)
-}
-
-func (e *encoder) string(s string) {
-	if e.flexible {
-		e.uvarint(uint32(len(s)) + 1)
-	} else {
-		e.int16(int16(len(s)))
-	}
-	e.dst = append(e.dst, s...)
-}
-
-func (e *encoder) nullableString(s *string) {
-	switch {
-	case s != nil:
-		e.string(*s)
-	case e.flexible:
-		e.uvarint(0)
-	default:
-		e.int16(-1)
-	}
-}
-
-func (e *encoder) tags(t *kmsg.Tags) {
-	if !e.flexible {
-		return
-	}
-	if t.Len() == 0 {
-		e.noTags()
-		return
-	}
-	e.uvarint(uint32(t.Len()))
-	e.dst = t.AppendEach(e.dst)
 }

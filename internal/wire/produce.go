@@ -25,7 +25,7 @@ func appendProduceResponse(dst []byte, resp *kmsg.ProduceResponse) []byte {
 		e.int32(resp.ThrottleMillis)
 	}
 	if e.flexible {
-		e.brokers(resp)
+		appendBrokers(&e.encoder, resp.Brokers, &resp.UnknownTags)
 	}
 	return e.dst
 }
@@ -67,26 +67,4 @@ func (e *produceEncoder) partition(p *kmsg.ProduceResponseTopicPartition) {
 	e.int32(p.CurrentLeader.LeaderEpoch)
 	e.noTags()
 	e.dst = p.UnknownTags.AppendEach(e.dst)
-}
-
-// brokers writes the endpoints of new leaders, which is the one tagged field of the response itself.
-func (e *produceEncoder) brokers(resp *kmsg.ProduceResponse) {
-	if len(resp.Brokers) == 0 {
-		e.tags(&resp.UnknownTags)
-		return
-	}
-	e.uvarint(uint32(1 + resp.UnknownTags.Len()))
-	inner := encoder{flexible: true}
-	inner.arrayLen(len(resp.Brokers))
-	for i := range resp.Brokers {
-		b := &resp.Brokers[i]
-		inner.int32(b.NodeID)
-		inner.string(b.Host)
-		inner.int32(b.Port)
-		inner.nullableString(b.Rack)
-		inner.tags(&b.UnknownTags)
-	}
-	e.tag(0, len(inner.dst))
-	e.dst = append(e.dst, inner.dst...)
-	e.dst = resp.UnknownTags.AppendEach(e.dst)
 }

@@ -16,10 +16,13 @@ type flow struct {
 	name, in, out string
 	line          func(n int64) *kgo.Record
 	command       func(bootstrap, dir string, instance int) []string
+	native        bool // the command is one of moldau's, not a Java class
+	finite        bool // the program ends by itself and is to be started again
 	check         func(w *written, got []*kgo.Record) (whole bool, err error)
 }
 
-func flows() []flow {
+// flows are the applications. Those that are moldau's own need its binary.
+func flows(moldau bool) []flow {
 	out := []flow{{
 		name: "Kafka Streams counts words with exactly_once_v2", in: "words", out: "counts", line: line, check: counted,
 		command: func(bootstrap, dir string, _ int) []string {
@@ -35,7 +38,26 @@ func flows() []flow {
 			},
 		})
 	}
+	out = append(out, messageCopier("Kafka's TransactionalMessageCopier", "java", "org.apache.kafka.tools.TransactionalMessageCopier"))
+	if moldau {
+		f := messageCopier("transactional-message-copier", "moldau", "transactional-message-copier")
+		f.native = true
+		out = append(out, f)
+	}
 	return out
+}
+
+// messageCopier is a program of Kafka's system tests, or its twin: members of a group that copy in transactions until they have
+// come to the end, and abort some.
+func messageCopier(name, which, program string) flow {
+	in, to, id := "messages-"+which, "message-copies-"+which, "message-copier-"+which
+	return flow{
+		name: name + " copies in transactions", in: in, out: to, line: original, check: copied, finite: true,
+		command: func(bootstrap, _ string, i int) []string {
+			return []string{program, "--broker-list", bootstrap, "--input-topic", in, "--input-partition", "0", "--output-topic", to, "--consumer-group", id,
+				"--transactional-id", id + "-" + strconv.Itoa(i), "--transaction-size", "20", "--transaction-timeout", "10000", "--group-mode", "--use-group-metadata", "--enable-random-aborts"}
+		},
+	}
 }
 
 // line is a record of some words; each word comes about as often as the others.

@@ -39,6 +39,7 @@ type Options struct {
 	Seed     uint64
 	Dir      string // for the applications' state and output
 	Cache    *tools.Cache
+	Moldau   string // the binary, for its own applications; empty: without them
 	Logf     func(format string, args ...any)
 }
 
@@ -57,13 +58,13 @@ func Run(ctx context.Context, c *node.Cluster, o Options, rep *report.Report) er
 	if err != nil {
 		return err
 	}
-	classPath, err := o.Cache.JavaProject("eos", []string{"org.apache.kafka:kafka-streams:" + kafkaVersion, "org.slf4j:slf4j-simple:1.7.36"}, src)
+	classPath, err := o.Cache.JavaProject("eos", []string{"org.apache.kafka:kafka-streams:" + kafkaVersion, "org.apache.kafka:kafka-tools:" + kafkaVersion, "org.slf4j:slf4j-simple:1.7.36"}, src)
 	if err != nil {
 		return err
 	}
 	s := &stage{Options: o, c: c, rnd: rand.New(rand.NewPCG(o.Seed, 9)), told: map[string]*written{}}
 	defer s.endApps()
-	flows := flows()
+	flows := flows(o.Moldau != "")
 	if err := s.begin(ctx, classPath, flows); err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ const (
 // Options of a run.
 type Options struct {
 	Bootstrap string
+	On        string // what cluster that is, for the report
 	Source    string // the directory examples/
 	Dir       string // for what is built
 	Only      *regexp.Regexp
@@ -80,7 +81,11 @@ func Run(ctx context.Context, o Options, rep *report.Report) error {
 			defer func() { <-limit }()
 			start := time.Now()
 			err := e.run(ctx, args)
-			rep.Check("examples", e.name, time.Since(start), err)
+			name := e.name
+			if o.On != "" {
+				name += ", " + o.On
+			}
+			rep.Check("examples", name, time.Since(start), err)
 			o.Logf("%s took %s", e.name, time.Since(start).Round(100*time.Millisecond))
 		})
 	}
