@@ -22,12 +22,11 @@ import (
 //	ws    blanks are one blank     json  the order of objects and the bytes on disk do not count
 //	out   standard error is not    code  only the exit code is
 //	kafka  only on Apache Kafka: on a cluster without share groups ours says so at once, Kafka's when its
-//	       time is up; or groups are listed of which the driver's JVM keeps members alive that a golden run has not;
-//	       or a follower is asked for producers, of which ours at times knows none yet
+//	       time is up; or groups are listed of which the driver's JVM keeps members alive that a golden run has not
 //	help  the option table is compared too, by its options, arguments and defaults
 //	sigint  the tool is ended by SIGINT after some seconds
 var (
-	logLine     = regexp.MustCompile(`^\[[^\]]*\] (ERROR|WARN|INFO|DEBUG) |^The consumer rebalance protocol \(KIP-848\)`)
+	logLine     = regexp.MustCompile(`^\[[^\]]*\] (ERROR|WARN|INFO|DEBUG) |^<TIME>Z main (ERROR|WARN) |^The consumer rebalance protocol \(KIP-848\)`)
 	madeUpGroup = regexp.MustCompile(`console-consumer-(?:\d+|N) *`)
 	columnGap   = regexp.MustCompile(` {3,}`)
 	classPrefix = regexp.MustCompile(`^(Error: |ERROR: )?(?:Exception in thread "main" )?((?:java|org|net|joptsimple|kafka)[\w.$]+(?:Exception|Error): )+`)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,6 +31,8 @@ type world struct {
 
 	bootstrap, controller, sasl string
 	nodeProperties, metadataLog string // of the first node
+
+	kafkaFolder string // where Apache Kafka's nodes have their files
 
 	behind *exec.Cmd // the line that runs in the background
 }
@@ -277,16 +280,15 @@ func (w *world) awaitAddress(address string) {
 	w.t.Fatalf("the node on %s does not answer", address)
 }
 
+// freeAddresses are addresses at which nobody listens.
 func freeAddresses(t *testing.T, n int) []string {
 	t.Helper()
 	var out []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for len(out) < n {
+		a := fmt.Sprintf("127.0.0.1:%d", freePorts(t, []int{0}))
+		if !slices.Contains(out, a) {
+			out = append(out, a)
 		}
-		defer l.Close()
-		out = append(out, l.Addr().String())
 	}
 	return out
 }

@@ -1,46 +1,6 @@
 package broker
 
-import (
-	"github.com/moldau-stream/moldau/internal/meta"
-	"github.com/moldau-stream/moldau/internal/server"
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kmsg"
-)
+import "github.com/moldau-stream/moldau/internal/server"
 
-// apiVersions tells what is served and which features are finalized. v0-4; a
-// request at a version that we do not know is answered as version 0 with
-// UNSUPPORTED_VERSION and the versions of ApiVersions itself, so that the client can go down.
-func (b *Broker) apiVersions(r *server.Request) {
-	req := r.Body.(*kmsg.ApiVersionsRequest)
-	resp := req.ResponseKind().(*kmsg.ApiVersionsResponse)
-	switch {
-	case r.UnsupportedVersion:
-		resp.ErrorCode, resp.ApiKeys = kerr.UnsupportedVersion.Code, r.Conn.Table().ApiVersionsOnly()
-	case r.Version >= 3 && !(server.ValidSoftware(req.ClientSoftwareName) && server.ValidSoftware(req.ClientSoftwareVersion)):
-		resp.ErrorCode = kerr.InvalidRequest.Code
-	default:
-		resp.ApiKeys = r.Conn.Table().ApiKeys()
-		b.features(resp)
-	}
-	r.Reply(resp)
-}
-
-// features fills in supported and finalized feature levels, no higher than what is
-// served. A feature whose lowest level is 0 is hidden from version 3, whose clients
-// cannot read it (KAFKA-17011).
-func (b *Broker) features(resp *kmsg.ApiVersionsResponse) {
-	img := b.Image()
-	resp.FinalizedFeaturesEpoch = img.Offset()
-	for _, f := range meta.Features() {
-		if f.Min > 0 || resp.Version >= 4 {
-			s := kmsg.NewApiVersionsResponseSupportedFeature()
-			s.Name, s.MinVersion, s.MaxVersion = f.Name, f.Min, f.Served
-			resp.SupportedFeatures = append(resp.SupportedFeatures, s)
-		}
-		if level := min(img.FeatureLevel(f.Name), f.Served); level > 0 {
-			o := kmsg.NewApiVersionsResponseFinalizedFeature()
-			o.Name, o.MinVersionLevel, o.MaxVersionLevel = f.Name, level, level
-			resp.FinalizedFeatures = append(resp.FinalizedFeatures, o)
-		}
-	}
-}
+// apiVersions tells what is served and which features are finalized. v0-4.
+func (b *Broker) apiVersions(r *server.Request) { server.ReplyApiVersions(r, b.Image()) }

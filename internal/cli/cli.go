@@ -61,6 +61,27 @@ func tools() map[string]tool {
 	}
 }
 
+// commands are what moldau does besides Kafka's tools. The one without a name is a node with its defaults.
+func commands() map[string]func(*run, []string) int {
+	return map[string]func(*run, []string) int{
+		"":           runServer,
+		"server":     runServer,
+		"dev":        runDev,
+		"top":        func(r *run, args []string) int { return r.runOne(tool{run: runTop}, args) },
+		"status":     runStatus,
+		"drain":      runDrain,
+		"verify":     runVerify,
+		"tuning-lab": runTuningLab,
+		"log":        runLog,
+		"completion": runCompletion,
+		"complete":   runComplete, // for the shells' scripts
+		"help":       func(r *run, _ []string) int { return runHelp(r) },
+		"version":    func(r *run, _ []string) int { r.println(strings.TrimSpace(r.Version + " " + r.Build)); return 0 },
+		// For the build, which links the binary under each.
+		"tool-names": func(r *run, _ []string) int { r.println(strings.Join(ToolNames(), "\n")); return 0 },
+	}
+}
+
 // ToolNames are Kafka's names of the tools (kafka-topics, ...), sorted; the
 // build links the binary under each, with and without ".sh".
 func ToolNames() []string {
@@ -111,35 +132,9 @@ func runTool(env *Env, name string, args []string) int {
 	defer cancel()
 	r := newRun(env, name, ctx)
 	var code int
-	switch name {
-	case "", "server":
-		code = runServer(r, args)
-	case "completion":
-		code = runCompletion(r, args)
-	case "complete":
-		code = runComplete(r, args)
-	case "top":
-		code = r.runOne(tool{run: runTop}, args)
-	case "status":
-		code = runStatus(r, args)
-	case "drain":
-		code = runDrain(r, args)
-	case "tuning-lab":
-		code = runTuningLab(r, args)
-	case "verify":
-		code = runVerify(r, args)
-	case "dev":
-		code = runDev(r, args)
-	case "help":
-		code = runHelp(r)
-	case "version":
-		r.println(strings.TrimSpace(env.Version + " " + env.Build))
-	case "log":
-		code = runLog(r, args)
-	case "tool-names":
-		// For the build, which links the binary under each.
-		r.println(strings.Join(ToolNames(), "\n"))
-	default:
+	if own, ok := commands()[name]; ok {
+		code = own(r, args)
+	} else {
 		code = r.runOne(tools()[name], args)
 		if s := slip(name, args); code == 1 && s != "" {
 			r.advice = append(r.advice, s)
@@ -188,9 +183,10 @@ func dispatch(args []string) (name string, rest []string, found bool) {
 		return "", nil, true
 	}
 	first := args[1]
-	switch first {
-	case "server", "dev", "help", "version", "log", "tool-names", "completion", "complete", "top", "status", "drain", "tuning-lab", "verify":
+	if _, ok := commands()[first]; ok && first != "" {
 		return first, args[2:], true
+	}
+	switch first {
 	case "-h", "-help", "--help":
 		return "help", args[2:], true
 	case "--version":
@@ -212,18 +208,24 @@ func toolName(s string) string {
 
 func runUnknown(env *Env, name string) int {
 	r := newRun(env, name, context.Background())
-	r.errorf("moldau: there is no command %q%s\n", name, nearestTool(name))
+	r.errorf("moldau: there is no command %q%s\n", name, nearestCommand(name))
 	r.errorln("Run \"moldau help\" for the list.")
 	return 1
 }
 
-func nearestTool(name string) string {
-	for n := range tools() {
-		if strings.Contains(n, name) || strings.Contains(name, n) {
-			return "; did you mean " + n + "?"
+// nearestCommand asks whether the command was meant whose name is nearly this one, or has this one in it.
+func nearestCommand(name string) string {
+	names := commandNames()
+	near := nearest(name, names)
+	for _, n := range names {
+		if near == "" && len(name) > 1 && (strings.Contains(n, name) || strings.Contains(name, n)) {
+			near = n
 		}
 	}
-	return ""
+	if near == "" {
+		return ""
+	}
+	return "; did you mean " + near + "?"
 }
 
 func runHelp(r *run) int {

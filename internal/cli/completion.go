@@ -27,7 +27,7 @@ func runCompletion(r *run, args []string) int {
 		r.println(strings.ReplaceAll(zshCompletion, "NAMES", list))
 	case "fish":
 		for _, n := range names {
-			r.println("complete -c " + n + " -a '(moldau complete (commandline -opc) (commandline -ct))'")
+			r.println("complete -k -c " + n + " -a '(moldau complete (commandline -opc) (commandline -ct))'")
 		}
 	default:
 		return r.failln("Usage: moldau completion bash|zsh|fish\nFor bash: source <(moldau completion bash)", 1)
@@ -79,14 +79,24 @@ func runComplete(r *run, words []string) int {
 		r.complete(written+prefix, names)
 		return 0
 	}
+	if name == "completion" {
+		r.complete(last, []string{"bash", "fish", "zsh"})
+		return 0
+	}
 	if strings.HasPrefix(last, "-") || len(rest) == 0 {
 		r.complete(last, optionWords(name))
 	}
 	return 0
 }
 
+// commandNames are what may follow moldau, but for what only programs ask for.
 func commandNames() []string {
-	names := []string{"server", "help", "version", "completion", "top", "status", "drain", "tuning-lab", "verify"}
+	var names []string
+	for n := range commands() {
+		if n != "" && n != "complete" && n != "tool-names" {
+			names = append(names, n)
+		}
+	}
 	for n := range tools() {
 		names = append(names, n)
 	}
@@ -102,9 +112,21 @@ func (r *run) complete(prefix string, words []string) {
 	}
 }
 
+// takesOptions tells the commands that print their options when asked for help; the others would start what they do.
+func takesOptions(command string) bool {
+	switch command {
+	case "server", "dev", "top", "status", "drain", "verify", "tuning-lab", "log":
+		return true
+	}
+	return false
+}
+
 // optionWords are the options and sub-commands of a tool, as its help lists them.
 func optionWords(name string) []string {
 	t, ok := tools()[name]
+	if own, isOwn := commands()[name]; isOwn && takesOptions(name) {
+		t, ok = tool{run: own}, true
+	}
 	if !ok {
 		return nil
 	}

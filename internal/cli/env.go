@@ -24,8 +24,10 @@ type Env struct {
 	Stderr io.Writer
 	// StdinIsTerminal and StdoutIsTerminal allow prompts and colours.
 	StdinIsTerminal, StdoutIsTerminal bool
-	Getenv                            func(string) string
-	Now                               func() time.Time
+	// TerminalSize is how large the terminal of standard output is; zeros where it is none. Nil: not known.
+	TerminalSize func() (columns, rows int)
+	Getenv       func(string) string
+	Now          func() time.Time
 	// Version is what --version prints.
 	Version string
 	Build   string // commit and date of the binary, "" where they are not known

@@ -15,8 +15,9 @@ func TestAFrameOfTop(t *testing.T) {
 	before := map[topicPartition]int64{{"orders", 0}: 1000, {"orders", 1}: 500, {"idle", 0}: 7}
 	f := &topFrame{
 		at: at, brokers: 3, topicCount: 3, partitions: 4, underReplicated: 1, latency: 1234 * time.Microsecond,
-		topics: topicRates(ends, before, 2*time.Second),
-		groups: []groupLag{{"late", "Stable", 42}, {"early", "Empty", 0}, {"third", "Dead", 0}},
+		topics:  topicRates(ends, before, 2*time.Second),
+		groups:  []groupLag{{"late", "Stable", true, 42}, {"early", "Empty", false, 0}, {"third", "Dead", true, 0}},
+		trouble: []troubledPartition{{topicPartition{"orders", 1}, -1, []int32{1, 2, 3}, []int32{2}}},
 
 		withRequests: true,
 		requests:     []requestRate{{name: "Produce", perSecond: 300, median: 0.5, p99: 12.25}},
@@ -24,6 +25,10 @@ func TestAFrameOfTop(t *testing.T) {
 	}
 	want := strings.Join([]string{
 		"*03:04:05  brokers 3  topics 3  partitions 4  under-replicated 1  offline 0  metadata request 1.2 ms/",
+		"not seen: http://127.0.0.1:1: connection refused",
+		"",
+		"*PARTITION IN TROUBLE                         LEADER  REPLICAS           IN SYNC/",
+		"orders-1                                       none  1,2,3              2",
 		"",
 		"*TOPIC                                    PARTITIONS   RECORDS/S IN      END OFFSETS/",
 		"orders                                            2          300.0             2100",
@@ -31,9 +36,8 @@ func TestAFrameOfTop(t *testing.T) {
 		"",
 		"*GROUP                                    STATE                             LAG/",
 		"late                                     Stable                             42",
-		"early                                    Empty                               0",
+		"early                                    Empty                               -",
 		"",
-		"http://127.0.0.1:1: connection refused",
 		"*REQUEST                                      PER SECOND    MEDIAN MS       99% MS/",
 		"Produce                                           300.0         0.50        12.25",
 		"",

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/clock"
-	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/quorum"
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
@@ -246,34 +245,7 @@ func (h *Handler) watch(c *server.Conn, id int32) {
 
 // apiVersions tells what is served here and which features are finalized.
 func (h *Handler) apiVersions(r *server.Request) {
-	req := r.Body.(*kmsg.ApiVersionsRequest)
-	resp := req.ResponseKind().(*kmsg.ApiVersionsResponse)
-	switch {
-	case r.UnsupportedVersion:
-		resp.ErrorCode, resp.ApiKeys = kerr.UnsupportedVersion.Code, r.Conn.Table().ApiVersionsOnly()
-		r.Reply(resp)
-		return
-	case r.Version >= 3 && !(server.ValidSoftware(req.ClientSoftwareName) && server.ValidSoftware(req.ClientSoftwareVersion)):
-		resp.ErrorCode = kerr.InvalidRequest.Code
-		r.Reply(resp)
-		return
-	}
-	resp.ApiKeys = r.Conn.Table().ApiKeys()
-	img := h.o.Quorum.Image()
-	resp.FinalizedFeaturesEpoch = img.Offset()
-	for _, f := range meta.Features() {
-		if f.Min > 0 || r.Version >= 4 {
-			s := kmsg.NewApiVersionsResponseSupportedFeature()
-			s.Name, s.MinVersion, s.MaxVersion = f.Name, f.Min, f.Served
-			resp.SupportedFeatures = append(resp.SupportedFeatures, s)
-		}
-		if level := min(img.FeatureLevel(f.Name), f.Served); level > 0 {
-			o := kmsg.NewApiVersionsResponseFinalizedFeature()
-			o.Name, o.MinVersionLevel, o.MaxVersionLevel = f.Name, level, level
-			resp.FinalizedFeatures = append(resp.FinalizedFeatures, o)
-		}
-	}
-	r.Reply(resp)
+	server.ReplyApiVersions(r, h.o.Quorum.Image())
 }
 
 // The types of endpoints (KIP-919).

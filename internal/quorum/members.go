@@ -140,14 +140,7 @@ func (n *Node) change(ctx context.Context, timeout time.Duration, c *change) err
 	if err != nil {
 		return err
 	}
-	select {
-	case err := <-done:
-		return err
-	case <-n.done:
-		return ErrClosed
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return n.outcome(ctx, done)
 }
 
 // AddLearner lets a controller follow the log without a vote, as a new one does before it is a voter. One that follows already stays.
@@ -257,6 +250,11 @@ func (n *Node) UpdateVoter(ctx context.Context, v record.Voter) error {
 	if err != nil {
 		return err
 	}
+	return n.outcome(ctx, done)
+}
+
+// outcome waits for what the loop says of a change.
+func (n *Node) outcome(ctx context.Context, done <-chan error) error {
 	select {
 	case err := <-done:
 		return err

@@ -322,6 +322,9 @@ func (c *dirChecker) partitions(entries []fs.DirEntry) []TopicPartition {
 	for _, e := range entries {
 		name, full := e.Name(), path.Join(c.Dir, e.Name())
 		if !isDirectory(c.FS, e, full) {
+			if tp, err := ParseTopicPartition(name); err == nil && (c.Topic == nil || c.Topic(tp.Topic)) {
+				c.damage(full, -1, "it has the name of a partition's directory, and is none, nor leads to one: the partition cannot be opened")
+			}
 			continue
 		}
 		switch {

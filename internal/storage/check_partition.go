@@ -27,6 +27,7 @@ type partitionCheck struct {
 	end        int64 // where the next batch may begin
 	gaps       bool  // offsets are missing
 	gapsWithin bool  // also within segments
+	torn       bool  // what came last could not be read: offsets that are not there next are those of that
 	broken     bool  // bytes could not be read as batches: what is derived from them is not known to be wrong
 	swapping   bool  // the cleaner was replacing a segment: log and indexes of it may be those of before and after
 	lastEpoch  int32
@@ -100,7 +101,10 @@ func (p *partitionCheck) classify(name string) {
 	stem := strings.TrimSuffix(name, ext)
 	base, err := strconv.ParseInt(stem, 10, 64)
 	named := err == nil && base >= 0 && segmentName(base) == stem
+	isLeftover := slices.Contains([]string{deletedSuffix, cleanedSuffix, swapSuffix, ".tmp"}, ext)
 	switch {
+	case isLeftover && p.have[name].IsDir():
+		p.note(full, "it is a directory, which no node looks into")
 	case ext == logSuffix && named:
 		p.bases = append(p.bases, base)
 	case ext == snapshotSuffix && named:
@@ -111,11 +115,11 @@ func (p *partitionCheck) classify(name string) {
 		if _, ok := p.statOf(segmentName(base) + logSuffix); !ok {
 			p.note(full, "it belongs to no segment; a node that starts removes it")
 		}
-	case ext == deletedSuffix || ext == cleanedSuffix || ext == ".tmp":
-		p.note(full, "it is left over from a stop; a node that starts removes it")
 	case ext == swapSuffix:
 		p.swapping = p.swapping || path.Ext(stem) == logSuffix
 		p.note(full, "the cleaner was replacing segments; a node that starts puts it in their place")
+	case isLeftover:
+		p.note(full, "it is left over from a stop; a node that starts removes it")
 	case ext == damagedSuffix:
 		p.note(full, "recovery has kept here what it had to cut off the log; a person may look at it and remove it")
 	}
@@ -141,7 +145,12 @@ func (p *partitionCheck) topicID() {
 		p.note(name, "it was not written to its end when the power went (%v); a node notes the topic's id anew", err)
 		return
 	case err != nil:
-		p.damage(name, -1, "it does not say which topic this is: %v", err)
+		listed, known := p.listed[p.tp]
+		if !known {
+			p.damage(name, -1, "it does not say which topic this is: %v", err)
+			return
+		}
+		p.derived(false, name, -1, func() error { return vfs.WriteFileAtomic(p.FS, name, encodePartitionMetadata(listed)) }, "it does not say which topic this is: %v", err)
 		return
 	}
 	if listed, ok := p.listed[p.tp]; ok && listed != id {
@@ -209,7 +218,8 @@ func (p *partitionCheck) compareEpochs() {
 			continue
 		}
 		if got, ok := cache.epochFor(at); !ok || got != e.epoch {
-			p.derived(!p.clean, name, -1, p.rewriteEpochs, "the record at offset %d is of leader epoch %d, and by this file of %d", at, e.epoch, got)
+			// Also after a stop that was not in order: below the recovery point a node goes by this file.
+			p.derived(false, name, -1, p.rewriteEpochs, "the record at offset %d is of leader epoch %d, and by this file of %d", at, e.epoch, got)
 			return
 		}
 	}

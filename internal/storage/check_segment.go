@@ -14,15 +14,12 @@ import (
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
-// maxCheckedBatchBytes bounds what is read into memory of one batch: no broker takes a larger
-// one, a length field that says so is damage.
-const maxCheckedBatchBytes = record.MaxDecompressedBytes
-
 // segmentCheck goes through one segment, and makes its indexes anew beside those that are there.
 type segmentCheck struct {
 	*partitionCheck
 	base int64
-	last bool // it is the log's last
+	last bool  // it is the log's last
+	next int64 // where the next segment begins
 	file vfs.File
 	size int64
 
@@ -32,6 +29,8 @@ type segmentCheck struct {
 	nextTime   int
 	badIndex   func() // reports the first thing that is wrong with the index; nil for nothing
 	badTimes   func()
+	// harmed says that some of the segment could not be read: entries that speak of it are not known to be wrong, and lead readers over it.
+	harmed bool
 
 	rebuilt segment // the indexes as they ought to be
 	cfg     LogConfig
@@ -48,7 +47,10 @@ func (p *partitionCheck) segment(i int) error {
 		return nil
 	}
 	defer func() { _ = f.Close() }() // opened for reading only
-	s := &segmentCheck{partitionCheck: p, base: base, last: i == len(p.bases)-1, file: f, cfg: DefaultLogConfig()}
+	s := &segmentCheck{partitionCheck: p, base: base, last: i == len(p.bases)-1, next: math.MaxInt64, file: f, cfg: DefaultLogConfig()}
+	if !s.last {
+		s.next = p.bases[i+1]
+	}
 	s.rebuilt = segment{base: base, maxTs: record.NoTimestamp, maxTsOffset: base}
 	if s.size, err = f.Size(); err != nil {
 		return fmt.Errorf("cannot look at %s: %w", name, err)
@@ -58,9 +60,10 @@ func (p *partitionCheck) segment(i int) error {
 	switch {
 	case base < p.end:
 		p.bad(name, -1, "it begins at offset %d, and the segment before it ends at %d", base, p.end)
-	case base > p.end:
+	case base > p.end && !p.torn:
 		p.missing(name, 0, base, true)
 	}
+	p.torn = false
 	p.end = max(p.end, base)
 	p.aborted, p.needed = nil, nil
 	s.loadIndexes()
@@ -98,46 +101,71 @@ func (s *segmentCheck) batchesOf() error {
 	for pos := int64(0); pos < s.size; {
 		_, size, err := h.at(pos)
 		if errors.Is(err, ErrCorruptRecord) {
-			s.tornEnd(pos, err)
-			s.advance(s.size - pos)
-			return nil
+			next := s.behind(&h, pos)
+			s.noBatch(pos, next, err)
+			s.advance(next - pos)
+			pos = next
+			continue
 		}
 		if err != nil {
-			s.bad(s.file.Name(), pos, "it cannot be read: %v", err)
+			s.harm(pos, "it cannot be read: %v", err)
 			return nil
 		}
-		if size > maxCheckedBatchBytes {
-			s.bad(s.file.Name(), pos, "a batch says that it has %d bytes, more than any broker takes", size)
-		} else {
-			if size > scanChunkBytes {
-				if err := checkBatchAt(s.file, pos, size); err != nil { // before there is memory for it
-					s.bad(s.file.Name(), pos, "a batch that says that it has %d bytes does not match its checksum", size)
-					pos += size
-					s.advance(size)
-					continue
+		if size > scanChunkBytes {
+			if err := checkBatchAt(s.file, pos, size); err != nil { // before there is memory for it
+				next := pos + size
+				if _, _, err := h.at(next); next < s.size && err != nil {
+					next = s.behind(&h, pos)
 				}
+				s.harm(pos, "a batch that says that it has %d bytes does not match its checksum", size)
+				s.advance(next - pos)
+				pos = next
+				continue
 			}
-			buf = slices.Grow(buf[:0], int(size))[:size]
-			if _, err := s.file.ReadAt(buf, pos); err != nil && !errors.Is(err, io.EOF) {
-				s.bad(s.file.Name(), pos, "it cannot be read: %v", err)
-				return nil
-			}
-			s.batch(record.Batch(buf), pos)
 		}
+		buf = slices.Grow(buf[:0], int(size))[:size]
+		if _, err := s.file.ReadAt(buf, pos); err != nil && !errors.Is(err, io.EOF) {
+			s.harm(pos, "it cannot be read: %v", err)
+			return nil
+		}
+		s.batch(record.Batch(buf), pos)
 		pos += size
 		s.advance(size)
 	}
 	return nil
 }
 
-// tornEnd tells of bytes that no batch begins at. At the end of a log that was not closed in order they
-// are what a stop leaves.
-func (s *segmentCheck) tornEnd(pos int64, why error) {
-	if s.last && !s.clean {
-		s.report(Finding{File: s.file.Name(), Position: pos, Problem: fmt.Sprintf("the last %d bytes are no whole batch (%v); the log was not closed in order, and a node that starts cuts them off", s.size-pos, rootOf(why))})
-		return
+// behind is where the check goes on behind what is no batch: where an entry of the index leads to a whole one, as a node does, or the end.
+func (s *segmentCheck) behind(h *headers, pos int64) int64 {
+	for _, e := range s.offsets {
+		if int64(e.pos) <= pos {
+			continue
+		}
+		b, size, err := h.at(int64(e.pos))
+		if err == nil && s.rebuilt.confirms(e, b) && b.BaseOffset() >= s.end && checkBatchAt(s.file, int64(e.pos), size) == nil {
+			return int64(e.pos)
+		}
 	}
-	s.bad(s.file.Name(), pos, "the last %d bytes are no whole batch: %v", s.size-pos, rootOf(why))
+	return s.size
+}
+
+// harm is bad for what lies in this segment.
+func (s *segmentCheck) harm(pos int64, format string, args ...any) {
+	s.bad(s.file.Name(), pos, format, args...)
+	s.harmed, s.torn = true, true
+}
+
+// noBatch tells of bytes that no batch begins at. At the end of a log that was not closed in order they
+// are what a stop leaves.
+func (s *segmentCheck) noBatch(pos, next int64, why error) {
+	switch {
+	case next < s.size:
+		s.harm(pos, "%d bytes are no whole batch: %v; the index leads to the next one behind them", next-pos, rootOf(why))
+	case s.last && !s.clean:
+		s.report(Finding{File: s.file.Name(), Position: pos, Problem: fmt.Sprintf("the last %d bytes are no whole batch (%v); the log was not closed in order, and a node that starts cuts them off", s.size-pos, rootOf(why))})
+	default:
+		s.harm(pos, "the last %d bytes are no whole batch: %v", s.size-pos, rootOf(why))
+	}
 }
 
 // rootOf leaves out the file and position that the finding names itself.
@@ -155,22 +183,29 @@ func (s *segmentCheck) batch(b record.Batch, pos int64) {
 	s.batches.Add(1)
 	name := s.file.Name()
 	if err := b.Validate(); err != nil {
-		s.bad(name, pos, "the batch of offsets [%d, %d]: %v", b.BaseOffset(), b.LastOffset(), err)
+		s.harm(pos, "the batch of offsets [%d, %d]: %v", b.BaseOffset(), b.LastOffset(), err)
 		if b.BaseOffset() == s.end && b.LastOffset() >= s.end && b.LastOffset()-s.base <= math.MaxInt32 {
 			s.end = b.NextOffset() // its header seems right: what follows is not missed
+			s.torn = false
 		}
 		return
 	}
 	switch {
 	case b.BaseOffset() < s.base || b.LastOffset() < b.BaseOffset() || b.LastOffset()-s.base > math.MaxInt32:
-		s.bad(name, pos, "a batch of offsets [%d, %d] cannot lie in the segment of offset %d", b.BaseOffset(), b.LastOffset(), s.base)
+		s.harm(pos, "a batch of offsets [%d, %d] cannot lie in the segment of offset %d", b.BaseOffset(), b.LastOffset(), s.base)
+		return
+	case b.BaseOffset() >= s.next && s.end == s.base: // one that has taken over what follows has some of its own before
+		s.harm(pos, "a batch of offsets [%d, %d] lies where offsets below %d belong, with which the next segment begins: the file was put there from elsewhere", b.BaseOffset(), b.LastOffset(), s.next)
 		return
 	case b.BaseOffset() < s.end:
-		s.bad(name, pos, "a batch of offsets [%d, %d] comes where offset %d is next", b.BaseOffset(), b.LastOffset(), s.end)
+		s.harm(pos, "a batch of offsets [%d, %d] comes where offset %d is next", b.BaseOffset(), b.LastOffset(), s.end)
 		return
+	case b.BaseOffset() > s.end && s.torn:
+		s.ps.end = b.BaseOffset()
 	case b.BaseOffset() > s.end:
 		s.missing(name, pos, b.BaseOffset(), false)
 	}
+	s.torn = false
 	if epoch := b.PartitionLeaderEpoch(); epoch < s.lastEpoch {
 		s.bad(name, pos, "a batch of leader epoch %d follows one of epoch %d", epoch, s.lastEpoch)
 	} else {
@@ -277,6 +312,9 @@ func (s *segmentCheck) compareEntries(b record.Batch, pos int64) {
 		}
 		n := s.nextOffset
 		s.badIndex = func() {
+			if s.harmed {
+				return
+			}
 			s.derived(s.indexUnsynced(), s.indexName(indexSuffix), int64(n)*offsetEntryBytes, s.rewriteOffsets, "entry %d says that offset %d lies at position %d of the log, where no batch begins that could hold it", n, s.base+int64(e.rel), e.pos)
 		}
 	}
@@ -289,6 +327,9 @@ func (s *segmentCheck) compareEntries(b record.Batch, pos int64) {
 		n := s.nextTime
 		latest := max(s.rebuilt.maxTs, b.MaxTimestamp())
 		s.badTimes = func() {
+			if s.harmed {
+				return
+			}
 			s.derived(s.indexUnsynced(), s.indexName(timeIndexSuffix), int64(n)*timeEntryBytes, s.rewriteTimes, "entry %d says that the largest timestamp up to offset %d is %d, and it is %d", n, s.base+int64(e.rel), e.ts, latest)
 		}
 	}
@@ -296,13 +337,13 @@ func (s *segmentCheck) compareEntries(b record.Batch, pos int64) {
 
 // compareIndexes tells what was found of the indexes, once the segment has been read.
 func (s *segmentCheck) compareIndexes() {
-	if n := s.nextOffset; n < len(s.offsets) && s.badIndex == nil {
+	if n := s.nextOffset; n < len(s.offsets) && s.badIndex == nil && !s.harmed {
 		e := s.offsets[n]
 		s.badIndex = func() {
 			s.derived(s.indexUnsynced(), s.indexName(indexSuffix), int64(n)*offsetEntryBytes, s.rewriteOffsets, "entry %d says that offset %d lies at position %d of the log, behind its last batch", n, s.base+int64(e.rel), e.pos)
 		}
 	}
-	if n := s.nextTime; n < len(s.times) && s.badTimes == nil {
+	if n := s.nextTime; n < len(s.times) && s.badTimes == nil && !s.harmed {
 		e := s.times[n]
 		s.badTimes = func() {
 			s.derived(s.indexUnsynced(), s.indexName(timeIndexSuffix), int64(n)*timeEntryBytes, s.rewriteTimes, "entry %d speaks of offset %d, which the segment does not hold", n, s.base+int64(e.rel))
@@ -316,11 +357,20 @@ func (s *segmentCheck) compareIndexes() {
 	}
 }
 
+// errLeadsOver says why an index is not made anew.
+var errLeadsOver = errors.New("some batches cannot be read, and what is left of the entries leads over them: a node that starts makes the index anew, and heeds them")
+
 func (s *segmentCheck) rewriteOffsets() error {
+	if s.harmed && len(s.offsets) > 0 {
+		return errLeadsOver
+	}
 	return vfs.WriteFileAtomic(s.FS, s.indexName(indexSuffix), encodeOffsetIndex(s.rebuilt.offsets))
 }
 
 func (s *segmentCheck) rewriteTimes() error {
+	if s.harmed && len(s.times) > 0 {
+		return errLeadsOver
+	}
 	return vfs.WriteFileAtomic(s.FS, s.indexName(timeIndexSuffix), encodeTimeIndex(s.rebuilt.times))
 }
 

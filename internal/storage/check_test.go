@@ -195,7 +195,7 @@ func TestCheckFindsEachDamageAndRepairsWhatIsDerived(t *testing.T) {
 		{"a producer snapshot", edit(in(1, ".snapshot"), say("")), in(1, ".snapshot"), "no producer snapshot", true},
 		{"the leader epochs", edit("/d/t-0/leader-epoch-checkpoint", say("0\n9\n1 0\n")), "/d/t-0/leader-epoch-checkpoint", "announces", true},
 		{"a leader epoch", edit("/d/t-0/leader-epoch-checkpoint", say("0\n2\n1 0\n2 3\n")), "/d/t-0/leader-epoch-checkpoint", "leader epoch", true},
-		{"the topic id", edit("/d/t-0/partition.metadata", say("version: 0\ntopic_id: short\n")), "/d/t-0/partition.metadata", "which topic", false},
+		{"the topic id", edit("/d/t-0/partition.metadata", say("version: 0\ntopic_id: short\n")), "/d/t-0/partition.metadata", "which topic", true},
 		{"another topic's id", edit("/d/t-1/partition.metadata", func([]byte) []byte { return encodePartitionMetadata([16]byte{9}) }), "partition.metadata", "had topic id", false},
 		{"meta.properties", edit("/d/meta.properties", say("version=7\n")), "/d/meta.properties", "whose directory", false},
 		{"no meta.properties", remove("/d/meta.properties"), "/d/meta.properties", "missing", false},

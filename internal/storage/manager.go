@@ -413,16 +413,7 @@ func (m *Manager) DeleteLog(tp TopicPartition) error {
 	if l == nil {
 		return nil
 	}
-	if f := m.future(tp); f != nil {
-		m.giveUp(f)
-	}
-	d := m.dirOf(l)
-	_ = l.Close(false) // nothing of it is wanted
-	m.mu.Lock()
-	delete(m.logs, tp)
-	m.mu.Unlock()
-	m.cleaner.forget(l)
-	d.noteStale(tp)
+	d, _ := m.takeOut(tp, l, false) // nothing of it is wanted
 	if err := d.setLost(tp, [16]byte{}, 0); err != nil {
 		return err
 	}
@@ -448,22 +439,28 @@ func (m *Manager) SetAside(tp TopicPartition) error {
 	if l == nil {
 		return nil
 	}
-	if f := m.future(tp); f != nil {
-		m.giveUp(f)
-	}
-	d := m.dirOf(l)
-	err := l.Close(true)
-	m.mu.Lock()
-	delete(m.logs, tp)
-	m.mu.Unlock()
-	m.cleaner.forget(l)
-	d.noteStale(tp)
+	d, err := m.takeOut(tp, l, true)
 	aside := path.Join(d.path, m.uniqueName(tp, strayDirSuffix))
 	if err := errors.Join(err, m.opts.FS.Rename(l.dir, aside), m.opts.FS.SyncDir(d.path)); err != nil {
 		return fmt.Errorf("cannot set the log of %s aside: %w", tp, err)
 	}
 	m.opts.Logger.Warn("set a stray log aside", "partition", tp.String(), "dir", aside)
 	return nil
+}
+
+// takeOut closes a log that nobody is to find any more, with what it has if that is kept. createMu must be held.
+func (m *Manager) takeOut(tp TopicPartition, l *Log, keep bool) (*logDir, error) {
+	if f := m.future(tp); f != nil {
+		m.giveUp(f)
+	}
+	err := l.Close(keep)
+	m.mu.Lock()
+	delete(m.logs, tp)
+	m.mu.Unlock()
+	m.cleaner.forget(l)
+	d := m.dirOf(l)
+	d.noteStale(tp)
+	return d, err
 }
 
 // DirectoryID is the id of the log directory that l lies in.

@@ -138,7 +138,7 @@ func (l *Log) unload() {
 
 func (o *opener) open() error {
 	id, named, err := readPartitionMetadata(o.env.fs, o.dir)
-	if errors.Is(err, errTorn) && !o.st.clean {
+	if errors.Is(err, errTorn) && (!o.st.clean || o.idSoFar() != [16]byte{}) { // what an orderly stop has listed is noted again
 		o.env.logger.Warn("ignoring a torn file, the topic id will be noted again", "err", err)
 		err = nil
 	}
@@ -362,6 +362,9 @@ func (o *opener) finishSwaps() error {
 	var swaps []string
 	for _, e := range entries {
 		name := path.Join(o.dir, e.Name())
+		if e.IsDir() {
+			continue // nobody here makes directories: it is somebody else's, with what it holds
+		}
 		switch path.Ext(e.Name()) {
 		case deletedSuffix, cleanedSuffix, ".tmp":
 			if err := o.env.fs.Remove(name); err != nil {

@@ -202,7 +202,7 @@ func (l *Log) unreadable(v view, err error) error {
 	if v.cuts != l.cuts() {
 		return errGone // the file was cut under the reader, which looks again
 	}
-	if do, _ := v.seg.verified.tell(); do {
+	if v.seg.verified.tellNew(err.Error()) {
 		l.env.damaged.Add(1)
 		l.env.logger.Error("a segment is damaged: records there cannot be read", "partition", l.tp.String(), "file", v.seg.path(kindLog), "err", err)
 	}

@@ -27,6 +27,7 @@ type verified struct {
 	done  []uint64   // a bit for each part below until; nil while none has been checked
 	bad   []badRange // rising, and none touches another
 	told  int        // how often damage was told
+	what  string     // the last that was told of what could not be read
 }
 
 // badRange is a batch that does not match its checksum, or what cannot be told from one.
@@ -156,6 +157,19 @@ func (v *verified) tell() (do, last bool) {
 	defer v.mu.Unlock()
 	v.told++
 	return v.told <= maxTold, v.told == maxTold
+}
+
+// tellNew is tell for what readers meet again and again: only what is not what was told last is still to be told.
+func (v *verified) tellNew(what string) bool {
+	v.mu.Lock()
+	same := v.what == what
+	v.what = what
+	v.mu.Unlock()
+	if same {
+		return false
+	}
+	do, _ := v.tell()
+	return do
 }
 
 // maxTold is how often damage of one segment is told: in one that is damaged from end to end nobody needs each place.
