@@ -2,10 +2,13 @@
 # .sh, all of them links to the one binary.
 
 GO ?= go
+# What the binary says of itself; a release's version comes from packaging/dist.
+DESCRIBED := $(shell git describe --tags --always --dirty 2>/dev/null)
+BUILD = $(GO) build $(if $(DESCRIBED),-ldflags "-X main.version=$(DESCRIBED:v%=%)") -o bin/moldau ./cmd/moldau
 
 .PHONY: build
 build:
-	$(GO) build -o bin/moldau ./cmd/moldau
+	$(BUILD)
 	@for t in $$(bin/moldau tool-names); do ln -sf moldau bin/$$t; ln -sf moldau bin/$$t.sh; done
 
 # make bench: measures a node against the roofline and Apache Kafka and writes docs/benchmarks.md.
@@ -59,14 +62,14 @@ crash-cuts:
 	$(GO) test ./internal/quorum -run TestWhatWasAcknowledgedSurvivesACrashAtEveryStep -v
 
 crash-syncs:
-	$(GO) test ./internal/storage -run TestEachSyncIsMissed -v -timeout 30m -args -cuts.plant
+	$(GO) test ./internal/storage -run TestEachSyncIsMissed -v -timeout 90m -args -cuts.plant -cuts.torn 4
 
 # make chaos: three real nodes, whose leaders, controllers and coordinators are killed, stopped, paused and cut off for
 # CHAOS under load. SEED repeats a run's faults; CHAOSFLAGS: more, see tests/run --help.
 CHAOS ?= 5m
 .PHONY: chaos
 chaos:
-	$(GO) build -o bin/moldau ./cmd/moldau
+	$(BUILD)
 	tests/run chaos --moldau bin/moldau --duration $(CHAOS) --timeout 3h -v $(if $(SEED),--seed $(SEED)) $(CHAOSFLAGS)
 
 # make failover: how long writes stand still when a leader or the active controller of three nodes is killed or stopped, 30 times
@@ -74,7 +77,7 @@ chaos:
 .PHONY: failover
 FAILOVERS ?= 30
 failover:
-	$(GO) build -o bin/moldau ./cmd/moldau
+	$(BUILD)
 	tests/run failover --moldau bin/moldau -n $(FAILOVERS) --timeout 3h -v $(CHAOSFLAGS)
 
 # make interop: the compatibility matrix: foreign clients, and programs written for Apache Kafka, on one node and on three; writes
@@ -82,7 +85,7 @@ failover:
 # MOLDAU_REALKAFKA names. What it installs goes to a cache outside the tree.
 .PHONY: interop
 interop:
-	$(GO) build -o bin/moldau ./cmd/moldau
+	$(BUILD)
 	tests/run interop $(if $(filter real,$(TARGET)),--target real,--moldau bin/moldau) --timeout 25m $(if $(ONLY),--only "$(ONLY)") $(INTEROPFLAGS)
 
 # make plants: bugs that would break exactly once, planted one at a time; the tests must notice each.

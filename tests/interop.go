@@ -29,7 +29,8 @@ func runInterop(ctx context.Context, s *session) error {
 		if err != nil {
 			return fmt.Errorf("cannot ask the binary for its version: %w", err)
 		}
-		server, _, _ = strings.Cut(strings.TrimSpace(string(out)), "\n")
+		first, _, _ := strings.Cut(strings.TrimSpace(string(out)), " ") // and not the commit and the date
+		server = "Moldau " + first
 	}
 	// The cleaner's rest would make the compacted topic wait.
 	// librdkafka's tests want topics of four partitions when they do not create them.

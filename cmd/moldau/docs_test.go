@@ -36,10 +36,16 @@ func TestThePagesSayWhatHappens(t *testing.T) {
 	}
 }
 
-// The Korean quickstart is the English one in other words: what one types and sees is the same.
-func TestTheKoreanQuickstartHasTheSameBlocks(t *testing.T) {
+// A Korean page is the English one in other words: what one types and sees is the same.
+func TestKoreanPagesHaveTheSameBlocks(t *testing.T) {
+	for _, page := range []string{"quickstart", "operations"} {
+		t.Run(page, func(t *testing.T) { sameBlocks(t, page+".md", page+".ko.md") })
+	}
+}
+
+func sameBlocks(t *testing.T, english, korean string) {
 	var pages [2][]docBlock
-	for i, name := range []string{"quickstart.md", "quickstart.ko.md"} {
+	for i, name := range []string{english, korean} {
 		blocks, err := docBlocks(readFile(t, filepath.Join("..", "..", "docs", name)))
 		if err != nil {
 			t.Fatal(name, err)

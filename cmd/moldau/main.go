@@ -5,20 +5,11 @@ package main
 import (
 	"os"
 	"os/signal"
-	"runtime/debug"
-	"strings"
 	"syscall"
 
 	"github.com/moldau-stream/moldau/internal/cli"
 	"github.com/moldau-stream/moldau/internal/node"
 	"github.com/moldau-stream/moldau/internal/quorum"
-)
-
-// These are set by the linker in releases (packaging/dist).
-var (
-	version = "dev"
-	commit  = ""
-	date    = ""
 )
 
 func main() {
@@ -33,7 +24,7 @@ func main() {
 		StdinIsTerminal:  isTerminal(os.Stdin),
 		StdoutIsTerminal: isTerminal(os.Stdout),
 		TerminalSize:     terminalSize,
-		Version:          version,
+		Version:          builtVersion(),
 		Build:            build(),
 		Signals:          signals,
 		Server:           server,
@@ -42,29 +33,13 @@ func main() {
 	}))
 }
 
-// build says of which commit the binary was made and when; a binary that go build made in a work tree knows it too.
-func build() string {
-	c, d := commit, date
-	if info, ok := debug.ReadBuildInfo(); ok && c == "" {
-		for _, s := range info.Settings {
-			switch s.Key {
-			case "vcs.revision":
-				c = s.Value
-			case "vcs.time":
-				d = s.Value
-			}
-		}
-	}
-	return strings.TrimSpace(c + " " + d)
-}
-
 // server runs a node until a signal ends it.
 func server(a cli.ServerArgs) int {
 	c, stop := signals()
 	defer stop()
 	args := node.RunArgs{
 		ConfigFile: a.ConfigFile, CheckConfig: a.CheckConfig, Environ: os.Environ(),
-		Stdout: os.Stdout, Stderr: os.Stderr, Signals: c, Version: version,
+		Stdout: os.Stdout, Stderr: os.Stderr, Signals: c, Version: builtVersion(),
 	}
 	for _, o := range a.Overrides {
 		args.Overrides = append(args.Overrides, o.Key+"="+o.Value)

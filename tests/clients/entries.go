@@ -284,8 +284,7 @@ func confluentGoEntry(ctx context.Context, e *Env) (Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true,
-		DropsOnLeave: true} // closing polls until all is closed, and what that gives is thrown away
+	t := Traits{Codecs: allCodecs, Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
 	return e.worker(ctx, "confluent-kafka-go", t, nil, binary)
 }
 
@@ -298,8 +297,7 @@ func rustEntry(ctx context.Context, e *Env) (Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := Traits{Codecs: allCodecs[:4], Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true,
-		DropsOnLeave: true} // closing polls until all is closed, and what that gives is thrown away
+	t := Traits{Codecs: allCodecs[:4], Groups: []string{"eager", "cooperative", "consumer"}, Create: true, Idempotent: true, Commit: true, Admin: true, Transact: true, Static: true}
 	return e.worker(ctx, "rdkafka for Rust", t, nil, binary)
 }
 

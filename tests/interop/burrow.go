@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,16 +9,26 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/moldau-stream/moldau/tests/node"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 const (
-	burrowDoes = "Debian's Burrow reads __consumer_offsets with an old sarama; the lag that it tells of a group, which keeps committing behind the end, is right, and so is its status"
-	// burrowRecords are in the topic, of which the group leaves burrowLag.
-	burrowRecords, burrowLag = 200, 40
+	burrowTopic, burrowGroup = "interop-burrow", "burrowed"
+
+	burrowDoes = "Debian's Burrow, with an old sarama, reads the commits of a group out of __consumer_offsets, from the first to the last. " +
+		"They are an old client's, which say how long they are to live: what Kafka 4.3 writes for others (version 4 of OffsetCommitValue) is newer than this Burrow. " +
+		"Lags, and so the status of groups, it cannot tell of any Kafka 4: it asks where partitions end by version 0 of ListOffsets, which ended with Kafka 3"
+	// burrowCommits is how many times the group commits, one offset further each time.
+	burrowCommits = 40
+	// retentionVersion is the last of OffsetCommit in which a client says how long its offset lives, retention how long that is.
+	retentionVersion, retention = 4, time.Hour
 )
 
 func runBurrow(ctx context.Context, s *stage, r *row) error {
@@ -29,23 +40,17 @@ func runBurrow(ctx context.Context, s *stage, r *row) error {
 	if err != nil {
 		return err
 	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.Seeds...), kgo.DefaultProduceTopic("interop-burrow"), kgo.UnknownTopicRetries(-1))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.Seeds...), kgo.MaxVersions(commitsOf(retentionVersion)))
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
 	adm := kadm.NewClient(cl)
-	if _, err := adm.CreateTopic(ctx, 1, int16(s.replicas), nil, "interop-burrow"); err != nil {
-		return err
-	}
-	for range burrowRecords {
-		cl.Produce(ctx, kgo.StringRecord("r"), nil)
-	}
-	if err := cl.Flush(ctx); err != nil {
+	if _, err := adm.CreateTopic(ctx, 1, int16(s.replicas), nil, burrowTopic); err != nil {
 		return err
 	}
 	// The coordinator's topic must be there before Burrow looks for it.
-	if err := commitAt(ctx, adm, 1); err != nil {
+	if err := commitAt(ctx, cl, 1); err != nil {
 		return err
 	}
 	zookeeper, err := serveZooKeeper()
@@ -67,27 +72,45 @@ func runBurrow(ctx context.Context, s *stage, r *row) error {
 	defer p.stop()
 	at := int64(1)
 	err = p.until(ctx, func() error {
-		at = min(at+10, burrowRecords-burrowLag)
-		if err := commitAt(ctx, adm, at); err != nil {
-			return err
+		if at < burrowCommits {
+			at++
+			if err := commitAt(ctx, cl, at); err != nil {
+				return err
+			}
 		}
-		if at < burrowRecords-burrowLag {
-			return fmt.Errorf("the group has read %d records", at)
-		}
-		return burrowSays(ctx, "http://127.0.0.1:"+ports[0])
+		return burrowRead(filepath.Join(dir, "log"))
 	})
 	r.done("consume", err)
-	r.done(ownColumn, err)
+	if err != nil {
+		return err
+	}
+	r.done(ownColumn, burrowServes(ctx, "http://127.0.0.1:"+ports[0]))
 	return nil
 }
 
-func commitAt(ctx context.Context, adm *kadm.Client, at int64) error {
-	offsets := kadm.Offsets{}
-	offsets.AddOffset("interop-burrow", 0, at, -1)
-	return adm.CommitAllOffsets(ctx, "burrowed", offsets)
+// commitsOf is the newest of everything, but OffsetCommit.
+func commitsOf(version int16) *kversion.Versions {
+	v := kversion.Stable()
+	v.SetMaxKeyVersion(kmsg.OffsetCommit.Int16(), version)
+	return v
 }
 
-// burrowConfig reads offsets from Kafka; the ZooKeeper is there because Burrow does not start without one.
+func commitAt(ctx context.Context, cl *kgo.Client, at int64) error {
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group, req.RetentionTimeMillis = burrowGroup, retention.Milliseconds()
+	p := kmsg.NewOffsetCommitRequestTopicPartition()
+	p.Offset = at
+	t := kmsg.NewOffsetCommitRequestTopic()
+	t.Topic, t.Partitions = burrowTopic, append(t.Partitions, p)
+	req.Topics = append(req.Topics, t)
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
+}
+
+// burrowConfig reads offsets from Kafka and says at level debug which; the ZooKeeper is there because Burrow does not start without one.
 func (s *stage) burrowConfig(dir, port, zookeeper string) string {
 	var servers []string
 	for _, a := range s.cluster.Seeds {
@@ -98,7 +121,7 @@ func (s *stage) burrowConfig(dir, port, zookeeper string) string {
 pidfile=%q
 [logging]
 filename=%q
-level="info"
+level="debug"
 [zookeeper]
 servers=[ %q ]
 timeout=6
@@ -129,9 +152,37 @@ min-distance=1
 `, filepath.Join(dir, "pid"), filepath.Join(dir, "log"), zookeeper, list, list, port)
 }
 
-// burrowSays asks for the group's lag and status.
-func burrowSays(ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, "GET", url+"/v3/kafka/local/consumer/burrowed/lag", nil)
+// burrowRead looks in Burrow's log whether it has read all commits, in order, from the first that was made after its start.
+func burrowRead(log string) error {
+	b, err := os.ReadFile(log)
+	if err != nil {
+		return err
+	}
+	last := int64(0)
+	for _, line := range bytes.Split(b, []byte("\n")) {
+		var said struct {
+			Message string `json:"msg"`
+			Group   string `json:"group"`
+			Topic   string `json:"topic"`
+			Offset  int64  `json:"offset"`
+		}
+		if json.Unmarshal(line, &said) != nil || said.Message != "consumer offset" || said.Group != burrowGroup || said.Topic != burrowTopic {
+			continue
+		}
+		if said.Offset != last+1 {
+			return fmt.Errorf("Burrow has read a commit of offset %d after one of %d", said.Offset, last)
+		}
+		last = said.Offset
+	}
+	if last != burrowCommits {
+		return fmt.Errorf("Burrow has read the commits up to offset %d instead of %d", last, burrowCommits)
+	}
+	return nil
+}
+
+// burrowServes asks Burrow for the topics of its cluster.
+func burrowServes(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, "GET", url+"/v3/kafka", nil)
 	if err != nil {
 		return err
 	}
@@ -141,18 +192,14 @@ func burrowSays(ctx context.Context, url string) error {
 	}
 	defer resp.Body.Close()
 	var said struct {
-		Error   bool   `json:"error"`
-		Message string `json:"message"`
-		Status  struct {
-			Status   string `json:"status"`
-			TotalLag int64  `json:"totallag"`
-		} `json:"status"`
+		Error    bool     `json:"error"`
+		Clusters []string `json:"clusters"`
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&said); err != nil {
 		return fmt.Errorf("cannot read Burrow's answer: %w", err)
 	}
-	if said.Error || said.Status.TotalLag != burrowLag || said.Status.Status != "OK" {
-		return fmt.Errorf("Burrow says %+v instead of a lag of %d and OK", said, burrowLag)
+	if said.Error || len(said.Clusters) != 1 {
+		return fmt.Errorf("Burrow tells of the clusters %q", said.Clusters)
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ type Row struct {
 	Key     string                       `json:"key"`
 	Title   string                       `json:"title"`
 	Ran     string                       `json:"ran"`     // the day
+	Server  string                       `json:"server"`  // with its version
 	Seconds map[string]int               `json:"seconds"` // by size
 	Cells   map[string]map[string]Result `json:"cells"`   // by column and size
 	NotRun  string                       `json:"notRun,omitempty"`
@@ -49,8 +50,7 @@ type Row struct {
 
 // Matrix is what is known of one target.
 type Matrix struct {
-	Server string `json:"server"`
-	Rows   []*Row `json:"rows"`
+	Rows []*Row `json:"rows"`
 }
 
 // load reads the results of earlier runs; there may be none.

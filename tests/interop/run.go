@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -117,7 +118,7 @@ func Run(ctx context.Context, o Options, rep *report.Report) error {
 		lines, failed := runOn(ctx, o, size, only)
 		for _, l := range lines {
 			if fresh[l.Key] == nil {
-				fresh[l.Key] = &Row{Key: l.Key, Seconds: map[string]int{}, Cells: map[string]map[string]Result{}}
+				fresh[l.Key] = &Row{Key: l.Key, Server: o.Server, Seconds: map[string]int{}, Cells: map[string]map[string]Result{}}
 			}
 			fresh[l.Key].add(size.key, l, began)
 		}
@@ -161,7 +162,8 @@ func runOn(ctx context.Context, o Options, size size, only *regexp.Regexp) ([]re
 	}
 	jobs := make(chan struct{}, programJobs)
 	var wg sync.WaitGroup
-	for _, p := range programs() {
+	// The longest are the last of the table: they start first, so that they do not end alone.
+	for _, p := range slices.Backward(programs()) {
 		if only != nil && !only.MatchString(p.name) {
 			continue
 		}
@@ -219,7 +221,6 @@ func publish(o Options, fresh map[string]*Row, rep *report.Report) error {
 		all[target] = m
 	}
 	m := all[o.Target]
-	m.Server = o.Server
 	var names []string
 	for _, name := range Names() {
 		if r := fresh[name]; r != nil {
@@ -231,7 +232,7 @@ func publish(o Options, fresh map[string]*Row, rep *report.Report) error {
 	if err := m.save(path(o.Target)); err != nil {
 		return err
 	}
-	for _, line := range plain(m, names) {
+	for _, line := range plain(o.Server, m, names) {
 		o.Print(line)
 	}
 	return writeDoc(filepath.Join(o.Docs, "compatibility.md"), all[moldau], all[kafka])

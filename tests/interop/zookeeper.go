@@ -6,14 +6,16 @@ import (
 	"net"
 )
 
-// The few words of ZooKeeper's protocol that Burrow needs to start: it does not run without a ZooKeeper, which it asks
-// whether its own node is there and which it uses for locks of its notifiers. None of that is Kafka.
+// The few words of ZooKeeper's protocol that Burrow needs to start: it does not run without a ZooKeeper, in which it makes
+// its own node and which it uses for locks of its notifiers. None of that is Kafka.
 const (
-	zkExists, zkPing, zkClose = 3, 11, -11
+	zkCreate, zkExists, zkPing, zkClose = 1, 3, 11, -11
 	// zkStatBytes is the size of what is told of a node.
 	zkStatBytes = 68
 	// zkUnimplemented refuses all other requests.
 	zkUnimplemented = -6
+	// zkNodeExists answers who wants to make a node: it is there.
+	zkNodeExists = -110
 	// zkFrameBytes bounds a frame.
 	zkFrameBytes = 1 << 20
 )
@@ -63,6 +65,8 @@ func zkSession(c io.ReadWriter) error {
 		switch op {
 		case zkExists:
 			body = make([]byte, zkStatBytes)
+		case zkCreate:
+			code = zkNodeExists
 		case zkPing, zkClose:
 		default:
 			code = zkUnimplemented
@@ -70,7 +74,7 @@ func zkSession(c io.ReadWriter) error {
 		answer := append([]byte(nil), xid...)
 		answer = binary.BigEndian.AppendUint64(answer, 1) // zxid
 		answer = binary.BigEndian.AppendUint32(answer, uint32(code))
-		if err := zkWrite(c, append(answer, body...)); err != nil {
+		if err := zkWrite(c, append(answer, body...)); err != nil || op == zkClose {
 			return err
 		}
 	}

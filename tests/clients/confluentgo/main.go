@@ -232,7 +232,8 @@ type member struct {
 }
 
 func (w *worker) join(req request) (*member, error) {
-	more := kafka.ConfigMap{"enable.auto.commit": true, "auto.commit.interval.ms": 200}
+	// Close polls until all is closed, and throws away what that gives: only what has been seen is committed.
+	more := kafka.ConfigMap{"enable.auto.commit": true, "auto.commit.interval.ms": 200, "enable.auto.offset.store": false}
 	if req.Strategy == "consumer" {
 		more["group.protocol"] = "consumer"
 	} else {
@@ -283,6 +284,7 @@ func (m *member) turn() {
 	switch e := e.(type) {
 	case *kafka.Message:
 		m.state.Records = append(m.state.Records, [2]int64{int64(e.TopicPartition.Partition), int64(e.TopicPartition.Offset)})
+		_, _ = m.c.StoreMessage(e) // it fails when the partition is another member's by now, which will be given the record too
 	case kafka.Error:
 		if e.IsFatal() {
 			m.state.Error = e.Error()

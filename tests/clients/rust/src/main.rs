@@ -128,7 +128,8 @@ impl Worker {
 
     fn join(&mut self, req: &Value) -> Fallible<Value> {
         let instance = format!("{}-{}", text(req, "group"), text(req, "name"));
-        let mut how = vec![("enable.auto.commit", "true"), ("auto.commit.interval.ms", "200")];
+        // Closing polls until all is closed, and throws away what that gives: only what has been seen is committed.
+        let mut how = vec![("enable.auto.commit", "true"), ("auto.commit.interval.ms", "200"), ("enable.auto.offset.store", "false")];
         match text(req, "strategy") {
             "consumer" => how.push(("group.protocol", "consumer")),
             strategy => {
@@ -179,7 +180,11 @@ fn turn(consumer: &BaseConsumer, seen: &Mutex<State>) {
     let assigned = consumer.assignment();
     let mut s = seen.lock().unwrap();
     match got {
-        Some(Ok(m)) => s.records.push((m.partition(), m.offset())),
+        Some(Ok(m)) => {
+            s.records.push((m.partition(), m.offset()));
+            // It fails when the partition is another member's by now, which will be given the record too.
+            let _ = consumer.store_offset_from_message(&m);
+        }
         Some(Err(e)) => s.error = e.to_string(),
         None => {}
     }
