@@ -34,7 +34,7 @@ tuning:
 
 # make cli-diff: the same command lines through Apache Kafka's tools and ours, on
 # both brokers. MOLDAU_REALKAFKA names the script that starts Apache Kafka.
-# RECORD=1 keeps what Kafka's tools say, for the golden tests. SECTION=words: only such sections.
+# RECORD=1 keeps what Kafka's tools say, for the golden tests. SECTION="words;words": only such sections.
 .PHONY: cli-diff
 cli-diff:
 	MOLDAU_CLI_RECORD=$(RECORD) MOLDAU_CLI_SECTION="$(SECTION)" $(GO) test -tags realkafka -count=1 -timeout 60m -run TestCLIDiff -v ./cmd/moldau
@@ -62,7 +62,7 @@ crash-cuts:
 	$(GO) test ./internal/quorum -run TestWhatWasAcknowledgedSurvivesACrashAtEveryStep -v
 
 crash-syncs:
-	$(GO) test ./internal/storage -run TestEachSyncIsMissed -v -timeout 30m -args -cuts.plant
+	$(GO) test ./internal/storage -run TestEachSyncIsMissed -v -timeout 90m -args -cuts.plant -cuts.torn 4
 
 # make chaos: three real nodes, whose leaders, controllers and coordinators are killed, stopped, paused and cut off for
 # CHAOS under load. SEED repeats a run's faults; CHAOSFLAGS: more, see tests/run --help.

@@ -39,13 +39,24 @@ func runDisks(ctx context.Context, s *session) error {
 	}); err != nil {
 		return err
 	}
+	plain := filepath.Join(s.dir, "disk-readonly", "plain") // the metadata lie here
+	if err := s.onVolume("readonly", fullVolumeMB, map[string]string{"log.dirs": plain}, func(v *disks.Volume, n *node.Node) error {
+		if why := v.CannotTurnReadOnly(); why != "" {
+			s.rep.Note("disks: no file system turns read-only, %s", why)
+			return nil
+		}
+		disks.RunReadOnly(ctx, v, n, s.rep)
+		return nil
+	}); err != nil {
+		return err
+	}
 	return s.onVolume("full", fullVolumeMB, map[string]string{"log.segment.delete.delay.ms": "500"}, func(_ *disks.Volume, n *node.Node) error {
 		disks.RunFull(ctx, n, s.rep)
 		return nil
 	})
 }
 
-// onVolume starts a node whose data lies on a volume of its own.
+// onVolume starts a node whose data lies on a volume of its own, or the second of its log directories if there is one already.
 func (s *session) onVolume(name string, megabytes int64, props map[string]string, use func(*disks.Volume, *node.Node) error) error {
 	dir := filepath.Join(s.dir, "disk-"+name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -56,7 +67,11 @@ func (s *session) onVolume(name string, megabytes int64, props map[string]string
 		return fmt.Errorf("cannot make a volume: %w", err)
 	}
 	defer v.Drop()
-	props["log.dirs"], props["moldau.flush.acks"] = filepath.Join(v.Path, "data"), "true"
+	if props["log.dirs"] != "" {
+		props["log.dirs"] += ","
+	}
+	props["log.dirs"] += filepath.Join(v.Path, "data")
+	props["moldau.flush.acks"] = "true"
 	n, stop, err := s.start("disks", props)
 	if err != nil {
 		return err

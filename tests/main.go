@@ -38,7 +38,7 @@ Suites (default: all that the target allows):
   franz      franz-go's own integration tests, on one node and on three
   eos        Java applications that process exactly once on three nodes are killed, and the nodes under them
   interop    the compatibility matrix: every client, and programs written for Apache Kafka, on one node and on three; writes docs/compatibility.md (only when named)
-  disks      the power is cut under the server's file system, and its disk is filled; needs root and loop devices
+  disks      the power is cut under the server's file system, which also turns read-only, and is filled; needs root and loop devices
 
 Target, one of:
   --moldau PATH            start this moldau binary (server FILE.properties) in a directory of its own

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,6 +41,12 @@ func (s section) nodes() int {
 
 // logins reports whether a section logs in as users: what Moldau does not serve yet.
 func (s section) logins() bool { return strings.HasSuffix(s.name, "(with logins)") }
+
+// wanted tells whether a section is among those in whose names stands what MOLDAU_CLI_SECTION has, one or several separated by
+// semicolons; empty is all.
+func (s section) wanted() bool {
+	return slices.ContainsFunc(strings.Split(os.Getenv("MOLDAU_CLI_SECTION"), ";"), func(part string) bool { return strings.Contains(s.name, part) })
+}
 
 func readSections(t *testing.T) []section {
 	t.Helper()

@@ -26,7 +26,7 @@ import (
 //	help  the option table is compared too, by its options, arguments and defaults
 //	sigint  the tool is ended by SIGINT after some seconds
 var (
-	logLine     = regexp.MustCompile(`^\[[^\]]*\] (ERROR|WARN|INFO|DEBUG) |^The consumer rebalance protocol \(KIP-848\)`)
+	logLine     = regexp.MustCompile(`^\[[^\]]*\] (ERROR|WARN|INFO|DEBUG) |^<TIME>Z main (ERROR|WARN) |^The consumer rebalance protocol \(KIP-848\)`)
 	madeUpGroup = regexp.MustCompile(`console-consumer-(?:\d+|N) *`)
 	columnGap   = regexp.MustCompile(` {3,}`)
 	classPrefix = regexp.MustCompile(`^(Error: |ERROR: )?(?:Exception in thread "main" )?((?:java|org|net|joptsimple|kafka)[\w.$]+(?:Exception|Error): )+`)

@@ -29,6 +29,12 @@ type ptyTerminal struct {
 // onTerminal starts a line on a terminal of its own.
 func (w *world) onTerminal(t *testing.T, line string) *ptyTerminal {
 	t.Helper()
+	words := w.words(line)
+	return w.programOnTerminal(t, exec.Command(filepath.Join(w.bin, words[0]), words[1:]...))
+}
+
+func (w *world) programOnTerminal(t *testing.T, cmd *exec.Cmd) *ptyTerminal {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Skip(err)
@@ -45,9 +51,7 @@ func (w *world) onTerminal(t *testing.T, line string) *ptyTerminal {
 		t.Skip(err)
 	}
 	defer slave.Close()
-	words := w.words(line)
-	cmd := exec.Command(filepath.Join(w.bin, words[0]), words[1:]...)
-	cmd.Dir, cmd.Env = w.dir, w.environ()
+	cmd.Dir, cmd.Env = w.dir, append(w.environ(), cmd.Env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
@@ -157,4 +161,52 @@ func TestToolsOnATerminal(t *testing.T) {
 	x.shows("(y/n)")
 	x.types("n\n")
 	x.endsWith(0)
+}
+
+// TestTheTabKeyCompletesInEachShell types into each shell that is there, as somebody does who has put the line of `moldau
+// completion` into the shell's file.
+func TestTheTabKeyCompletesInEachShell(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a node")
+	}
+	w := moldauWorld(t, 1)
+	w.shell("kafka-topics --bootstrap-server $B --create --topic orders-of-europe; kafka-topics --bootstrap-server $B --create --topic payments; "+
+		"kafka-consumer-groups --bootstrap-server $B --reset-offsets --group billing --topic payments --to-earliest --execute", "")
+	for shell, c := range map[string]struct {
+		args  []string
+		setUp string
+	}{
+		"bash": {[]string{"--norc", "--noprofile", "-i"}, "source <(moldau completion bash); PS1='rea''dy> '"},
+		"zsh":  {[]string{"-f", "-i"}, "autoload -U compinit; compinit -u -D; source <(moldau completion zsh); PS1='rea''dy> '"},
+		"fish": {[]string{"--no-config", "-i"}, "moldau completion fish | source; function fish_prompt; echo -n rea''dy'> '; end"},
+	} {
+		t.Run(shell, func(t *testing.T) {
+			path, err := exec.LookPath(shell)
+			if err != nil {
+				t.Skip(err)
+			}
+			cmd := exec.Command(path, c.args...)
+			cmd.Env = []string{"TERM=dumb", "HOME=" + t.TempDir()}
+			x := w.programOnTerminal(t, cmd)
+			x.types(c.setUp + "\n")
+			x.shows("ready> ")
+			for _, k := range []struct{ typed, becomes string }{
+				{"moldau consumer-g\t", "roups"},
+				{w.fill("kafka-topics --bootstrap-server $B --describe --topic or\t"), "ders-of-europe"},
+				{w.fill("kafka-topics.sh --bootstrap-server=$B --describe --topic pa\t"), "yments"},
+				{w.fill("moldau consumer-groups --bootstrap-server $B --describe --group bi\t"), "lling"},
+				{"kafka-topics --replica-as\t", "signment"},
+				{"moldau completion z\t", "sh"},
+			} {
+				seen := len(x.text())
+				x.types(k.typed)
+				x.showsAfter(seen, k.becomes)
+				seen = len(x.text())
+				x.types("\x15\n") // nothing of it is to be run
+				x.showsAfter(seen, "ready> ")
+			}
+			x.types("exit\n")
+			x.endsWith(0)
+		})
+	}
 }

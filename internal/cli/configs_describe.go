@@ -26,6 +26,7 @@ func (t *configsTool) describe() error {
 			return err
 		}
 		if !exists {
+			t.hintNearestEntity(e)
 			if t.json {
 				return nil
 			}

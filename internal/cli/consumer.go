@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -64,6 +65,7 @@ type consumerPlan struct {
 	systest     bool
 	format      formatter
 	groupless   bool // no group was asked for: offsets are not committed
+	starts      *groupStarts
 }
 
 func runConsoleConsumer(r *run, args []string) int {
@@ -256,10 +258,19 @@ func (r *run) consume(plan *consumerPlan, p *parsed) int {
 		}
 		plan.include = re
 	}
-	c, err := client.Open(client.Consumer, plan.props, r.hint, plan.options)
+	plan.starts = newGroupStarts(r)
+	var opened atomic.Bool
+	c, err := client.Open(client.Consumer, plan.props, func(s string) {
+		if opened.Load() {
+			cc.troubled.Store(true)
+		}
+		r.hint(s)
+	}, plan.options)
 	if err != nil {
 		return unbuilt(err)
 	}
+	opened.Store(true)
+	plan.starts.open(c)
 	cc.c = c
 	ctx, stop := cc.interruptible()
 	defer stop()
@@ -305,6 +316,9 @@ func (plan *consumerPlan) options(s *client.Settings) ([]kgo.Opt, error) {
 	if !s.Consumer.AutoCommit {
 		return append(opts, kgo.DisableAutoCommit()), nil
 	}
+	if s.Consumer.OffsetReset != "none" {
+		opts = append(opts, kgo.AdjustFetchOffsetsFn(plan.starts.resolve))
+	}
 	return append(opts, kgo.AutoCommitMarks(), kgo.AutoCommitInterval(max(s.Consumer.CommitInterval, 10*time.Millisecond))), nil
 }
 
@@ -329,6 +343,7 @@ type consoleConsumer struct {
 	c        *client.Client
 	messages int64
 	caught   chan os.Signal // holds the signal that ended the loop
+	troubled atomic.Bool    // a broker could not be reached, or did not answer as one
 }
 
 func (cc *consoleConsumer) interruptible() (context.Context, func()) {
@@ -397,8 +412,8 @@ func (cc *consoleConsumer) readFailed(ctx context.Context, err error) error {
 		return nil // a signal
 	}
 	var te *client.TimeoutError
-	if !errors.As(err, &te) || te.Message != "" {
-		cc.failed = true // that no more came in time is what --timeout-ms asks for
+	if !errors.As(err, &te) || te.Message != "" || cc.messages == 0 && cc.troubled.Load() {
+		cc.failed = true // that no more came in time is what --timeout-ms asks for, where something could have come
 	}
 	cc.logError(consumerLogger, "Error processing message, terminating consumer process: ", err)
 	return nil
@@ -560,6 +575,7 @@ func (cc *consoleConsumer) close() {
 				cc.failed = true
 				cc.hint(fmt.Sprintf("the offsets could not be committed: %v", err))
 			}
+			cc.plan.starts.commit(ctx)
 		}
 		// What cannot be left now, the session timeout will end.
 		_ = cc.c.LeaveGroupContext(ctx)

@@ -52,11 +52,11 @@ func (t *tokensTool) check() error {
 	if err := t.helpOrVersion(p, req, "This tool helps to create, renew, expire, or describe delegation tokens."); err != nil {
 		return err
 	}
-	if err := t.checkRequired(p, req, req...); err != nil {
-		return err
-	}
 	if countGiven(p, "create", "renew", "expire", "describe") != 1 {
 		return t.usage(p.set, req, "Command must include exactly one action: --create, --renew, --expire or --describe")
+	}
+	if err := t.checkRequired(p, req, req...); err != nil {
+		return err
 	}
 	for action, needs := range map[string][]string{"create": {"max-life-time-period"}, "renew": {"hmac", "renew-time-period"}, "expire": {"hmac", "expiry-time-period"}} {
 		if p.has(action) {

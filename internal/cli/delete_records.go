@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"sort"
 
 	"github.com/moldau-stream/moldau/internal/client"
@@ -48,7 +47,7 @@ func (r *run) deleteRecords(p *parsed) error {
 	if p.err != nil {
 		return p.err
 	}
-	text, err := os.ReadFile(path)
+	text, err := readInput(path)
 	if err != nil {
 		return fmt.Errorf("Unable to read file %s", path)
 	}

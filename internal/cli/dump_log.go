@@ -48,7 +48,7 @@ func runDumpLog(r *run, args []string) int {
 
 func (r *run) dumpLog(p *parsed) error {
 	req := []string{"files"}
-	if err := r.helpOrVersion(p, req, "This tool prints the files of a log, to see what is in them and whether they are whole."); err != nil {
+	if err := r.helpOrVersion(p, req, "This tool helps to parse a log file and dump its contents to the console, useful for debugging a seemingly corrupt log segment."); err != nil {
 		return err
 	}
 	if err := r.checkRequired(p, req, req...); err != nil {

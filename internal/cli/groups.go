@@ -407,6 +407,7 @@ func (g *groupsTool) deleteGroups() error {
 	for _, id := range ids {
 		if err, ok := failures[id]; ok {
 			g.printf("\n* Group '%s' could not be deleted due to: %s", id, withClass(err))
+			g.hintNearestGroup(g.c, id)
 		}
 	}
 	g.println("")

@@ -24,7 +24,7 @@ func (g *groupsTool) describe() error {
 	for _, id := range ids {
 		if infos[id] != nil && infos[id].err != nil {
 			if client.IsCode(infos[id].err, client.CodeGroupIDNotFound) {
-				g.hintNearestGroup(id)
+				g.hintNearestGroup(g.c, id)
 			}
 			return executionError(infos[id].err)
 		}

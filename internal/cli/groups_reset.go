@@ -164,6 +164,7 @@ func (g *groupsTool) topicPartitions(args []string) ([]topicPartition, error) {
 	}
 	for _, t := range md.Topics {
 		if err := client.CodeError(t.ErrorCode, nil); err != nil && t.ErrorCode != client.CodeLeaderNotAvailable {
+			g.hintNearestTopics(g.c, whole...)
 			return nil, &javaError{text: err.Error(), plain: err.Error(), cause: err}
 		}
 		for _, p := range t.Partitions {
@@ -303,7 +304,7 @@ func (g *groupsTool) offsetsFromFile(id string, ids []string) (map[topicPartitio
 	want := map[topicPartition]int64{}
 	sc := bufio.NewScanner(f)
 	for n := 1; sc.Scan(); n++ {
-		line := strings.TrimSpace(sc.Text())
+		line := strings.TrimSpace(strings.TrimPrefix(sc.Text(), byteOrderMark))
 		if line == "" {
 			continue
 		}

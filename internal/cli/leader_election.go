@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/moldau-stream/moldau/internal/client"
@@ -106,7 +105,7 @@ func checkElection(p *parsed) (int8, error) {
 }
 
 func readElectionFile(path string) ([]topicPartition, error) {
-	b, err := os.ReadFile(path)
+	b, err := readInput(path)
 	if err != nil {
 		return nil, fmt.Errorf("Unable to read file %s", path)
 	}
@@ -165,6 +164,13 @@ func (r *run) electLeaders(c *client.Client, election int8, tps []topicPartition
 	if err == nil {
 		er := resp.(*kmsg.ElectLeadersResponse)
 		if err = client.CodeError(er.ErrorCode, nil); err == nil {
+			for _, t := range er.Topics {
+				for _, p := range t.Partitions {
+					if p.ErrorCode == client.CodeUnknownTopicOrPartition {
+						r.hintNearestTopics(c, t.Topic)
+					}
+				}
+			}
 			return r.electionResults(election, er)
 		}
 	}

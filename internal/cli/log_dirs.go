@@ -74,9 +74,13 @@ func (r *run) logDirs(p *parsed) error {
 	if !r.json {
 		r.println("Querying brokers for log directories information")
 	}
-	answers, err := r.askLogDirs(c, md, brokers, commaList(p.value("topic-list")))
+	topics := commaList(p.value("topic-list"))
+	answers, err := r.askLogDirs(c, md, brokers, topics)
 	if err != nil {
 		return err
+	}
+	if len(topics) > 0 {
+		r.hintNearestTopics(c, topics...) // Kafka's answer to a slip is an empty list
 	}
 	if r.json {
 		r.jsonLogDirs(brokers, answers)

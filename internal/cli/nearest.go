@@ -2,7 +2,9 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/moldau-stream/moldau/internal/client"
 	"github.com/moldau-stream/moldau/internal/config"
 )
 
@@ -39,15 +41,26 @@ func configNames(scope config.Scope) []string {
 // noTopic is the error of a topic that is not there.
 func (t *topicsTool) noTopic() error {
 	name := t.p.value("topic")
-	if names, err := t.topicNames(t.c, false); err == nil {
-		t.hintNearest("topic", name, names)
-	}
+	t.hintNearestTopics(t.c, name)
 	return notThere("Topic", name)
 }
 
+// hintNearestTopics names, for those of the topics that are not there, the ones that were probably meant.
+func (r *run) hintNearestTopics(c *client.Client, topics ...string) {
+	names, err := r.topicNames(c, false)
+	if err != nil {
+		return
+	}
+	for _, t := range topics {
+		if !slices.Contains(names, t) {
+			r.hintNearest("topic", t, names)
+		}
+	}
+}
+
 // hintNearestGroup names the group that was probably meant.
-func (g *groupsTool) hintNearestGroup(id string) {
-	all, err := g.listGroups(g.c, nil, nil)
+func (r *run) hintNearestGroup(c *client.Client, id string) {
+	all, err := r.listGroups(c, nil, nil)
 	if err != nil {
 		return
 	}
@@ -55,7 +68,19 @@ func (g *groupsTool) hintNearestGroup(id string) {
 	for _, rg := range all {
 		names = append(names, rg.Group)
 	}
-	g.hintNearest("group", id, names)
+	if !slices.Contains(names, id) {
+		r.hintNearest("group", id, names)
+	}
+}
+
+// hintNearestEntity names the topic or group that was probably meant.
+func (t *configsTool) hintNearestEntity(e entity) {
+	switch e.typ {
+	case "topics":
+		t.hintNearestTopics(t.c, e.name)
+	case "groups":
+		t.hintNearestGroup(t.c, e.name)
+	}
 }
 
 // hintNearestKeys names the config keys that were probably meant.
@@ -65,9 +90,14 @@ func (t *configsTool) hintNearestKeys(e entity) {
 	if !ok {
 		return
 	}
-	for _, k := range append(t.add.Keys(), t.del...) {
+	t.hintUnknownKeys(scope, append(t.add.Keys(), t.del...))
+}
+
+// hintUnknownKeys names, for those of the keys that there are not, the ones that were probably meant.
+func (r *run) hintUnknownKeys(scope config.Scope, keys []string) {
+	for _, k := range keys {
 		if _, known := config.Lookup(scope, k); !known {
-			t.hintNearest("config", k, configNames(scope))
+			r.hintNearest("config", k, configNames(scope))
 		}
 	}
 }

@@ -71,6 +71,7 @@ func (r *run) getOffsets(p *parsed) error {
 		return err
 	}
 	if len(tps) == 0 {
+		r.hintNearestTopics(c, p.all("topic")...)
 		return errors.New("Could not match any topic-partitions with the specified filters")
 	}
 	if err := r.readFormat(p); err != nil {
@@ -173,7 +174,7 @@ func parseTopicPartitions(list string) (partitionFilter, error) {
 		}
 		lower, upper, err := parseSpan(span)
 		if err != nil {
-			return nil, fmt.Errorf("Invalid rule: %s", s)
+			return nil, fmt.Errorf("org.apache.kafka.tools.TerseException: Invalid rule specification: %s", s)
 		}
 		filters = append(filters, func(t string, id int32) bool {
 			return int64(id) >= lower && int64(id) < upper && f.allows(t, false)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"sort"
 	"strconv"
 	"strings"
@@ -29,7 +28,7 @@ type planPartition struct {
 }
 
 func readTextFile(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
+	b, err := readInput(path)
 	if err != nil {
 		return nil, badPlan("Unable to read file %s", path)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/moldau-stream/moldau/internal/client"
+	"github.com/moldau-stream/moldau/internal/config"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -99,12 +100,12 @@ func (r *run) checkTopicsArgs(p *parsed) error {
 			return err
 		}
 	}
+	if p.hasAny("alter", "create") && p.has("delete-config") {
+		r.errorln("delete-config option is no longer supported and deprecated since version 4.0. The config will be fully removed in future releases.")
+	}
 	if p.has("alter") {
 		if p.has("config") {
 			return r.usage(p.set, req, `Option combination "[[bootstrap-server], [config]]" can't be used with option "[alter]" (To alter topic configurations, the kafka-configs tool can be used.)`)
-		}
-		if p.has("delete-config") {
-			r.errorln("delete-config option is no longer supported and deprecated since version 4.0. The config will be fully removed in future releases.")
 		}
 		if err := r.checkRequired(p, req, "partitions"); err != nil {
 			return err
@@ -133,7 +134,7 @@ func (r *run) checkTopicCombinations(p *parsed, req []string) error {
 	}
 	rules := []rule{
 		{"config", except("alter", "create")},
-		{"delete-config", except("alter")},
+		{"delete-config", except("alter", "create")},
 		{"partitions", except("alter", "create")},
 		{"replication-factor", except("create")},
 		{"replica-assignment", except("create", "alter")},
@@ -142,13 +143,7 @@ func (r *run) checkTopicCombinations(p *parsed, req []string) error {
 		rules = append(rules, rule{"replica-assignment", []string{"partitions", "replication-factor"}})
 	}
 	for _, rep := range reports {
-		invalid := append(except("describe"), "topics-with-overrides")
-		for _, other := range reports {
-			if other != rep {
-				invalid = append(invalid, other)
-			}
-		}
-		rules = append(rules, rule{rep, invalid})
+		rules = append(rules, rule{rep, append(except("describe"), "topics-with-overrides")})
 	}
 	rules = append(rules,
 		rule{"topics-with-overrides", append(except("describe"), reports...)},
@@ -223,6 +218,9 @@ func (t *topicsTool) create() error {
 			return nil
 		}
 		if err := client.CodeError(res.ErrorCode, res.ErrorMessage); err != nil {
+			for _, c := range rt.Configs {
+				t.hintUnknownKeys(config.Topic, []string{c.Name})
+			}
 			return err
 		}
 	}

@@ -61,9 +61,6 @@ func (t *topicsTool) describeTopics(byID bool) ([]described, map[int32]bool, err
 		}
 		// The zero id stands for no id: everything else selects then.
 		if id != ([16]byte{}) {
-			if t.p.has("topic") {
-				t.println("Only topic id will be used when both --topic and --topic-id are specified and topicId is not Uuid.ZERO_UUID")
-			}
 			d, brokers, err := t.describeByID(id)
 			return d, brokers, err
 		}
@@ -345,18 +342,20 @@ func replicationFactor(p describedPartition, m move, moving bool) int {
 	return len(p.replicas)
 }
 
+// wanted tells whether a partition is in one of the states that were asked for; all are wanted where none was.
 func (t *topicsTool) wanted(p describedPartition, rf, minISR int, live map[int32]bool) bool {
-	switch {
-	case t.p.has("under-replicated-partitions"):
-		return rf-len(p.isr) > 0
-	case t.p.has("unavailable-partitions"):
-		return p.leader < 0 || !live[p.leader]
-	case t.p.has("under-min-isr-partitions"):
-		return p.leader < 0 || len(p.isr) < minISR
-	case t.p.has("at-min-isr-partitions"):
-		return len(p.isr) == minISR
+	asked, is := false, false
+	for option, state := range map[string]bool{
+		"under-replicated-partitions": rf-len(p.isr) > 0,
+		"unavailable-partitions":      p.leader < 0 || !live[p.leader],
+		"under-min-isr-partitions":    p.leader < 0 || len(p.isr) < minISR,
+		"at-min-isr-partitions":       len(p.isr) == minISR,
+	} {
+		if t.p.has(option) {
+			asked, is = true, is || state
+		}
 	}
-	return true
+	return is || !asked
 }
 
 func (t *topicsTool) printTopicLine(d described, configs []string, moves map[topicPartition]move) {

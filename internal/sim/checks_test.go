@@ -96,6 +96,9 @@ func (w *world) lookAtReplica(h *host, p int32, s replica.State) {
 		if other, ok := w.seen.leaders[k]; ok && other != h.id {
 			w.broke("nodes %d and %d lead partition %d in epoch %d", other, h.id, p, s.LeaderEpoch)
 		}
+		if w.seen.leaders[k] == 0 {
+			w.note("node %d leads partition %d in epoch %d from %d on, committed to %d, in sync %v of %v", h.id, p, s.LeaderEpoch, s.LogEndOffset, s.HW, s.ISR, s.Replicas)
+		}
 		w.seen.leaders[k] = h.id
 	}
 	k := onNode{h.id, p}
@@ -238,7 +241,7 @@ func (w *world) verify() {
 		if !ok {
 			lost++
 			if lost < 4 {
-				w.broke("%s was acknowledged at %v and is lost", v, where)
+				w.broke("%s was acknowledged at %v, %s after the start, and is lost; there is %s", v, where, w.ledger.when[v], nearby(read[where.partition], where.offset))
 			}
 		} else if got != where {
 			w.broke("%s was acknowledged at %v and is at %v", v, where, got)
@@ -247,6 +250,17 @@ func (w *world) verify() {
 	if lost >= 4 {
 		w.broke("%d acknowledged records are lost", lost)
 	}
+}
+
+// nearby are the records around an offset.
+func nearby(records []*kgo.Record, offset int64) string {
+	var b strings.Builder
+	for _, r := range records {
+		if r.Offset >= offset-2 && r.Offset <= offset+2 {
+			fmt.Fprintf(&b, "%s at %d of epoch %d; ", r.Value, r.Offset, r.LeaderEpoch)
+		}
+	}
+	return b.String()
 }
 
 // compareReplicas holds the replicas' logs against each other, byte by byte, on the disks of nodes that have stopped.

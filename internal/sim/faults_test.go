@@ -13,7 +13,9 @@ import (
 // act does one thing to the cluster, by chance.
 func (w *world) act(adm *kgo.Client) {
 	a, b := w.any(), w.any()
-	switch w.rnd.IntN(27) {
+	what := w.rnd.IntN(27)
+	w.note("act %d on nodes %d, %d", what, a.id, b.id)
+	switch what {
 	case 0, 1:
 		if w.mayKill() {
 			w.crash(a, loseNothing)

@@ -26,7 +26,8 @@ type ledger struct {
 	ended sync.WaitGroup
 
 	mu       sync.Mutex
-	acked    map[string]place // by value
+	acked    map[string]place         // by value
+	when     map[string]time.Duration // that was heard, after the start
 	produced int
 }
 
@@ -36,7 +37,7 @@ type place struct {
 }
 
 func newLedger(w *world) *ledger {
-	return &ledger{w: w, stop: make(chan struct{}), acked: map[string]place{}}
+	return &ledger{w: w, stop: make(chan struct{}), acked: map[string]place{}, when: map[string]time.Duration{}}
 }
 
 // write lets the writers write until the ledger is closed. Each has a partition that it writes to in order, and goes on to the next with time.
@@ -84,6 +85,7 @@ func (l *ledger) writer(i int, cl *kgo.Client) {
 			l.produced++
 			if err == nil {
 				l.acked[value] = place{r.Partition, r.Offset}
+				l.when[value] = time.Since(l.w.began)
 			}
 		})
 		time.Sleep(writeEvery)

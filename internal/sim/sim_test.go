@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,7 +132,7 @@ func TestSimulation(t *testing.T) {
 			for seed := from; seed <= to; seed++ {
 				w := simulate(t, seed, kind.size, kind.synced, flaws{})
 				if found := w.broken(); found != "" {
-					t.Fatalf("seed %d: %s", seed, found)
+					t.Fatalf("seed %d: %s\n%s", seed, found, strings.Join(w.history, "\n"))
 				}
 				acked += len(w.ledger.acked)
 				produced += w.ledger.produced

@@ -56,8 +56,16 @@ type world struct {
 	apps   *apps
 	seen   *seen
 
+	began   time.Time // by the bubble's clock
+	history []string  // what was done to the cluster, and who led since when
+
 	mu    sync.Mutex
 	found []string // promises that were broken
+}
+
+// note remembers something that was done or seen, for whoever reads why a promise was broken.
+func (w *world) note(format string, args ...any) {
+	w.history = append(w.history, fmt.Sprintf("%9.3fs ", time.Since(w.began).Seconds())+fmt.Sprintf(format, args...))
 }
 
 // flaws are mistakes that must be found, or a run proves nothing.
@@ -118,7 +126,7 @@ func (w *world) broken() string {
 func newWorld(t *testing.T, seed uint64, size int32, synced bool, f flaws) *world {
 	w := &world{
 		t: t, rnd: rand.New(rand.NewPCG(seed, 9)), size: size, synced: synced, flaws: f,
-		net: netx.NewMem(clock.Real{}), hosts: map[int32]*host{}, seen: newSeen(),
+		net: netx.NewMem(clock.Real{}), hosts: map[int32]*host{}, seen: newSeen(), began: time.Now(),
 	}
 	var voters []record.Voter
 	for id := int32(1); id <= size; id++ {
@@ -265,6 +273,7 @@ func (w *world) arrivals() {
 			select {
 			case s := <-h.start:
 				h.start, h.up = nil, s.n
+				w.note("node %d is up: %v", id, s.err == nil)
 				if s.err != nil {
 					h.up = nil
 					if !h.hurt() {
@@ -300,6 +309,7 @@ const (
 
 // crash ends a node in one moment: nobody hears of it any more, and then its disk is taken as it is.
 func (w *world) crash(h *host, l loss) {
+	w.note("node %d crashes: %s", h.id, [...]string{"killed", "power lost", "power lost in a write"}[l])
 	w.resume(h)
 	if l != loseNothing {
 		h.boot++
@@ -335,6 +345,7 @@ func (w *world) stop(h *host) {
 	if h.up == nil {
 		return
 	}
+	w.note("node %d stops", h.id)
 	w.resume(h)
 	if err := h.up.Stop(); err != nil {
 		if !h.hurt() {

@@ -24,7 +24,7 @@ func (l *Log) setSegmentAside(s *segment, why error) error {
 	if err != nil {
 		return err
 	}
-	l.env.logger.Error("a segment behind a damaged one is set aside: its records cannot follow what is left before it", "partition", l.tp.String(),
+	l.env.logger.Error("a segment is set aside: its records cannot follow those before it", "partition", l.tp.String(),
 		"file", name, "bytes", s.size, "why", why)
 	l.env.aside.Add(1)
 	return l.removeSegment(s)

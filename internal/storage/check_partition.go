@@ -218,7 +218,8 @@ func (p *partitionCheck) compareEpochs() {
 			continue
 		}
 		if got, ok := cache.epochFor(at); !ok || got != e.epoch {
-			p.derived(!p.clean, name, -1, p.rewriteEpochs, "the record at offset %d is of leader epoch %d, and by this file of %d", at, e.epoch, got)
+			// Also after a stop that was not in order: below the recovery point a node goes by this file.
+			p.derived(false, name, -1, p.rewriteEpochs, "the record at offset %d is of leader epoch %d, and by this file of %d", at, e.epoch, got)
 			return
 		}
 	}

@@ -115,3 +115,21 @@ func TestWhatReadersMeetAgainIsToldOnce(t *testing.T) {
 		t.Fatalf("%d places are damaged, by what was told first, and %d later", told, got)
 	}
 }
+
+// Below the recovery point a node goes by the file of leader epochs, also after a kill: what is wrong there is damage, and none that a
+// start mends by itself.
+func TestWrongLeaderEpochsBelowTheRecoveryPointAreDamage(t *testing.T) {
+	m := leftInOrder(t)
+	if err := m.Remove("/d/" + cleanShutdownFile); err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, m, "/d/t-0/"+leaderEpochFile, []byte("0\n1\n3 4\n"))
+	found, _ := checkDir(t, m, false)
+	if len(found) != 1 || !found[0].Damage || !found[0].Derived {
+		t.Fatal(found)
+	}
+	if _, sum := checkDir(t, m, true); sum.Repaired != 1 {
+		t.Fatal(sum)
+	}
+	mustBeSound(t, m)
+}

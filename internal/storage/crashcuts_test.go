@@ -21,14 +21,15 @@ var (
 	tears   = flag.Int("cuts.torn", 2, "in how many ways to tear what was not synced")
 )
 
-// cutOutcome is what a cut of the power may leave of what was not synced. After killed, only the process has died; from torn on,
-// part of it is left.
+// cutOutcome is what a cut of the power may leave of what was not synced. After killed and refused, only the process has died; from
+// torn on, part of it is left.
 type cutOutcome int
 
 const (
 	lost cutOutcome = iota
 	kept
 	killed
+	refused   // as killed, but the disk has refused what was noted of changed logs
 	namesLost // and the data kept
 	dataLost  // and the names kept
 	torn
@@ -38,7 +39,7 @@ func (o cutOutcome) String() string {
 	if o >= torn {
 		return fmt.Sprintf("torn (%d)", o-torn)
 	}
-	return [...]string{"lost", "kept", "kept, and the kernel runs on", "names lost", "data lost"}[o]
+	return [...]string{"lost", "kept", "kept, and the kernel runs on", "kept, but for the notes of changed logs", "names lost", "data lost"}[o]
 }
 
 // near is how far from an operation its number may move from run to run, as two directories are loaded side by side.
@@ -113,7 +114,7 @@ func (w *cutWork) putBatch(l *Log, p *cutLog, epoch int32, b record.Batch) {
 	if err != nil || info.FirstOffset != end {
 		w.t.Fatalf("%s: %+v %v", p.tp, info, err)
 	}
-	l.SetHighWatermark(l.LogEndOffset())
+	w.commit(p)
 	w.settle()
 }
 
@@ -130,8 +131,21 @@ func (w *cutWork) end(p *cutLog, pid int64, commit bool) {
 	w.putBatch(w.log(p), p, 1, record.EndTxnBatch(pid, 0, w.ts, record.EndTxnMarker{Commit: commit}))
 }
 
-// follow appends batches as a follower of an epoch.
+// follow appends batches as a follower of an epoch, all of them committed.
 func (w *cutWork) follow(p *cutLog, epoch int32, n int) {
+	w.followUncommitted(p, epoch, n)
+	w.commit(p)
+	w.settle()
+}
+
+// commit raises the high watermark to the log's end.
+func (w *cutWork) commit(p *cutLog) {
+	l := w.log(p)
+	w.model.do(func() { p.committed = l.LogEndOffset() })
+	l.SetHighWatermark(l.LogEndOffset())
+}
+
+func (w *cutWork) followUncommitted(p *cutLog, epoch int32, n int) {
 	l := w.log(p)
 	var all []byte
 	for i := range n {
@@ -141,7 +155,6 @@ func (w *cutWork) follow(p *cutLog, epoch int32, n int) {
 	}
 	_, err := l.AppendAsFollower(all, epoch)
 	w.check(err)
-	l.SetHighWatermark(l.LogEndOffset())
 	w.settle()
 }
 
@@ -280,6 +293,8 @@ func (w *cutWork) run() {
 		w.clean(compact)
 	}
 	w.cutBack()
+	w.uncommitted()
+	w.anew()
 	w.late()
 	w.stop(true)
 
@@ -325,6 +340,32 @@ func (w *cutWork) cutBack() {
 	w.cut(p, 6)
 	w.follow(p, 9, 1)
 	w.follow(p, 9, 1)
+	w.sync(p)
+}
+
+// uncommitted cuts off what was committed, as a leader that was elected uncleanly has it, above what was synced. What takes its place is
+// not committed.
+func (w *cutWork) uncommitted() {
+	p := w.model.newLog(TopicPartition{"uncommitted", 0}, 10)
+	w.create(p, 2)
+	w.follow(p, 1, 2)
+	w.sync(p)
+	w.follow(p, 1, 2)
+	w.time(time.Minute) // the high watermark is noted, and of the recovery point the lower place
+	w.cut(p, 6)
+	w.followUncommitted(p, 2, 3)
+	w.sync(p)
+	w.followUncommitted(p, 2, 1)
+}
+
+// anew begins a log that has nothing yet where its leader's begins.
+func (w *cutWork) anew() {
+	p := w.model.newLog(TopicPartition{"anew", 0}, 11)
+	w.create(p, 2)
+	w.check(w.log(p).TruncateFullyAndStartAt(41))
+	w.model.do(func() { p.acked, p.begins = 41, 41 })
+	w.settle()
+	w.follow(p, 3, 1)
 	w.sync(p)
 }
 
@@ -409,16 +450,20 @@ func forEachCut(t tb, wanted func(op int, o cutOutcome) bool, hook func(vfs.Op) 
 	// Every other cut leaves the kernel as it is, as when a file system is shut down and mounted again.
 	clone := func(op int, o cutOutcome) (*vfs.Mem, string) {
 		boot := model.look(clk.Now()).boot
-		if op%2 == 0 && o != killed {
+		if op%2 == 0 && o != killed && o != refused {
 			boot = "boot 3"
 		}
 		switch o {
 		case lost:
 			return base.CrashClone(), boot
-		case kept, killed:
+		case kept:
+			return base.MixedClone(true, true), boot
+		case killed:
+			return base.KillClone(), boot
+		case refused:
 			fsys := base.KillClone()
-			if o == kept {
-				fsys = base.MixedClone(true, true)
+			for _, d := range cutDirs {
+				fsys.RefusePages(d + "/" + touchedFile)
 			}
 			return fsys, boot
 		case namesLost:
@@ -438,7 +483,7 @@ func forEachCut(t tb, wanted func(op int, o cutOutcome) bool, hook func(vfs.Op) 
 			}
 			cuts++
 			fsys, boot := clone(ops, o)
-			cases <- cutCase{op: ops, what: op, outcome: o, check: cutCheck{fsys: fsys, boot: boot, p: model.look(clk.Now())}}
+			cases <- cutCase{op: ops, what: op, outcome: o, check: cutCheck{fsys: fsys, boot: boot, dead: o == killed || o == refused, p: model.look(clk.Now())}}
 		}
 	}
 	w := &cutWork{t: t, clk: clk, model: model, seq: map[string]int32{}, ts: epochStart.UnixMilli()}

@@ -31,9 +31,12 @@ type cutLog struct {
 	written []*cutBatch // all that was ever appended to this topic
 	current []*cutBatch // what the log holds, oldest first; what retention takes included
 	acked   int64       // everything below was synced
-	deleted int64       // DeleteRecords was acknowledged up to here
-	made    bool        // CreateLog has returned
-	removed int         // the promise number from which on the topic is deleted; 0 for never
+	// committed is where the high watermark was raised to, or what a cut has left of that: what is appended after the cut is not committed.
+	committed int64
+	begins    int64 // the log was begun there, and this was said to be on the disk
+	deleted   int64 // DeleteRecords was acknowledged up to here
+	made      bool  // CreateLog has returned
+	removed   int   // the promise number from which on the topic is deleted; 0 for never
 }
 
 // everWritten is a copy of written. Cuts are checked while the workload goes on.
@@ -68,6 +71,8 @@ type cutPromise struct {
 	*cutLog
 	current        []*cutBatch // those below acked
 	acked, deleted int64
+	committed      int64
+	begins         int64
 	made           bool
 }
 
@@ -89,7 +94,7 @@ func (m *cutModel) look(now time.Time) promises {
 			p.logs = append(p.logs, cutPromise{cutLog: l})
 			continue
 		}
-		c := cutPromise{cutLog: l, acked: l.acked, deleted: l.deleted, made: l.made}
+		c := cutPromise{cutLog: l, acked: l.acked, deleted: l.deleted, committed: l.committed, begins: l.begins, made: l.made}
 		for _, b := range l.current {
 			if b.LastOffset() < l.acked {
 				c.current = append(c.current, b)
@@ -143,6 +148,7 @@ func (m *cutModel) cut(l *cutLog, end int64) {
 			}
 		}
 		l.current = keep
+		l.committed = min(l.committed, end)
 	})
 }
 
@@ -170,6 +176,7 @@ func cutConfig(topic string) LogConfig {
 type cutCheck struct {
 	fsys *vfs.Mem
 	boot string
+	dead bool // the process has died, and the power has not been cut
 	p    promises
 }
 
@@ -242,6 +249,12 @@ func (c *cutCheck) log(m *Manager, p cutPromise) (string, error) {
 		return "", fmt.Errorf("the log has [%d, %d), synced was %d, deleted %d", start, end, p.acked, p.deleted)
 	case p.acked > p.deleted && l.TopicID() != p.id:
 		return "", errors.New("the topic's id is gone")
+	}
+	if hw := l.HighWatermark(); hw > max(p.committed, start) {
+		return "", fmt.Errorf("the high watermark is %d, and no more than [%d, %d) was committed", hw, start, p.committed)
+	}
+	if p.begins > 0 && start != p.begins {
+		return "", fmt.Errorf("the log begins at offset %d, and was begun at %d", start, p.begins)
 	}
 	var batches []record.Batch
 	var err error
@@ -483,9 +496,22 @@ func (c *cutCheck) verify() error {
 	if err := soundDirs(c.fsys); err != nil && c.p.formatted == len(cutDirs) {
 		return fmt.Errorf("before the first start: %w", err)
 	}
-	first, err := c.opened(nil)
+	var left *vfs.Mem
+	synced := map[TopicPartition]int64{}
+	first, err := c.opened(func(m *Manager) error {
+		left = c.fsys.CrashClone()
+		for _, p := range c.p.logs {
+			if l := m.Log(p.tp); l != nil {
+				synced[p.tp] = l.FlushedOffset()
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("the first start: %w\n%s", err, c.list())
+	}
+	if err := c.keeps(left, synced); err != nil {
+		return fmt.Errorf("the power is cut after the first start: %w\n%s", err, c.list())
 	}
 	second, err := c.opened(c.goOn)
 	if err != nil {
@@ -498,6 +524,32 @@ func (c *cutCheck) verify() error {
 		return fmt.Errorf("after a stop in order: %w", err)
 	}
 	return nil
+}
+
+// keeps says that what a start has called synced is there after a cut of the power.
+func (c *cutCheck) keeps(left *vfs.Mem, synced map[TopicPartition]int64) error {
+	if !c.dead || left == nil || c.p.formatted < len(cutDirs) {
+		return nil // the power has been cut before, and has left what is on the disk; or nothing was formatted yet
+	}
+	m, err := openCut(left, clock.NewFake(c.p.now), "boot 4")
+	if err != nil {
+		return err
+	}
+	for tp, upTo := range synced {
+		l := m.Log(tp)
+		if l == nil {
+			if upTo > 0 {
+				err = errors.Join(err, fmt.Errorf("the log of %s is gone, which was called synced to %d", tp, upTo))
+			}
+			continue
+		}
+		if werr := l.Wake(); werr != nil {
+			err = errors.Join(err, werr)
+		} else if l.LogEndOffset() < upTo {
+			err = errors.Join(err, fmt.Errorf("the log of %s was called synced to %d, and ends at %d", tp, upTo, l.LogEndOffset()))
+		}
+	}
+	return errors.Join(err, m.Close(false))
 }
 
 func (c *cutCheck) list() string {

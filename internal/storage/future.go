@@ -38,7 +38,8 @@ type Future struct {
 	// marked says that moldau-future-complete may be there.
 	marked bool
 	// cleanedTo is up to where the log was clean when the copy began, if the cleaner had been in it at all: what it has cleaned
-	// since may have been copied before.
+	// since may have been copied before. A move that goes on after a start does not know it any more, and says 0: the cleaner then
+	// goes over more than it has to.
 	cleanedTo int64
 	// seededAt is the offset at which the copy begins knowing what producers had sent below; -1 where it does not.
 	seededAt int64
@@ -84,8 +85,8 @@ func (m *Manager) BeginMove(tp TopicPartition, dir string) (*Future, error) {
 		return nil, fmt.Errorf("%w: %s cannot move: the name of its copy, with %d characters more, is longer than the %d that a directory's name may have", ErrStorage, tp, len(futureDirSuffix)+33, maxFileNameBytes)
 	}
 	name := path.Join(to.path, unique)
-	// Its name is on the disk before anything rests on it: the swap removes the only other copy.
-	if err := errors.Join(m.opts.FS.MkdirAll(name, 0o755), m.opts.FS.SyncDir(to.path)); err != nil {
+	// Its name need not be on the disk before the copy is complete: finish sees to that.
+	if err := m.opts.FS.MkdirAll(name, 0o755); err != nil {
 		return nil, fmt.Errorf("cannot make the copy of %s in %s: %w", tp, to.path, err)
 	}
 	cleanedTo, _ := m.dirOf(current).cleanedTo(tp)

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"slices"
 
@@ -79,6 +80,9 @@ func (l *Log) finishAnew(c *unfinishedCut) error {
 			return err
 		}
 	}
+	if err := l.syncCutTopicID(); err != nil {
+		return err
+	}
 	// A death before it has left some records, and what their producers have sent is known; one behind it has left nothing. The
 	// power may bring back the names of the former, unless that is over, and not those of the latter.
 	if err := l.syncCutNames(); err != nil {
@@ -133,6 +137,28 @@ func (l *Log) syncCutNames() error {
 	} else if err != nil {
 		return err // a directory that could not be opened was not synced
 	}
+	return nil
+}
+
+// syncCutTopicID is syncCut for the file of the topic's id, where that is new: without it, a log that begins anew on the disk would be
+// taken by the next topic of the name, which would begin there.
+func (l *Log) syncCutTopicID() error {
+	l.mu.RLock()
+	isNew := l.topicIDFile
+	l.mu.RUnlock()
+	if !isNew {
+		return nil
+	}
+	f, err := l.env.fs.OpenFile(path.Join(l.dir, partitionMetadataFile), os.O_RDWR, 0)
+	if err != nil {
+		return err // what could not be opened was not synced
+	}
+	if err := errors.Join(syncCut(f), f.Close()); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.topicIDFile = false
 	return nil
 }
 

@@ -123,6 +123,20 @@ func (m *Mem) KillClone() *Mem {
 	return &Mem{root: cp(m.root), locks: map[string]bool{}, mount: m.mount}
 }
 
+// RefusePages is what becomes of a file whose pages the disk refuses while nobody waits for a sync: the kernel drops them, tells
+// nobody, and shows zeros where they were.
+func (m *Mem) RefusePages(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := m.findLocked(name)
+	if err != nil || n.dir {
+		return // no pages
+	}
+	kept := make([]byte, len(n.data))
+	copy(kept, n.synced)
+	n.data, n.synced, n.lo, n.hi = kept, slices.Clone(kept), 0, 0
+}
+
 // MixedClone is the file system that a power cut leaves when names were written early and data was not, or the other way round: data
 // reaches the disk by writeback, names by the journal, and neither waits for the other.
 func (m *Mem) MixedClone(names, data bool) *Mem {
