@@ -42,7 +42,7 @@ func (w *world) run() {
 		return
 	}
 	w.ledger.write()
-	if !w.flaws.ofRecords() {
+	if w.hasApps() {
 		w.apps.begin(kadm.NewClient(adm), resp.ID)
 	}
 	for range acts {
@@ -68,9 +68,15 @@ func (w *world) run() {
 		return
 	}
 	w.verify()
-	if !w.flaws.ofRecords() && w.broken() == "" {
+	if w.hasApps() && w.broken() == "" {
 		w.apps.verify(adm)
 	}
+}
+
+// hasApps: where one seed is run, the applications in transactions are in the clusters of three alone, since five nodes with them take
+// most of a minute on a busy machine.
+func (w *world) hasApps() bool {
+	return !w.flaws.ofRecords() && (w.size == 3 || *seeds > 1 || *oneSeed != 0)
 }
 
 func (w *world) upNow() (n int) {
@@ -161,6 +167,9 @@ func TestTheSimulationCatchesPlantedBugs(t *testing.T) {
 		"offsets before their transaction":  {flaws{offsetsFirst: true}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if underRace && !c.flaws.ofRecords() {
+				t.Skip("the same worlds run without a flaw; that flaws are caught is shown without the race detector")
+			}
 			for seed := uint64(1); seed <= seedsForABug; seed++ {
 				if found := simulate(t, seed, 3, c.synced, c.flaws).broken(); found != "" {
 					t.Logf("seed %d: %s", seed, found)

@@ -1,0 +1,6 @@
+//go:build race
+
+package sim
+
+// underRace: the race detector makes a world with applications several times as slow.
+const underRace = true
