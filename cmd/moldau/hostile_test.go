@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// clientLines are a line of each tool that speaks with a cluster, $B and $P for
+// clientLines are a line of each tool that speaks with a cluster and takes client properties, $B and $P for
 // what connects: the addresses and a properties file with short timeouts.
 func clientLines() map[string]string {
 	const b = " --bootstrap-server $B --command-config $P "
@@ -48,8 +48,6 @@ func clientLines() map[string]string {
 		"e2e-latency":               "kafka-e2e-latency" + b + "--topic t --num-records 1 --producer-acks 1 --record-size 1",
 		"verifiable-producer":       "kafka-verifiable-producer" + b + "--topic t --max-messages 1",
 		"streams-application-reset": "kafka-streams-application-reset" + b + "--application-id a --input-topics t",
-
-		"transactional-message-copier": "kafka-transactional-message-copier --broker-list" + strings.TrimPrefix(b, " --bootstrap-server") + "--input-topic t --input-partition 0 --output-topic u --transactional-id x --consumer-group g",
 	}
 }
 
