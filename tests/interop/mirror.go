@@ -30,7 +30,8 @@ func runMirror(ctx context.Context, s *stage, r *row) error {
 		return err
 	}
 	defer stop()
-	if err := fillOrigin(ctx, from); err != nil {
+	began := time.Now().Truncate(time.Millisecond)
+	if err := fillOrigin(ctx, from, began); err != nil {
 		return fmt.Errorf("the reference cannot fill the cluster to copy from: %w", err)
 	}
 	one, reps := "1", strconv.Itoa(s.replicas)
@@ -68,7 +69,7 @@ func runMirror(ctx context.Context, s *stage, r *row) error {
 		look   func() error
 	}{
 		{"create", func() error { return mirroredTopic(ctx, adm) }},
-		{"none", func() error { return s.mirroredRecords(ctx) }},
+		{"none", func() error { return s.mirroredRecords(ctx, began) }},
 		{"admin", func() error { return mirroredConfig(ctx, adm) }},
 		{"commit", func() error { return mirroredGroup(ctx, adm) }},
 	} {
@@ -83,7 +84,7 @@ func runMirror(ctx context.Context, s *stage, r *row) error {
 }
 
 // fillOrigin writes what is to be copied: records, a config and a group that has stopped in the middle.
-func fillOrigin(ctx context.Context, from *node.Cluster) error {
+func fillOrigin(ctx context.Context, from *node.Cluster, began time.Time) error {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(from.Seeds...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic("orders"), kgo.UnknownTopicRetries(-1))
 	if err != nil {
 		return err
@@ -95,7 +96,7 @@ func fillOrigin(ctx context.Context, from *node.Cluster) error {
 	}
 	var recs []*kgo.Record
 	for i := range mirrored * mirrorPartitions {
-		recs = append(recs, mirrorRecord(i))
+		recs = append(recs, mirrorRecord(began, i))
 	}
 	if err := cl.ProduceSync(ctx, recs...).FirstErr(); err != nil {
 		return err
@@ -107,8 +108,9 @@ func fillOrigin(ctx context.Context, from *node.Cluster) error {
 	return adm.CommitAllOffsets(ctx, "readers", offsets)
 }
 
-func mirrorRecord(i int) *kgo.Record {
-	return &kgo.Record{Partition: int32(i % mirrorPartitions), Key: []byte("key " + strconv.Itoa(i)), Value: []byte("order " + strconv.Itoa(i)), Timestamp: time.UnixMilli(1_700_000_000_000 + int64(i)),
+// mirrorRecord is the i-th record. None is so old that retention removes it, which would end the row on a slow machine.
+func mirrorRecord(began time.Time, i int) *kgo.Record {
+	return &kgo.Record{Partition: int32(i % mirrorPartitions), Key: []byte("key " + strconv.Itoa(i)), Value: []byte("order " + strconv.Itoa(i)), Timestamp: began.Add(time.Duration(i-mirrored*mirrorPartitions) * time.Second),
 		Headers: []kgo.RecordHeader{{Key: "n", Value: []byte(strconv.Itoa(i))}}}
 }
 
@@ -123,7 +125,7 @@ func mirroredTopic(ctx context.Context, adm *kadm.Client) error {
 	return err
 }
 
-func (s *stage) mirroredRecords(ctx context.Context) error {
+func (s *stage) mirroredRecords(ctx context.Context, began time.Time) error {
 	got, err := s.readAll(ctx, mirrorTopic)
 	if err != nil {
 		return err
@@ -132,7 +134,7 @@ func (s *stage) mirroredRecords(ctx context.Context) error {
 		return fmt.Errorf("%d records instead of %d", len(got), mirrored*mirrorPartitions)
 	}
 	for _, g := range got {
-		want := mirrorRecord(int(g.Offset)*mirrorPartitions + int(g.Partition))
+		want := mirrorRecord(began, int(g.Offset)*mirrorPartitions+int(g.Partition))
 		if string(g.Key) != string(want.Key) || string(g.Value) != string(want.Value) || !g.Timestamp.Equal(want.Timestamp) ||
 			len(g.Headers) != 1 || string(g.Headers[0].Value) != string(want.Headers[0].Value) {
 			return fmt.Errorf("offset %d of partition %d is %s, %s, %s, %v", g.Offset, g.Partition, g.Key, g.Value, g.Timestamp, g.Headers)

@@ -18,6 +18,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -52,6 +53,12 @@ func (c *Cache) ensure(name, recipe string, install func(ctx context.Context, di
 	sum := sha256.Sum256([]byte(recipe))
 	dir := filepath.Join(c.Dir, name+"-"+hex.EncodeToString(sum[:6]))
 	stamp := filepath.Join(dir, ".whole")
+	// Another run may want the same at this moment.
+	free, err := lockFile(dir + ".lock")
+	if err != nil {
+		return "", fmt.Errorf("cannot install %s: %w", name, err)
+	}
+	defer free()
 	if _, err := os.Stat(stamp); err == nil {
 		return dir, nil
 	}
@@ -68,6 +75,19 @@ func (c *Cache) ensure(name, recipe string, install func(ctx context.Context, di
 		return "", fmt.Errorf("cannot install %s: %w", name, err)
 	}
 	return dir, os.WriteFile(stamp, []byte(recipe), 0o644)
+}
+
+// lockFile waits until no other process has the file locked; the end of this one lets go of it too.
+func lockFile(path string) (free func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("cannot lock %s: %w", path, err)
+	}
+	return func() { f.Close() }, nil
 }
 
 func run(ctx context.Context, dir, name string, args ...string) error {
