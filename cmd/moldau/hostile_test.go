@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// clientLines are a line of each tool that speaks with a cluster, $B and $P for
-// what connects: the addresses and a properties file with short timeouts.
+// clientLines are a line of each tool that speaks with a cluster and takes client properties, $B and $P for
+// what connects: the addresses and a properties file with short timeouts. They may run side by side: the latency tool, which
+// expects to read its own record, has a topic of its own.
 func clientLines() map[string]string {
 	const b = " --bootstrap-server $B --command-config $P "
 	return map[string]string{
@@ -45,11 +46,9 @@ func clientLines() map[string]string {
 		"producer-perf-test":        "kafka-producer-perf-test" + b + "--topic t --num-records 1 --record-size 1 --throughput -1 --command-property max.block.ms=1000",
 		"consumer-perf-test":        "kafka-consumer-perf-test" + b + "--topic t --num-records 1 --timeout 1500",
 		"share-consumer-perf-test":  "kafka-share-consumer-perf-test" + b + "--topic t --num-records 1 --timeout 1500",
-		"e2e-latency":               "kafka-e2e-latency" + b + "--topic t --num-records 1 --producer-acks 1 --record-size 1",
+		"e2e-latency":               "kafka-e2e-latency" + b + "--topic alone --num-records 1 --producer-acks 1 --record-size 1",
 		"verifiable-producer":       "kafka-verifiable-producer" + b + "--topic t --max-messages 1",
 		"streams-application-reset": "kafka-streams-application-reset" + b + "--application-id a --input-topics t",
-
-		"transactional-message-copier": "kafka-transactional-message-copier --broker-list" + strings.TrimPrefix(b, " --bootstrap-server") + "--input-topic t --input-partition 0 --output-topic u --transactional-id x --consumer-group g",
 	}
 }
 
