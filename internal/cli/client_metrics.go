@@ -62,18 +62,13 @@ func (t *clientMetricsTool) check() error {
 	if countGiven(p, "alter", "delete", "describe", "list") != 1 {
 		return t.usage(p.set, req, "Command must include exactly one action: --alter, --delete, --describe or --list.")
 	}
-	for _, c := range []struct {
-		used    string
-		invalid []string
-	}{
+	if err := t.checkExclusions(p, req, []exclusion{
 		{"alter", []string{"describe", "delete", "list"}},
 		{"delete", []string{"describe", "alter", "list", "generate-name", "interval", "match", "metrics"}},
 		{"describe", []string{"alter", "delete", "list", "generate-name", "interval", "match", "metrics"}},
 		{"list", []string{"alter", "delete", "describe", "name", "generate-name", "interval", "match", "metrics"}},
-	} {
-		if err := t.checkInvalid(p, req, c.used, c.invalid...); err != nil {
-			return err
-		}
+	}); err != nil {
+		return err
 	}
 	if !p.has("bootstrap-server") {
 		return errors.New("--bootstrap-server must be specified.")

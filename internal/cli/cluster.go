@@ -189,15 +189,7 @@ func runAPIVersions(r *run, args []string) int {
 	if err == nil {
 		err = r.apiVersions(p)
 	}
-	if err == nil {
-		return 0
-	}
-	if code, ok := exitCode(err); ok {
-		return code
-	}
-	r.errorln(err.Error())
-	r.explainConstruct(err)
-	return r.fail(1)
+	return r.outcome(err)
 }
 
 func (r *run) apiVersions(p *parsed) error {

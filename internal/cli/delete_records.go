@@ -24,15 +24,7 @@ func runDeleteRecords(r *run, args []string) int {
 	if err == nil {
 		err = r.deleteRecords(p)
 	}
-	if err == nil {
-		return 0
-	}
-	if code, ok := exitCode(err); ok {
-		return code
-	}
-	r.errorln(err.Error())
-	r.explainConstruct(err)
-	return r.fail(1)
+	return r.outcome(err)
 }
 
 func (r *run) deleteRecords(p *parsed) error {

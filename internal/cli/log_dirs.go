@@ -28,15 +28,7 @@ func runLogDirs(r *run, args []string) int {
 	if err == nil {
 		err = r.logDirs(p)
 	}
-	if err == nil {
-		return 0
-	}
-	if code, ok := exitCode(err); ok {
-		return code
-	}
-	r.errorln(err.Error())
-	r.explainConstruct(err)
-	return r.fail(1)
+	return r.outcome(err)
 }
 
 func (r *run) logDirs(p *parsed) error {

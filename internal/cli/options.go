@@ -356,6 +356,21 @@ func (r *run) checkInvalid(p *parsed, required []string, used string, invalid ..
 	return nil
 }
 
+// exclusion is an option and those that do not go together with it.
+type exclusion struct {
+	used    string
+	invalid []string
+}
+
+func (r *run) checkExclusions(p *parsed, required []string, exclusions []exclusion) error {
+	for _, c := range exclusions {
+		if err := r.checkInvalid(p, required, c.used, c.invalid...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // helpOrVersion handles what every tool has: no arguments at all and --help
 // print the table on standard error and exit 1, --version exits 0.
 func (r *run) helpOrVersion(p *parsed, required []string, purpose string) error {

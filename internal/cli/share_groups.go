@@ -81,25 +81,12 @@ func (g *shareTool) check() error {
 	if err := g.helpOrVersion(p, req, "This tool helps to list, describe, reset and delete share groups."); err != nil {
 		return err
 	}
-	if err := g.checkRequired(p, req, "bootstrap-server"); err != nil {
-		return err
-	}
-	if err := g.readFormat(p, "list", "describe"); err != nil {
-		return err
-	}
 	bad := func(msg string) error { return g.usage(p.set, req, msg) }
-	if countGiven(p, "list", "describe", "delete", "reset-offsets", "delete-offsets") != 1 {
-		return bad("Command must include exactly one action: --list, --describe, --delete, --reset-offsets, --delete-offsets.")
+	if err := g.checkGroupAction(req, "--list, --describe, --delete, --reset-offsets, --delete-offsets."); err != nil {
+		return err
 	}
-	selected := p.hasAny("group", "all-groups")
 	switch {
-	case p.has("describe") && !selected:
-		return bad("Option [describe] takes one of these options: [group], [all-groups]")
-	case p.has("describe") && countGiven(p, "members", "offsets", "state") > 1:
-		return bad("Option [describe] takes at most one of these options: [members], [offsets], [state]")
-	case p.has("describe") && len(p.all("state")) > 0:
-		return bad("Option [describe] does not take a value for [state]")
-	case p.has("delete") && !selected:
+	case p.has("delete") && !p.hasAny("group", "all-groups"):
 		return bad("Option [delete] takes the options [group] or [all-groups]")
 	case p.has("delete-offsets") && !(p.has("group") && p.has("topic")):
 		return bad("Option [delete-offsets] takes the following options: [group], [topic]")
@@ -108,21 +95,43 @@ func (g *shareTool) check() error {
 			return err
 		}
 	}
-	for _, c := range []struct {
-		used    string
-		invalid []string
-	}{
+	if err := g.checkExclusions(p, req, []exclusion{
 		{"group", []string{"all-groups", "list"}},
 		{"all-groups", []string{"list", "reset-offsets", "delete-offsets"}},
 		{"topic", []string{"list", "describe", "delete", "all-topics"}},
 		{"all-topics", []string{"list", "describe", "delete"}},
-	} {
-		if err := g.checkInvalid(p, req, c.used, c.invalid...); err != nil {
-			return err
-		}
+	}); err != nil {
+		return err
 	}
 	p.number("timeout")
 	return p.err
+}
+
+// checkGroupAction checks what the tools of share groups and of streams groups check alike: one action, and what --describe takes.
+func (g *groupsTool) checkGroupAction(req []string, actions string) error {
+	p := g.p
+	if err := g.checkRequired(p, req, "bootstrap-server"); err != nil {
+		return err
+	}
+	if err := g.readFormat(p, "list", "describe"); err != nil {
+		return err
+	}
+	msg := ""
+	switch {
+	case countGiven(p, "list", "describe", "delete", "reset-offsets", "delete-offsets") != 1:
+		msg = "Command must include exactly one action: " + actions
+	case !p.has("describe"):
+		return nil
+	case !p.hasAny("group", "all-groups"):
+		msg = "Option [describe] takes one of these options: [group], [all-groups]"
+	case countGiven(p, "members", "offsets", "state") > 1:
+		msg = "Option [describe] takes at most one of these options: [members], [offsets], [state]"
+	case len(p.all("state")) > 0:
+		msg = "Option [describe] does not take a value for [state]"
+	default:
+		return nil
+	}
+	return g.usage(p.set, req, msg)
 }
 
 func (g *shareTool) checkShareReset(bad func(string) error) error {

@@ -61,24 +61,12 @@ func (g *streamsTool) check() error {
 	if err := g.helpOrVersion(p, req, "This tool helps to list, describe, reset and delete streams groups."); err != nil {
 		return err
 	}
-	if err := g.checkRequired(p, req, "bootstrap-server"); err != nil {
-		return err
-	}
-	if err := g.readFormat(p, "list", "describe"); err != nil {
-		return err
-	}
 	bad := func(msg string) error { return g.usage(p.set, req, msg) }
-	if countGiven(p, "list", "describe", "delete", "reset-offsets", "delete-offsets") != 1 {
-		return bad("Command must include exactly one action: --list, --describe, --delete, --reset-offsets, or --delete-offsets.")
+	if err := g.checkGroupAction(req, "--list, --describe, --delete, --reset-offsets, or --delete-offsets."); err != nil {
+		return err
 	}
 	selected := p.hasAny("group", "all-groups")
 	switch {
-	case p.has("describe") && !selected:
-		return bad("Option [describe] takes one of these options: [group], [all-groups]")
-	case p.has("describe") && countGiven(p, "members", "offsets", "state") > 1:
-		return bad("Option [describe] takes at most one of these options: [members], [offsets], [state]")
-	case p.has("describe") && len(p.all("state")) > 0:
-		return bad("Option [describe] does not take a value for [state]")
 	case p.has("delete") && !selected:
 		return bad("Option [delete] takes one of these options: [group], [all-groups]")
 	case p.has("delete-offsets") && !(p.has("group") && p.hasAny("all-input-topics", "input-topic")):
@@ -90,18 +78,13 @@ func (g *streamsTool) check() error {
 	case p.hasAny("delete-internal-topic", "delete-all-internal-topics"):
 		return bad("Options [delete-internal-topic] and [delete-all-internal-topics] need [reset-offsets]")
 	}
-	for _, c := range []struct {
-		used    string
-		invalid []string
-	}{
+	if err := g.checkExclusions(p, req, []exclusion{
 		{"group", []string{"all-groups", "list"}},
 		{"all-groups", []string{"list"}},
 		{"input-topic", []string{"all-input-topics", "list", "describe", "delete"}},
 		{"all-input-topics", []string{"list", "describe", "delete"}},
-	} {
-		if err := g.checkInvalid(p, req, c.used, c.invalid...); err != nil {
-			return err
-		}
+	}); err != nil {
+		return err
 	}
 	for _, o := range []string{"timeout", "to-offset", "shift-by"} {
 		p.number(o)

@@ -128,11 +128,7 @@ func (r *run) checkTopicCombinations(p *parsed, req []string) error {
 		return out
 	}
 	reports := []string{"under-replicated-partitions", "under-min-isr-partitions", "at-min-isr-partitions", "unavailable-partitions"}
-	type rule struct {
-		opt     string
-		invalid []string
-	}
-	rules := []rule{
+	rules := []exclusion{
 		{"config", except("alter", "create")},
 		{"delete-config", except("alter", "create")},
 		{"partitions", except("alter", "create")},
@@ -140,22 +136,17 @@ func (r *run) checkTopicCombinations(p *parsed, req []string) error {
 		{"replica-assignment", except("create", "alter")},
 	}
 	if p.has("create") {
-		rules = append(rules, rule{"replica-assignment", []string{"partitions", "replication-factor"}})
+		rules = append(rules, exclusion{"replica-assignment", []string{"partitions", "replication-factor"}})
 	}
 	for _, rep := range reports {
-		rules = append(rules, rule{rep, append(except("describe"), "topics-with-overrides")})
+		rules = append(rules, exclusion{rep, append(except("describe"), "topics-with-overrides")})
 	}
 	rules = append(rules,
-		rule{"topics-with-overrides", append(except("describe"), reports...)},
-		rule{"if-exists", except("alter", "delete", "describe")},
-		rule{"if-not-exists", except("create")},
-		rule{"exclude-internal", except("list", "describe")})
-	for _, ru := range rules {
-		if err := r.checkInvalid(p, req, ru.opt, ru.invalid...); err != nil {
-			return err
-		}
-	}
-	return nil
+		exclusion{"topics-with-overrides", append(except("describe"), reports...)},
+		exclusion{"if-exists", except("alter", "delete", "describe")},
+		exclusion{"if-not-exists", except("create")},
+		exclusion{"exclude-internal", except("list", "describe")})
+	return r.checkExclusions(p, req, rules)
 }
 
 func contains(list []string, s string) bool {

@@ -204,6 +204,8 @@ func (s *Shard) replaceConsumerStatic(t *coord.Turn, g *consumerGroup, old, m *c
 func (s *Shard) appendRemoval(t *coord.Turn, g *consumerGroup, m *consumerMember) {
 	t.Append(consumerTombstone(keyConsumerAssignment, g.id, m.id), consumerTombstone(keyConsumerTarget, g.id, m.id), consumerTombstone(keyConsumerMember, g.id, m.id))
 	s.stopTimers(t, g, m.id)
+	// It is still there then: without its timers a member that will not come again would keep its partitions for good.
+	t.OnFailure(func(t *coord.Turn, _ error) { s.beginTimers(t, g.id, m.id) })
 }
 
 // progress notes what the member says of itself, moves the group's epoch and target if that or the cluster's topics

@@ -29,6 +29,19 @@ func (s *Shard) beginSession(t *coord.Turn, g *consumerGroup, m *consumerMember)
 	t.SetTimer(consumerSessionKey(g, m.id), timeoutMs)
 }
 
+// beginTimers gives a member, if it is there, the time in which it must show up and give up what it shall.
+func (s *Shard) beginTimers(t *coord.Turn, group, member string) {
+	g := s.consumers[group]
+	if g == nil || g.members[member] == nil {
+		return
+	}
+	m := g.members[member]
+	s.beginSession(t, g, m)
+	if m.state == memberUnrevoked && m.classic == nil {
+		t.SetTimer(revocationKey(g, m.id), int64(m.rebalanceTimeoutMs))
+	}
+}
+
 func (s *Shard) stopTimers(t *coord.Turn, g *consumerGroup, member string) {
 	for _, key := range []coord.TimerKey{consumerSessionKey(g, member), revocationKey(g, member), rejoinKey(g, member), resyncKey(g, member)} {
 		t.StopTimer(key)

@@ -172,10 +172,7 @@ func (s *Shard) loadedConsumers(t *coord.Turn) {
 			continue
 		}
 		for _, m := range g.sortedMembers() {
-			s.beginSession(t, g, m)
-			if m.state == memberUnrevoked && m.classic == nil {
-				t.SetTimer(revocationKey(g, m.id), int64(m.rebalanceTimeoutMs))
-			}
+			s.beginTimers(t, g.id, m.id)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -183,6 +184,13 @@ func (a *apps) transact(cl *kgo.Client, name string, late *late, rnd *rand.Rand)
 	if cl.BeginTransaction() != nil {
 		return unknown
 	}
+	var mu sync.Mutex
+	var failed error
+	written := func(_ *kgo.Record, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		failed = errors.Join(failed, err)
+	}
 	for _, r := range late.records {
 		cl.Produce(ctx, r, nil)
 	}
@@ -197,12 +205,18 @@ func (a *apps) transact(cl *kgo.Client, name string, late *late, rnd *rand.Rand)
 			_ = cl.Flush(ctx) // what it did not live to write does not matter
 			return unknown
 		}
-		cl.Produce(ctx, r, nil)
+		cl.Produce(ctx, r, written)
 		if i == 0 {
 			time.Sleep(time.Duration(rnd.IntN(300)) * time.Millisecond) // open for readers to see, if they could
 		}
 	}
 	if cl.Flush(ctx) != nil {
+		return unknown
+	}
+	mu.Lock()
+	lost := failed
+	mu.Unlock()
+	if lost != nil { // the client would commit what it has written
 		return unknown
 	}
 	if a.w.flaws.markerFirst {

@@ -108,11 +108,23 @@ func transact(ctx context.Context, cl *kgo.Client, name string, rnd *rand.Rand) 
 		return unknown
 	}
 	first := rnd.IntN(partitions)
+	var mu sync.Mutex
+	failed := false
 	for i := range txnSize {
 		r := &kgo.Record{Partition: int32((first + i) % partitions), Value: fmt.Appendf(nil, "%s.%d", name, i)}
-		cl.Produce(ctx, r, nil)
+		cl.Produce(ctx, r, func(_ *kgo.Record, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			failed = failed || err != nil
+		})
 	}
 	if cl.Flush(ctx) != nil {
+		return unknown
+	}
+	mu.Lock()
+	lost := failed
+	mu.Unlock()
+	if lost { // the client would commit what it has written
 		return unknown
 	}
 	want, o := kgo.TryCommit, committed
