@@ -135,11 +135,6 @@ func (e *Env) writtenTopic(codec string) string { return e.run + "-reference-" +
 
 func (e *Env) runOne(ctx context.Context, i int, en entry, row *report.Row) {
 	start := time.Now()
-	if e.RowTime > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, e.RowTime)
-		defer cancel()
-	}
 	c, err := en.make(ctx, e)
 	if skip, ok := err.(errSkip); ok {
 		row.Skip(skip.why)
@@ -150,6 +145,12 @@ func (e *Env) runOne(ctx context.Context, i int, en entry, row *report.Row) {
 		return
 	}
 	defer c.Close()
+	// What is installed or compiled the first time has limits of its own.
+	if e.RowTime > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, e.RowTime)
+		defer cancel()
+	}
 	row.Rename(c.Name())
 	s := &scenario{env: e, c: c, row: row, prefix: fmt.Sprintf("%s-%02d-", e.run, i)}
 	s.run(ctx)
