@@ -32,8 +32,6 @@ type world struct {
 	bootstrap, controller, sasl string
 	nodeProperties, metadataLog string // of the first node
 
-	kafkaFolder string // where Apache Kafka's nodes have their files
-
 	behind *exec.Cmd // the line that runs in the background
 }
 

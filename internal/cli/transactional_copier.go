@@ -164,7 +164,7 @@ func (c *copier) openConsumer() (err error) {
 		}
 		group, err := s.GroupOptions()
 		// A rebalance during a transaction would let another member begin before what this one commits.
-		return append(append(opts, group...), kgo.ConsumeTopics(c.in), kgo.DisableAutoCommit(), kgo.RequireStableFetchOffsets(), kgo.BlockRebalanceOnPoll(),
+		return append(append(opts, group...), kgo.ConsumeTopics(c.in), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
 			kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.OnPartitionsAssigned(func(ctx context.Context, _ *kgo.Client, m map[string][]int32) { c.rebalanced(ctx, m[c.in]) }),
 			kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { c.gone(m[c.in]) }),
 			kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { c.gone(m[c.in]) })), err
