@@ -202,6 +202,7 @@ func (r *reader) run(at string, b docBlock, s docStep) []string {
 		r.shell = r.open("bash", nil)
 	}
 	deadline := time.Now().Add(docPatience)
+	before := ""
 	for {
 		const mark = "--- that was it ---"
 		fmt.Fprintf(r.shell.in, "{ %s\n} </dev/null\necho; echo '%s'\n", r.ours(s.command), mark)
@@ -224,6 +225,10 @@ func (r *reader) run(at string, b docBlock, s docStep) []string {
 		}
 		if !b.has("again") || matchLines(s.shown, got, b.has("figures"), true) >= 0 || time.Now().After(deadline) {
 			return got
+		}
+		if text := indent(got); text != before {
+			r.t.Logf("%s: $ %s\nis run again, since it printed:\n%s", at, s.command, text)
+			before = text
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/client"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -17,6 +18,8 @@ const (
 	drainBatch = 1000
 	// drainLook is how often the cluster is asked how far it is.
 	drainLookMs = 200
+	// drainSettleMs is how long replicas that have just changed their roles may take until they count as in sync again.
+	drainSettleMs = 10_000
 )
 
 func drainOptions() *optionSet {
@@ -275,7 +278,17 @@ func (d *drain) carryOut(v *clusterView, plan []planMove, timeoutMs int64) (*clu
 			return nil, fmt.Errorf("everything is back, but the plan file stays: %w", err)
 		}
 	}
-	return d.viewCluster(d.c)
+	return d.settled(min(client.Millis(drainSettleMs), deadline.Sub(d.Now())))
+}
+
+// settled is the cluster as soon as the node may be restarted, or as it is when the time is up.
+func (d *drain) settled(patience time.Duration) (*clusterView, error) {
+	for deadline := d.Now().Add(patience); ; {
+		v, err := d.viewCluster(d.c)
+		if err != nil || v.judge(d.node).Safe || d.Now().After(deadline) || !sleepContext(d.ctx, client.Millis(drainLookMs)) {
+			return v, err
+		}
+	}
 }
 
 // left says what has not moved yet, and asks for elections where replicas are where they should be.
