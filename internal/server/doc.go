@@ -10,8 +10,8 @@
 // writes everything that is ready, but never blocks: what the socket does not take at
 // once is left to a goroutine that is started for it.
 //
-// The broker and the controller give it their Handlers and wire.Tables; node
-// starts and stops it. Each Conn owns its state: what the reading goroutine alone
+// The broker and the controller give it their Handlers and wire.Tables, and have it
+// answer ApiVersions, which tells of that table; node starts and stops it. Each Conn owns its state: what the reading goroutine alone
 // touches, what stands behind mu, and the file beside each field says which. If it is
 // wrong, a client sees another request's answer, or one peer's silence takes the
 // node's memory or goroutines from all the others; nothing durable is lost here.

@@ -18,17 +18,10 @@ import (
 func TestADeathWithinRetentionKeepsWhatProducersHadSent(t *testing.T) {
 	base := vfs.NewMem()
 	format(t, base, "/d")
-	var mu sync.Mutex
-	var left []*vfs.Mem
-	watching := false
-	m := openManager(t, vfs.NewFault(base, func(op vfs.Op) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if watching && op.Kind.Mutates() {
-			left = append(left, base.KillClone(), base.CrashClone(), base.MixedClone(true, false))
-		}
-		return nil
-	}), newTestClock(), smallConfig())
+	w := &watcher{at: func(op vfs.Op) bool { return op.Kind.Mutates() }, deaths: []func() *vfs.Mem{
+		base.KillClone, base.CrashClone, func() *vfs.Mem { return base.MixedClone(true, false) },
+	}}
+	m := openManager(t, w.over(base), newTestClock(), smallConfig())
 	l := mustCreate(t, m, testTP, 0)
 	mustAppend(t, l, from(7, 3, 0, "early"))
 	for range 4 {
@@ -44,15 +37,11 @@ func TestADeathWithinRetentionKeepsWhatProducersHadSent(t *testing.T) {
 	if err := l.AdvanceLogStartOffset(4); err != nil {
 		t.Fatal(err)
 	}
-	mu.Lock()
-	watching = true
-	mu.Unlock()
-	if n, err := l.DeleteOldSegments(); n != 4 || err != nil {
-		t.Fatal(n, err)
-	}
-	mu.Lock()
-	watching = false
-	mu.Unlock()
+	left := w.during(func() {
+		if n, err := l.DeleteOldSegments(); n != 4 || err != nil {
+			t.Fatal(n, err)
+		}
+	})
 	if len(left) < 20 {
 		t.Fatalf("only %d disks", len(left))
 	}
@@ -186,17 +175,10 @@ func TestTheCheckAsksNoEpochWhereTheCleanerWas(t *testing.T) {
 func TestADeathWithinABeginningAnewKeepsWhatProducersHadSent(t *testing.T) {
 	disk := vfs.NewMem()
 	format(t, disk, "/d")
-	var mu sync.Mutex
-	var left []*vfs.Mem
-	watching := false
-	m := openManager(t, vfs.NewFault(disk, func(op vfs.Op) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if watching && op.Kind.Mutates() {
-			left = append(left, disk.KillClone(), disk.CrashClone(), disk.MixedClone(true, false), disk.MixedClone(false, true))
-		}
-		return nil
-	}), newTestClock(), smallConfig())
+	w := &watcher{at: func(op vfs.Op) bool { return op.Kind.Mutates() }, deaths: []func() *vfs.Mem{
+		disk.KillClone, disk.CrashClone, func() *vfs.Mem { return disk.MixedClone(true, false) }, func() *vfs.Mem { return disk.MixedClone(false, true) },
+	}}
+	m := openManager(t, w.over(disk), newTestClock(), smallConfig())
 	l := mustCreate(t, m, testTP, 0)
 	mustAppend(t, l, from(7, 3, 0, "early"))
 	for range 3 {
@@ -215,15 +197,11 @@ func TestADeathWithinABeginningAnewKeepsWhatProducersHadSent(t *testing.T) {
 	if n, err := l.DeleteOldSegments(); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
-	mu.Lock()
-	watching = true
-	mu.Unlock()
-	if err := l.TruncateFullyAndStartAt(50); err != nil {
-		t.Fatal(err)
-	}
-	mu.Lock()
-	watching = false
-	mu.Unlock()
+	left := w.during(func() {
+		if err := l.TruncateFullyAndStartAt(50); err != nil {
+			t.Fatal(err)
+		}
+	})
 	if known := sortedProducers(l); len(known) != 0 {
 		t.Fatal(known)
 	}
@@ -370,34 +348,55 @@ func TestABatchThatComesAgainIsTheNewest(t *testing.T) {
 }
 
 // diesAt calls do, and returns the disk as a kill leaves it before the first operation of a kind on a name.
-func diesAt(t *testing.T, disk *vfs.Mem, cfg LogConfig, kind vfs.OpKind, name string, prepare, do func(*Log)) (left *vfs.Mem) {
+func diesAt(t *testing.T, disk *vfs.Mem, cfg LogConfig, kind vfs.OpKind, name string, prepare, do func(*Log)) *vfs.Mem {
 	t.Helper()
-	var mu sync.Mutex
-	watching := false
-	m := openManager(t, vfs.NewFault(disk, func(op vfs.Op) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if watching && left == nil && op.Kind == kind && op.Name == name {
-			left = disk.KillClone()
-		}
-		return nil
-	}), newTestClock(), cfg)
+	w := &watcher{at: func(op vfs.Op) bool { return op.Kind == kind && op.Name == name }, deaths: []func() *vfs.Mem{disk.KillClone}}
+	m := openManager(t, w.over(disk), newTestClock(), cfg)
 	l := mustCreate(t, m, testTP, 0)
 	prepare(l)
 	if err := m.CheckpointAll(); err != nil {
 		t.Fatal(err)
 	}
-	mu.Lock()
-	watching = true
-	mu.Unlock()
-	do(l)
-	mu.Lock()
-	defer mu.Unlock()
-	watching = false
-	if left == nil {
+	left := w.during(func() { do(l) })
+	if len(left) == 0 {
 		t.Fatalf("no %s of %s", kind, name)
 	}
-	return left
+	return left[0]
+}
+
+// watcher keeps what a death would leave of a disk before each operation of some kind.
+type watcher struct {
+	at     func(vfs.Op) bool
+	deaths []func() *vfs.Mem // each way to die
+
+	mu   sync.Mutex
+	on   bool
+	left []*vfs.Mem
+}
+
+func (w *watcher) over(disk *vfs.Mem) vfs.FS {
+	return vfs.NewFault(disk, func(op vfs.Op) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.on && w.at(op) {
+			for _, die := range w.deaths {
+				w.left = append(w.left, die())
+			}
+		}
+		return nil
+	})
+}
+
+// during watches while do runs, and returns the disks.
+func (w *watcher) during(do func()) []*vfs.Mem {
+	w.mu.Lock()
+	w.on = true
+	w.mu.Unlock()
+	do()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.on = false
+	return w.left
 }
 
 // A process dies after it has removed a segment that is cut off, and before the name's going is on the disk. The next one appends, and
