@@ -179,10 +179,15 @@ func (w *world) startKafka(dir string, port int) (failure string) {
 		return fmt.Sprintf("%v\n%s", err, logged)
 	}
 	w.t.Cleanup(func() { exec.Command(script, "stop", cluster).Run() })
-	w.bootstrap, w.kafkaFolder = strings.TrimSpace(string(out)), cluster
+	w.bootstrap = strings.TrimSpace(string(out))
 	w.metadataLog = filepath.Join(cluster, "data-1/__cluster_metadata-0/00000000000000000000.log")
 	if b, err := os.ReadFile(filepath.Join(cluster, "1.properties")); err == nil {
 		w.nodeProperties = string(b)
 	}
 	return ""
+}
+
+// kafkaFolder is where Apache Kafka's nodes have their files.
+func (w *world) kafkaFolder() string {
+	return filepath.Dir(filepath.Dir(filepath.Dir(w.metadataLog)))
 }

@@ -74,7 +74,7 @@ func (x *ptyTerminal) resize(columns, rows uint16) {
 func (w *world) seesABrokerGo(t *testing.T) {
 	x := w.onTerminal(t, "moldau top --bootstrap-server $B --interval-ms 200")
 	x.shows("orders")
-	text, err := os.ReadFile(filepath.Join(w.kafkaFolder, "3.pid"))
+	text, err := os.ReadFile(filepath.Join(w.kafkaFolder(), "3.pid"))
 	if err != nil {
 		t.Fatal(err)
 	}

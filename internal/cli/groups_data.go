@@ -193,13 +193,18 @@ type committed struct {
 
 // committedOffsets asks for all committed offsets of each group.
 func (g *groupsTool) committedOffsets(ids []string) (map[string]map[topicPartition]committed, error) {
+	return g.offsetsOf("listConsumerGroupOffsets(api=FIND_COORDINATOR)", ids, g.fetchCommitted)
+}
+
+// offsetsOf asks each group's coordinator by fetch, and returns what was told also when something was not.
+func (g *groupsTool) offsetsOf(call string, ids []string, fetch func(kmsg.FindCoordinatorResponseCoordinator, string) (map[topicPartition]committed, error)) (map[string]map[topicPartition]committed, error) {
 	out := map[string]map[topicPartition]committed{}
 	var mu sync.Mutex
 	var firstErr error
 	lost := func(_ string, err error) { firstErr = err }
-	err := g.eachCoordinator("listConsumerGroupOffsets(api=FIND_COORDINATOR)", ids, lost, func(node kmsg.FindCoordinatorResponseCoordinator, ids []string) error {
+	err := g.eachCoordinator(call, ids, lost, func(node kmsg.FindCoordinatorResponseCoordinator, ids []string) error {
 		for _, id := range ids {
-			offsets, err := g.fetchCommitted(node, id)
+			offsets, err := fetch(node, id)
 			if err != nil {
 				return err
 			}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"sort"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -190,33 +189,18 @@ func lagOf(g kmsg.ListGroupsResponseGroup, offsets map[string]map[topicPartition
 
 // shareStarts are the offsets at which share groups start.
 func (t *topView) shareStarts(ids []string) (map[string]map[topicPartition]committed, error) {
-	out := map[string]map[topicPartition]committed{}
 	if len(ids) == 0 {
-		return out, nil
+		return nil, nil
 	}
 	share := &shareTool{groupsTool: t.groupsTool}
-	var mu sync.Mutex
-	var lost error
-	err := t.eachCoordinator("listShareGroupOffsets(api=FIND_COORDINATOR)", ids, func(_ string, err error) { lost = err }, func(node kmsg.FindCoordinatorResponseCoordinator, ids []string) error {
-		for _, id := range ids {
-			starts, err := share.shareOffsets(node.NodeID, id)
-			if err != nil {
-				return err
+	return t.offsetsOf("listShareGroupOffsets(api=FIND_COORDINATOR)", ids, func(node kmsg.FindCoordinatorResponseCoordinator, id string) (map[topicPartition]committed, error) {
+		starts, err := share.shareOffsets(node.NodeID, id)
+		at := map[topicPartition]committed{}
+		for _, s := range starts {
+			if s.start >= 0 {
+				at[s.tp] = committed{s.start, s.epoch}
 			}
-			at := map[topicPartition]committed{}
-			for _, s := range starts {
-				if s.start >= 0 {
-					at[s.tp] = committed{s.start, s.epoch}
-				}
-			}
-			mu.Lock()
-			out[id] = at
-			mu.Unlock()
 		}
-		return nil
+		return at, err
 	})
-	if err == nil {
-		err = lost
-	}
-	return out, err
 }
