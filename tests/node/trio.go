@@ -17,7 +17,8 @@ type Cluster struct {
 // portsEach is what a node listens on: clients, controllers, admin.
 const portsEach = 3
 
-// StartCluster formats and starts as many nodes as asked for and waits until each answers. Internal topics have a replica
+// StartCluster formats and starts as many nodes as asked for and waits until each answers
+// and knows all others: topics may have as many replicas at once. Internal topics have a replica
 // on each of up to three.
 func (f *Fleet) StartCluster(spec Spec, parent string, size int) (*Cluster, error) {
 	ports, err := FreePorts(size * portsEach)
@@ -49,7 +50,7 @@ func (f *Fleet) StartCluster(spec Spec, parent string, size int) (*Cluster, erro
 		}
 	}
 	for i, n := range c.Nodes {
-		if err := n.WaitReady(); err != nil {
+		if err := n.WaitBrokers(size); err != nil {
 			return nil, fmt.Errorf("node %d: %w", i+1, err)
 		}
 	}
