@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Cluster is several nodes, each broker and controller, on addresses of 127.0.0.1. Its methods are called from one goroutine.
@@ -89,15 +90,25 @@ func memberProps(spec Spec, n, size int, dir, voters string, at func(int) string
 // Bootstrap is the addresses of all nodes, as clients take them.
 func (c *Cluster) Bootstrap() string { return strings.Join(c.Seeds, ",") }
 
-// Stop ends the nodes in order.
+// Stop ends the nodes: ours in order, so that the last has no quorum, and Kafka's at once, since the last of them would wait for
+// a controller until it is killed.
 func (c *Cluster) Stop() error {
-	var errs []error
+	errs := make([]error, len(c.Nodes))
+	var wg sync.WaitGroup
 	for i, n := range c.Nodes {
-		if n.Alive() {
+		stop := func() {
 			if err := n.Stop(); err != nil {
-				errs = append(errs, fmt.Errorf("node %d: %w", i+1, err))
+				errs[i] = fmt.Errorf("node %d: %w", i+1, err)
 			}
 		}
+		switch {
+		case !n.Alive():
+		case n.spec.Kind == Real:
+			wg.Go(stop)
+		default:
+			stop()
+		}
 	}
+	wg.Wait()
 	return errors.Join(errs...)
 }
