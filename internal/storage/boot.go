@@ -28,6 +28,9 @@ const bootFile = "moldau-boot-id"
 func (d *logDir) takeBoot() {
 	name := path.Join(d.path, bootFile)
 	data, err := readSmallFile(d.env.fs, name)
+	if cannotBeUnderstood(err) {
+		d.makeRoom(name) // or it would never be written again
+	}
 	noted := strings.TrimRight(string(data), "\n")
 	d.pagesDoubted = err != nil || noted == ""
 	d.mark = d.bootMark(name)

@@ -21,7 +21,7 @@ func (o *opener) tellLostHead(listed bool) {
 	first := o.segments[0].base
 	if from, lost := lostHead(o.epochs.entries, first); lost {
 		o.env.damaged.Add(1)
-		o.env.logger.Error("records are lost: the first segments of the log are gone, though it was closed in order; its files were removed from outside. If there is a backup, stop the node and restore them",
+		o.env.logger.Error("records are lost: the first segments of the log are gone, though it was closed in order; its files were removed from outside, unless it is the leader-epoch checkpoint that is damaged. If there is a backup, stop the node and restore them",
 			"partition", o.tp.String(), "dir", o.dir, "from", from, "to", first)
 	}
 }
@@ -32,6 +32,6 @@ func (p *partitionCheck) lostHead() {
 		return
 	}
 	if from, lost := lostHead(p.epochs, p.bases[0]); lost {
-		p.damage(p.dir, -1, "the log was closed in order and had records from offset %d on, and its first segment begins at offset %d: segments are lost", from, p.bases[0])
+		p.damage(p.dir, -1, "the log was closed in order and had records from offset %d on, and its first segment begins at offset %d: segments are lost, or leader-epoch-checkpoint is damaged", from, p.bases[0])
 	}
 }

@@ -79,3 +79,20 @@ func TestADirectoryInPlaceOfASnapshotCostsNoSync(t *testing.T) {
 		}
 	}
 }
+
+// A directory in the place of the note of the boot is set aside, and the note is written again.
+func TestADirectoryInPlaceOfTheBootNoteIsSetAside(t *testing.T) {
+	m, name := leftInOrder(t), "/d/"+bootFile
+	if err := errors.Join(removeIfThere(m, name), m.MkdirAll(name, 0o755), vfs.WriteFileAtomic(m, name+"/x", []byte("kept"))); err != nil {
+		t.Fatal(err)
+	}
+	mgr := openManager(t, m, newTestClock(), smallConfig())
+	mustAppend(t, mgr.Log(testTP), values(1, "x"))
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	mustBeSound(t, m)
+	if got := mustRead(t, m, name+".0"+damagedSuffix+"/x"); string(got) != "kept" {
+		t.Error(string(got))
+	}
+}
