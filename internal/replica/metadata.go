@@ -185,6 +185,7 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 		return
 	}
 	err := p.open(cfg.Log, want.Directory(p.m.nodeID))
+	told := p.openLater(err)
 	was, newTerm := p.role, want.LeaderEpoch > p.leaderEpoch
 	if err == nil && want.Leader == p.m.nodeID {
 		err = p.meetLoss(want)
@@ -216,7 +217,7 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 	p.mu.Unlock()
 	p.lead.Unlock()
 
-	if err != nil && !errors.Is(err, storage.ErrNotReady) {
+	if err != nil && !told && !errors.Is(err, storage.ErrNotReady) {
 		p.m.logger.Error("cannot open a partition's log: the partition is offline",
 			"topic", p.tp.Topic, "partition", p.tp.Partition, "cause", err)
 	}
@@ -245,6 +246,41 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 
 // openRetry is how long a partition waits that cannot lead because its log could not be opened for the moment.
 const openRetry = time.Second
+
+// createRetry is how long a partition waits before its log is tried again that could not be made for want of room or descriptors. A full
+// disk may mean thousands of them.
+const createRetry = 10 * time.Second
+
+// openLater has the opening of the log tried again if what it failed for passes, and says whether that was told already. lead must be
+// held alone.
+func (p *Partition) openLater(err error) (told bool) {
+	if err == nil || !storage.Passes(err) {
+		p.awaitsLog = false
+		return false
+	}
+	if p.awaitsLog {
+		return true
+	}
+	p.awaitsLog = true
+	p.openAgain()
+	return false
+}
+
+// openAgain tries until the log is open, or something else is the matter.
+func (p *Partition) openAgain() {
+	p.m.clock.AfterFunc(createRetry, func() {
+		p.m.recovered(p)
+		p.m.mu.RLock()
+		again := p.m.partitions[p.tp] == p && !p.m.stopped
+		p.m.mu.RUnlock()
+		p.lead.RLock()
+		again = again && p.awaitsLog
+		p.lead.RUnlock()
+		if again {
+			p.openAgain()
+		}
+	})
+}
 
 // recovered gives a partition whose log has been checked the role that it has waited for.
 func (m *Manager) recovered(p *Partition) {

@@ -42,6 +42,7 @@ type Partition struct {
 	role                               Role
 	log                                *storage.Log // nil while it cannot be opened
 	recovering                         bool         // that is because it is still being checked
+	awaitsLog                          bool         // lead: that is for want of what passes, and it is tried again
 	leaderID                           int32
 	leaderEpoch                        int32
 	partitionEpoch                     int32

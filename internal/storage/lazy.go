@@ -132,6 +132,9 @@ func (l *Log) openLocked(segments *atomic.Int64) error {
 // passes says that something failed for want of what may be there again later.
 func passes(err error) bool { return isDiskFull(err) || isShortage(err) || errors.Is(err, ErrClosed) }
 
+// Passes says that a log could not be made or opened for want of room, descriptors or memory: another try may go well.
+func Passes(err error) bool { return isDiskFull(err) || isShortage(err) }
+
 // isShortage says that the process or the kernel has run out of something, and that the disk is not to blame. No sync
 // fails so, but the opening of a file before it does.
 func isShortage(err error) bool {
