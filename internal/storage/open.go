@@ -184,6 +184,9 @@ func (o *opener) open() error {
 	}
 	o.epochs.truncateFromEnd(end)
 	o.epochs.truncateFromStart(start)
+	if err := o.confirmEpochs(start, end); err != nil {
+		return err
+	}
 	if err := o.loadProducers(end, o.trusted); err != nil {
 		return err
 	}
