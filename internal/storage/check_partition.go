@@ -63,6 +63,7 @@ func (c *dirChecker) partition(tp TopicPartition) error {
 	p.topicID()
 	p.passedLosses()
 	p.loadEpochs()
+	p.lostHead()
 	if len(p.bases) > 0 {
 		p.end = p.bases[0]
 	}
