@@ -51,7 +51,11 @@ func (c *dirChecker) partition(tp TopicPartition) error {
 		return fmt.Errorf("cannot list %s: %w", p.dir, err)
 	}
 	for _, e := range entries {
-		info, err := e.Info()
+		info, err := infoOf(c.FS, e, path.Join(p.dir, e.Name()))
+		if errors.Is(err, errDeadLink) {
+			p.damage(path.Join(p.dir, e.Name()), -1, "%v", errDeadLink)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("cannot look at %s in %s: %w", e.Name(), p.dir, err)
 		}
