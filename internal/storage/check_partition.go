@@ -243,7 +243,9 @@ func (p *partitionCheck) compareCheckpoints() {
 		}
 	}
 	if hw := p.hws[p.tp]; hw > p.end && !p.broken {
-		if p.clean || p.sameBoot {
+		if point, known := p.points[p.tp]; p.clean && known && point == p.end {
+			p.damage(at(highWatermarkFile), -1, "%s was committed up to offset %d by this file, and was left in order at %d: the file is damaged, and a node that starts goes by the log's end", p.tp, hw, p.end)
+		} else if p.clean || p.sameBoot {
 			p.damage(at(highWatermarkFile), -1, "%s was committed up to offset %d, and ends at %d: records are lost", p.tp, hw, p.end)
 		} else {
 			p.note(at(highWatermarkFile), "%s was committed up to offset %d, and ends at %d: what was not synced went with the power, or the log was cut", p.tp, hw, p.end)

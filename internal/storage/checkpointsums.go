@@ -149,12 +149,7 @@ func (d *logDir) replaceCheckpoint(name string, offsets map[TopicPartition]int64
 		return vfs.WriteFileAtomic(d.env.fs, full, data)
 	}
 	now := sumOf(data)
-	was := slices.DeleteFunc(slices.Clone(d.sums.of[name]), func(s contentSum) bool { return s == now })
-	if len(was) >= maxSums {
-		was = was[len(was)-maxSums+1:]
-	}
-	d.sums.of[name] = append(was, now)
-	err := d.writeSums()
+	err := d.vouchFor(name, now)
 	if err == nil {
 		err = vfs.WriteFileAtomic(d.env.fs, full, data)
 	}
@@ -162,6 +157,16 @@ func (d *logDir) replaceCheckpoint(name string, offsets map[TopicPartition]int64
 		d.sums.of[name] = []contentSum{now}
 	}
 	return err
+}
+
+// vouchFor notes what a checkpoint is about to say, beside what it may say until then.
+func (d *logDir) vouchFor(name string, now contentSum) error {
+	was := slices.DeleteFunc(slices.Clone(d.sums.of[name]), func(s contentSum) bool { return s == now })
+	if len(was) >= maxSums {
+		was = was[len(was)-maxSums+1:]
+	}
+	d.sums.of[name] = append(was, now)
+	return d.writeSums()
 }
 
 // mended is a checkpoint as it was before a digit of it was changed; ok is false where nothing says that one was.
