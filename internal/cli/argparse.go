@@ -218,6 +218,9 @@ func (r *run) readSubOptions(t *subTool, c *subcommand, parsed *subArgs, args []
 		if !hasInline {
 			i += len(words)
 		}
+		if len(words) == 1 && words[0] == "" && namesProperties(o.long) {
+			words = []string{namelessFile}
+		}
 		for _, w := range words {
 			if err := o.check(w); err != nil {
 				return mistake("argument %s: %v", o.label(), err)

@@ -208,10 +208,6 @@ func (g *groupsTool) execute() error {
 			return errors.New(g.p.err.Error())
 		}
 	}
-	timeout := client.Properties{}
-	if v := g.p.value("timeout"); v != "" {
-		timeout["default.api.timeout.ms"] = v
-	}
 	props := client.Properties{}
 	if f := g.p.value("command-config"); f != "" {
 		loaded, err := client.LoadProperties(f)
@@ -221,7 +217,7 @@ func (g *groupsTool) execute() error {
 		props = loaded
 	}
 	if g.p.has("timeout") || props["default.api.timeout.ms"] == "" && props["request.timeout.ms"] == "" {
-		props.Merge(timeout)
+		props.Merge(g.callTimeout(props))
 	}
 	c, err := g.open(client.Admin, g.p.value("bootstrap-server"), "", props)
 	if err != nil {

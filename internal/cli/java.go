@@ -117,7 +117,8 @@ func newTopicFilter(expr string) (*topicFilter, error) {
 	s = strings.TrimRight(strings.TrimLeft(s, `"'`), `"'`)
 	re, err := compileJava(s)
 	if err != nil {
-		return nil, err
+		says := s + " is an invalid regex."
+		return nil, &javaError{text: "java.lang.RuntimeException: " + says, plain: says, cause: err}
 	}
 	return &topicFilter{re}, nil
 }

@@ -161,11 +161,26 @@ func (o *option) mayTake(word string) bool {
 }
 
 func (p *parsed) add(o *option, v string) {
+	if v == "" && namesProperties(o.name) {
+		v = namelessFile
+	}
 	if o.sep == "" {
 		p.values[o.name] = append(p.values[o.name], v)
 		return
 	}
 	p.values[o.name] = append(p.values[o.name], strings.Split(v, o.sep)...)
+}
+
+// namelessFile is what Java opens when a file's name is empty, so that an option that was given is not taken for one that was not.
+const namelessFile = "."
+
+// namesProperties tells the options whose value is a file of properties.
+func namesProperties(option string) bool {
+	switch option {
+	case "command-config", "consumer.config", "consumer-config", "producer.config", "admin.config", "config-file", "reader-config", "formatter-config":
+		return true
+	}
+	return false
 }
 
 func (p *parsed) has(name string) bool { return p.given[name] }

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/moldau-stream/moldau/internal/client"
@@ -176,7 +177,19 @@ func (g *groupsTool) timeoutProperties() client.Properties {
 	if !g.p.has("timeout") {
 		return client.Properties{}
 	}
-	return client.Properties{"default.api.timeout.ms": g.p.value("timeout")}
+	return g.callTimeout(client.Properties{})
+}
+
+// callTimeout lets each call take as long as --timeout says, and no request longer.
+func (g *groupsTool) callTimeout(given client.Properties) client.Properties {
+	ms := g.p.value("timeout")
+	out := client.Properties{"default.api.timeout.ms": ms}
+	call, err := strconv.ParseInt(ms, 10, 64)
+	request, bad := strconv.ParseInt(given["request.timeout.ms"], 10, 64)
+	if err == nil && (given["request.timeout.ms"] == "" && call < client.RequestTimeoutMs || bad == nil && call < request) {
+		out["request.timeout.ms"] = ms
+	}
+	return out
 }
 
 // ofType lists the groups of one type.

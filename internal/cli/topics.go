@@ -57,7 +57,11 @@ func runTopics(r *run, args []string) int {
 		}
 		return r.failln(err.Error(), 1)
 	}
-	c, err := r.open(client.Admin, p.value("bootstrap-server"), p.value("command-config"))
+	bootstrap, config := p.value("bootstrap-server"), p.value("command-config")
+	if p.err != nil { // Kafka's tool reads the rest only when it is connected
+		return r.failln(p.err.Error(), 1)
+	}
+	c, err := r.open(client.Admin, bootstrap, config)
 	if err != nil {
 		code := r.failln(err.Error(), 1)
 		r.explainConstruct(err)
@@ -197,6 +201,9 @@ func (t *topicsTool) create() error {
 	if err != nil {
 		return err
 	}
+	if name == "" {
+		return errors.New("The given topic name '' cannot be represented in a request.")
+	}
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.Topics = append(req.Topics, rt)
 	req.TimeoutMillis = createTimeoutMs
@@ -244,8 +251,8 @@ func (t *topicsTool) newTopic(name string) (kmsg.CreateTopicsRequestTopic, error
 		rt.ReplicaAssignment = append(rt.ReplicaAssignment, a)
 	}
 	for _, kv := range t.p.all("config") {
-		k, v, ok := strings.Cut(kv, "=")
-		if !ok {
+		k, v, _ := strings.Cut(kv, "=")
+		if strings.Count(kv, "=") != 1 || strings.TrimSpace(v) == "" { // as Java's split tells two parts from other numbers of them
 			return rt, errors.New(`requirement failed: Invalid topic config: all configs to be added must be in the format "key=val".`)
 		}
 		cfg := kmsg.NewCreateTopicsRequestTopicConfig()

@@ -210,7 +210,7 @@ func TestAnAdvertisedAddressThatFailsIsNamedWithItsBroker(t *testing.T) {
 
 func TestTLSToAPlaintextPort(t *testing.T) {
 	h := &hints{}
-	cl, err := Open(Admin, Properties{"bootstrap.servers": speaker(t, "\x00\x00\x00\x00hello"), "security.protocol": "SSL", "default.api.timeout.ms": "1000"}, h.add, nil)
+	cl, err := Open(Admin, Properties{"bootstrap.servers": speaker(t, "\x00\x00\x00\x00hello"), "security.protocol": "SSL", "default.api.timeout.ms": "1000", "request.timeout.ms": "1000"}, h.add, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,6 +58,15 @@ func (r *reader) str(key, def string) string {
 	return def
 }
 
+// filled is a string that must have something in it where it is set.
+func (r *reader) filled(key string) string {
+	v := r.str(key, "")
+	if _, set := r.props[key]; set && v == "" {
+		r.fail(key, v, "String must be non-empty")
+	}
+	return v
+}
+
 func (r *reader) oneOf(key, def string, allowed ...string) string {
 	v := r.str(key, def)
 	for _, a := range allowed {

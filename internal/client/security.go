@@ -71,6 +71,9 @@ type Login struct {
 	Options map[string]string
 }
 
+// invalidJAAS begins what is wrong with a login: Kafka's clients find it when they are built, and not with the other values.
+const invalidJAAS = "Invalid value for configuration sasl.jaas.config: "
+
 // ParseJAAS reads sasl.jaas.config: `Module flag key="value" ... ;`. An empty
 // string gives nil.
 func ParseJAAS(s string) (*Login, error) {
@@ -79,7 +82,7 @@ func ParseJAAS(s string) (*Login, error) {
 		return nil, err
 	}
 	bad := func(why string) error {
-		return &ConfigError{"Invalid value for configuration sasl.jaas.config: " + why}
+		return &ConfigError{invalidJAAS + why}
 	}
 	if tokens[len(tokens)-1] != ";" {
 		return nil, bad("it must end with a semicolon")
@@ -125,7 +128,7 @@ func jaasTokens(s string) ([]string, error) {
 				j++
 			}
 			if j >= len(s) {
-				return nil, &ConfigError{"Invalid value for configuration sasl.jaas.config: a quote is not closed"}
+				return nil, &ConfigError{invalidJAAS + "a quote is not closed"}
 			}
 			out = append(out, b.String())
 			i = j + 1

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 	"github.com/twmb/franz-go/pkg/sasl"
 )
+
+// RequestTimeoutMs is request.timeout.ms where it is not set.
+const RequestTimeoutMs = 30000
 
 // Settings are client properties, read and checked.
 type Settings struct {
@@ -94,6 +98,7 @@ func ReadSettings(role Role, props Properties) (*Settings, error) {
 	case Consumer:
 		s.readConsumer(r)
 	}
+	r.checkIdle(role)
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -122,7 +127,7 @@ func (s *Settings) readCommon(r *reader) {
 		idle = 300000
 	}
 	s.ClientID = r.str("client.id", "")
-	s.RequestTimeout = Millis(r.int("request.timeout.ms", 30000, 0))
+	s.RequestTimeout = Millis(r.int("request.timeout.ms", RequestTimeoutMs, 0))
 	s.RetryBackoff = r.ms("retry.backoff.ms", 100, 0)
 	s.RetryBackoffMax = r.ms("retry.backoff.max.ms", 1000, 0)
 	s.MetadataMaxAge = r.ms("metadata.max.age.ms", 300000, 0)
@@ -135,11 +140,19 @@ func (s *Settings) readCommon(r *reader) {
 	}
 	if s.Role == Admin {
 		r.int("retries", math.MaxInt32, 0)
-		if d := s.APITimeout; d < s.RequestTimeout {
-			// Kafka raises or refuses; the shorter of the two is what a
-			// user who shortened one of them means.
-			s.RequestTimeout = d
-		}
+		s.settleTimeouts(r)
+	}
+}
+
+// settleTimeouts gives a call the time of a request at least, unless the call's was set: then it is refused.
+func (s *Settings) settleTimeouts(r *reader) {
+	_, set := r.props["default.api.timeout.ms"]
+	switch {
+	case s.APITimeout >= s.RequestTimeout || r.err != nil:
+	case set:
+		r.err = &ConfigError{"The specified value of default.api.timeout.ms must be no smaller than the value of request.timeout.ms."}
+	default:
+		s.APITimeout = s.RequestTimeout
 	}
 }
 
@@ -163,7 +176,7 @@ func (s *Settings) readProducer(r *reader) {
 	p.IgnoreKeys = r.bool("partitioner.ignore.keys", false)
 	p.Adaptive = r.bool("partitioner.adaptive.partitioning.enable", true)
 	p.Partitioner = r.str("partitioner.class", "")
-	p.TransactionalID = r.str("transactional.id", "")
+	p.TransactionalID = r.filled("transactional.id")
 	p.TxnTimeout = Millis(r.int("transaction.timeout.ms", 60000, 0))
 	_, p.IdempotenceSet = r.props["enable.idempotence"]
 	p.Idempotence = r.bool("enable.idempotence", true)
@@ -196,10 +209,18 @@ func (s *Settings) checkIdempotence(r *reader) {
 }
 
 func (s *Settings) readCodecLevel(r *reader) (level int, set bool) {
-	for _, codec := range []string{"gzip", "lz4", "zstd"} {
+	for codec, bounds := range map[string][2]int64{"gzip": {-1, 9}, "lz4": {1, 17}, "zstd": {-131072, 22}} {
 		key := "compression." + codec + ".level"
 		_, given := r.props[key]
-		n := int(r.int(key, 0, math.MinInt32))
+		n := int(r.int(key, bounds[0], math.MinInt32))
+		switch least, most := int(bounds[0]), int(bounds[1]); {
+		case codec == "gzip" && (n < least || n == 0 || n > most):
+			r.fail(key, strconv.Itoa(n), "Value must be between 1 and 9 or equal to -1")
+		case n < least:
+			r.fail(key, strconv.Itoa(n), fmt.Sprintf("Value must be at least %d", least))
+		case n > most:
+			r.fail(key, strconv.Itoa(n), fmt.Sprintf("Value must be no more than %d", most))
+		}
 		if given && codec == s.Producer.Codec {
 			level, set = n, true
 		}
@@ -210,7 +231,7 @@ func (s *Settings) readCodecLevel(r *reader) (level int, set bool) {
 func (s *Settings) readConsumer(r *reader) {
 	c := &s.Consumer
 	c.GroupID = r.str("group.id", "")
-	c.InstanceID = r.str("group.instance.id", "")
+	c.InstanceID = r.filled("group.instance.id")
 	c.Protocol = r.oneOfFold("group.protocol", "classic", "consumer", "classic")
 	c.AutoCommit = r.bool("enable.auto.commit", true)
 	c.CommitInterval = Millis(r.int("auto.commit.interval.ms", 5000, 0))

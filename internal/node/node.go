@@ -347,6 +347,9 @@ func (n *Node) abandon() {
 	if n.groups != nil {
 		n.groups.Close()
 	}
+	if n.cluster != nil && n.cluster.link != nil {
+		n.cluster.link.Close() // nobody waits for a controller any more
+	}
 	if n.cluster != nil && n.cluster.directory != nil {
 		n.cluster.directory.Close() // nobody is asked for anything any more
 	}

@@ -37,7 +37,7 @@ type Options struct {
 	Target    string // "moldau" or "kafka": whose results these are
 	Server    string // what the document calls it, with its version
 	RealKafka string // path of the realkafka script; empty: Apache's tools are not run
-	Only      string // names of rows by comma, each a part of a row's name; empty: all
+	Only      string // names of rows by comma, each a row's name or a part of several; empty: all
 	Jobs      int
 	Docs      string // directory of the document
 	Dir       string // for what programs leave behind
@@ -94,7 +94,13 @@ func wanted(only string) (*regexp.Regexp, error) {
 	}
 	var parts []string
 	for _, p := range strings.Split(only, ",") {
-		parts = append(parts, regexp.QuoteMeta(strings.TrimSpace(p)))
+		p = strings.TrimSpace(p)
+		part := regexp.QuoteMeta(p)
+		// A whole name is that row's alone, and not also of those whose names begin so.
+		if slices.ContainsFunc(Names(), func(n string) bool { return strings.EqualFold(n, p) }) {
+			part = "^" + part + "$"
+		}
+		parts = append(parts, part)
 	}
 	re := regexp.MustCompile("(?i)" + strings.Join(parts, "|"))
 	for _, n := range Names() {
