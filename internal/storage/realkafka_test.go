@@ -94,14 +94,14 @@ func TestKafkaReadsOurDirectory(t *testing.T) {
 	}
 }
 
-// freePort is a port that nobody listens on, below those that the kernel gives to connections; the one above it, which the script's
+// freePort is a port that nobody listens on, below those that the kernel gives to connections; the one a hundred above it, which the script's
 // controller takes, is free as well.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {
 		port := 20000 + rand.IntN(12000)
 		free := true
-		for _, p := range []int{port, port + 1} {
+		for _, p := range []int{port, port + 100} {
 			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
 			if free = free && err == nil; err == nil {
 				_ = l.Close() // it was only tried
