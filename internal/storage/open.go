@@ -346,7 +346,7 @@ func (o *opener) addSegment(e fs.DirEntry, have map[string]fs.DirEntry) error {
 	if err != nil || base < 0 || segmentName(base) != stem {
 		return fmt.Errorf("%s is not the name of a segment", e.Name())
 	}
-	info, err := e.Info()
+	info, err := infoOf(o.env.fs, e, path.Join(o.dir, e.Name()))
 	if err != nil {
 		return err
 	}
