@@ -60,8 +60,8 @@ func (o *opener) setNoFileAside(e fs.DirEntry) (moved bool, err error) {
 		return false, nil
 	}
 	name := path.Join(o.dir, e.Name())
-	if info, err := o.env.fs.Stat(name); err == nil && info.Mode().IsRegular() {
-		return false, nil // a link to one
+	if info, err := o.env.fs.Stat(name); err != nil || info.Mode().IsRegular() {
+		return false, nil // a link to one, or one that leads nowhere
 	}
 	o.env.logger.Error("what lies in the place of a file is none: it is set aside, and the file made anew from the records", "partition", o.tp.String(), "file", name)
 	return true, clearPlace(o.env.fs, name)
