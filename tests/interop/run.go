@@ -163,6 +163,9 @@ func runOn(ctx context.Context, o Options, size size, only *regexp.Regexp) ([]re
 	table := &report.Report{}
 	err = clients.Run(ctx, clients.Options{Bootstrap: s.bootstrap, RealKafka: o.RealKafka, Only: only, All: true, Jobs: o.Jobs, Replicas: s.replicas, RowTime: rowTime,
 		Source: o.Source, Cache: o.Cache, Logf: o.Logf}, table)
+	if err != nil && ctx.Err() != nil {
+		return nil, endedEarly(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -190,9 +193,14 @@ func runOn(ctx context.Context, o Options, size size, only *regexp.Regexp) ([]re
 		}
 	}
 	if ctx.Err() != nil {
-		return whole(lines), fmt.Errorf("the run has ended before all rows were done: %w", ctx.Err())
+		return whole(lines), endedEarly(ctx)
 	}
 	return lines, nil
+}
+
+// endedEarly says so in place of what the end of the time has broken: a dial, for instance, that then looks like a dead server.
+func endedEarly(ctx context.Context) error {
+	return fmt.Errorf("the run has ended before all rows were done: %w", ctx.Err())
 }
 
 func (s *stage) runProgram(ctx context.Context, p program, r *row) {
