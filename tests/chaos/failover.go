@@ -107,6 +107,17 @@ func Failover(ctx context.Context, spec node.Spec, fleet *node.Fleet, dir string
 			break
 		}
 	}
+	for _, story := range []struct {
+		name  string
+		named bool // runs only when it is asked for
+		run   func(context.Context, *report.Report) error
+	}{{manyGroups, false, n.timeGroups}, {manyPartitions, true, n.timePartitions}} {
+		if err == nil && ctx.Err() == nil && (o.Only == "" && !story.named || o.Only != "" && strings.Contains(story.name, o.Only)) {
+			began := time.Now()
+			err = story.run(ctx, rep)
+			rep.Check("failover", story.name, time.Since(began), err)
+		}
+	}
 	rep.Check("failover", "the probe's clients are given no error", 0, errors.Join(append([]error{writing.end()}, p.errs...)...))
 	rep.Check("failover", "the nodes stop in order", 0, c.stop())
 	return n.record(order, spec, o.Record, rep)
