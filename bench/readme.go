@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -34,7 +33,7 @@ func rewriteReadme(o options, all []*result) error {
 	return os.WriteFile(name, []byte(before+figuresBegin+figures(all)+figuresEnd+after), 0o644)
 }
 
-// figures is a line for each scenario that both have run: the summary's figures, and which is how much better.
+// figures is a line for each scenario that both have run: the summary's figures, and how ours are to theirs round by round.
 func figures(all []*result) string {
 	var b strings.Builder
 	b.WriteString("\n| | measure | Moldau | Apache Kafka | |\n|---|---|---|---|---|\n")
@@ -47,18 +46,17 @@ func figures(all []*result) string {
 		if len(mine) == 0 || len(theirs) == 0 {
 			continue
 		}
-		times := figure(1/medianRatio(mine, theirs)) + "x less"
-		if moreIsBetter(s) {
-			times = figure(medianRatio(mine, theirs)) + "x"
-		}
 		fmt.Fprintf(&b, "| [%s](docs/benchmarks.md#%s) | %s | %s | %s | %s |\n",
-			s.title, s.name, s.measure, figure(median(mine)), figure(median(theirs)), times)
+			s.title, s.name, s.measure, figure(median(mine)), figure(median(theirs)), beside(medianRatio(mine, theirs)))
 	}
 	b.WriteString("\n")
 	return b.String()
 }
 
-// moreIsBetter is what the scenario's target says of its measure.
-func moreIsBetter(s *scenario) bool {
-	return slices.ContainsFunc(s.targets, func(t target) bool { return t.metric == s.measure && t.more })
+// beside says in words what ours is to theirs.
+func beside(ratio float64) string {
+	if ratio > 1 {
+		return figure(ratio) + "x more"
+	}
+	return figure(1/ratio) + "x less"
 }

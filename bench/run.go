@@ -45,10 +45,10 @@ func (r *result) subject(name string) *subjectResult {
 	return &r.Subjects[i]
 }
 
-// of is the figures of one metric, by round.
+// of is the figures of one metric, by round; of a subject that has failed, what it did before is no figure.
 func (s *subjectResult) of(metric string) []float64 {
 	var out []float64
-	if s == nil {
+	if s == nil || s.Error != "" {
 		return nil
 	}
 	for _, m := range s.Rounds {

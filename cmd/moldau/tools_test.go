@@ -182,10 +182,6 @@ func TestWhatTheNodeDoesNotServeIsRefusedInItsWords(t *testing.T) {
 	served := w.tool(w.words("kafka-broker-api-versions --bootstrap-server $B"), "").stdout
 	const b = " --bootstrap-server $B "
 	for _, c := range []struct{ api, constant, line string }{
-		{"DescribeAcls", "DESCRIBE_ACLS", "kafka-acls" + b + "--list"},
-		{"DescribeAcls", "DESCRIBE_ACLS", "kafka-acls" + b + "--add --allow-principal User:a --operation Read --topic t"},
-		{"DeleteAcls", "DELETE_ACLS", "kafka-acls" + b + "--remove --force --topic t"},
-		{"DescribeAcls", "DESCRIBE_ACLS", "kafka-acls --bootstrap-controller $C --list"},
 		{"DescribeClientQuotas", "DESCRIBE_CLIENT_QUOTAS", "kafka-configs" + b + "--describe --entity-type users"},
 		{"DescribeClientQuotas", "DESCRIBE_CLIENT_QUOTAS", "kafka-configs" + b + "--alter --entity-type clients --entity-name a --add-config producer_byte_rate=1"},
 		{"DescribeClientQuotas", "DESCRIBE_CLIENT_QUOTAS", "kafka-configs" + b + "--describe --user a"},
@@ -202,6 +198,28 @@ func TestWhatTheNodeDoesNotServeIsRefusedInItsWords(t *testing.T) {
 		text := res.stdout + res.stderr
 		if res.code != 1 || !strings.Contains(text, "not support") || !strings.Contains(text, c.constant) {
 			t.Errorf("$ %s\nexit code %d\n%s", c.line, res.code, text)
+		}
+	}
+}
+
+// TestACLsAreSaidToBeDisabled has what Kafka's tool prints where no authorizer is configured.
+func TestACLsAreSaidToBeDisabled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a node")
+	}
+	w := moldauWorld(t, 1)
+	for line, why := range map[string]string{
+		"kafka-acls --bootstrap-server $B --list":                                                    "No Authorizer is configured on the broker",
+		"kafka-acls --bootstrap-server $B --add --allow-principal User:a --operation Read --topic t": "No Authorizer is configured on the broker",
+		"kafka-acls --bootstrap-server $B --remove --force --topic t":                                "No Authorizer is configured.",
+		"kafka-acls --bootstrap-controller $C --list":                                                "No Authorizer is configured on the broker",
+		"kafka-acls --bootstrap-controller $C --remove --force --topic t":                            "No Authorizer is configured.",
+	} {
+		res := finish(w.strictly(w.words(line)))
+		wellSaid(t, line, res)
+		want := "Error while executing ACL command: org.apache.kafka.common.errors.SecurityDisabledException: " + why
+		if said := strings.TrimSpace(res.stdout + res.stderr); res.code != 1 || said != want {
+			t.Errorf("$ %s\nexit code %d\n%s\nwanted\n%s", line, res.code, said, want)
 		}
 	}
 }

@@ -40,11 +40,10 @@ func (b *batch) registerBroker(req *kmsg.BrokerRegistrationRequest) kmsg.Respons
 		r.BrokerEpoch, r.Fenced, r.InControlledShutdown = old.Epoch, old.Fenced, old.InControlledShutdown
 		r.CordonedLogDirs = old.CordonedLogDirs
 	} else {
-		if old != nil {
-			// A process that ended in order says so by naming the epoch it had; any other may have lost what was not synced.
-			clean := req.PreviousBrokerEpoch == old.Epoch
-			b.brokerGone(req.BrokerID, !clean && b.img.ELREnabled())
-		}
+		// A process that ended in order says so by naming the epoch it had; any other may have lost what was not synced, and so may
+		// one whose registration was taken back while it was away: its replicas may still be eligible to lead.
+		clean := old != nil && req.PreviousBrokerEpoch == old.Epoch
+		b.brokerGone(req.BrokerID, !clean && b.img.ELREnabled())
 		r.BrokerEpoch = b.nextOffset()
 		delete(b.brokers, req.BrokerID)
 	}

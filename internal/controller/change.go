@@ -116,24 +116,32 @@ func (c *changer) record() *meta.PartitionChangeRecord {
 // eligible keeps the replicas that hold every committed record although they are not in sync: with fewer than
 // min.insync.replicas in sync nothing new is committed, so who was in sync until then still has all there is.
 func (c *changer) eligible(r *meta.PartitionChangeRecord, isr []int32) {
-	var elr, lastKnown []int32
+	var elr []int32
 	if c.elr && len(isr) < min(c.minISR, len(c.replicas)) {
-		lastKnown = c.p.LastKnownELR
 		for _, id := range append(slices.Clone(c.p.ELR), c.p.ISR...) {
 			if !slices.Contains(isr, id) && !slices.Contains(c.lost, id) && !slices.Contains(elr, id) && slices.Contains(c.replicas, id) {
 				elr = append(elr, id)
 			}
 		}
-		if len(isr) == 0 && c.p.Leader != meta.NoLeader {
-			lastKnown = []int32{c.p.Leader}
-		}
 	}
+	lastKnown := c.lastKnown(r)
 	if !slices.Equal(elr, c.p.ELR) {
 		r.EligibleLeaderReplicas = nonNil(elr)
 	}
 	if !slices.Equal(lastKnown, c.p.LastKnownELR) {
 		r.LastKnownELR = nonNil(lastKnown)
 	}
+}
+
+// lastKnown is who led last, as long as nobody leads.
+func (c *changer) lastKnown(r *meta.PartitionChangeRecord) []int32 {
+	switch {
+	case !c.elr || r.Leader >= 0:
+		return nil
+	case r.Leader == meta.NoLeader && len(c.p.LastKnownELR) == 0:
+		return []int32{c.p.Leader}
+	}
+	return c.p.LastKnownELR
 }
 
 // nonNil tells "now empty" from "no change".

@@ -156,6 +156,27 @@ func TestTheOnlyNodeRestartsWithoutWaitingForItself(t *testing.T) {
 	}
 }
 
+// A broker was eligible to lead when its registration was taken back. Whoever comes with its id then names no registration that
+// it had before, and may have an empty disk.
+func TestABrokerThatWasUnregisteredIsEligibleForNothingWhenItComesBack(t *testing.T) {
+	c := newCluster(t)
+	c.start(1, 2, 3)
+	c.mustCreate("t 1,2 min.insync.replicas=2")
+	c.beat(2, "fence")
+	c.want("t", 0, "leader 1 isr [1] elr [2] last [] epoch 0")
+	unregister := kmsg.NewPtrUnregisterBrokerRequest()
+	unregister.BrokerID = 2
+	ask[*kmsg.UnregisterBrokerResponse](c, unregister)
+	c.want("t", 0, "leader 1 isr [1] elr [2] last [] epoch 0")
+	if got := ask[*kmsg.BrokerRegistrationResponse](c, registration(2, 9)); got.ErrorCode != 0 {
+		t.Fatal(kerr.ErrorForCode(got.ErrorCode))
+	}
+	c.beat(2, "")
+	c.want("t", 0, "leader 1 isr [1] elr [] last [] epoch 0")
+	c.beat(1, "fence")
+	c.want("t", 0, "leader -1 isr [] elr [1] last [1] epoch 1") // 2 lacks what 1 has committed
+}
+
 func TestTheOnlyNodeStopsAndStartsInOrder(t *testing.T) {
 	c := newCluster(t, func(cfg *Config) { cfg.LocalBroker = true })
 	c.start(1)
@@ -206,7 +227,7 @@ func TestLeadersAreElectedInKafkasOrder(t *testing.T) {
 	c.beat(1, "")
 	c.want("t", 0, "leader -1 isr [] elr [2 3] last [3] epoch 3") // 1 may lack records
 	c.beat(2, "")
-	c.want("t", 0, "leader 2 isr [2] elr [3] last [3] epoch 4") // eligible
+	c.want("t", 0, "leader 2 isr [2] elr [3] last [] epoch 4") // eligible
 	c.beat(3, "")
 	if got := c.shrink("t", 0, 2, 3); got != "ok" {
 		t.Fatal(got)

@@ -63,6 +63,9 @@ func rows() []row {
 		{18, 0, 4, (*Handler).apiVersions, 0},
 		{19, 2, 7, (*Handler).submit, admin},
 		{20, 1, 6, (*Handler).submit, admin},
+		{29, 1, 3, (*Handler).acls, 0},
+		{30, 1, 3, (*Handler).acls, 0},
+		{31, 1, 3, (*Handler).acls, 0},
 		{32, 1, 4, (*Handler).describeConfigs, 0},
 		{33, 0, 2, (*Handler).submit, admin},
 		{36, 0, 2, nil, 0},
@@ -154,6 +157,9 @@ func (h *Handler) serveRaft(r *server.Request) {
 }
 
 func (h *Handler) describeConfigs(r *server.Request) { h.o.DescribeConfigs(r) }
+
+// acls answers what is asked of ACLs: there is no authorizer that could keep them.
+func (*Handler) acls(r *server.Request) { server.ReplyWithoutAuthorizer(r) }
 
 // submit hands a request to the controller and answers when it is committed.
 func (h *Handler) submit(r *server.Request) {

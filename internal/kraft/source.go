@@ -107,10 +107,29 @@ func (s *Source) ask(ctx context.Context, req kmsg.Request) (kmsg.Response, erro
 	return resp, err
 }
 
+// maxRedirects is how often one fetch follows a controller's word that another one leads, or leads in another epoch: at a start
+// from one that does not lead to the one that does, and to its epoch; once more for an election meanwhile.
+const maxRedirects = 3
+
 // Fetch asks for what stands from an offset on.
 func (s *Source) Fetch(ctx context.Context, offset int64, lastEpoch int32, highWatermark int64) (quorum.Chunk, error) {
+	for redirects := 0; ; redirects++ {
+		leader, epoch := s.Leader()
+		c, err := s.fetch(ctx, offset, lastEpoch, highWatermark)
+		if err == nil || redirects == maxRedirects || !errors.Is(err, errElsewhere) {
+			return c, err
+		}
+		if id, e := s.Leader(); id < 0 || id == leader && e == epoch {
+			return c, err
+		}
+	}
+}
+
+// errElsewhere says that who was asked does not lead, or not in the epoch that was named.
+var errElsewhere = errors.New("the controller that was asked does not lead in that epoch")
+
+func (s *Source) fetch(ctx context.Context, offset int64, lastEpoch int32, highWatermark int64) (quorum.Chunk, error) {
 	var none quorum.Chunk
-	_, epoch := s.Leader()
 	req := kmsg.NewPtrFetchRequest()
 	req.ClusterID = &s.d.o.ClusterID
 	req.ReplicaID, req.ReplicaState.ID, req.ReplicaState.Epoch = s.d.o.NodeID, s.d.o.NodeID, -1
@@ -119,8 +138,8 @@ func (s *Source) Fetch(ctx context.Context, offset int64, lastEpoch int32, highW
 	t := kmsg.NewFetchRequestTopic()
 	t.Topic, t.TopicID = quorum.MetadataTopic, metadataTopicID()
 	p := kmsg.NewFetchRequestTopicPartition()
-	p.CurrentLeaderEpoch, p.FetchOffset, p.LogStartOffset = epoch, offset, -1
-	p.LastFetchedEpoch = lastEpoch // Apache Kafka's controllers refuse a negative one
+	p.CurrentLeaderEpoch, p.FetchOffset, p.LogStartOffset = s.knownEpoch(lastEpoch), offset, -1
+	p.LastFetchedEpoch = lastEpoch
 	p.PartitionMaxBytes, p.ReplicaDirectoryID, p.HighWatermark = sourceBytes, s.directory, highWatermark
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)
@@ -143,6 +162,13 @@ func (s *Source) Fetch(ctx context.Context, offset int64, lastEpoch int32, highW
 	return s.chunk(&resp.Topics[0].Partitions[0])
 }
 
+// knownEpoch is the epoch that a request names: the leader's as the last answer had it, or, before anybody has answered, that of the
+// log's last record. Apache Kafka's controllers call a negative one an invalid request; one that is too low they answer with who leads.
+func (s *Source) knownEpoch(lastEpoch int32) int32 {
+	_, epoch := s.Leader()
+	return max(epoch, lastEpoch, 0)
+}
+
 func (s *Source) chunk(p *kmsg.FetchResponseTopicPartition) (quorum.Chunk, error) {
 	c := quorum.Chunk{Batches: p.RecordBatches, HighWatermark: p.HighWatermark, StartOffset: p.LogStartOffset}
 	if p.CurrentLeader.LeaderEpoch >= 0 {
@@ -154,7 +180,7 @@ func (s *Source) chunk(p *kmsg.FetchResponseTopicPartition) (quorum.Chunk, error
 		if p.CurrentLeader.LeaderID < 0 {
 			s.lost()
 		}
-		return c, kerr.ErrorForCode(p.ErrorCode)
+		return c, fmt.Errorf("%w: %w", errElsewhere, kerr.ErrorForCode(p.ErrorCode))
 	default:
 		s.lost()
 		return c, s.refused(p.ErrorCode)
@@ -179,13 +205,12 @@ func (s *Source) refused(code int16) error {
 
 // SnapshotPiece asks for a part of a snapshot.
 func (s *Source) SnapshotPiece(ctx context.Context, id quorum.SnapshotID, position int64) (piece []byte, size int64, err error) {
-	_, epoch := s.Leader()
 	req := kmsg.NewPtrFetchSnapshotRequest()
 	req.ClusterID, req.ReplicaID, req.MaxBytes = &s.d.o.ClusterID, s.d.o.NodeID, sourceBytes
 	t := kmsg.NewFetchSnapshotRequestTopic()
 	t.Topic = quorum.MetadataTopic
 	p := kmsg.NewFetchSnapshotRequestTopicPartition()
-	p.CurrentLeaderEpoch, p.Position = epoch, position
+	p.CurrentLeaderEpoch, p.Position = s.knownEpoch(id.Epoch), position
 	p.SnapshotID.EndOffset, p.SnapshotID.Epoch = id.EndOffset, id.Epoch
 	t.Partitions = append(t.Partitions, p)
 	req.Topics = append(req.Topics, t)

@@ -8,6 +8,7 @@ import "context"
 func (n *Node) Kill() {
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
+	n.cluster.link.Close() // who waits for a controller would outlive the node
 	n.cluster.directory.Close()
 	if n.cluster.server != nil {
 		_ = n.cluster.server.Shutdown(gone)

@@ -311,7 +311,9 @@ func (n *Node) Stop() error {
 func (n *Node) stopBroker(ctx context.Context) error {
 	if !closed(n.failed) && n.o.Settings.Bool(config.ControlledShutdownEnable) { // a controller that has failed consents to nothing
 		leave, cancel := context.WithTimeout(ctx, leaveGrace)
-		n.member.leave(leave)
+		if n.member.leave(leave) {
+			n.farewell(leave)
+		}
 		cancel()
 	}
 	n.member.stop()
@@ -346,6 +348,9 @@ func (n *Node) abandon() {
 	}
 	if n.groups != nil {
 		n.groups.Close()
+	}
+	if n.cluster != nil && n.cluster.link != nil {
+		n.cluster.link.Close() // nobody waits for a controller any more
 	}
 	if n.cluster != nil && n.cluster.directory != nil {
 		n.cluster.directory.Close() // nobody is asked for anything any more

@@ -15,6 +15,9 @@ import (
 type isrChange struct {
 	isr  []int32
 	kind isrChangeKind
+	// epochs are those of isr's brokers, as the leader has seen them when it decided. A change may wait for its sending; a replica
+	// that was restarted meanwhile, and fetches again, need not hold what it held (KIP-903).
+	epochs []int64
 }
 
 type isrChangeKind int8
@@ -72,8 +75,22 @@ func (p *Partition) maybeShrink(now time.Time, maxLag time.Duration) {
 
 // proposeLocked makes a change pending and has it sent.
 func (p *Partition) proposeLocked(kind isrChangeKind, isr []int32) {
-	p.pending = &isrChange{isr: isr, kind: kind}
+	p.pending = &isrChange{isr: isr, kind: kind, epochs: p.epochsOf(isr)}
 	p.m.isr.submit(p)
+}
+
+// epochsOf are the broker epochs by which this leader knows replicas; -1: not known. mu must be held.
+func (p *Partition) epochsOf(replicas []int32) []int64 {
+	epochs := make([]int64, len(replicas))
+	for i, id := range replicas {
+		epochs[i] = -1
+		if f := p.followerOf(id); f != nil {
+			epochs[i] = f.brokerEpoch
+		} else if id == p.m.nodeID {
+			epochs[i] = p.m.epochNow()
+		}
+	}
+	return epochs
 }
 
 // proposal is the pending change as the controller wants to hear it; ok is false when there is none any more.
@@ -86,14 +103,9 @@ func (p *Partition) proposal() (ask kmsg.AlterPartitionRequestTopicPartition, ch
 	ask = kmsg.NewAlterPartitionRequestTopicPartition()
 	ask.Partition, ask.LeaderEpoch, ask.PartitionEpoch = p.tp.Partition, p.leaderEpoch, p.partitionEpoch
 	ask.LeaderRecoveryState = meta.RecoveryStateRecovered
-	for _, id := range p.pending.isr {
+	for i, id := range p.pending.isr {
 		member := kmsg.NewAlterPartitionRequestTopicPartitionNewEpochISR()
-		member.BrokerID = id
-		if f := p.followerOf(id); f != nil {
-			member.BrokerEpoch = f.brokerEpoch
-		} else if id == p.m.nodeID {
-			member.BrokerEpoch = p.m.epochNow()
-		}
+		member.BrokerID, member.BrokerEpoch = id, p.pending.epochs[i]
 		ask.NewEpochISR = append(ask.NewEpochISR, member)
 	}
 	return ask, p.pending, true

@@ -3,6 +3,8 @@ package verify
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,16 +27,31 @@ func (p *probe) clean(ctx context.Context) {
 	}
 }
 
+// ourTopics asks every broker: one that lags behind does not know the youngest yet.
 func (x *exam) ourTopics() []string {
-	req := kmsg.NewPtrMetadataRequest()
-	req.Topics = nil // all
-	var out []string
-	for _, t := range ask[*kmsg.MetadataResponse](x, req, passing()...).Topics {
-		if t.Topic != nil && strings.HasPrefix(*t.Topic, x.prefix) {
-			out = append(out, *t.Topic)
+	return x.ours(func(id int32) (names []string) {
+		req := kmsg.NewPtrMetadataRequest()
+		req.Topics = nil // all
+		for _, t := range askAt[*kmsg.MetadataResponse](x, id, req, passing()...).Topics {
+			if t.Topic != nil {
+				names = append(names, *t.Topic)
+			}
+		}
+		return names
+	})
+}
+
+// ours is what brokers list under names of this run's, each once.
+func (x *exam) ours(list func(broker int32) []string) []string {
+	found := map[string]bool{}
+	for _, id := range x.cluster.nodes() {
+		for _, name := range list(id) {
+			if strings.HasPrefix(name, x.prefix) {
+				found[name] = true
+			}
 		}
 	}
-	return out
+	return slices.Sorted(maps.Keys(found))
 }
 
 func (x *exam) removeTopics(names []string) {
@@ -56,15 +73,12 @@ func (x *exam) removeTopics(names []string) {
 }
 
 func (x *exam) ourGroups() []string {
-	var out []string
-	for _, id := range x.cluster.nodes() {
+	return x.ours(func(id int32) (names []string) {
 		for _, g := range askAt[*kmsg.ListGroupsResponse](x, id, kmsg.NewPtrListGroupsRequest()).Groups {
-			if strings.HasPrefix(g.Group, x.prefix) {
-				out = append(out, g.Group)
-			}
+			names = append(names, g.Group)
 		}
-	}
-	return out
+		return names
+	})
 }
 
 // removeGroup deletes a group; one that a rule has left with members empties when their sessions are over, or is told of.

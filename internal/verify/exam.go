@@ -76,6 +76,9 @@ func (x *exam) must(ok bool, expected, got string, args ...any) {
 	}
 }
 
+// count ends the exam unless there are so many of something.
+func (x *exam) count(what string, got, want int) { x.must(got == want, what, "%d", got) }
+
 func (x *exam) fail(expected, got string) {
 	x.failed = append(x.failed, Failure{Rule: x.rule.name, API: x.rule.key.Name(), Version: x.version, Request: x.request,
 		Expected: expected, Got: got, Says: x.rule.says, Cites: x.rule.cites})
@@ -211,6 +214,13 @@ func ask[R kmsg.Response](x *exam, req kmsg.Request, about ...int16) R {
 // askAt is ask of one broker.
 func askAt[R kmsg.Response](x *exam, broker int32, req kmsg.Request, about ...int16) R {
 	return answerOf[R](x, x.send(broker, req, about...))
+}
+
+// once sends a request to one broker once: its answer counts, also when it is one that passes by itself.
+func once[R kmsg.Response](x *exam, broker int32, req kmsg.Request) R {
+	resp, err := x.try(broker, req)
+	x.must(err == nil, "a readable answer", "%v", err)
+	return answerOf[R](x, resp)
 }
 
 // askGroup is ask of the coordinator of a group.

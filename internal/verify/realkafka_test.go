@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -16,11 +17,16 @@ import (
 )
 
 // The rules are right when Apache Kafka keeps them: MOLDAU_REALKAFKA is a script with `start DIR NODES PORT` and `stop DIR`.
-// MOLDAU_VERIFY_ALL examines every version.
+// MOLDAU_VERIFY_ALL examines every version, MOLDAU_VERIFY_ONLY only the rules that match: three JVMs on a busy machine may need
+// more time for all than a test has.
 func TestKafkaIsClean(t *testing.T) {
 	script := os.Getenv("MOLDAU_REALKAFKA")
 	if script == "" {
 		t.Skip("MOLDAU_REALKAFKA is not set")
+	}
+	var only *regexp.Regexp
+	if e := os.Getenv("MOLDAU_VERIFY_ONLY"); e != "" {
+		only = regexp.MustCompile(e)
 	}
 	for _, nodes := range []int{1, 3} {
 		t.Run(fmt.Sprintf("%d nodes", nodes), func(t *testing.T) {
@@ -32,7 +38,8 @@ func TestKafkaIsClean(t *testing.T) {
 			if err != nil {
 				t.Fatalf("cannot start Kafka: %v", err)
 			}
-			rep, err := Run(context.Background(), Options{Properties: client.Properties{"bootstrap.servers": strings.TrimSpace(string(out))},
+			rep, err := Run(context.Background(), Options{Only: only,
+				Properties:  client.Properties{"bootstrap.servers": strings.TrimSpace(string(out)), "request.timeout.ms": "120000"},
 				AllVersions: os.Getenv("MOLDAU_VERIFY_ALL") != "", Timeout: 5 * time.Minute, Patience: time.Minute})
 			if err != nil {
 				t.Fatal(err)

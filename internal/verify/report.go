@@ -133,13 +133,13 @@ func (rep *Report) WriteJSON(w io.Writer) error {
 func (rep *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "cluster %s, brokers %s\n\n", rep.ClusterID, words(rep.Brokers))
-	width := len("API")
+	width, spoken := len("API"), len("SPOKEN")
 	for _, a := range rep.APIs {
-		width = max(width, len(a.Name))
+		width, spoken = max(width, len(a.Name)), max(spoken, len(words(a.Spoken)))
 	}
-	fmt.Fprintf(&b, "%-*s  %-10s %-12s %7s %7s\n", width, "API", "ADVERTISED", "SPOKEN", "CHECKS", "FAILED")
+	fmt.Fprintf(&b, "%-*s  %-10s %-*s %7s %7s\n", width, "API", "ADVERTISED", spoken, "SPOKEN", "CHECKS", "FAILED")
 	for _, a := range rep.APIs {
-		line := fmt.Sprintf("%-*s  %-10s %-12s %7d %7d  %s", width, a.Name, spanText(a.Low, a.High), words(a.Spoken), a.Checks, a.Failed, a.Remark)
+		line := fmt.Sprintf("%-*s  %-10s %-*s %7d %7d  %s", width, a.Name, spanText(a.Low, a.High), spoken, words(a.Spoken), a.Checks, a.Failed, a.Remark)
 		fmt.Fprintln(&b, strings.TrimRight(line, " "))
 	}
 	if rep.History != nil {

@@ -45,8 +45,14 @@ func Rules() []RuleInfo {
 }
 
 func rules() []rule {
-	return slices.Concat(frameRules(), apiVersionsRules(), metadataRules(), topicRules(), configRules(), produceRules(), idempotenceRules(), fetchRules(), offsetRules(),
-		groupRules(), commitRules(), consumerGroupRules(), txnRules(), shareRules(), streamsRules(), adminRules(), securityRules())
+	return slices.Concat(frameRules(), apiVersionsRules(),
+		metadataRules(), topicPartitionsRules(), clusterRules(), coordinatorRules(), topicRules(), configRules(),
+		produceRules(), badBatchRules(), batchRules(), idempotenceRules(),
+		fetchRules(), fetchTermRules(), fetchSessionRules(), fetchElsewhereRules(), offsetRules(),
+		groupRules(), groupRefusalRules(), staticMemberRules(), groupAdminRules(), commitRules(), offsetFetchRules(),
+		consumerGroupRules(), consumerGroupMoreRules(),
+		txnRules(), txnRefusalRules(), txnTwoRules(), txnAdminRules(), shareRules(), streamsRules(),
+		adminRules(), logDirRules(), quotaRules(), membershipRules(), telemetryRules(), securityRules(), scramRules(), tokenRules())
 }
 
 // versions are those of the rule's API at which it is examined: the lowest and the highest of what is advertised, of what the

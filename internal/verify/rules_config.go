@@ -40,7 +40,7 @@ func (x *exam) alterOf(kind kmsg.ConfigResourceType, name string, validateOnly b
 	}
 	req.Resources = append(req.Resources, r)
 	resp := ask[*kmsg.IncrementalAlterConfigsResponse](x, req)
-	x.must(len(resp.Resources) == 1, "one resource in the answer", "%d", len(resp.Resources))
+	x.count("one resource in the answer", len(resp.Resources), 1)
 	return resp.Resources[0].ErrorCode
 }
 
@@ -52,7 +52,7 @@ func (x *exam) describe(name string, keys ...string) (code int16, out map[string
 	r.ResourceType, r.ResourceName, r.ConfigNames = kmsg.ConfigResourceTypeTopic, name, keys
 	req.Resources = append(req.Resources, r)
 	resp := ask[*kmsg.DescribeConfigsResponse](x, req)
-	x.must(len(resp.Resources) == 1, "one resource in the answer", "%d", len(resp.Resources))
+	x.count("one resource in the answer", len(resp.Resources), 1)
 	out = map[string]kmsg.DescribeConfigsResponseResourceConfig{}
 	for _, c := range resp.Resources[0].Configs {
 		out[c.Name] = c
@@ -137,7 +137,7 @@ func configRules() []rule {
 				r.Configs = []kmsg.AlterConfigsRequestResourceConfig{{Name: "segment.bytes", Value: ptr("2097152")}}
 				req.Resources = append(req.Resources, r)
 				resp := ask[*kmsg.AlterConfigsResponse](x, req)
-				x.must(len(resp.Resources) == 1, "one resource in the answer", "%d", len(resp.Resources))
+				x.count("one resource in the answer", len(resp.Resources), 1)
 				x.ok("the topic", resp.Resources[0].ErrorCode)
 				x.hasConfig(t.name, "segment.bytes", "2097152", sourceTopic)
 				_, s := x.config(t.name, "retention.ms")

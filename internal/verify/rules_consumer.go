@@ -186,7 +186,13 @@ func consumerGroupRules() []rule {
 			}
 			x.code("an epoch in a group that does not exist", c.heartbeat(func(r *kmsg.ConsumerGroupHeartbeatRequest) { r.MemberEpoch = 3 }).ErrorCode, codeGroupIDNotFound, codeUnknownMember)
 		}),
-		{name: "consumer-group/regex", key: kmsg.ConsumerGroupHeartbeat, min: 1, says: "From version 1 a member may subscribe by a regular expression; one that cannot be read is INVALID_REGULAR_EXPRESSION.", cites: kip,
+	}
+}
+
+// consumerGroupMoreRules are about expressions, tools and commits in groups of the consumer protocol.
+func consumerGroupMoreRules() []rule {
+	return []rule{
+		{name: "consumer-group/regex", key: kmsg.ConsumerGroupHeartbeat, min: 1, says: "From version 1 a member may subscribe by a regular expression; one that cannot be read is INVALID_REGULAR_EXPRESSION.", cites: "KIP-848",
 			run: func(x *exam) {
 				c := x.newConsumer(x.name("g"), x.topic(2))
 				bad := c.heartbeat(func(r *kmsg.ConsumerGroupHeartbeatRequest) {
@@ -206,7 +212,7 @@ func consumerGroupRules() []rule {
 				x.onEnd(func() { c.leave() })
 				x.eventually("the topic that matches is assigned", func() bool { return len(c.owned) == 2 || len(c.poll(true)) == 2 })
 			}},
-		{name: "consumer-group/described", key: kmsg.ConsumerGroupDescribe, more: []kmsg.Key{kmsg.ConsumerGroupHeartbeat}, says: "ConsumerGroupDescribe tells state, epochs and assignments; a group that does not exist is GROUP_ID_NOT_FOUND.", cites: kip,
+		{name: "consumer-group/described", key: kmsg.ConsumerGroupDescribe, more: []kmsg.Key{kmsg.ConsumerGroupHeartbeat}, says: "ConsumerGroupDescribe tells state, epochs and assignments; a group that does not exist is GROUP_ID_NOT_FOUND.", cites: "KIP-848",
 			run: func(x *exam) {
 				c := x.newConsumer(x.name("g"), x.main)
 				c.settle()
@@ -214,20 +220,20 @@ func consumerGroupRules() []rule {
 					req := kmsg.NewPtrConsumerGroupDescribeRequest()
 					req.Groups = []string{g}
 					resp := askGroup[*kmsg.ConsumerGroupDescribeResponse](x, g, req)
-					x.must(len(resp.Groups) == 1, "one group in the answer", "%d", len(resp.Groups))
+					x.count("one group in the answer", len(resp.Groups), 1)
 					return resp.Groups[0]
 				}
 				x.eventually("the group is Stable", func() bool { c.poll(true); return ask1(c.group).State == "Stable" })
 				g := ask1(c.group)
 				x.ok("the group", g.ErrorCode)
-				x.must(len(g.Members) == 1, "one member", "%d", len(g.Members))
+				x.count("one member", len(g.Members), 1)
 				m := g.Members[0]
 				equal(x, "member", m.MemberID, c.id)
 				equal(x, "epoch", m.MemberEpoch, c.epoch)
 				x.that(len(m.Assignment.TopicPartitions) == 1 && len(m.Assignment.TopicPartitions[0].Partitions) == int(x.main.partitions), "all partitions", "%+v", m.Assignment.TopicPartitions)
 				x.code("a group that does not exist", ask1(x.name("g")).ErrorCode, codeGroupIDNotFound)
 			}},
-		{name: "consumer-group/commit", key: kmsg.OffsetCommit, min: 9, more: []kmsg.Key{kmsg.ConsumerGroupHeartbeat}, says: "A member commits with its epoch; an epoch that is not its own is STALE_MEMBER_EPOCH.", cites: kip,
+		{name: "consumer-group/commit", key: kmsg.OffsetCommit, min: 9, more: []kmsg.Key{kmsg.ConsumerGroupHeartbeat}, says: "A member commits with its epoch; an epoch that is not its own is STALE_MEMBER_EPOCH.", cites: "KIP-848",
 			run: func(x *exam) {
 				c := x.newConsumer(x.name("g"), x.main)
 				c.settle()
@@ -236,7 +242,7 @@ func consumerGroupRules() []rule {
 				x.code("a commit of another member", x.commit(c.group, x.main, 4, func(r *kmsg.OffsetCommitRequest) { r.MemberID, r.Generation = memberID(), c.epoch }), codeUnknownMember)
 				equal(x, "offset", x.committed(c.group, x.main, false).offset, 3)
 			}},
-		{name: "consumer-group/listed", key: kmsg.ListGroups, min: 5, more: []kmsg.Key{kmsg.ConsumerGroupHeartbeat}, says: "A group of the consumer protocol is listed with its type.", cites: kip,
+		{name: "consumer-group/listed", key: kmsg.ListGroups, min: 5, more: []kmsg.Key{kmsg.ConsumerGroupHeartbeat}, says: "A group of the consumer protocol is listed with its type.", cites: "KIP-848",
 			run: func(x *exam) {
 				c := x.newConsumer(x.name("g"), x.main)
 				c.settle()

@@ -168,6 +168,12 @@ func fetchRules() []rule {
 				req.Topics[0].Partitions[0].Partition = 44
 				x.code("partition 44", x.fetch(x.main, req).ErrorCode, codeUnknownTopic)
 			}},
+	}
+}
+
+// fetchTermRules are about leader epochs, and about when a fetch is answered with how much.
+func fetchTermRules() []rule {
+	return []rule{
 		{name: "fetch/leader-epoch", key: kmsg.Fetch, min: 9, says: "A leader epoch that is ahead of the leader's is UNKNOWN_LEADER_EPOCH.", cites: "KIP-320",
 			run: func(x *exam) {
 				req := x.fetchRequest(x.main, 0)
@@ -204,6 +210,12 @@ func fetchRules() []rule {
 				x.that(time.Since(began) >= 300*time.Millisecond, "an answer after some 400 ms", "one after %d ms", time.Since(began).Milliseconds())
 				x.wakes(t)
 			}},
+	}
+}
+
+// fetchSessionRules are about fetch sessions.
+func fetchSessionRules() []rule {
+	return []rule{
 		{name: "fetch/session", key: kmsg.Fetch, min: 7, says: "A session is made by epoch 0; its next fetches name what has changed and are answered with what has news.", cites: "KIP-227",
 			run: func(x *exam) {
 				t := x.topic(1)
@@ -238,12 +250,17 @@ func fetchRules() []rule {
 				req.ReplicaID, req.MaxBytes, req.SessionID, req.SessionEpoch = -1, fetchBytes, 0x7ffffff1, 7
 				x.code("the answer", ask[*kmsg.FetchResponse](x, req, codeFetchSessionNotFound).ErrorCode, codeFetchSessionNotFound)
 			}},
+	}
+}
+
+// fetchElsewhereRules are about fetches from other replicas, and of topics that were created again.
+func fetchElsewhereRules() []rule {
+	return []rule{
 		{name: "fetch/not-leader", key: kmsg.Fetch, max: 10, nodes: 2, says: "Below version 11 only the leader answers a consumer; others say NOT_LEADER_OR_FOLLOWER.", cites: "KIP-392",
 			run: func(x *exam) {
 				t := x.topic(1)
-				resp, err := x.try(x.follower(t), x.fetchRequest(t, 0))
-				x.must(err == nil, "a readable answer", "%v", err)
-				x.code("the partition", resp.(*kmsg.FetchResponse).Topics[0].Partitions[0].ErrorCode, codeNotLeader)
+				resp := once[*kmsg.FetchResponse](x, x.follower(t), x.fetchRequest(t, 0))
+				x.code("the partition", resp.Topics[0].Partitions[0].ErrorCode, codeNotLeader)
 			}},
 		{name: "fetch/follower", key: kmsg.Fetch, min: 11, nodes: 2, says: "From version 11 a follower answers a consumer up to its high watermark.", cites: "KIP-392",
 			run: func(x *exam) {
@@ -265,9 +282,8 @@ func fetchRules() []rule {
 				var again *topic
 				x.eventually("the topic can be created again", func() bool { again = x.newTopic(old.name, 1); return again.id != old.id })
 				x.produced(again, newBatch(1))
-				resp, err := x.try(x.leader(again, 0), x.fetchRequest(old, 0))
-				x.must(err == nil, "a readable answer", "%v", err)
-				p := resp.(*kmsg.FetchResponse).Topics[0].Partitions[0]
+				resp := once[*kmsg.FetchResponse](x, x.leader(again, 0), x.fetchRequest(old, 0))
+				p := resp.Topics[0].Partitions[0]
 				x.code("the old topic", p.ErrorCode, codeUnknownTopicID, codeInconsistentTopicID)
 				equal(x, "bytes", len(p.RecordBatches), 0)
 			}},

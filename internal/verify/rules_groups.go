@@ -129,15 +129,16 @@ func (x *exam) describeGroup(group string) kmsg.DescribeGroupsResponseGroup {
 	req := kmsg.NewPtrDescribeGroupsRequest()
 	req.Groups = []string{group}
 	resp := askGroup[*kmsg.DescribeGroupsResponse](x, group, req)
-	x.must(len(resp.Groups) == 1, "one group in the answer", "%d", len(resp.Groups))
+	x.count("one group in the answer", len(resp.Groups), 1)
 	return resp.Groups[0]
 }
 
+// groupRule is a rule about a group of its own.
+func groupRule(name string, key kmsg.Key, says, cites string, run func(x *exam, g string)) rule {
+	return rule{name: "group/" + name, key: key, says: says, cites: cites, run: func(x *exam) { run(x, x.name("g")) }}
+}
+
 func groupRules() []rule {
-	const kip62, kip345 = "KIP-62", "KIP-345"
-	group := func(name string, key kmsg.Key, says, cites string, run func(x *exam, g string)) rule {
-		return rule{name: "group/" + name, key: key, says: says, cites: cites, run: func(x *exam) { run(x, x.name("g")) }}
-	}
 	life := func(x *exam, g string) {
 		m := x.newMember(g, nil)
 		join := m.join()
@@ -153,7 +154,7 @@ func groupRules() []rule {
 		x.code("a heartbeat", m.beat(), 0)
 		d := x.describeGroup(g)
 		equal(x, "state", d.State, "Stable")
-		x.must(len(d.Members) == 1, "one member", "%d", len(d.Members))
+		x.count("one member", len(d.Members), 1)
 		x.that(d.Members[0].MemberID == m.id && string(d.Members[0].MemberAssignment) == "for "+m.id && d.Members[0].ClientID == ourClientID, "the member as it is", "%+v", d.Members[0])
 		x.code("the leave", m.leave(), 0)
 		x.code("a heartbeat after it", m.beat(), codeUnknownMember)
@@ -161,13 +162,13 @@ func groupRules() []rule {
 	}
 	const says = "A group lives from join, sync and heartbeats to leave: the leader's assignment reaches the member, DescribeGroups shows it, and the group is then Empty."
 	return []rule{
-		group("life-join", kmsg.JoinGroup, says, protocolGuide+", KIP-394", life),
-		group("life-sync", kmsg.SyncGroup, says, protocolGuide+", KIP-559", life),
-		group("life-heartbeat", kmsg.Heartbeat, says, protocolGuide, life),
-		group("life-describe", kmsg.DescribeGroups, says, protocolGuide, life),
-		group("life-leave", kmsg.LeaveGroup, says, protocolGuide, life),
-		group("two-members", kmsg.JoinGroup, "A member that joins makes the others join again: their heartbeats say REBALANCE_IN_PROGRESS, the generation grows, and each gets its own assignment.", kip62, twoMembers),
-		group("fenced", kmsg.Heartbeat, "A wrong generation is ILLEGAL_GENERATION, and a member that is not of the group UNKNOWN_MEMBER_ID.", kip62, func(x *exam, g string) {
+		groupRule("life-join", kmsg.JoinGroup, says, protocolGuide+", KIP-394", life),
+		groupRule("life-sync", kmsg.SyncGroup, says, protocolGuide+", KIP-559", life),
+		groupRule("life-heartbeat", kmsg.Heartbeat, says, protocolGuide, life),
+		groupRule("life-describe", kmsg.DescribeGroups, says, protocolGuide, life),
+		groupRule("life-leave", kmsg.LeaveGroup, says, protocolGuide, life),
+		groupRule("two-members", kmsg.JoinGroup, "A member that joins makes the others join again: their heartbeats say REBALANCE_IN_PROGRESS, the generation grows, and each gets its own assignment.", "KIP-62", twoMembers),
+		groupRule("fenced", kmsg.Heartbeat, "A wrong generation is ILLEGAL_GENERATION, and a member that is not of the group UNKNOWN_MEMBER_ID.", "KIP-62", func(x *exam, g string) {
 			m := x.newMember(g, nil)
 			m.settle()
 			old, nobody := *m, *m
@@ -177,14 +178,20 @@ func groupRules() []rule {
 			x.code("another member", nobody.beat(), codeUnknownMember)
 			x.code("the member", m.beat(), 0)
 		}),
-		group("session-timeout", kmsg.JoinGroup, "A session timeout outside of group.min.session.timeout.ms and group.max.session.timeout.ms is INVALID_SESSION_TIMEOUT.", "Kafka documentation, group.min.session.timeout.ms", func(x *exam, g string) {
+	}
+}
+
+// groupRefusalRules are about joins that are refused.
+func groupRefusalRules() []rule {
+	return []rule{
+		groupRule("session-timeout", kmsg.JoinGroup, "A session timeout outside of group.min.session.timeout.ms and group.max.session.timeout.ms is INVALID_SESSION_TIMEOUT.", "Kafka documentation, group.min.session.timeout.ms", func(x *exam, g string) {
 			for _, ms := range []int32{1, 99_000_000} {
 				req := x.newMember(g, nil).joinRequest(x.version)
 				req.SessionTimeoutMillis = ms
 				x.code(fmt.Sprintf("%d ms", ms), askGroup[*kmsg.JoinGroupResponse](x, g, req).ErrorCode, codeInvalidSessionTimeout)
 			}
 		}),
-		group("join-refused", kmsg.JoinGroup, "An empty group id is INVALID_GROUP_ID, no protocols are INCONSISTENT_GROUP_PROTOCOL, and an unknown member id is UNKNOWN_MEMBER_ID.", protocolGuide+", JoinGroup", func(x *exam, g string) {
+		groupRule("join-refused", kmsg.JoinGroup, "An empty group id is INVALID_GROUP_ID, no protocols are INCONSISTENT_GROUP_PROTOCOL, and an unknown member id is UNKNOWN_MEMBER_ID.", protocolGuide+", JoinGroup", func(x *exam, g string) {
 			for _, c := range []struct {
 				what   string
 				change func(*kmsg.JoinGroupRequest)
@@ -199,7 +206,7 @@ func groupRules() []rule {
 				x.code(c.what, askGroup[*kmsg.JoinGroupResponse](x, g, req).ErrorCode, c.code)
 			}
 		}),
-		group("protocols", kmsg.JoinGroup, "A member without a protocol in common with the group, or of another protocol type, is INCONSISTENT_GROUP_PROTOCOL.", protocolGuide+", JoinGroup", func(x *exam, g string) {
+		groupRule("protocols", kmsg.JoinGroup, "A member without a protocol in common with the group, or of another protocol type, is INCONSISTENT_GROUP_PROTOCOL.", protocolGuide+", JoinGroup", func(x *exam, g string) {
 			x.newMember(g, nil).settle()
 			other := x.newMember(g, nil)
 			other.protocol = "sticky"
@@ -208,7 +215,13 @@ func groupRules() []rule {
 			req.ProtocolType = "connect"
 			x.code("another protocol type", askGroup[*kmsg.JoinGroupResponse](x, g, req).ErrorCode, codeInconsistentProtocol)
 		}),
-		{name: "group/static-return", key: kmsg.JoinGroup, min: 5, says: "A static member that comes back takes its place without a rebalance, with a new member id, and the old id is FENCED_INSTANCE_ID.", cites: kip345,
+	}
+}
+
+// staticMemberRules are about members with names of their own.
+func staticMemberRules() []rule {
+	return []rule{
+		{name: "group/static-return", key: kmsg.JoinGroup, min: 5, says: "A static member that comes back takes its place without a rebalance, with a new member id, and the old id is FENCED_INSTANCE_ID.", cites: "KIP-345",
 			run: func(x *exam) {
 				m := x.newMember(x.name("g"), ptr("instance"))
 				m.settle()
@@ -220,7 +233,7 @@ func groupRules() []rule {
 				x.code("a heartbeat of the old id", m.beat(), codeFencedInstanceID)
 				x.code("a heartbeat of the new id", back.beat(), 0)
 			}},
-		{name: "group/leave-many", key: kmsg.LeaveGroup, min: 3, says: "From version 3 several members leave at once, each with its own code, also by instance id.", cites: kip345,
+		{name: "group/leave-many", key: kmsg.LeaveGroup, min: 3, says: "From version 3 several members leave at once, each with its own code, also by instance id.", cites: "KIP-345",
 			run: func(x *exam) {
 				m := x.newMember(x.name("g"), ptr("instance"))
 				m.settle()
@@ -229,7 +242,7 @@ func groupRules() []rule {
 				req.Members = []kmsg.LeaveGroupRequestMember{{InstanceID: m.instance}, {MemberID: "nobody"}}
 				resp := askGroup[*kmsg.LeaveGroupResponse](x, m.group, req)
 				x.ok("the answer", resp.ErrorCode)
-				x.must(len(resp.Members) == 2, "two members in the answer", "%d", len(resp.Members))
+				x.count("two members in the answer", len(resp.Members), 2)
 				for _, r := range resp.Members {
 					want := codeUnknownMember
 					if r.InstanceID != nil {
@@ -238,7 +251,13 @@ func groupRules() []rule {
 					x.code("member "+r.MemberID, r.ErrorCode, want)
 				}
 			}},
-		group("describe-unknown", kmsg.DescribeGroups, "A group that does not exist is shown as Dead, and from version 6 as GROUP_ID_NOT_FOUND.", "KIP-1043", func(x *exam, g string) {
+	}
+}
+
+// groupAdminRules are about groups as tools see them.
+func groupAdminRules() []rule {
+	return []rule{
+		groupRule("describe-unknown", kmsg.DescribeGroups, "A group that does not exist is shown as Dead, and from version 6 as GROUP_ID_NOT_FOUND.", "KIP-1043", func(x *exam, g string) {
 			d := x.describeGroup(g)
 			equal(x, "state", d.State, "Dead")
 			var want int16
@@ -247,7 +266,7 @@ func groupRules() []rule {
 			}
 			x.code("the group", d.ErrorCode, want)
 		}),
-		group("list", kmsg.ListGroups, "A group is listed by its coordinator, from version 4 by state and from 5 by type.", "KIP-518, KIP-848", func(x *exam, g string) {
+		groupRule("list", kmsg.ListGroups, "A group is listed by its coordinator, from version 4 by state and from 5 by type.", "KIP-518, KIP-848", func(x *exam, g string) {
 			x.newMember(g, nil).settle()
 			req := kmsg.NewPtrListGroupsRequest()
 			req.StatesFilter, req.TypesFilter = []string{"Stable"}, []string{"classic"}
@@ -268,7 +287,7 @@ func groupRules() []rule {
 				x.that(!has(other), "the group not among those of the consumer protocol", "it is")
 			}
 		}),
-		group("delete", kmsg.DeleteGroups, "A group with members is NON_EMPTY_GROUP; an empty one is deleted, and is then GROUP_ID_NOT_FOUND.", "KIP-229", func(x *exam, g string) {
+		groupRule("delete", kmsg.DeleteGroups, "A group with members is NON_EMPTY_GROUP; an empty one is deleted, and is then GROUP_ID_NOT_FOUND.", "KIP-229", func(x *exam, g string) {
 			m := x.newMember(g, nil)
 			m.settle()
 			x.code("the group with a member", x.deleteGroup(g), codeNonEmptyGroup)
@@ -283,7 +302,7 @@ func (x *exam) deleteGroup(g string) int16 {
 	req := kmsg.NewPtrDeleteGroupsRequest()
 	req.Groups = []string{g}
 	resp := askGroup[*kmsg.DeleteGroupsResponse](x, g, req)
-	x.must(len(resp.Groups) == 1, "one group in the answer", "%d", len(resp.Groups))
+	x.count("one group in the answer", len(resp.Groups), 1)
 	return resp.Groups[0].ErrorCode
 }
 
@@ -374,6 +393,12 @@ func commitRules() []rule {
 				}
 				x.code("the commit", x.commit(x.name("g"), &topic{name: x.prefix + "never", id: noTopicID}, 1, nil), want)
 			}},
+	}
+}
+
+// offsetFetchRules are about reading committed offsets and deleting them.
+func offsetFetchRules() []rule {
+	return []rule{
 		{name: "offset-fetch/nothing", key: kmsg.OffsetFetch, says: "Where nothing was committed the offset is -1, without an error.", cites: protocolGuide + ", OffsetFetch",
 			run: func(x *exam) {
 				o := x.committed(x.name("g"), x.main, false)
@@ -418,7 +443,7 @@ func commitRules() []rule {
 				req := x.offsetFetchRequest(a, x.main)
 				req.Groups = append(req.Groups, x.offsetFetchRequest(b, x.main).Groups...)
 				resp := askGroup[*kmsg.OffsetFetchResponse](x, a, req)
-				x.must(len(resp.Groups) == 2, "two groups in the answer", "%d", len(resp.Groups))
+				x.count("two groups in the answer", len(resp.Groups), 2)
 				for _, g := range resp.Groups {
 					want := int64(-1)
 					if g.Group == a {
@@ -501,7 +526,7 @@ func (x *exam) committed(group string, t *topic, stable bool) committedOffset {
 		p := resp.Topics[0].Partitions[0]
 		return committedOffset{p.Offset, meta(p.Metadata), p.ErrorCode}
 	}
-	x.must(len(resp.Groups) == 1, "one group in the answer", "%d", len(resp.Groups))
+	x.count("one group in the answer", len(resp.Groups), 1)
 	x.ok("the group", resp.Groups[0].ErrorCode)
 	x.must(len(resp.Groups[0].Topics) == 1 && len(resp.Groups[0].Topics[0].Partitions) == 1, "one partition in the answer", "%+v", resp.Groups[0].Topics)
 	p := resp.Groups[0].Topics[0].Partitions[0]

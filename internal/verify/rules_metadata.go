@@ -48,7 +48,7 @@ func metadataRules() []rule {
 			run: func(x *exam) {
 				for range 2 {
 					md := ask[*kmsg.MetadataResponse](x, one(x, x.prefix+"never"))
-					x.must(len(md.Topics) == 1, "one topic", "%d", len(md.Topics))
+					x.count("one topic", len(md.Topics), 1)
 					x.code("the topic", md.Topics[0].ErrorCode, codeUnknownTopic)
 				}
 			}},
@@ -57,7 +57,7 @@ func metadataRules() []rule {
 				req := one(x, "bad name")
 				req.AllowAutoTopicCreation = true
 				md := ask[*kmsg.MetadataResponse](x, req)
-				x.must(len(md.Topics) == 1, "one topic", "%d", len(md.Topics))
+				x.count("one topic", len(md.Topics), 1)
 				x.code("the topic", md.Topics[0].ErrorCode, codeInvalidTopic)
 			}},
 		{name: "metadata/all-or-none", key: kmsg.Metadata, says: "Null asks for all topics and an empty list for none; at version 0 the empty list asks for all.", cites: protocolGuide + ", Metadata",
@@ -79,7 +79,7 @@ func metadataRules() []rule {
 				req := kmsg.NewPtrMetadataRequest()
 				req.Topics = []kmsg.MetadataRequestTopic{{TopicID: x.main.id}, {TopicID: noTopicID}}
 				md := ask[*kmsg.MetadataResponse](x, req)
-				x.must(len(md.Topics) == 2, "two topics", "%d", len(md.Topics))
+				x.count("two topics", len(md.Topics), 2)
 				for _, t := range md.Topics {
 					if t.TopicID == x.main.id {
 						x.ok("the topic", t.ErrorCode)
@@ -109,6 +109,12 @@ func metadataRules() []rule {
 					x.that(leaders(md) == leaders(first), "leaders "+leaders(first), "%s at broker %d", leaders(md), id)
 				}
 			}},
+	}
+}
+
+// topicPartitionsRules are of DescribeTopicPartitions.
+func topicPartitionsRules() []rule {
+	return []rule{
 		{name: "topic-partitions/pages", key: kmsg.DescribeTopicPartitions, says: "Topics come sorted by name, no more partitions than asked for at once, and a cursor leads to the rest.", cites: "KIP-966",
 			run: func(x *exam) {
 				a, b := x.topic(3), x.topic(2)
@@ -142,9 +148,15 @@ func metadataRules() []rule {
 				req.Topics = []kmsg.DescribeTopicPartitionsRequestTopic{{Topic: x.prefix + "never"}}
 				req.ResponsePartitionLimit = 10
 				resp := ask[*kmsg.DescribeTopicPartitionsResponse](x, req)
-				x.must(len(resp.Topics) == 1, "one topic", "%d", len(resp.Topics))
+				x.count("one topic", len(resp.Topics), 1)
 				x.code("the topic", resp.Topics[0].ErrorCode, codeUnknownTopic)
 			}},
+	}
+}
+
+// clusterRules are of DescribeCluster.
+func clusterRules() []rule {
+	return []rule{
 		{name: "cluster/describe", key: kmsg.DescribeCluster, says: "DescribeCluster and Metadata name the same cluster and brokers.", cites: "KIP-700",
 			run: func(x *exam) {
 				resp := ask[*kmsg.DescribeClusterResponse](x, kmsg.NewPtrDescribeClusterRequest())
@@ -168,6 +180,12 @@ func metadataRules() []rule {
 				req.EndpointType = 7
 				x.code("endpoints of no kind", ask[*kmsg.DescribeClusterResponse](x, req).ErrorCode, codeUnsupportedEndpoint)
 			}},
+	}
+}
+
+// coordinatorRules are about who coordinates what.
+func coordinatorRules() []rule {
+	return []rule{
 		{name: "coordinator/same-everywhere", key: kmsg.FindCoordinator, says: "Every broker names the same coordinator, and it is a broker.", cites: protocolGuide + ", FindCoordinator",
 			run: func(x *exam) {
 				key := x.name("group")
@@ -196,7 +214,7 @@ func metadataRules() []rule {
 				req := kmsg.NewPtrFindCoordinatorRequest()
 				req.CoordinatorKeys = []string{x.prefix + "a", x.prefix + "b", x.prefix + "c"}
 				resp := ask[*kmsg.FindCoordinatorResponse](x, req)
-				x.must(len(resp.Coordinators) == 3, "three coordinators", "%d", len(resp.Coordinators))
+				x.count("three coordinators", len(resp.Coordinators), 3)
 				for _, c := range resp.Coordinators {
 					x.ok(c.Key, c.ErrorCode)
 					x.that(slices.Contains(req.CoordinatorKeys, c.Key), "a key that was asked for", "%s", c.Key)
@@ -208,9 +226,8 @@ func metadataRules() []rule {
 				req := kmsg.NewPtrHeartbeatRequest()
 				req.Group, req.MemberID = g, "nobody"
 				wrong := x.other(x.coordinator(coordinatorGroup, g))
-				resp, err := x.try(wrong, req)
-				x.must(err == nil, "a readable answer", "%v", err)
-				x.code("the answer", resp.(*kmsg.HeartbeatResponse).ErrorCode, codeNotCoordinator)
+				resp := once[*kmsg.HeartbeatResponse](x, wrong, req)
+				x.code("the answer", resp.ErrorCode, codeNotCoordinator)
 			}},
 	}
 }
@@ -245,7 +262,7 @@ func (x *exam) found(broker int32, kind int8, key string) int32 {
 		x.ok("a coordinator:", resp.ErrorCode)
 		return resp.NodeID
 	}
-	x.must(len(resp.Coordinators) == 1, "one coordinator", "%d", len(resp.Coordinators))
+	x.count("one coordinator", len(resp.Coordinators), 1)
 	x.ok("a coordinator:", resp.Coordinators[0].ErrorCode)
 	return resp.Coordinators[0].NodeID
 }

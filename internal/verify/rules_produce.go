@@ -38,16 +38,6 @@ func (x *exam) produced(t *topic, b *batch) int64 {
 }
 
 func produceRules() []rule {
-	const format = "Kafka documentation, message format"
-	refuses := func(name, says, cites string, b func() *batch, codes ...int16) rule {
-		return rule{name: "produce/" + name, key: kmsg.Produce, says: says, cites: cites, run: func(x *exam) {
-			t := x.topic(1)
-			p := x.produce(t, b())
-			x.code("the batch", p.ErrorCode, codes...)
-			equal(x, "after it the log ends at", x.end(t, 0), 0)
-		}}
-	}
-	const day = 24 * time.Hour
 	return []rule{
 		{name: "produce/offsets", key: kmsg.Produce, says: "Acknowledged batches get offsets one after the other, from the log's end, and are there when they are acknowledged with acks=all.", cites: "Kafka documentation, replication",
 			run: func(x *exam) {
@@ -130,9 +120,7 @@ func produceRules() []rule {
 			run: func(x *exam) {
 				t := x.topic(1)
 				leader := x.leader(t, 0)
-				resp, err := x.try(x.other(leader), x.produceRequest(t, -1, newBatch(1).bytes()))
-				x.must(err == nil, "a readable answer", "%v", err)
-				r := resp.(*kmsg.ProduceResponse)
+				r := once[*kmsg.ProduceResponse](x, x.other(leader), x.produceRequest(t, -1, newBatch(1).bytes()))
 				x.must(len(r.Topics) == 1 && len(r.Topics[0].Partitions) == 1, "one partition", "%+v", r.Topics)
 				p := r.Topics[0].Partitions[0]
 				x.code("the batch", p.ErrorCode, codeNotLeader)
@@ -141,6 +129,22 @@ func produceRules() []rule {
 					x.that(slices.ContainsFunc(r.Brokers, func(b kmsg.ProduceResponseBroker) bool { return b.NodeID == leader }), "the leader's address", "%+v", r.Brokers)
 				}
 			}},
+	}
+}
+
+// badBatchRules are about batches that are refused, after which nothing is written.
+func badBatchRules() []rule {
+	const format = "Kafka documentation, message format"
+	refuses := func(name, says, cites string, b func() *batch, codes ...int16) rule {
+		return rule{name: "produce/" + name, key: kmsg.Produce, says: says, cites: cites, run: func(x *exam) {
+			t := x.topic(1)
+			p := x.produce(t, b())
+			x.code("the batch", p.ErrorCode, codes...)
+			equal(x, "after it the log ends at", x.end(t, 0), 0)
+		}}
+	}
+	const day = 24 * time.Hour
+	return []rule{
 		refuses("crc", "A batch whose CRC is wrong is CORRUPT_MESSAGE and is not written.", format, func() *batch { b := newBatch(1); b.badCRC = true; return b }, codeCorruptMessage),
 		refuses("cut-batch", "A batch that ends before its length is refused.", format, func() *batch { b := newBatch(1); b.shortBy = 3; return b }, codeInvalidRecord, codeCorruptMessage),
 		refuses("old-format", "Batches of a format older than 2 are INVALID_RECORD.", "KIP-896, KIP-724", func() *batch { b := newBatch(1); b.Magic = 1; return b }, codeInvalidRecord),
@@ -153,6 +157,12 @@ func produceRules() []rule {
 			b.records[0].Value = bytes.Repeat([]byte("x"), 1<<20+100)
 			return b
 		}, codeMessageTooLarge),
+	}
+}
+
+// batchRules are about what becomes of the records of a batch.
+func batchRules() []rule {
+	return []rule{
 		{name: "produce/one-batch", key: kmsg.Produce, says: "A partition gets one batch a request; two are INVALID_RECORD.", cites: "Kafka documentation, message format",
 			run: func(x *exam) {
 				t := x.topic(1)
@@ -173,7 +183,7 @@ func produceRules() []rule {
 				p := x.produce(x.compact, b)
 				x.code("the batch", p.ErrorCode, codeInvalidRecord)
 				if x.version >= 8 {
-					x.must(len(p.ErrorRecords) == 1, "one record is named", "%d", len(p.ErrorRecords))
+					x.count("one record is named", len(p.ErrorRecords), 1)
 					equal(x, "record", p.ErrorRecords[0].RelativeOffset, 1)
 					x.message("the refusal", p.ErrorMessage)
 				}
@@ -209,9 +219,8 @@ func produceRules() []rule {
 				x.removeTopics([]string{old.name})
 				var again *topic
 				x.eventually("the topic can be created again", func() bool { again = x.newTopic(old.name, 1); return again.id != old.id })
-				resp, err := x.try(x.leader(again, 0), x.produceRequest(old, -1, newBatch(1).bytes()))
-				x.must(err == nil, "a readable answer", "%v", err)
-				x.code("the batch", resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0].ErrorCode, codeUnknownTopicID)
+				resp := once[*kmsg.ProduceResponse](x, x.leader(again, 0), x.produceRequest(old, -1, newBatch(1).bytes()))
+				x.code("the batch", resp.Topics[0].Partitions[0].ErrorCode, codeUnknownTopicID)
 				equal(x, "end", x.end(again, 0), 0)
 			}},
 	}
@@ -313,7 +322,7 @@ func idempotenceRules() []rule {
 							continue
 						}
 						x.ok("partition 0", part.ErrorCode)
-						x.must(len(part.ActiveProducers) == 1, "one producer", "%d", len(part.ActiveProducers))
+						x.count("one producer", len(part.ActiveProducers), 1)
 						a := part.ActiveProducers[0]
 						equal(x, "producer", a.ProducerID, p.id)
 						equal(x, "last sequence", a.LastSequence, 2)

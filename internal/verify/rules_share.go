@@ -142,7 +142,7 @@ func (s *sharer) start() int64 {
 	req := kmsg.NewPtrDescribeShareGroupOffsetsRequest()
 	req.Groups = []kmsg.DescribeShareGroupOffsetsRequestGroup{{GroupID: s.group, Topics: []kmsg.DescribeShareGroupOffsetsRequestGroupTopic{{Topic: s.topic.name, Partitions: []int32{0}}}}}
 	resp := askGroup[*kmsg.DescribeShareGroupOffsetsResponse](s.x, s.group, req)
-	s.x.must(len(resp.Groups) == 1, "one group in the answer", "%d", len(resp.Groups))
+	s.x.count("one group in the answer", len(resp.Groups), 1)
 	s.x.ok("the group", resp.Groups[0].ErrorCode)
 	s.x.must(len(resp.Groups[0].Topics) == 1 && len(resp.Groups[0].Topics[0].Partitions) == 1, "one partition in the answer", "%+v", resp.Groups[0].Topics)
 	return resp.Groups[0].Topics[0].Partitions[0].StartOffset
@@ -202,13 +202,13 @@ func shareRules() []rule {
 				req := kmsg.NewPtrShareGroupDescribeRequest()
 				req.GroupIDs = []string{g}
 				resp := askGroup[*kmsg.ShareGroupDescribeResponse](x, g, req)
-				x.must(len(resp.Groups) == 1, "one group in the answer", "%d", len(resp.Groups))
+				x.count("one group in the answer", len(resp.Groups), 1)
 				return resp.Groups[0]
 			}
 			g := one(s.group)
 			x.ok("the group", g.ErrorCode)
 			equal(x, "state", g.GroupState, "Stable")
-			x.must(len(g.Members) == 1, "one member", "%d", len(g.Members))
+			x.count("one member", len(g.Members), 1)
 			equal(x, "member", g.Members[0].MemberID, s.id)
 			x.code("a group that does not exist", one(x.name("s")).ErrorCode, codeGroupIDNotFound)
 		}),
@@ -289,7 +289,7 @@ func (x *exam) shareCoordinator(key string) int32 {
 	req := kmsg.NewPtrFindCoordinatorRequest()
 	req.Version, req.CoordinatorType, req.CoordinatorKeys = x.cluster.highest(req.Key()), coordinatorShare, []string{key}
 	resp := ask[*kmsg.FindCoordinatorResponse](x, req)
-	x.must(len(resp.Coordinators) == 1, "one coordinator in the answer", "%d", len(resp.Coordinators))
+	x.count("one coordinator in the answer", len(resp.Coordinators), 1)
 	if resp.Coordinators[0].ErrorCode == codeClusterAuthorization {
 		x.skip("it is for brokers, and we may not do what they may")
 	}
@@ -415,7 +415,7 @@ func streamsRules() []rule {
 				req := kmsg.NewPtrStreamsGroupDescribeRequest()
 				req.Groups = []string{g}
 				resp := askGroup[*kmsg.StreamsGroupDescribeResponse](x, g, req)
-				x.must(len(resp.Groups) == 1, "one group in the answer", "%d", len(resp.Groups))
+				x.count("one group in the answer", len(resp.Groups), 1)
 				if c := resp.Groups[0].ErrorCode; c == codeUnsupportedVersion {
 					x.skip("streams groups are off")
 				}

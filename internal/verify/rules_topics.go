@@ -160,7 +160,7 @@ func (x *exam) deletes(t *topic, byID bool) int16 {
 		req.Topics = []kmsg.DeleteTopicsRequestTopic{{TopicID: t.id}}
 	}
 	resp := ask[*kmsg.DeleteTopicsResponse](x, req)
-	x.must(len(resp.Topics) == 1, "one topic in the answer", "%d", len(resp.Topics))
+	x.count("one topic in the answer", len(resp.Topics), 1)
 	return resp.Topics[0].ErrorCode
 }
 
@@ -169,6 +169,6 @@ func (x *exam) grow(t *topic, count int32, validateOnly bool) int16 {
 	req.TimeoutMillis, req.ValidateOnly = requestTimeoutMs, validateOnly
 	req.Topics = []kmsg.CreatePartitionsRequestTopic{{Topic: t.name, Count: count}}
 	resp := ask[*kmsg.CreatePartitionsResponse](x, req)
-	x.must(len(resp.Topics) == 1, "one topic in the answer", "%d", len(resp.Topics))
+	x.count("one topic in the answer", len(resp.Topics), 1)
 	return resp.Topics[0].ErrorCode
 }

@@ -168,10 +168,28 @@ func (x *exam) onlyTwo() {
 	}
 }
 
+// decidesOffsets commits offsets in a transaction that is committed and in one that is aborted; add makes the group part of it.
+func (t *transactional) decidesOffsets(to *topic, g string, add func(), commitVersion, endVersion int16) {
+	x := t.x
+	add()
+	t.commitOffset(g, to, 3, commitVersion, 0)
+	x.code("the offset that is not decided, to a reader that wants only decided ones,", x.committed(g, to, true).code, codeUnstableOffsetCommit)
+	equal(x, "the offset to every other reader", x.committed(g, to, false).offset, -1)
+	resp := t.end(true, endVersion, t.p, 0)
+	if endVersion >= endTwo {
+		t.p = producer{resp.ProducerID, resp.ProducerEpoch}
+	}
+	x.eventually("the committed offset is 3", func() bool { o := x.committed(g, to, true); return o.code == 0 && o.offset == 3 })
+	add()
+	t.commitOffset(g, to, 4, commitVersion, 0)
+	t.end(false, endVersion, t.p, 0)
+	x.eventually("the offset is decided", func() bool { return x.committed(g, to, true).code == 0 })
+	equal(x, "the offset after an abort", x.committed(g, to, true).offset, 3)
+}
+
 func txnRules() []rule {
-	const kip98, kip890 = "KIP-98", "KIP-890"
 	old := func(name string, key kmsg.Key, maxVersion int16, says string, run func(x *exam, t *transactional, to *topic)) rule {
-		return rule{name: "txn/" + name, key: key, max: maxVersion, more: []kmsg.Key{kmsg.InitProducerID, kmsg.EndTxn, kmsg.AddPartitionsToTxn}, says: says, cites: kip98, run: func(x *exam) {
+		return rule{name: "txn/" + name, key: key, max: maxVersion, more: []kmsg.Key{kmsg.InitProducerID, kmsg.EndTxn, kmsg.AddPartitionsToTxn}, says: says, cites: "KIP-98", run: func(x *exam) {
 			run(x, x.newTransactional(), x.topic(1))
 		}}
 	}
@@ -189,22 +207,6 @@ func txnRules() []rule {
 		t.shows(to, 2, 5)
 	}
 	const lifeSays = "Records of an open transaction are hidden from readers of committed records; a commit shows them, and an abort never does."
-	offsets := func(x *exam, t *transactional, to *topic, g string, add func(), commitVersion, endVersion int16) {
-		add()
-		t.commitOffset(g, to, 3, commitVersion, 0)
-		x.code("the offset that is not decided, to a reader that wants only decided ones,", x.committed(g, to, true).code, codeUnstableOffsetCommit)
-		equal(x, "the offset to every other reader", x.committed(g, to, false).offset, -1)
-		resp := t.end(true, endVersion, t.p, 0)
-		if endVersion >= endTwo {
-			t.p = producer{resp.ProducerID, resp.ProducerEpoch}
-		}
-		x.eventually("the committed offset is 3", func() bool { o := x.committed(g, to, true); return o.code == 0 && o.offset == 3 })
-		add()
-		t.commitOffset(g, to, 4, commitVersion, 0)
-		t.end(false, endVersion, t.p, 0)
-		x.eventually("the offset is decided", func() bool { return x.committed(g, to, true).code == 0 })
-		equal(x, "the offset after an abort", x.committed(g, to, true).offset, 3)
-	}
 	return []rule{
 		old("life-init", kmsg.InitProducerID, 0, lifeSays, life),
 		old("life-add", kmsg.AddPartitionsToTxn, 3, lifeSays, life),
@@ -222,13 +224,19 @@ func txnRules() []rule {
 		}),
 		old("offsets-commit", kmsg.TxnOffsetCommit, 4, "Offsets that a transaction commits count when it is committed, and never when it is aborted; meanwhile they are UNSTABLE_OFFSET_COMMIT to who asks for stable ones.", func(x *exam, t *transactional, to *topic) {
 			g := x.name("g")
-			offsets(x, t, to, g, func() { t.addOffsets(g) }, x.version, min(4, x.cluster.highest(int16(kmsg.EndTxn))))
+			t.decidesOffsets(to, g, func() { t.addOffsets(g) }, x.version, min(4, x.cluster.highest(int16(kmsg.EndTxn))))
 		}),
 		old("offsets-add", kmsg.AddOffsetsToTxn, 0, "AddOffsetsToTxn makes a group part of the transaction.", func(x *exam, t *transactional, to *topic) {
 			g := x.name("g")
-			offsets(x, t, to, g, func() { t.addOffsets(g) }, min(4, x.cluster.highest(int16(kmsg.TxnOffsetCommit))), min(4, x.cluster.highest(int16(kmsg.EndTxn))))
+			t.decidesOffsets(to, g, func() { t.addOffsets(g) }, min(4, x.cluster.highest(int16(kmsg.TxnOffsetCommit))), min(4, x.cluster.highest(int16(kmsg.EndTxn))))
 		}),
-		{name: "txn/not-added", key: kmsg.Produce, max: 11, more: []kmsg.Key{kmsg.InitProducerID}, says: "Records for a partition that is not of the transaction are refused, unless transaction.partition.verification.enable is off: INVALID_TXN_STATE, and from version 11 TRANSACTION_ABORTABLE.", cites: kip890,
+	}
+}
+
+// txnRefusalRules are about requests that a coordinator or a leader refuses.
+func txnRefusalRules() []rule {
+	return []rule{
+		{name: "txn/not-added", key: kmsg.Produce, max: 11, more: []kmsg.Key{kmsg.InitProducerID}, says: "Records for a partition that is not of the transaction are refused, unless transaction.partition.verification.enable is off: INVALID_TXN_STATE, and from version 11 TRANSACTION_ABORTABLE.", cites: "KIP-890",
 			run: func(x *exam) {
 				t, to := x.newTransactional(), x.topic(1)
 				want := codeInvalidTxnState
@@ -238,12 +246,12 @@ func txnRules() []rule {
 				t.send(to, 0, 1, x.version, want)
 				equal(x, "end", x.end(to, 0), 0)
 			}},
-		{name: "txn/unknown-partition", key: kmsg.AddPartitionsToTxn, max: 3, more: []kmsg.Key{kmsg.InitProducerID}, says: "A transaction is not begun with a partition that does not exist: it is UNKNOWN_TOPIC_OR_PARTITION and the others OPERATION_NOT_ATTEMPTED.", cites: kip98,
+		{name: "txn/unknown-partition", key: kmsg.AddPartitionsToTxn, max: 3, more: []kmsg.Key{kmsg.InitProducerID}, says: "A transaction is not begun with a partition that does not exist: it is UNKNOWN_TOPIC_OR_PARTITION and the others OPERATION_NOT_ATTEMPTED.", cites: "KIP-98",
 			run: func(x *exam) {
 				t := x.newTransactional()
 				x.code("the partition", t.add(&topic{name: x.prefix + "never"}), codeUnknownTopic)
 			}},
-		{name: "txn/verify-only", key: kmsg.AddPartitionsToTxn, min: 4, more: []kmsg.Key{kmsg.InitProducerID}, says: "A broker may ask whether a partition is of a transaction without adding it: if not, it is TRANSACTION_ABORTABLE.", cites: kip890,
+		{name: "txn/verify-only", key: kmsg.AddPartitionsToTxn, min: 4, more: []kmsg.Key{kmsg.InitProducerID}, says: "A broker may ask whether a partition is of a transaction without adding it: if not, it is TRANSACTION_ABORTABLE.", cites: "KIP-890",
 			run: func(x *exam) {
 				t, to := x.newTransactional(), x.topic(1)
 				for _, c := range []struct {
@@ -269,13 +277,13 @@ func txnRules() []rule {
 					x.code("the partition", resp.Transactions[0].Topics[0].Partitions[0].ErrorCode, want)
 				}
 			}},
-		{name: "txn/nothing-to-end", key: kmsg.EndTxn, max: 4, more: []kmsg.Key{kmsg.InitProducerID}, says: "A transaction that has not begun cannot be ended: INVALID_TXN_STATE; nor one of another producer id: INVALID_PRODUCER_ID_MAPPING.", cites: kip98,
+		{name: "txn/nothing-to-end", key: kmsg.EndTxn, max: 4, more: []kmsg.Key{kmsg.InitProducerID}, says: "A transaction that has not begun cannot be ended: INVALID_TXN_STATE; nor one of another producer id: INVALID_PRODUCER_ID_MAPPING.", cites: "KIP-98",
 			run: func(x *exam) {
 				t := x.newTransactional()
 				t.end(true, x.version, t.p, codeInvalidTxnState)
 				t.end(true, x.version, producer{t.p.id + 1_000_000, t.p.epoch}, codeInvalidPidMapping)
 			}},
-		{name: "txn/timeout", key: kmsg.InitProducerID, says: "A transaction timeout of 0 or above transaction.max.timeout.ms is INVALID_TRANSACTION_TIMEOUT, an empty transactional id INVALID_REQUEST.", cites: kip98,
+		{name: "txn/timeout", key: kmsg.InitProducerID, says: "A transaction timeout of 0 or above transaction.max.timeout.ms is INVALID_TRANSACTION_TIMEOUT, an empty transactional id INVALID_REQUEST.", cites: "KIP-98",
 			run: func(x *exam) {
 				t := &transactional{x: x, id: x.name("txn")}
 				for _, ms := range []int32{0, 2147483647} {
@@ -287,7 +295,13 @@ func txnRules() []rule {
 				req.TransactionalID = ptr("")
 				x.code("an empty id", askTxn[*kmsg.InitProducerIDResponse](x, t.id, req).ErrorCode, codeInvalidRequest)
 			}},
-		{name: "txn/two-end", key: kmsg.EndTxn, min: endTwo, more: []kmsg.Key{kmsg.InitProducerID}, says: "In the newer protocol each transaction ends with a new epoch, and an end that is repeated with the old one is answered as the first was.", cites: kip890,
+	}
+}
+
+// txnTwoRules are about the newer protocol.
+func txnTwoRules() []rule {
+	return []rule{
+		{name: "txn/two-end", key: kmsg.EndTxn, min: endTwo, more: []kmsg.Key{kmsg.InitProducerID}, says: "In the newer protocol each transaction ends with a new epoch, and an end that is repeated with the old one is answered as the first was.", cites: "KIP-890",
 			run: func(x *exam) {
 				x.onlyTwo()
 				t, to := x.newTransactional(), x.topic(1)
@@ -313,7 +327,7 @@ func txnRules() []rule {
 				x.that(r.ProducerEpoch == before.epoch+1 || r.ProducerID != before.id, "an abort of nothing gives the next epoch too", "%d after %d", r.ProducerEpoch, before.epoch)
 				t.p = producer{r.ProducerID, r.ProducerEpoch}
 			}},
-		{name: "txn/two-produce", key: kmsg.Produce, min: produceTwo, more: []kmsg.Key{kmsg.InitProducerID}, says: "In the newer protocol writing to a partition makes it part of the transaction, and each epoch begins with sequence 0.", cites: kip890,
+		{name: "txn/two-produce", key: kmsg.Produce, min: produceTwo, more: []kmsg.Key{kmsg.InitProducerID}, says: "In the newer protocol writing to a partition makes it part of the transaction, and each epoch begins with sequence 0.", cites: "KIP-890",
 			run: func(x *exam) {
 				x.onlyTwo()
 				t, to := x.newTransactional(), x.topic(1)
@@ -330,12 +344,18 @@ func txnRules() []rule {
 				old := transactional{x, t.id, before}
 				old.send(to, 2, 1, x.version, codeInvalidProducerEpoch, codeInvalidTxnState)
 			}},
-		{name: "txn/two-offsets", key: kmsg.TxnOffsetCommit, min: offsetsTwo, more: []kmsg.Key{kmsg.InitProducerID}, says: "In the newer protocol committing offsets makes the group part of the transaction.", cites: kip890,
+		{name: "txn/two-offsets", key: kmsg.TxnOffsetCommit, min: offsetsTwo, more: []kmsg.Key{kmsg.InitProducerID}, says: "In the newer protocol committing offsets makes the group part of the transaction.", cites: "KIP-890",
 			run: func(x *exam) {
 				x.onlyTwo()
 				g := x.name("g")
-				offsets(x, x.newTransactional(), x.topic(1), g, func() {}, x.version, min(endTwo, x.cluster.highest(int16(kmsg.EndTxn))))
+				x.newTransactional().decidesOffsets(x.topic(1), g, func() {}, x.version, min(endTwo, x.cluster.highest(int16(kmsg.EndTxn))))
 			}},
+	}
+}
+
+// txnAdminRules are about transactions as tools and brokers see them.
+func txnAdminRules() []rule {
+	return []rule{
 		{name: "txn/described", key: kmsg.DescribeTransactions, more: []kmsg.Key{kmsg.InitProducerID, kmsg.AddPartitionsToTxn, kmsg.EndTxn}, says: "DescribeTransactions tells a transaction's state, producer and partitions; an id that nobody used is TRANSACTIONAL_ID_NOT_FOUND.", cites: "KIP-664",
 			run: func(x *exam) {
 				t, to := x.newTransactional(), x.topic(1)
@@ -388,7 +408,7 @@ func (t *transactional) state() kmsg.DescribeTransactionsResponseTransactionStat
 	req := kmsg.NewPtrDescribeTransactionsRequest()
 	req.TransactionalIDs = []string{t.id}
 	resp := askTxn[*kmsg.DescribeTransactionsResponse](t.x, t.id, req)
-	t.x.must(len(resp.TransactionStates) == 1, "one transaction in the answer", "%d", len(resp.TransactionStates))
+	t.x.count("one transaction in the answer", len(resp.TransactionStates), 1)
 	return resp.TransactionStates[0]
 }
 

@@ -42,7 +42,7 @@ func (x *exam) newTopic(name string, partitions int32, configs ...string) *topic
 	}
 	req.Topics = append(req.Topics, t)
 	resp := ask[*kmsg.CreateTopicsResponse](x, req)
-	x.must(len(resp.Topics) == 1, "one topic in the answer", "%d", len(resp.Topics))
+	x.count("one topic in the answer", len(resp.Topics), 1)
 	if c := resp.Topics[0].ErrorCode; c != 0 && c != codeTopicExists { // an answer that was lost is asked for again
 		x.ok("topic "+name, c)
 	}
@@ -90,10 +90,8 @@ func (x *exam) metadata(broker int32, name string) kmsg.MetadataResponseTopic {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Version = x.cluster.highest(req.Key())
 	req.Topics = []kmsg.MetadataRequestTopic{{Topic: &name}}
-	resp, err := x.try(broker, req)
-	x.must(err == nil, "a readable answer", "%v", err)
-	md := resp.(*kmsg.MetadataResponse)
-	x.must(len(md.Topics) == 1, "one topic in the answer", "%d", len(md.Topics))
+	md := once[*kmsg.MetadataResponse](x, broker, req)
+	x.count("one topic in the answer", len(md.Topics), 1)
 	return md.Topics[0]
 }
 
@@ -135,9 +133,7 @@ func (x *exam) listOne(t *topic, partition int32, timestamp int64, isolation int
 	p := kmsg.NewListOffsetsRequestTopicPartition()
 	p.Partition, p.Timestamp = partition, timestamp
 	req.Topics = []kmsg.ListOffsetsRequestTopic{{Topic: t.name, Partitions: []kmsg.ListOffsetsRequestTopicPartition{p}}}
-	resp, err := x.try(x.leader(t, partition), req)
-	x.must(err == nil, "a readable answer", "%v", err)
-	lo := resp.(*kmsg.ListOffsetsResponse)
+	lo := once[*kmsg.ListOffsetsResponse](x, x.leader(t, partition), req)
 	x.must(len(lo.Topics) == 1 && len(lo.Topics[0].Partitions) == 1, "one partition in the answer", "%+v", lo.Topics)
 	return lo.Topics[0].Partitions[0]
 }

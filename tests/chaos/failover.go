@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,7 +88,7 @@ func Failover(ctx context.Context, spec node.Spec, fleet *node.Fleet, dir string
 		runs, clients := o.Runs, []*defaultClient(nil)
 		if f.name == rolling {
 			runs = max(1, runs/rollings)
-			if clients, err = startDefaultClients(c, o.RealKafka); err != nil {
+			if clients, err = startDefaultClients(c, dir, o.RealKafka); err != nil {
 				return errors.Join(err, writing.end())
 			}
 		}
@@ -163,21 +164,22 @@ type defaultClient struct {
 // defaultEvery is the pause between two records of a default client.
 const defaultEvery = 5 * time.Millisecond
 
-func startDefaultClients(c *cluster, realKafka string) ([]*defaultClient, error) {
+// startDefaultClients starts those that are there. What they say about their connections goes to files in dir.
+func startDefaultClients(c *cluster, dir, realKafka string) ([]*defaultClient, error) {
 	franz, err := franzByDefault(c)
 	if err != nil {
 		return nil, err
 	}
 	out := []*defaultClient{franz}
 	if path, err := exec.LookPath("kcat"); err == nil {
-		kcat, err := librdkafkaByDefault(c, path)
+		kcat, err := librdkafkaByDefault(c, dir, path)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, kcat)
 	}
 	if realKafka != "" {
-		java, err := javaByDefault(c, realKafka)
+		java, err := javaByDefault(c, dir, realKafka)
 		if err != nil {
 			return nil, err
 		}
@@ -240,10 +242,13 @@ func every(stop chan struct{}, fn func(i int)) {
 }
 
 // librdkafkaByDefault is kcat: it ends with 0 when each line that it was given has been acknowledged.
-func librdkafkaByDefault(c *cluster, path string) (*defaultClient, error) {
-	cmd := exec.Command(path, "-P", "-b", strings.Join(c.seeds, ","), "-t", mainTopic, "-X", "log_level=0")
-	var errs strings.Builder
-	cmd.Stderr = &errs
+func librdkafkaByDefault(c *cluster, dir, path string) (*defaultClient, error) {
+	cmd := exec.Command(path, "-P", "-b", strings.Join(c.seeds, ","), "-t", mainTopic)
+	said, err := os.Create(filepath.Join(dir, "kcat.log"))
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stderr = said
 	in, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -266,29 +271,44 @@ func librdkafkaByDefault(c *cluster, path string) (*defaultClient, error) {
 		<-ended
 		_ = in.Close() // what it has not read by then it says itself
 		err := waitFor(cmd)
-		if failed := failures(errs.String()); err == nil && failed != "" {
-			err = errors.New("it said: " + failed)
+		errs, readErr := os.ReadFile(said.Name())
+		if failed := failures(string(errs)); err != nil || failed != "" {
+			err = errors.Join(err, errors.New("it said: "+failed))
 		}
-		return given, err
+		return given, errors.Join(err, readErr, said.Close())
 	}}, nil
 }
 
-// failures are the lines in which kcat tells that a record was not delivered. It also tells of each connection that breaks, though its
-// library makes another and sends again.
+// failures are the lines in which kcat tells that a record was not delivered, or why it ends. It also tells of each connection that
+// breaks, though its library makes another and sends again.
 func failures(said string) string {
 	var out []string
 	for _, line := range strings.Split(said, "\n") {
-		if strings.Contains(line, "Delivery failed") {
+		if strings.Contains(line, "Delivery failed") || strings.HasSuffix(line, ": terminating") {
 			out = append(out, line)
 		}
 	}
 	return strings.Join(out, "; ")
 }
 
+// javaDefault is what the verifiable producer sets otherwise than a producer comes: it does not send again, and is then
+// not idempotent, so that it tells of every change of leaders as an error.
+const javaDefault = "retries=2147483647\nenable.idempotence=true\n"
+
 // javaByDefault is Apache Kafka's own verifiable producer, which tells of each record what became of it.
-func javaByDefault(c *cluster, script string) (*defaultClient, error) {
+func javaByDefault(c *cluster, dir, script string) (*defaultClient, error) {
+	settings := filepath.Join(dir, "java-producer.properties")
+	if err := os.WriteFile(settings, []byte(javaDefault), 0o644); err != nil {
+		return nil, err
+	}
+	errs, err := os.Create(filepath.Join(dir, "java-producer.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer errs.Close() // the program has its own
 	cmd := exec.Command(script, "tool", "kafka-verifiable-producer", "--bootstrap-server", strings.Join(c.seeds, ","), "--topic", mainTopic,
-		"--acks", "-1", "--throughput", strconv.Itoa(int(time.Second/defaultEvery)))
+		"--acks", "-1", "--throughput", strconv.Itoa(int(time.Second/defaultEvery)), "--command-config", settings)
+	cmd.Stderr = errs
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()

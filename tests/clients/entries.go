@@ -111,6 +111,10 @@ const firstRecordBatches = 3
 // firstController is the version of Metadata from which on it names the controller, which admin calls look for.
 const firstController = 1
 
+// firstCoordinators is the version of FindCoordinator from which on it tells transactions' coordinators from those of groups: with
+// version 0 a client finds another broker than its transactional id's, on any cluster of several.
+const firstCoordinators = 1
+
 // lowestEntry is franz-go held to the lowest version of every API that the cluster advertises.
 func lowestEntry(ctx context.Context, e *Env) (Client, error) {
 	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, e.ref.cl)
@@ -127,6 +131,8 @@ func lowestEntry(ctx context.Context, e *Env) (Client, error) {
 			low = k.MaxVersion
 		case kmsg.Metadata:
 			low = max(low, firstController)
+		case kmsg.FindCoordinator:
+			low = max(low, firstCoordinators)
 		}
 		v.SetMaxKeyVersion(k.ApiKey, low)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -50,7 +51,7 @@ func runBurrow(ctx context.Context, s *stage, r *row) error {
 		return err
 	}
 	// The coordinator's topic must be there before Burrow looks for it.
-	if err := commitAt(ctx, cl, 1); err != nil {
+	if err := firstCommit(ctx, cl); err != nil {
 		return err
 	}
 	zookeeper, err := serveZooKeeper()
@@ -93,6 +94,21 @@ func commitsOf(version int16) *kversion.Versions {
 	v := kversion.Stable()
 	v.SetMaxKeyVersion(kmsg.OffsetCommit.Int16(), version)
 	return v
+}
+
+// firstCommit waits until the coordinator has heard of the topic: whoever creates one is answered before every broker has.
+func firstCommit(ctx context.Context, cl *kgo.Client) error {
+	for {
+		err := commitAt(ctx, cl, 1)
+		if !errors.Is(err, kerr.UnknownTopicOrPartition) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the coordinator does not know the topic: %w", err)
+		case <-time.After(lookEvery):
+		}
+	}
 }
 
 func commitAt(ctx context.Context, cl *kgo.Client, at int64) error {

@@ -97,6 +97,14 @@ func TestTheNamesOfRowsAreGivenByComma(t *testing.T) {
 	if !re.MatchString("Burrow") || !re.MatchString("kcat") || re.MatchString("sarama") {
 		t.Error("it selects others")
 	}
+	if re, err = wanted("Franz-go, confluent-kafka"); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"franz-go": true, "franz-go's tests": false, "franz-go, 1.0 protocol": false, "confluent-kafka": true, "confluent-kafka of Debian": false} {
+		if re.MatchString(name) != want {
+			t.Errorf("a whole name that is asked for: %s is taken: %t", name, !want)
+		}
+	}
 	if _, err := wanted("nothing of that name"); err == nil {
 		t.Error("a name of no row is accepted")
 	}

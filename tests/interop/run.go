@@ -37,7 +37,7 @@ type Options struct {
 	Target    string // "moldau" or "kafka": whose results these are
 	Server    string // what the document calls it, with its version
 	RealKafka string // path of the realkafka script; empty: Apache's tools are not run
-	Only      string // names of rows by comma, each a part of a row's name; empty: all
+	Only      string // names of rows by comma, each a row's name or a part of several; empty: all
 	Jobs      int
 	Docs      string // directory of the document
 	Dir       string // for what programs leave behind
@@ -94,7 +94,13 @@ func wanted(only string) (*regexp.Regexp, error) {
 	}
 	var parts []string
 	for _, p := range strings.Split(only, ",") {
-		parts = append(parts, regexp.QuoteMeta(strings.TrimSpace(p)))
+		p = strings.TrimSpace(p)
+		part := regexp.QuoteMeta(p)
+		// A whole name is that row's alone, and not also of those whose names begin so.
+		if slices.ContainsFunc(Names(), func(n string) bool { return strings.EqualFold(n, p) }) {
+			part = "^" + part + "$"
+		}
+		parts = append(parts, part)
 	}
 	re := regexp.MustCompile("(?i)" + strings.Join(parts, "|"))
 	for _, n := range Names() {
@@ -157,6 +163,9 @@ func runOn(ctx context.Context, o Options, size size, only *regexp.Regexp) ([]re
 	table := &report.Report{}
 	err = clients.Run(ctx, clients.Options{Bootstrap: s.bootstrap, RealKafka: o.RealKafka, Only: only, All: true, Jobs: o.Jobs, Replicas: s.replicas, RowTime: rowTime,
 		Source: o.Source, Cache: o.Cache, Logf: o.Logf}, table)
+	if err != nil && ctx.Err() != nil {
+		return nil, endedEarly(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -184,9 +193,14 @@ func runOn(ctx context.Context, o Options, size size, only *regexp.Regexp) ([]re
 		}
 	}
 	if ctx.Err() != nil {
-		return whole(lines), fmt.Errorf("the run has ended before all rows were done: %w", ctx.Err())
+		return whole(lines), endedEarly(ctx)
 	}
 	return lines, nil
+}
+
+// endedEarly says so in place of what the end of the time has broken: a dial, for instance, that then looks like a dead server.
+func endedEarly(ctx context.Context) error {
+	return fmt.Errorf("the run has ended before all rows were done: %w", ctx.Err())
 }
 
 func (s *stage) runProgram(ctx context.Context, p program, r *row) {

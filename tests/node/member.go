@@ -34,8 +34,11 @@ func (n *Node) Pause() error { return n.proc.cmd.Process.Signal(syscall.SIGSTOP)
 func (n *Node) Resume() error { return n.proc.cmd.Process.Signal(syscall.SIGCONT) }
 
 // WaitReady waits until the server answers.
-func (n *Node) WaitReady() error {
-	if err := n.waitReady(n.proc.done); err != nil {
+func (n *Node) WaitReady() error { return n.WaitBrokers(1) }
+
+// WaitBrokers waits until the server answers and knows so many brokers.
+func (n *Node) WaitBrokers(count int) error {
+	if err := n.waitReady(n.proc.done, count); err != nil {
 		return fmt.Errorf("%w; the end of its output:\n%s", err, n.LogTail())
 	}
 	return nil

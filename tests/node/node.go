@@ -34,8 +34,13 @@ const (
 	Real
 )
 
-// readyTimeout bounds a start. A JVM on two loaded cores needs up to 30 s.
-const readyTimeout = 90 * time.Second
+const (
+	// readyTimeout bounds a start, realReadyTimeout one of Apache Kafka: three JVMs that start at once on two loaded cores need minutes.
+	readyTimeout, realReadyTimeout = 90 * time.Second, 4 * time.Minute
+	// pingTimeout bounds one question. A JVM listens long before it answers, and each connection that is given up stays in its
+	// queue of 50: many short tries would fill the queue, and the kernel would leave the next ones without an answer.
+	pingTimeout = 15 * time.Second
+)
 
 // stopTimeout is how long a server may take over a clean stop before it is killed.
 const stopTimeout = 30 * time.Second
@@ -73,7 +78,7 @@ type process struct {
 func Start(spec Spec, parent string) (*Node, error) {
 	if spec.Kind == External {
 		n := &Node{Bootstrap: spec.Bootstrap, spec: spec}
-		return n, n.waitReady(nil)
+		return n, n.waitReady(nil, 1)
 	}
 	dir, err := os.MkdirTemp(parent, "node-")
 	if err != nil {
@@ -196,7 +201,7 @@ func (n *Node) Restart() error {
 	if err := n.Launch(); err != nil {
 		return err
 	}
-	if err := n.waitReady(n.proc.done); err != nil {
+	if err := n.waitReady(n.proc.done, 1); err != nil {
 		return fmt.Errorf("%w; the end of its output:\n%s", err, n.LogTail())
 	}
 	return nil
@@ -245,9 +250,17 @@ func (p *process) run(started chan<- error) {
 	close(p.done)
 }
 
-// waitReady asks for metadata until a broker is listed.
-func (n *Node) waitReady(ended <-chan struct{}) error {
-	deadline := time.Now().Add(readyTimeout)
+// patience is how long the server may take over its start.
+func (n *Node) patience() time.Duration {
+	if n.spec.Kind == Real {
+		return realReadyTimeout
+	}
+	return readyTimeout
+}
+
+// waitReady asks for metadata until so many brokers are listed.
+func (n *Node) waitReady(ended <-chan struct{}, brokers int) error {
+	deadline := time.Now().Add(n.patience())
 	var last error
 	for time.Now().Before(deadline) {
 		select {
@@ -255,27 +268,25 @@ func (n *Node) waitReady(ended <-chan struct{}) error {
 			return errors.New("the server ended before it answered")
 		default:
 		}
-		if last = Ping(n.Bootstrap); last == nil {
+		if last = ping(n.Bootstrap, brokers); last == nil {
 			return nil
 		}
 		time.Sleep(30 * time.Millisecond)
 	}
-	return fmt.Errorf("the server did not answer within %s: %w", readyTimeout, last)
+	return fmt.Errorf("the server did not answer within %s: %w", n.patience(), last)
 }
 
 // Ping asks one metadata question of the server and fails unless a broker is listed.
-func Ping(bootstrap string) error {
-	conn, err := net.DialTimeout("tcp", bootstrap, time.Second)
-	if err != nil {
-		return err
-	}
-	conn.Close()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.RequestRetries(0))
+func Ping(bootstrap string) error { return ping(bootstrap, 1) }
+
+// ping fails unless the server lists so many brokers and a controller.
+func ping(bootstrap string, brokers int) error {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.RequestRetries(0), kgo.DialTimeout(pingTimeout))
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), pingTimeout)
 	defer cancel()
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{}
@@ -283,8 +294,8 @@ func Ping(bootstrap string) error {
 	if err != nil {
 		return err
 	}
-	if len(resp.Brokers) == 0 || resp.ControllerID < 0 {
-		return errors.New("no broker is registered yet")
+	if len(resp.Brokers) < brokers || resp.ControllerID < 0 {
+		return fmt.Errorf("%d of %d brokers are registered, and the controller is %d", len(resp.Brokers), brokers, resp.ControllerID)
 	}
 	return nil
 }

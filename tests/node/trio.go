@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Cluster is several nodes, each broker and controller, on addresses of 127.0.0.1. Its methods are called from one goroutine.
@@ -17,7 +18,8 @@ type Cluster struct {
 // portsEach is what a node listens on: clients, controllers, admin.
 const portsEach = 3
 
-// StartCluster formats and starts as many nodes as asked for and waits until each answers. Internal topics have a replica
+// StartCluster formats and starts as many nodes as asked for and waits until each answers
+// and knows all others: topics may have as many replicas at once. Internal topics have a replica
 // on each of up to three.
 func (f *Fleet) StartCluster(spec Spec, parent string, size int) (*Cluster, error) {
 	ports, err := FreePorts(size * portsEach)
@@ -49,7 +51,7 @@ func (f *Fleet) StartCluster(spec Spec, parent string, size int) (*Cluster, erro
 		}
 	}
 	for i, n := range c.Nodes {
-		if err := n.WaitReady(); err != nil {
+		if err := n.WaitBrokers(size); err != nil {
 			return nil, fmt.Errorf("node %d: %w", i+1, err)
 		}
 	}
@@ -88,15 +90,25 @@ func memberProps(spec Spec, n, size int, dir, voters string, at func(int) string
 // Bootstrap is the addresses of all nodes, as clients take them.
 func (c *Cluster) Bootstrap() string { return strings.Join(c.Seeds, ",") }
 
-// Stop ends the nodes in order.
+// Stop ends the nodes: ours in order, so that the last has no quorum, and Kafka's at once, since the last of them would wait for
+// a controller until it is killed.
 func (c *Cluster) Stop() error {
-	var errs []error
+	errs := make([]error, len(c.Nodes))
+	var wg sync.WaitGroup
 	for i, n := range c.Nodes {
-		if n.Alive() {
+		stop := func() {
 			if err := n.Stop(); err != nil {
-				errs = append(errs, fmt.Errorf("node %d: %w", i+1, err))
+				errs[i] = fmt.Errorf("node %d: %w", i+1, err)
 			}
 		}
+		switch {
+		case !n.Alive():
+		case n.spec.Kind == Real:
+			wg.Go(stop)
+		default:
+			stop()
+		}
 	}
+	wg.Wait()
 	return errors.Join(errs...)
 }
