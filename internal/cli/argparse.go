@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -201,6 +202,9 @@ func (r *run) readSubOptions(t *subTool, c *subcommand, parsed *subArgs, args []
 			name, inline, hasInline = strings.Cut(a, "=")
 		}
 		o := findSubOption(c.options, name)
+		if several := meanings(c.options, name); o == nil && len(several) > 1 {
+			return mistake("ambiguous option: %s could match %s", name, strings.Join(several, ", "))
+		}
 		if o == nil {
 			return mistake("unrecognized arguments: '%s'", a)
 		}
@@ -307,6 +311,18 @@ func findSubOption(options []subOption, name string) *subOption {
 		}
 	}
 	return found
+}
+
+// meanings are the long names that begin so.
+func meanings(options []subOption, name string) []string {
+	var out []string
+	for _, o := range options {
+		if len(name) > 2 && !o.hidden && strings.HasPrefix("--"+o.long, name) {
+			out = append(out, "--"+o.long)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func clash(options []subOption, o *subOption, parsed *subArgs) *subOption {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strconv"
@@ -204,6 +205,9 @@ func (r *run) apiVersions(p *parsed) error {
 		return err
 	}
 	bootstrap := p.value("bootstrap-server")
+	if bootstrap == "" {
+		return errors.New("Configuration 'bootstrap.servers' must not be empty. Valid values include: any non-empty value")
+	}
 	c, err := r.open(client.Admin, bootstrap, p.value("command-config"))
 	if err != nil {
 		return err

@@ -137,13 +137,6 @@ func (t *configsTool) checkArgs() error {
 	if err := t.readEntities(); err != nil {
 		return err
 	}
-	if p.hasAny("entity-name", "entity-default") {
-		for _, e := range shortEntities() {
-			if p.has(e.option) {
-				return illegal("--entity-{type,name,default} should not be used in conjunction with specific entity flags")
-			}
-		}
-	}
 	if !p.hasAny("bootstrap-server", "bootstrap-controller") {
 		return illegal("Either --bootstrap-server or --bootstrap-controller must be specified.")
 	}
@@ -207,16 +200,19 @@ func (t *configsTool) checkEntities() error {
 		}
 		seen[e.typ] = true
 	}
+	if t.p.hasAny("entity-name", "entity-default") {
+		for _, e := range shortEntities() {
+			if t.p.has(e.option) {
+				return illegal("--entity-{type,name,default} should not be used in conjunction with specific entity flags")
+			}
+		}
+	}
 	if len(t.entities) > 1 && !t.isUserClient() {
 		return illegal("Only 'users' and 'clients' entity types may be specified together")
 	}
 	first := t.entities[0]
-	if (first.isDefault || t.p.has("entity-default")) && (first.typ == "topics" || first.typ == "client-metrics" || first.typ == "groups" || first.typ == "broker-loggers") {
-		action := "describe"
-		if t.p.has("alter") {
-			action = "alter"
-		}
-		return illegal("--entity-default must not be specified with --%s of %s", action, first.typ)
+	if t.p.has("describe") && (first.isDefault || t.p.has("entity-default")) && (first.typ == "topics" || first.typ == "client-metrics" || first.typ == "groups" || first.typ == "broker-loggers") {
+		return illegal("--entity-default must not be specified with --describe of %s", first.typ)
 	}
 	for _, e := range t.entities {
 		if (e.typ == "brokers" || e.typ == "broker-loggers") && e.named && e.name != "" {
@@ -234,7 +230,7 @@ func (t *configsTool) checkEntities() error {
 	if t.p.has("alter") && t.p.has("add-config") && t.p.has("add-config-file") {
 		return illegal("Only one of --add-config or --add-config-file must be specified")
 	}
-	if t.p.has("alter") && (!first.named || first.name == "") && !first.isDefault {
+	if t.p.has("alter") && (!first.named || first.name == "") {
 		switch first.typ {
 		case "topics", "client-metrics", "groups":
 			return illegal("An entity name must be specified with --alter of %s", first.typ)
@@ -253,7 +249,7 @@ func (t *configsTool) checkEntities() error {
 
 // checkName refuses names that cannot be.
 func (t *configsTool) checkName(e entity) error {
-	if !e.named || e.name == "" {
+	if !e.named || e.name == "" && e.typ != "topics" {
 		return nil
 	}
 	switch e.typ {

@@ -117,6 +117,7 @@ func (r *run) planConsumer(p *parsed) (*consumerPlan, error) {
 		return nil, r.usage(p.set, req, err.Error())
 	}
 	plan.format = f
+	p.number("timeout-ms")
 	return plan, p.err
 }
 
@@ -199,7 +200,9 @@ func (r *run) planProperties(plan *consumerPlan, p *parsed, req []string) error 
 	if group == "" {
 		// A group of its own for this run; nobody will come back to its offsets.
 		group = fmt.Sprintf("console-consumer-%d", rand.IntN(100000))
-		props["enable.auto.commit"] = "false"
+		if v := strings.ToLower(props["enable.auto.commit"]); v == "" || v == "true" { // what is neither is a mistake
+			props["enable.auto.commit"] = "false"
+		}
 		plan.groupless = true
 	}
 	props["group.id"] = group
@@ -215,7 +218,7 @@ func (r *run) agreedGroup(p *parsed, req []string, others ...string) (string, er
 			found = append(found, g)
 		}
 	}
-	if len(found) > 1 {
+	if found = hashMapOrder(found); len(found) > 1 {
 		return "", r.usage(p.set, req, "The group ids provided in different places (directly using '--group', via '--consumer-property', or via '--consumer.config') do not match. Detected group ids: '"+strings.Join(found, "', '")+"'")
 	}
 	if len(found) == 0 {
@@ -223,6 +226,15 @@ func (r *run) agreedGroup(p *parsed, req []string, others ...string) (string, er
 	}
 	return found[0], nil
 }
+
+// consumerFailure is a failure under its Java name.
+type consumerFailure struct {
+	class string
+	error
+}
+
+func (f *consumerFailure) ClassName() string { return f.class }
+func (f *consumerFailure) Unwrap() error     { return f.error }
 
 // consume runs the plan. The numbers are checked here because Kafka does so
 // only when the consumer is about to run, and words and exit code differ.
@@ -234,6 +246,9 @@ func (r *run) consume(plan *consumerPlan, p *parsed) int {
 			r.errorln("org.apache.kafka.common.KafkaException: " + ce.Message)
 			r.explainConstruct(ce)
 			return r.fail(1)
+		}
+		if ce := new(client.ConfigError); errors.As(err, &ce) {
+			err = &consumerFailure{"org.apache.kafka.common.config.ConfigException", ce}
 		}
 		r.logError(consumerLogger, "Unknown error when running consumer: ", err)
 		r.explainConstruct(err)
@@ -250,7 +265,10 @@ func (r *run) consume(plan *consumerPlan, p *parsed) int {
 		plan.timeout, plan.hasTimeout = client.Millis(n), true
 	}
 	if p.err != nil {
-		return unknown(p.err)
+		return unknown(&consumerFailure{"org.apache.kafka.common.KafkaException", p.err})
+	}
+	if p.has("group") && p.value("group") == "" {
+		return unbuilt(&consumerFailure{"org.apache.kafka.common.errors.InvalidGroupIdException", errors.New("The configured groupId is invalid")})
 	}
 	if p.has("include") {
 		re, err := compileJava(p.value("include"))
@@ -299,6 +317,11 @@ func (plan *consumerPlan) options(s *client.Settings) ([]kgo.Opt, error) {
 	opts, err := s.ConsumerOptions()
 	if err != nil {
 		return nil, err
+	}
+	if d, ok := strings.CutPrefix(s.Consumer.OffsetReset, "by_duration:"); ok {
+		if _, err := parseISODuration(d); err != nil {
+			return nil, &client.ConfigError{Message: "Invalid value " + s.Consumer.OffsetReset + " for configuration auto.offset.reset: Unable to parse duration string"}
+		}
 	}
 	opts = append(opts, resetOptions(s.Consumer.OffsetReset)...)
 	if plan.byPartition {
@@ -558,6 +581,7 @@ func (cc *consoleConsumer) printAll(fetches kgo.Fetches) error {
 		cc.messages++
 		if err := cc.plan.format.write(cc.out, rec); err != nil {
 			cc.failed = true
+			err = &consumerFailure{"org.apache.kafka.common.errors.SerializationException", err}
 			if !cc.plan.skipErrors {
 				return err
 			}

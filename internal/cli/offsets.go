@@ -144,7 +144,7 @@ func offsetFilter(p *parsed) (partitionFilter, error) {
 		}
 		topics = func(t string) bool { return f.allows(t, false) }
 	}
-	if !p.has("partitions") {
+	if p.value("partitions") == "" {
 		return func(t string, _ int32) bool { return topics(t) }, nil
 	}
 	ids := map[int32]bool{}

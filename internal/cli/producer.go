@@ -150,7 +150,10 @@ func producerProperties(p *parsed) (client.Properties, error) {
 	}
 	props.Merge(keyValues(append(p.all("command-property"), p.all("producer-property")...)))
 	props["bootstrap.servers"] = p.value("bootstrap-server")
-	props["compression.type"] = orFile(p, props, "compression-codec", "compression.type", "none")
+	props["compression.type"] = "none" // whatever a property says: Kafka's tool always sets it
+	if p.has("compression-codec") {
+		props["compression.type"] = p.value("compression-codec")
+	}
 	if p.has("compression-codec") && p.value("compression-codec") == "" {
 		props["compression.type"] = "gzip"
 	}
@@ -183,16 +186,6 @@ func producerProperties(p *parsed) (client.Properties, error) {
 		props["send.buffer.bytes"] = p.value("socket-buffer-size")
 	}
 	return props, p.err
-}
-
-func orFile(p *parsed, props client.Properties, opt, key, def string) string {
-	if p.has(opt) {
-		return p.value(opt)
-	}
-	if v, ok := props[key]; ok {
-		return v
-	}
-	return def
 }
 
 // consoleProducer sends lines. The main goroutine reads and hands over; the

@@ -77,7 +77,7 @@ func Open(role Role, props Properties, hint func(string), extra func(*Settings) 
 // the rest.
 func constructError(role Role, err error) error {
 	var ce *ConfigError
-	if errors.As(err, &ce) && (strings.HasPrefix(ce.Message, "Invalid value") && !strings.HasPrefix(ce.Message, invalidJAAS) || strings.HasPrefix(ce.Message, "Configuration '")) {
+	if errors.As(err, &ce) && (strings.HasPrefix(ce.Message, "Invalid value") && !strings.HasPrefix(ce.Message, invalidJAAS) || strings.HasPrefix(ce.Message, "Configuration '") || strings.HasPrefix(ce.Message, "Must set ")) {
 		return err
 	}
 	return &ConstructError{role.constructFailure(), err}

@@ -176,6 +176,9 @@ func (s *Settings) readProducer(r *reader) {
 	p.IgnoreKeys = r.bool("partitioner.ignore.keys", false)
 	p.Adaptive = r.bool("partitioner.adaptive.partitioning.enable", true)
 	p.Partitioner = r.str("partitioner.class", "")
+	if v := p.Partitioner; v != "" && !strings.HasSuffix(v, "RoundRobinPartitioner") {
+		r.fail("partitioner.class", v, "Class "+v+" could not be found.")
+	}
 	p.TransactionalID = r.filled("transactional.id")
 	p.TxnTimeout = Millis(r.int("transaction.timeout.ms", 60000, 0))
 	_, p.IdempotenceSet = r.props["enable.idempotence"]
@@ -250,6 +253,11 @@ func (s *Settings) readConsumer(r *reader) {
 	c.Heartbeat = Millis(r.int("heartbeat.interval.ms", 3000, 0))
 	c.ReadCommitted = r.oneOf("isolation.level", "read_uncommitted", "read_committed", "read_uncommitted") == "read_committed"
 	c.Assignors = r.list("partition.assignment.strategy")
+	for _, key := range []string{"partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"} {
+		if _, set := r.props[key]; set && c.Protocol == "consumer" && r.err == nil {
+			r.err = &ConfigError{key + " cannot be set when group.protocol=CONSUMER"}
+		}
+	}
 	r.str("key.deserializer", "")
 	r.str("value.deserializer", "")
 	if v := c.OffsetReset; v != "latest" && v != "earliest" && v != "none" && !strings.HasPrefix(v, "by_duration:") {
