@@ -240,6 +240,9 @@ func (t *aclsTool) entriesFor(res resource) ([]aclEntry, error) {
 			return nil, err
 		}
 		for _, op := range ops {
+			if op == kmsg.ACLOperationAny && t.p.has("add") {
+				return nil, errors.New("operation must not be ANY")
+			}
 			if !supports(res.typ, op) {
 				return nil, t.usage(t.p.set, nil, fmt.Sprintf("ResourceType %s only supports operations [%s]", resourceTypeName(res.typ), supportedText(res.typ)))
 			}
@@ -291,6 +294,13 @@ func (t *aclsTool) operations() ([]kmsg.ACLOperation, error) {
 	return out, nil
 }
 
+func checkPrincipal(s string) error {
+	if !strings.Contains(s, ":") {
+		return errors.New("expected a string in format principalType:principalName but got " + s)
+	}
+	return nil
+}
+
 // entries makes one entry for each principal, host and operation.
 func (t *aclsTool) entries(ops []kmsg.ACLOperation) ([]aclEntry, error) {
 	var out []aclEntry
@@ -307,8 +317,8 @@ func (t *aclsTool) entries(ops []kmsg.ACLOperation) ([]aclEntry, error) {
 		}
 		for _, principal := range t.p.all(side.principals) {
 			principal = strings.TrimSpace(principal)
-			if typ, _, ok := strings.Cut(principal, ":"); !ok || typ == "" {
-				return nil, errors.New("expected a string in format principalType:principalName but got " + principal)
+			if err := checkPrincipal(principal); err != nil {
+				return nil, err
 			}
 			for _, host := range hosts {
 				for _, op := range ops {

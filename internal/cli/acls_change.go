@@ -39,11 +39,16 @@ func (t *aclsTool) describe(res *resource) ([]aclWork, error) {
 }
 
 func (t *aclsTool) list(filters []aclWork) error {
+	principals := t.p.all("principal")
+	for _, p := range principals {
+		if err := checkPrincipal(p); err != nil {
+			return err
+		}
+	}
 	found, err := t.describeAll(filters)
 	if err != nil {
 		return err
 	}
-	principals := t.p.all("principal")
 	if len(principals) == 0 {
 		t.printACLs(found)
 		return nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/moldau-stream/moldau/internal/client"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // clusterView is what must be known of a cluster to say what the loss of a node would mean.
@@ -60,6 +61,12 @@ func (r *run) viewPartitions(c *client.Client, v *clusterView) error {
 	if err != nil {
 		return err
 	}
+	return r.viewTopics(c, v, md)
+}
+
+// viewTopics makes the view's partitions those of md.
+func (r *run) viewTopics(c *client.Client, v *clusterView, md *kmsg.MetadataResponse) error {
+	v.partitions = nil
 	var names []string
 	for _, t := range md.Topics {
 		if t.Topic != nil && t.ErrorCode == 0 {

@@ -137,6 +137,13 @@ func (t *configsTool) checkArgs() error {
 	if err := t.readEntities(); err != nil {
 		return err
 	}
+	if p.hasAny("entity-name", "entity-default") {
+		for _, e := range shortEntities() {
+			if p.has(e.option) {
+				return illegal("--entity-{type,name,default} should not be used in conjunction with specific entity flags")
+			}
+		}
+	}
 	if !p.hasAny("bootstrap-server", "bootstrap-controller") {
 		return illegal("Either --bootstrap-server or --bootstrap-controller must be specified.")
 	}
@@ -204,7 +211,7 @@ func (t *configsTool) checkEntities() error {
 		return illegal("Only 'users' and 'clients' entity types may be specified together")
 	}
 	first := t.entities[0]
-	if first.isDefault && (first.typ == "topics" || first.typ == "client-metrics" || first.typ == "groups" || first.typ == "broker-loggers") {
+	if (first.isDefault || t.p.has("entity-default")) && (first.typ == "topics" || first.typ == "client-metrics" || first.typ == "groups" || first.typ == "broker-loggers") {
 		action := "describe"
 		if t.p.has("alter") {
 			action = "alter"
@@ -227,12 +234,19 @@ func (t *configsTool) checkEntities() error {
 	if t.p.has("alter") && t.p.has("add-config") && t.p.has("add-config-file") {
 		return illegal("Only one of --add-config or --add-config-file must be specified")
 	}
-	if t.p.has("alter") && !first.named && !first.isDefault {
+	if t.p.has("alter") && (!first.named || first.name == "") && !first.isDefault {
 		switch first.typ {
 		case "topics", "client-metrics", "groups":
 			return illegal("An entity name must be specified with --alter of %s", first.typ)
 		}
+	}
+	if t.p.has("alter") && !first.named && !first.isDefault {
 		return illegal("An entity-name or default entity must be specified with --alter of users, clients, brokers or ips")
+	}
+	for _, e := range t.entities {
+		if t.p.has("alter") && !e.named && !e.isDefault {
+			return illegal("An entity name must be specified for every entity type")
+		}
 	}
 	return t.checkName(first)
 }
@@ -315,10 +329,8 @@ func parseAddConfig(s string) (client.Properties, error) {
 		if !bracketed && strings.Contains(v, "=") {
 			return nil, invalidEntityConfig()
 		}
-		if bracketed {
-			v = strings.TrimSpace(v[1 : len(v)-1])
-		}
-		out[strings.TrimSpace(k)] = v
+		// Kafka's tool drops brackets wherever they stand.
+		out[strings.TrimSpace(k)] = strings.TrimSpace(strings.NewReplacer("[", "", "]", "").Replace(v))
 	}
 	return out, nil
 }

@@ -20,7 +20,7 @@ func (t *configsTool) describe() error {
 	if t.c.Settings.BootstrapIsQuorum && e.typ != "brokers" {
 		return &client.KafkaError{Code: 115, Message: "This Admin API is not yet supported when communicating directly with the controller quorum."}
 	}
-	if e.named && e.name != "" {
+	if e.named && (e.name != "" || e.typ == "topics" || e.typ == "groups" || e.typ == "client-metrics") {
 		exists, err := t.exists(e)
 		if err != nil {
 			return err

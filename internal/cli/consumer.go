@@ -66,6 +66,7 @@ type consumerPlan struct {
 	format      formatter
 	groupless   bool // no group was asked for: offsets are not committed
 	starts      *groupStarts
+	read        *readPositions
 }
 
 func runConsoleConsumer(r *run, args []string) int {
@@ -258,7 +259,7 @@ func (r *run) consume(plan *consumerPlan, p *parsed) int {
 		}
 		plan.include = re
 	}
-	plan.starts = newGroupStarts(r)
+	plan.starts, plan.read = newGroupStarts(r), newReadPositions()
 	var opened atomic.Bool
 	c, err := client.Open(client.Consumer, plan.props, func(s string) {
 		if opened.Load() {
@@ -314,11 +315,15 @@ func (plan *consumerPlan) options(s *client.Settings) ([]kgo.Opt, error) {
 		opts = append(opts, kgo.ConsumeTopics(plan.topic))
 	}
 	if !s.Consumer.AutoCommit {
-		return append(opts, kgo.DisableAutoCommit()), nil
+		return append(opts, kgo.DisableAutoCommit(), kgo.AdjustFetchOffsetsFn(plan.read.resume)), nil
 	}
-	if s.Consumer.OffsetReset != "none" {
-		opts = append(opts, kgo.AdjustFetchOffsetsFn(plan.starts.resolve))
-	}
+	opts = append(opts, kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+		offsets, err := plan.read.resume(ctx, offsets)
+		if err != nil || s.Consumer.OffsetReset == "none" {
+			return offsets, err
+		}
+		return plan.starts.resolve(ctx, offsets)
+	}))
 	return append(opts, kgo.AutoCommitMarks(), kgo.AutoCommitInterval(max(s.Consumer.CommitInterval, 10*time.Millisecond))), nil
 }
 
@@ -478,20 +483,21 @@ func (cc *consoleConsumer) poll(ctx context.Context) (kgo.Fetches, error) {
 		pollCtx, cancel = context.WithTimeout(ctx, cc.plan.timeout)
 		defer cancel()
 	}
-	fetches := cc.c.PollRecords(pollCtx, int(limit))
-	if fetches.NumRecords() > 0 {
-		return fetches, cc.fetchError(fetches)
+	for { // what passes, as a broker that is away for a moment, does not begin the time anew
+		fetches := cc.c.PollRecords(pollCtx, int(limit))
+		if fetches.NumRecords() > 0 {
+			return fetches, cc.fetchError(fetches)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err := cc.fetchError(fetches); err != nil {
+			return nil, err
+		}
+		if pollCtx.Err() != nil {
+			return nil, &client.TimeoutError{} // Kafka's has no message either
+		}
 	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	if err := cc.fetchError(fetches); err != nil {
-		return nil, err
-	}
-	if pollCtx.Err() != nil {
-		return nil, &client.TimeoutError{} // Kafka's has no message either
-	}
-	return nil, nil
 }
 
 // fetchError is the first error that is not a passing one.
@@ -544,6 +550,7 @@ func (cc *consoleConsumer) consumeError(topic string, partition int32, err error
 }
 
 func (cc *consoleConsumer) printAll(fetches kgo.Fetches) error {
+	cc.plan.read.note(fetches)
 	commit := !cc.plan.byPartition && cc.c.Settings.Consumer.AutoCommit
 	iter := fetches.RecordIter()
 	for !iter.Done() {

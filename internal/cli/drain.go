@@ -88,6 +88,11 @@ func (d *drain) execute(given bool) error {
 		return fmt.Errorf("node %d is no broker that serves: it leads nothing, and there is nothing to drain", d.node)
 	}
 	plan, stay, err := d.plan(v)
+	if err == nil && len(plan) == 0 && len(stay) == 0 && !d.p.has("undo") {
+		if err = d.viewNewest(d.c, v); err == nil { // before it is said that there is nothing
+			plan, stay, err = d.plan(v)
+		}
+	}
 	if err != nil {
 		return err
 	}

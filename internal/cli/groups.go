@@ -36,11 +36,11 @@ func groupsOptions() *optionSet {
 	s.arg("shift-by", "number-of-offsets", "Move by so many offsets, back if negative.").ofKind(longValue)
 	s.arg("from-file", "path to CSV file", "Reset as a CSV file says: topic,partition,offset or group,topic,partition,offset.")
 	s.arg("timeout", "timeout (ms)", "How long --describe and others may wait for the group.").ofKind(longValue).withDefault("30000")
-	s.flag("members", "With --describe: the members.")
-	s.flag("offsets", "With --describe: the offsets; this is the default.")
-	s.flag("state", "With --describe: the state. With --list: show states, or only groups in the states given.").takesMaybe("")
-	s.flag("type", "With --list: show types, or only groups of the types given.").takesMaybe("")
-	s.flag("verbose", "With --describe: more columns.")
+	s.flag("members", "With --describe: the members.").onlyWith("describe")
+	s.flag("offsets", "With --describe: the offsets; this is the default.").onlyWith("describe")
+	s.flag("state", "With --describe: the state. With --list: show states, or only groups in the states given.").takesMaybe("").onlyWith("describe", "list")
+	s.flag("type", "With --list: show types, or only groups of the types given.").takesMaybe("").onlyWith("list")
+	s.flag("verbose", "With --describe: more columns.").onlyWith("describe")
 	s.arg("validate-regex", "regex", "Check a regular expression as the broker's subscriptions take it.")
 	s.byName["bootstrap-server"].unmarked = true // --validate-regex does without
 	s.formatOption()
@@ -295,6 +295,9 @@ func groupStates() []string {
 func parseListed(values []string, known []string, complaint string) ([]string, error) {
 	var out []string
 	for _, v := range values {
+		if v == "" {
+			continue // as if it were not there
+		}
 		for _, s := range strings.Split(v, ",") {
 			found := ""
 			for _, k := range known {
@@ -432,6 +435,12 @@ func (g *groupsTool) sendDelete(ids []string, lost func(string, error)) (map[str
 		return nil
 	})
 	close(answers)
+	if te := new(client.TimeoutError); errors.As(err, &te) {
+		for _, id := range ids {
+			lost(id, err)
+		}
+		err = nil
+	}
 	out := map[string]int16{}
 	for a := range answers {
 		out[a.id] = a.code

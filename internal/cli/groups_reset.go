@@ -143,9 +143,14 @@ func (g *groupsTool) topicPartitions(args []string) ([]topicPartition, error) {
 	var whole []string
 	for _, a := range args {
 		topic, list, ok := strings.Cut(a, ":")
-		if !ok {
+		switch {
+		case a == "":
+			return nil, errors.New("The given topic name '' cannot be represented in a request.")
+		case !ok:
 			whole = append(whole, topic)
 			continue
+		case strings.Trim(list, ":") == "" || strings.Contains(strings.TrimRight(list, ":"), ":"):
+			return nil, &optionError{fmt.Sprintf("Invalid topic arg '%s', expected topic name and partitions", a)}
 		}
 		for _, s := range strings.Split(list, ",") {
 			n, err := strconv.ParseInt(s, 10, 32)

@@ -45,14 +45,16 @@ type option struct {
 	doc     string
 	hidden  bool // not in the table: Kafka's tool does not have it
 
-	typeLabel string // shown in the table in place of the kind
-	starred   bool   // the parser itself requires it, and marks it so
-	unmarked  bool   // required, though the table does not say so
+	typeLabel string   // shown in the table in place of the kind
+	starred   bool     // the parser itself requires it, and marks it so
+	behind    []string // the parser takes it only with one of these; empty for always
+	unmarked  bool     // required, though the table does not say so
 }
 
 func (o *option) withDefault(v string) *option      { o.defs, o.hasDef = v, true; return o }
 func (o *option) ofKind(k valueKind) *option        { o.kind = k; return o }
 func (o *option) separatedBy(s string) *option      { o.sep = s; return o }
+func (o *option) onlyWith(names ...string) *option  { o.behind = names; return o }
 func (o *option) takesMaybe(argName string) *option { o.arg, o.argName = mayTakeArg, argName; return o }
 
 // optionSet is the options of one tool.
@@ -126,7 +128,22 @@ func (s *optionSet) parse(args []string) (*parsed, error) {
 		}
 		i += used
 	}
+	if left := p.unavailable(); len(left) > 0 && !p.has("help") {
+		return nil, &optionError{fmt.Sprintf("Option(s) [%s] are unavailable given other options on the command line", strings.Join(left, ", "))}
+	}
 	return p, nil
+}
+
+// unavailable are the options that are given without those that they belong to.
+func (p *parsed) unavailable() []string {
+	var out []string
+	for name := range p.given {
+		if o := p.set.byName[name]; len(o.behind) > 0 && !p.hasAny(o.behind...) {
+			out = append(out, name)
+		}
+	}
+	sort.Strings(out)
+	return out
 }
 
 // take stores the option's value and returns how many of the following words it used.

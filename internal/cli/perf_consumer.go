@@ -48,6 +48,7 @@ type consumerPerf struct {
 	detailed bool
 	interval time.Duration
 	counters consumerCounters
+	read     *readPositions
 
 	mu       sync.Mutex
 	joinFrom time.Time // a rebalance goes on since
@@ -185,7 +186,8 @@ func (t *consumerPerf) options(s *client.Settings) ([]kgo.Opt, error) {
 	} else {
 		opts = append(opts, kgo.ConsumeTopics(t.p.value("topic")))
 	}
-	return append(opts, kgo.DisableAutoCommit(), kgo.WithHooks(&t.counters),
+	t.read = newReadPositions()
+	return append(opts, kgo.DisableAutoCommit(), kgo.AdjustFetchOffsetsFn(t.read.resume), kgo.WithHooks(&t.counters),
 		kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) { t.rebalance(false) }),
 		kgo.OnPartitionsRevoked(func(context.Context, *kgo.Client, map[string][]int32) { t.rebalance(true) })), nil
 }
@@ -240,6 +242,7 @@ func (t *consumerPerf) measure() {
 		if fetches.NumRecords() > 0 {
 			lastRecords = now
 		}
+		t.read.note(fetches)
 		for iter := fetches.RecordIter(); !iter.Done(); {
 			rec := iter.Next()
 			messages++

@@ -262,7 +262,7 @@ func (cp *consoleProducer) send(rec *kgo.Record) error {
 		}
 		return nil
 	}
-	cp.c.Produce(cp.ctx, rec, func(rec *kgo.Record, err error) {
+	cp.c.Send(cp.ctx, rec, func(rec *kgo.Record, err error) {
 		if err != nil {
 			cp.report(rec, cp.wording(err))
 		}
@@ -319,6 +319,9 @@ func (cp *consoleProducer) wording(err error) error {
 			return topicError(ke.Code, cp.topic)
 		}
 		return &client.KafkaError{Code: ke.Code, Message: ke.Description}
+	}
+	if errors.Is(err, kgo.ErrRecordRetries) {
+		return client.CodeError(kerr.NetworkException.Code, nil)
 	}
 	if errors.Is(err, kgo.ErrRecordTimeout) {
 		return &client.TimeoutError{Message: fmt.Sprintf("Expiring the record of topic %s: %d ms has passed since it was handed over", cp.topic, cp.c.Settings.Producer.DeliveryTimeout.Milliseconds())}

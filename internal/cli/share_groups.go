@@ -30,10 +30,10 @@ func shareGroupsOptions() *optionSet {
 	s.flag("to-earliest", "Reset to the first record.")
 	s.flag("to-latest", "Reset to the end.")
 	s.arg("timeout", "timeout (ms)", "How long to wait for the group.").ofKind(longValue).withDefault("30000")
-	s.flag("members", "With --describe: the members.")
-	s.flag("offsets", "With --describe: the offsets; this is the default.")
-	s.flag("state", "With --describe: the state. With --list: show states, or only groups in the states given.").takesMaybe("")
-	s.flag("verbose", "With --describe: more columns.")
+	s.flag("members", "With --describe: the members.").onlyWith("describe")
+	s.flag("offsets", "With --describe: the offsets; this is the default.").onlyWith("describe")
+	s.flag("state", "With --describe: the state. With --list: show states, or only groups in the states given.").takesMaybe("").onlyWith("describe", "list")
+	s.flag("verbose", "With --describe: more columns.").onlyWith("describe")
 	s.formatOption()
 	return s
 }
@@ -182,9 +182,9 @@ func (g *groupsTool) timeoutProperties() client.Properties {
 
 // callTimeout lets each call take as long as --timeout says, and no request longer.
 func (g *groupsTool) callTimeout(given client.Properties) client.Properties {
-	ms := g.p.value("timeout")
+	call, err := strconv.ParseInt(g.p.value("timeout"), 10, 64)
+	ms := strconv.FormatInt(max(call, 0), 10) // no time is over at once, and so is less than none
 	out := client.Properties{"default.api.timeout.ms": ms}
-	call, err := strconv.ParseInt(ms, 10, 64)
 	request, bad := strconv.ParseInt(given["request.timeout.ms"], 10, 64)
 	if err == nil && (given["request.timeout.ms"] == "" && call < client.RequestTimeoutMs || bad == nil && call < request) {
 		out["request.timeout.ms"] = ms

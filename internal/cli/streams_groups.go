@@ -33,10 +33,10 @@ func streamsGroupsOptions() *optionSet {
 	s.arg("delete-internal-topic", "", "With --reset-offsets: delete this internal topic; may be given several times.")
 	s.flag("delete-all-internal-topics", "With --reset-offsets: delete all internal topics of the application.")
 	s.arg("timeout", "timeout (ms)", "How long to wait for the group.").ofKind(longValue).withDefault("30000")
-	s.flag("members", "With --describe: the members.")
-	s.flag("offsets", "With --describe: the offsets; this is the default.")
-	s.flag("state", "With --describe: the state. With --list: show states, or only groups in the states given.").takesMaybe("")
-	s.flag("verbose", "With --describe: more columns.")
+	s.flag("members", "With --describe: the members.").onlyWith("describe")
+	s.flag("offsets", "With --describe: the offsets; this is the default.").onlyWith("describe")
+	s.flag("state", "With --describe: the state. With --list: show states, or only groups in the states given.").takesMaybe("").onlyWith("describe", "list")
+	s.flag("verbose", "With --describe: more columns.").onlyWith("describe")
 	s.formatOption()
 	return s
 }

@@ -165,7 +165,7 @@ func (v *verifiableSender) send(rec *kgo.Record) {
 	v.count.Lock()
 	v.sent++
 	v.count.Unlock()
-	v.c.Produce(v.ctx, rec, func(rec *kgo.Record, err error) {
+	v.c.Send(v.ctx, rec, func(rec *kgo.Record, err error) {
 		var key any
 		if rec.Key != nil {
 			key = string(rec.Key)

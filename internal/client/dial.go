@@ -30,6 +30,8 @@ type dialer struct {
 	secured bool // SASL is on
 	seeds   map[string]bool
 
+	produces produceWrites
+
 	mu     sync.Mutex
 	causes map[string]string // address -> diagnosis
 	silent map[string]bool   // addresses that took a connection and have not said a byte

@@ -91,7 +91,7 @@ func (n *Node) controllerConfig() controller.Config {
 		Configs:                  configSchema{s}, Random: chance{},
 	}
 	if s.Bool(config.AutoLeaderRebalanceEnable) {
-		c.LeaderImbalanceCheckInterval = time.Duration(s.Long(config.LeaderImbalanceCheckIntervalSeconds)) * time.Second
+		c.LeaderImbalanceCheckInterval = s.Duration(config.LeaderImbalanceCheckIntervalSeconds)
 	}
 	return c
 }

@@ -261,8 +261,8 @@ func closed(c chan struct{}) bool {
 	}
 }
 
-// leave asks the controller for a controlled shutdown and waits for its consent: leaders move first.
-func (m *membership) leave(ctx context.Context) {
+// leave asks the controller for a controlled shutdown and waits for its consent: leaders move first. It returns false if there was none.
+func (m *membership) leave(ctx context.Context) bool {
 	m.mu.Lock()
 	m.leaving, m.answered = true, m.n.o.Clock.Now()
 	m.mu.Unlock()
@@ -271,13 +271,14 @@ func (m *membership) leave(ctx context.Context) {
 		select {
 		case <-m.mayGo:
 			m.stop()
-			return
+			return true
 		case <-m.after(firstHeartbeats):
 		case <-ctx.Done():
 		}
 	}
 	m.n.o.Logger.Warn("the controller has not consented to the shutdown in time: going all the same")
 	m.stop()
+	return false
 }
 
 // alone says that no controller has answered for a while.

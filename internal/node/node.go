@@ -311,7 +311,9 @@ func (n *Node) Stop() error {
 func (n *Node) stopBroker(ctx context.Context) error {
 	if !closed(n.failed) && n.o.Settings.Bool(config.ControlledShutdownEnable) { // a controller that has failed consents to nothing
 		leave, cancel := context.WithTimeout(ctx, leaveGrace)
-		n.member.leave(leave)
+		if n.member.leave(leave) {
+			n.farewell(leave)
+		}
 		cancel()
 	}
 	n.member.stop()

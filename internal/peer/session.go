@@ -17,7 +17,8 @@ import (
 const (
 	// apiVersionsVersion is the version of the first request, which every peer of ours and of Kafka's serves.
 	apiVersionsVersion = 3
-	softwareName       = "moldau"
+	// SoftwareName is what nodes and tools call themselves.
+	SoftwareName = "moldau"
 	// readBufferBytes takes small answers in one read.
 	readBufferBytes = 64 << 10
 )
@@ -87,7 +88,7 @@ func (c *Client) connect() (*session, error) {
 func (s *session) handshake() error {
 	req := kmsg.NewPtrApiVersionsRequest()
 	req.Version = apiVersionsVersion
-	req.ClientSoftwareName, req.ClientSoftwareVersion = softwareName, "1"
+	req.ClientSoftwareName, req.ClientSoftwareVersion = SoftwareName, "1"
 	if _, err := s.conn.Write(appendRequest(nil, req, s.nextID, s.c.o.ClientID)); err != nil {
 		return err
 	}

@@ -77,6 +77,7 @@ var (
 	lz4Writers  [lz4MaxLevel + 1]sync.Pool
 	zstdReaders sync.Pool // *zstd.Decoder, for whole batches
 	zstdStreams sync.Pool // *zstd.Decoder, for streams
+	zstdWide    sync.Pool // *zstd.Decoder, for frames whose window is too large for a stream
 	zstdWriters [zstd.SpeedBestCompression + 1]sync.Pool
 )
 
@@ -261,11 +262,34 @@ func compressZstd(dst, src []byte, level int) ([]byte, error) {
 	return w.EncodeAll(src, dst), nil
 }
 
+// decompressStream decompresses a zstd frame that does not say what it holds, as clients write that compress while records come.
+func decompressStream(dst, src []byte, limit int) ([]byte, error) {
+	r, done, err := Zstd.open(src)
+	if err != nil {
+		return dst, err
+	}
+	defer done()
+	out := bytes.NewBuffer(dst)
+	n, err := out.ReadFrom(io.LimitReader(r, int64(max(limit, 0))+1))
+	switch {
+	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded):
+		return dst, fmt.Errorf("%w: %w", ErrTooLarge, err)
+	case err != nil:
+		return dst, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	case n > int64(limit):
+		return dst, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit)
+	}
+	return out.Bytes(), nil
+}
+
 func decompressZstd(dst, src []byte, limit int) ([]byte, error) {
 	// The reader makes room at once for what a frame says that it holds.
 	var claim zstd.Header
 	if claim.Decode(src) == nil && claim.HasFCS && claim.FrameContentSize > uint64(max(limit, 0)) {
 		return dst, fmt.Errorf("%w: a zstd frame says that it holds %d bytes, more than %d", ErrTooLarge, claim.FrameContentSize, limit)
+	}
+	if !claim.HasFCS {
+		return decompressStream(dst, src, limit) // it must not grow beyond the limit before that is noticed
 	}
 	r, ok := zstdReaders.Get().(*zstd.Decoder)
 	if !ok {

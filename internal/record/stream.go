@@ -19,9 +19,17 @@ const (
 	// maxRecordBytes bounds one record of a compressed batch: the window grows to it at
 	// the most. A batch larger than that by itself may hold records of eight times its size.
 	maxRecordBytes = 32 << 20
-	// maxZstdWindowBytes is what a zstd frame may ask its reader to remember; zstd's own
-	// highest level asks for 8 MiB at Kafka's batch sizes.
+	// maxZstdWindowBytes is what a zstd frame may ask a stream's reader to remember; zstd's own
+	// highest level asks for 8 MiB at Kafka's batch sizes, where it knows them.
 	maxZstdWindowBytes = 16 << 20
+	// maxWideBytes is what a frame may unpack to that asks for more, as those of a client may that compresses with the highest levels while
+	// records come. Such a frame is unpacked whole: that takes no more than this, while its window might.
+	maxWideBytes = maxRecordBytes
+	// maxZstdFrameBytes is the largest window that zstd's own readers take unasked.
+	maxZstdFrameBytes = 128 << 20
+	// zstdWindowAt is where a frame that is not one segment says its window, in steps of an eighth: wideWindow stands for maxWideBytes.
+	zstdWindowAt = 5
+	wideWindow   = (25 - 10) << 3
 )
 
 // open gives a reader of src decompressed and what gives it back; nil for a codec whose
@@ -44,6 +52,10 @@ func (c Codec) open(src []byte) (r io.Reader, done func(), err error) {
 		z.Reset(in)
 		return z, func() { z.Reset(nil); lz4Readers.Put(z) }, nil
 	case Zstd:
+		var claim zstd.Header
+		if claim.Decode(src) == nil && !claim.Skippable && !claim.SingleSegment && claim.WindowSize > maxZstdWindowBytes && claim.WindowSize <= maxZstdFrameBytes {
+			return openWide(src)
+		}
 		z, ok := zstdStreams.Get().(*zstd.Decoder)
 		if !ok {
 			z, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindowBytes))
@@ -58,6 +70,29 @@ func (c Codec) open(src []byte) (r io.Reader, done func(), err error) {
 		return z, func() { _ = z.Reset(nil); zstdStreams.Put(z) }, nil
 	}
 	return nil, nil, nil
+}
+
+// openWide is open for a zstd frame whose window is too large for a stream.
+func openWide(src []byte) (r io.Reader, done func(), err error) {
+	z, ok := zstdWide.Get().(*zstd.Decoder)
+	if !ok {
+		z, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxWideBytes))
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	defer zstdWide.Put(z)
+	// What unpacks to no more than a smaller window needs no larger one, and the decoder refuses a window that exceeds its bound.
+	src = bytes.Clone(src)
+	src[zstdWindowAt] = wideWindow
+	raw, err := z.DecodeAll(src, nil)
+	switch {
+	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded):
+		return nil, nil, fmt.Errorf("%w: %w", ErrTooLarge, err)
+	case err != nil:
+		return nil, nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return bytes.NewReader(raw), func() {}, nil
 }
 
 // window holds the part of a decompressed stream that is being looked at.

@@ -13,6 +13,7 @@ import (
 
 // verify lets the copies come to the end of what was written, ends everything, and looks whether transactions were what they promise.
 func (a *apps) verify(adm *kgo.Client) {
+	a.calm.Store(true)
 	for _, g := range a.groups {
 		if err := g.untilCopied(adm); err != nil {
 			a.mu.Lock()

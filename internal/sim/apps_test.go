@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -49,6 +50,9 @@ type apps struct {
 	stop    chan struct{}
 	once    sync.Once
 	ended   sync.WaitGroup
+	// calm: all is well, and the copiers have only to come to the end. They do not stand still, die or abort any more, which
+	// costs them a session or a rebalance each time, and would take minutes.
+	calm atomic.Bool
 
 	mu   sync.Mutex
 	told map[string]outcome // by transaction

@@ -135,16 +135,17 @@ func (g *copyGroup) transaction(ctx context.Context, m *member, fs kgo.Fetches, 
 	if err != nil {
 		return err
 	}
-	if rnd.IntN(8) == 0 { // time for a rebalance to come between
+	calm := g.calm.Load()
+	if !calm && rnd.IntN(8) == 0 { // time for a rebalance to come between
 		time.Sleep(time.Duration(rnd.Int64N(int64(linger))))
 	}
 	if err := g.sendOffsets(ctx, m, next); err != nil {
 		return err
 	}
-	if rnd.IntN(dieOne) == 0 {
+	if !calm && rnd.IntN(dieOne) == 0 {
 		return errDeath
 	}
-	commit := rnd.IntN(abortOne) != 0
+	commit := calm || rnd.IntN(abortOne) != 0
 	if err := m.cl.EndTransaction(ctx, kgo.TransactionEndTry(commit)); err != nil {
 		return err
 	}

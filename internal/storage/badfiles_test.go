@@ -67,7 +67,7 @@ func TestASegmentFromTheFuture(t *testing.T) {
 
 // Whatever is left of one of the directory's small files, no record is lost, and the file is whole again after a stop.
 func TestHalfWrittenSmallFilesCostNoRecords(t *testing.T) {
-	for _, name := range []string{recoveryPointFile, logStartFile, highWatermarkFile, cleanerFile, cleanStateFile, touchedFile, bootFile, cleanShutdownFile,
+	for _, name := range []string{recoveryPointFile, logStartFile, highWatermarkFile, cleanerFile, cleanStateFile, touchedFile, bootFile, cleanShutdownFile, sumsFile,
 		"t-0/" + leaderEpochFile} {
 		t.Run(name, func(t *testing.T) {
 			intact := closedLog(t, 60)

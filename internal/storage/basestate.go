@@ -30,6 +30,20 @@ func (l *Log) keepStateAt(offset int64) error {
 	return nil
 }
 
+// keepStateUncut is keepStateAt for who does not hold the log's locks. A log that was cut since it was looked at ends elsewhere: it is
+// told nothing of producers behind its end, whose records may come again.
+func (l *Log) keepStateUncut(offset, cuts int64) error {
+	l.replaceMu.Lock()
+	defer l.replaceMu.Unlock()
+	if err := l.Err(); err != nil {
+		return err
+	}
+	if l.cuts() != cuts {
+		return errCleaningAborted
+	}
+	return l.keepStateAt(offset)
+}
+
 // producersAt is the producers' state before the batch that holds an offset, from the newest good snapshot below and the
 // batches since.
 func (l *Log) producersAt(offset int64) (producers, error) {

@@ -78,6 +78,7 @@ type dirChecker struct {
 	clean               bool // the directory was left in order
 	sameBoot            bool // neither has the kernel stopped since nor was the file system mounted anew
 	points, starts, hws map[TopicPartition]int64
+	sums                checkpointSums              // what vouches for points and hws
 	cleaned             map[TopicPartition]int64    // partitions that the cleaner has been in
 	cleanedKnown        bool                        // which these are is known
 	listed              map[TopicPartition][16]byte // topic ids as the last orderly stop has listed them; nil when it has not
@@ -259,6 +260,7 @@ func (c *dirChecker) rootFiles(entries []fs.DirEntry) {
 		}
 	}
 	c.sameBoot = c.isSameBoot()
+	c.sums = readSums(c.FS, c.Dir)
 	c.points, _ = c.checkpoint(recoveryPointFile)
 	c.starts, _ = c.checkpoint(logStartFile)
 	c.hws, _ = c.checkpoint(highWatermarkFile)
@@ -290,6 +292,11 @@ func (c *dirChecker) checkpoint(name string) (offsets map[TopicPartition]int64, 
 	data, err := readSmallFile(c.FS, full)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, true
+	}
+	if was, ok := c.sums.mended(name, data); err == nil && ok {
+		c.derived(false, full, -1, func() error { return vfs.WriteFileAtomic(c.FS, full, was) },
+			"a digit of it was changed since it was written: it says %q, and said %q; a node that starts finds it out", changedLine(data, was), changedLine(was, data))
+		data = was
 	}
 	if err == nil {
 		if offsets, err = parseOffsets(data); err == nil {

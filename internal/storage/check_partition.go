@@ -51,7 +51,11 @@ func (c *dirChecker) partition(tp TopicPartition) error {
 		return fmt.Errorf("cannot list %s: %w", p.dir, err)
 	}
 	for _, e := range entries {
-		info, err := e.Info()
+		info, err := infoOf(c.FS, e, path.Join(p.dir, e.Name()))
+		if errors.Is(err, errDeadLink) {
+			p.damage(path.Join(p.dir, e.Name()), -1, "%v", errDeadLink)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("cannot look at %s in %s: %w", e.Name(), p.dir, err)
 		}
@@ -63,6 +67,7 @@ func (c *dirChecker) partition(tp TopicPartition) error {
 	p.topicID()
 	p.passedLosses()
 	p.loadEpochs()
+	p.lostHead()
 	if len(p.bases) > 0 {
 		p.end = p.bases[0]
 	}
@@ -239,7 +244,9 @@ func (p *partitionCheck) compareCheckpoints() {
 		}
 	}
 	if hw := p.hws[p.tp]; hw > p.end && !p.broken {
-		if p.clean || p.sameBoot {
+		if point, known := p.points[p.tp]; p.clean && known && point == p.end {
+			p.damage(at(highWatermarkFile), -1, "%s was committed up to offset %d by this file, and was left in order at %d: the file is damaged, and a node that starts goes by the log's end", p.tp, hw, p.end)
+		} else if p.clean || p.sameBoot {
 			p.damage(at(highWatermarkFile), -1, "%s was committed up to offset %d, and ends at %d: records are lost", p.tp, hw, p.end)
 		} else {
 			p.note(at(highWatermarkFile), "%s was committed up to offset %d, and ends at %d: what was not synced went with the power, or the log was cut", p.tp, hw, p.end)

@@ -201,7 +201,7 @@ func TestCheckFindsEachDamageAndRepairsWhatIsDerived(t *testing.T) {
 		{"no meta.properties", remove("/d/meta.properties"), "/d/meta.properties", "missing", false},
 		{"the recovery points", edit("/d/recovery-point-offset-checkpoint", say("0\nx\n")), "/d/recovery-point-offset-checkpoint", "cannot be understood", true},
 		{"a recovery point", edit("/d/recovery-point-offset-checkpoint", say("0\n1\nt 0 100000\n")), "/d/recovery-point-offset-checkpoint", "records are lost", false},
-		{"a high watermark", edit("/d/replication-offset-checkpoint", say("0\n1\nt 0 100000\n")), "/d/replication-offset-checkpoint", "records are lost", false},
+		{"a high watermark", edit("/d/replication-offset-checkpoint", say("0\n1\nt 0 100000\n")), "/d/replication-offset-checkpoint", "the file is damaged", false},
 		{"a segment's name", func(t *testing.T, m vfs.FS) { mustWrite(t, m, "/d/t-0/17.log", nil) }, "/d/t-0/17.log", "20 digits", false},
 		{"a segment that overlaps", func(t *testing.T, m vfs.FS) {
 			mustWrite(t, m, "/d/t-0/00000000000000000001.log", []byte(logs[bases[0]+logSuffix]))

@@ -93,6 +93,10 @@ func parseOffsets(data []byte) (map[TopicPartition]int64, error) {
 
 // WriteOffsetCheckpoint replaces one of Kafka's per-directory offset files.
 func WriteOffsetCheckpoint(fsys vfs.FS, name string, offsets map[TopicPartition]int64) error {
+	return vfs.WriteFileAtomic(fsys, name, encodeOffsets(offsets))
+}
+
+func encodeOffsets(offsets map[TopicPartition]int64) []byte {
 	tps := slices.SortedFunc(maps.Keys(offsets), func(a, b TopicPartition) int {
 		if c := strings.Compare(a.Topic, b.Topic); c != 0 {
 			return c
@@ -111,7 +115,7 @@ func WriteOffsetCheckpoint(fsys vfs.FS, name string, offsets map[TopicPartition]
 		buf = strconv.AppendInt(buf, offsets[tp], 10)
 		buf = append(buf, '\n')
 	}
-	return vfs.WriteFileAtomic(fsys, name, buf)
+	return buf
 }
 
 // encodeUUID writes an id as Kafka does: base64 for URLs, without padding.
@@ -273,5 +277,6 @@ func (d *logDir) writeCleanShutdown(brokerEpoch int64) error {
 	if err := d.writeCleanState(data); err != nil {
 		d.env.logger.Warn("cannot list the logs for the next start, which will look for itself", "dir", d.path, "err", err)
 	}
+	d.noteMarker(data)
 	return vfs.WriteFileAtomic(d.env.fs, path.Join(d.path, cleanShutdownFile), data)
 }

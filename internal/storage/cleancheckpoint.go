@@ -108,7 +108,7 @@ func (m *Manager) checkpointCleaned(d *logDir) error {
 // secure makes everything durable that a cleaning goes by, and notes in the directory's checkpoint that what it will change is. A
 // record may only make way for one that stays, or for a marker that does; and a cleaned log has gaps, which after
 // an unclean stop must not lie where gaps are taken for lost records.
-func (d *logDir) secure(l *Log, offset, decided int64) error {
+func (d *logDir) secure(l *Log, offset, decided, cuts int64) error {
 	if _, known := d.cleanedTo(l.tp); !known {
 		// Tells recovery that the log may have gaps, should the first pass not come to its end.
 		if err := d.noteCleaned(l, l.LogStartOffset(), l.cuts()); err != nil {
@@ -121,13 +121,13 @@ func (d *logDir) secure(l *Log, offset, decided int64) error {
 		}
 	}
 	// The producer state from there on, so that the batches below it are not needed for it.
-	if err := l.keepStateAt(offset); err != nil {
+	if err := l.keepStateUncut(offset, cuts); err != nil {
 		return err
 	}
 	if d.notedPoint(l.tp) >= offset {
 		return nil
 	}
-	cuts, point := l.cuts(), l.FlushedOffset()
+	point := l.FlushedOffset()
 	if err := l.saveForCheckpoint(point); err != nil {
 		return err
 	}

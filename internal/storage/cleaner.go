@@ -176,7 +176,7 @@ func (c *cleaner) awaitIdle(l *Log) {
 func (c *cleaner) cleanLog(id int, d dirtyLog) (cleaned bool) {
 	l := d.l
 	p := c.newCleaning(d)
-	err := c.m.dirOf(l).secure(l, d.upper, d.decided)
+	err := c.m.dirOf(l).secure(l, d.upper, d.decided, d.cuts)
 	end := d.first
 	if err == nil {
 		end, err = p.run(c.shares())

@@ -47,7 +47,7 @@ func syncSite(op vfs.Op) string {
 }
 
 // passesOn are functions that sync what their callers name.
-var passesOn = map[string]bool{"syncFile": true, "writeFile": true, "with": true, "writeCheckpoint": true, "WriteOffsetCheckpoint": true, "saveEpochs": true, "run": true}
+var passesOn = map[string]bool{"syncFile": true, "writeFile": true, "with": true, "writeCheckpoint": true, "replaceCheckpoint": true, "WriteOffsetCheckpoint": true, "saveEpochs": true, "run": true}
 
 func fileSort(name string) string {
 	base := strings.TrimSuffix(path.Base(name), ".tmp")
@@ -108,6 +108,7 @@ var notMissed = map[string]string{
 	"syncdir < WriteFileAtomic < (*logDir).notePointsOf":                                "an older recovery point is as true, and more is checked",
 	"syncdir < (*Log).syncActiveName < (*Log).tryRoll":                                  "for file systems that do not keep names in order: TestARollLeavesNoSegmentAlone",
 	"syncdir < WriteFileAtomic < (*Log).setState":                                       "a copy is synced whole before it takes the log's place",
+	"sync moldau-checkpoint-sums < (*logDir).writeSums < (*logDir).noteMarker":          "without it the file speaks of another stop, and nothing is vouched for",
 	"sync .timeindex < (*Log).saveForCheckpoint < (*logDir).secure":                     "as for the checkpoint, where it is missed; the segment is one that is to be cleaned",
 	"sync .kafka_cleanshutdown < writeSynced < WriteFileAtomic":                         "a torn marker says that the stop was not orderly: the next start takes longer",
 	"sync .index < (*segment).remakeIndexes < (*opener).checkSegment":                   "only where something else than the power has taken an index that was on the disk",

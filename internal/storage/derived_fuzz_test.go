@@ -131,7 +131,7 @@ func FuzzBatchReaders(f *testing.F) {
 // Any bytes in our own files of a stop: the node starts, and has what was synced.
 func FuzzOwnFilesOfAStop(f *testing.F) {
 	base := txnStory(f, false)
-	names := []string{touchedFile, cleanStateFile, bootFile, cleanerFile, recoveryPointFile, highWatermarkFile, logStartFile, cleanShutdownFile, lostFile, "t-0/" + passedLossFile}
+	names := []string{touchedFile, cleanStateFile, bootFile, cleanerFile, recoveryPointFile, highWatermarkFile, logStartFile, cleanShutdownFile, lostFile, "t-0/" + passedLossFile, sumsFile}
 	for i := range names {
 		f.Add(uint8(i), uint16(20), []byte("t 0\nt 1"), true)
 	}

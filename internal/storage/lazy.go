@@ -52,7 +52,7 @@ type dormant struct {
 func (l *Log) stateLocked(segments *atomic.Int64) openState {
 	d := l.lazy.st
 	proven := max(d.recoveryPoint, 0)
-	if d.clean || d.sameBoot {
+	if d.sameBoot && !d.clean || d.clean && !d.endKnown { // one that was left in order has committed nothing behind its end
 		proven = max(proven, d.highWatermark) // what was committed was written, and nothing that was written can have gone
 	}
 	// Without a recovery point the log may have come from anywhere.

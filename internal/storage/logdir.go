@@ -57,6 +57,7 @@ type logDir struct {
 	stale               map[TopicPartition]struct{}    // deleted logs that the files may still name
 	missing             map[TopicPartition]missingLog  // of stale, those that the last orderly stop has listed; written by load and, under createMu, by create
 	arriving            map[TopicPartition]struct{}    // logs that are about to come from another directory
+	sums                checkpointSums                 // what vouches for points and hws
 	mustWrite           map[string]bool                // checkpoints that were damaged, and are still
 }
 
@@ -67,7 +68,7 @@ type missingLog struct {
 }
 
 func newLogDir(m *Manager, p string) *logDir {
-	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}, mustWrite: map[string]bool{}}
+	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}, mustWrite: map[string]bool{}, sums: checkpointSums{of: map[string][]contentSum{}}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
 		pointLowered: d.lowerRecoveryPoint, segmentSynced: d.noteSoon, markLowered: d.lowerHighWatermark, noteMarks: func() error { return m.checkpointHighWatermarks(d) }, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
 		failed: d.fail, doubtPages: d.doubtPages, probe: d.probe, lookFor: d.lookFor, differs: d.differs, noteLoss: d.noteLoss, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes, tornTailBytes: m.opts.tornTailBytes}
@@ -79,7 +80,7 @@ func newLogDir(m *Manager, p string) *logDir {
 func (d *logDir) prepare() error {
 	fsys := d.env.fs
 	if _, err := fsys.Stat(d.path); err != nil {
-		return fmt.Errorf("cannot use log directory %s: %w", d.path, err)
+		return fmt.Errorf("cannot use log directory %s: %w", d.path, explainDeadLink(fsys, d.path, err))
 	}
 	lock, err := fsys.Lock(path.Join(d.path, lockFile))
 	if err != nil {
@@ -99,6 +100,7 @@ func (d *logDir) prepare() error {
 	if o.NodeID >= 0 && d.props.NodeID >= 0 && d.props.NodeID != o.NodeID {
 		return fmt.Errorf("log directory %s belongs to node %d, this is node %d", d.path, d.props.NodeID, o.NodeID)
 	}
+	d.sums = readSums(fsys, d.path)
 	d.points, d.pointsKnown = d.readCheckpoint(recoveryPointFile)
 	d.starts, _ = d.readCheckpoint(logStartFile)
 	d.hws, _ = d.readCheckpoint(highWatermarkFile)
@@ -111,17 +113,21 @@ func (d *logDir) prepare() error {
 // more is checked then, and kept.
 func (d *logDir) readCheckpoint(name string) (offsets map[TopicPartition]int64, ok bool) {
 	full := path.Join(d.path, name)
-	ok, err := vfs.Exists(d.env.fs, full)
+	data, err := readSmallFile(d.env.fs, full)
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[TopicPartition]int64{}, false
+	}
 	if err == nil {
-		offsets, err = ReadOffsetCheckpoint(d.env.fs, full)
+		offsets, err = parseOffsets(d.mendCheckpoint(name, data))
 	}
 	if err != nil {
+		err = fmt.Errorf("cannot read %s: %w", full, err)
 		d.env.logger.Warn("ignoring a damaged checkpoint", "err", err)
 		d.makeRoom(full)
 		d.mustWrite[name] = true
 		return map[TopicPartition]int64{}, false
 	}
-	return offsets, ok
+	return offsets, true
 }
 
 // makeRoom clears the place of a file that is to be written anew.
@@ -138,6 +144,9 @@ func (d *logDir) takeCleanMarker() (err error) {
 	if err == nil && d.clean {
 		d.topicIDs = d.readCleanState(marker)
 		err = d.env.fs.Remove(path.Join(d.path, cleanShutdownFile))
+	}
+	if err == nil {
+		d.noteMarker(nil)
 	}
 	if err == nil {
 		// Also after a kill: a checkpoint that it came upon may have its name in memory only. What it says counts from now on, and is not
@@ -245,7 +254,7 @@ func (d *logDir) notePoints() error {
 	d.pointsKnown = true
 	if !known {
 		defer d.ckMu.Unlock()
-		return WriteOffsetCheckpoint(d.env.fs, path.Join(d.path, recoveryPointFile), d.points)
+		return d.replaceCheckpoint(recoveryPointFile, d.points)
 	}
 	d.ckMu.Unlock()
 	return nil
@@ -255,6 +264,10 @@ func (d *logDir) notePoints() error {
 func (d *logDir) partitionOf(e fs.DirEntry) (TopicPartition, bool) {
 	name := e.Name()
 	full := path.Join(d.path, name)
+	if isDeadLink(d.env.fs, e, full) {
+		d.env.logger.Error("a partition's directory is passed over", "dir", full, "err", errDeadLink)
+		return TopicPartition{}, false
+	}
 	if name == MetadataLogDir || !isDirectory(d.env.fs, e, full) {
 		return TopicPartition{}, false
 	}
@@ -330,6 +343,9 @@ func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Lo
 	dir := path.Join(d.path, tp.String())
 	lost := d.lostOf(tp, topicID)
 	if lost > 0 {
+		if err := explainDeadLink(d.env.fs, dir, nil); err != nil {
+			return nil, err // nothing is lost as long as it may be mounted
+		}
 		d.env.logger.Error("records are lost: the partition's directory, which was there before, is gone. What other replicas hold is copied from them; without any, new records get offsets behind the lost ones. If there is a backup, stop the node and restore the directory before anything is produced",
 			"partition", tp.String(), "dir", dir, "logEndOffset", lost)
 	}
@@ -347,7 +363,7 @@ func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Lo
 		return nil, err
 	}
 	if err := d.env.fs.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+		return nil, explainDeadLink(d.env.fs, dir, err)
 	}
 	delete(d.missing, tp)
 	st := openState{tp: tp, dir: dir, cfg: cfg}
@@ -672,7 +688,7 @@ func (d *logDir) writeCheckpoint(name string, last *map[TopicPartition]int64, no
 	if maps.Equal(*last, now) && !d.mustWrite[name] {
 		return nil
 	}
-	if err := WriteOffsetCheckpoint(d.env.fs, path.Join(d.path, name), now); err != nil {
+	if err := d.replaceCheckpoint(name, now); err != nil {
 		return err
 	}
 	*last = now

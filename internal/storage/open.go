@@ -145,6 +145,7 @@ func (o *opener) open() error {
 	if err != nil {
 		return err
 	}
+	listed := o.idSoFar() != [16]byte{}
 	if err := o.takeTopicID(id, named); err != nil {
 		return err
 	}
@@ -159,6 +160,7 @@ func (o *opener) open() error {
 		return err
 	}
 	o.tellLoss(end)
+	o.tellLostHead(listed)
 	startIsWrong := o.st.endKnown && o.st.logStart > o.st.syncedTo
 	if startIsWrong {
 		o.distrustStart(end)
@@ -296,7 +298,13 @@ func (o *opener) findSegments() error {
 	}
 	have := map[string]fs.DirEntry{}
 	for _, e := range entries {
-		have[e.Name()] = e
+		moved, err := o.setNoFileAside(e)
+		if err != nil {
+			return err
+		}
+		if !moved {
+			have[e.Name()] = e
+		}
 	}
 	for _, e := range entries {
 		name := e.Name()
@@ -307,7 +315,7 @@ func (o *opener) findSegments() error {
 			}
 		case indexSuffix, timeIndexSuffix, txnIndexSuffix:
 			if _, ok := have[strings.TrimSuffix(name, suffix)+logSuffix]; !ok {
-				if err := o.env.fs.Remove(path.Join(o.dir, name)); err != nil {
+				if err := removeIfThere(o.env.fs, path.Join(o.dir, name)); err != nil {
 					return err
 				}
 			}
@@ -338,7 +346,7 @@ func (o *opener) addSegment(e fs.DirEntry, have map[string]fs.DirEntry) error {
 	if err != nil || base < 0 || segmentName(base) != stem {
 		return fmt.Errorf("%s is not the name of a segment", e.Name())
 	}
-	info, err := e.Info()
+	info, err := infoOf(o.env.fs, e, path.Join(o.dir, e.Name()))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ package storage
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,6 +94,27 @@ func TestKafkaReadsOurDirectory(t *testing.T) {
 	}
 }
 
+// freePort is a port that nobody listens on, below those that the kernel gives to connections; the one a hundred above it, which the script's
+// controller takes, is free as well.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		port := 20000 + rand.IntN(12000)
+		free := true
+		for _, p := range []int{port, port + 100} {
+			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
+			if free = free && err == nil; err == nil {
+				_ = l.Close() // it was only tried
+			}
+		}
+		if free {
+			return fmt.Sprint(port)
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 // kafka runs one command of the script.
 func kafka(t *testing.T, script string, args ...string) string {
 	t.Helper()
@@ -109,7 +132,8 @@ func TestADirectoryGoesToUsAndBack(t *testing.T) {
 	if script == "" {
 		t.Skip("MOLDAU_REALKAFKA is not set")
 	}
-	const port, records = "29392", 4000
+	const records = 4000
+	port := freePort(t)
 	root := t.TempDir()
 	boot := strings.TrimSpace(kafka(t, script, "start", root, "1", port))
 	running := true

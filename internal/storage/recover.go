@@ -82,6 +82,8 @@ func (o *opener) tellLoss(end int64) {
 	case end < o.st.provenTo:
 		o.env.logger.Error("records are lost: the log ends before the high watermark that was noted, and the power was not cut since; its files were cut, damaged or exchanged from outside. If there is a backup, stop the node and restore the directory before anything is produced",
 			"partition", o.tp.String(), "dir", o.dir, "logEndOffset", end, "highWatermark", o.st.highWatermark)
+	case o.st.endKnown && end == o.st.syncedTo && end < o.st.highWatermark:
+		o.env.logger.Warn("the checkpoint of high watermarks is damaged: the log was left in order, and ended below the one that it names. The log's end counts", "partition", o.tp.String(), "logEndOffset", end, "highWatermark", o.st.highWatermark)
 	case end < o.st.highWatermark && o.env.noteLoss != nil:
 		o.env.logger.Warn("a log ends below the high watermark that was noted: the power cut has taken what was not synced, or it was cut", "partition", o.tp.String(), "logEndOffset", end, "highWatermark", o.st.highWatermark)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
@@ -33,10 +34,10 @@ func readSmallFile(fsys vfs.FS, name string) ([]byte, error) {
 // not help.
 func cannotBeUnderstood(err error) bool { return errors.Is(err, errTooLarge) || isUnreadable(err) }
 
-// clearPlace makes room for a file where something lies that is no file: a directory, with whatever it holds, is set aside.
+// clearPlace makes room for a file where something lies that is no file: a directory, with whatever it holds, or a pipe is set aside.
 func clearPlace(fsys vfs.FS, name string) error {
 	info, err := fsys.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() {
 		return nil
 	}
 	for i := 0; err == nil && i < maxAsideNames; i++ {
@@ -47,9 +48,23 @@ func clearPlace(fsys vfs.FS, name string) error {
 		return fsys.Rename(name, aside)
 	}
 	if err == nil {
-		err = errors.New("too many directories were set aside there already")
+		err = errors.New("too much was set aside there already")
 	}
 	return fmt.Errorf("cannot set %s aside, which is no file: %w", name, err)
+}
+
+// setNoFileAside clears the place of what is derived from the records, and is there made anew. What is wrong with a file that a log needs
+// only now and then would else be noticed late: by a sync, whose failure costs the whole directory, or by a cleaning.
+func (o *opener) setNoFileAside(e fs.DirEntry) (moved bool, err error) {
+	if e.Type().IsRegular() || !slices.Contains([]string{indexSuffix, timeIndexSuffix, txnIndexSuffix, snapshotSuffix}, path.Ext(e.Name())) {
+		return false, nil
+	}
+	name := path.Join(o.dir, e.Name())
+	if info, err := o.env.fs.Stat(name); err == nil && info.Mode().IsRegular() {
+		return false, nil // a link to one
+	}
+	o.env.logger.Error("what lies in the place of a file is none: it is set aside, and the file made anew from the records", "partition", o.tp.String(), "file", name)
+	return true, clearPlace(o.env.fs, name)
 }
 
 // removeIfThere removes a file whose place may have been cleared.

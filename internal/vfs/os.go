@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -9,18 +10,21 @@ import (
 // OS is the machine's file system.
 type OS struct{}
 
-// OpenFile opens name as os.OpenFile does, but refuses a directory.
+// errIsNoFile is for pipes, sockets and devices.
+var errIsNoFile = errors.New("it is no file, but a pipe, a socket or a device")
+
+// OpenFile opens name as os.OpenFile does, but refuses what is no file. It looks before it opens: to open a pipe that nobody
+// writes to would wait for ever.
 func (OS) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		err = errIsNoFile
+		if info.IsDir() {
+			err = errIsDir
+		}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
 	f, err := os.OpenFile(name, flag, perm)
 	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && info.IsDir() {
-		err = &fs.PathError{Op: "open", Path: name, Err: errIsDir}
-	}
-	if err != nil {
-		_ = f.Close() // the error that matters is err
 		return nil, err
 	}
 	return osFile{f}, nil
