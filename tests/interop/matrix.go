@@ -159,9 +159,9 @@ var (
 	spaces = regexp.MustCompile(`\s+`)
 )
 
-// sentence is an error on one line, without the paths of this machine.
+// sentence is an error on one line, without colours and the paths of this machine.
 func sentence(err error) string {
-	s := paths.ReplaceAllString(err.Error(), "(path)")
+	s := paths.ReplaceAllString(colours.ReplaceAllString(err.Error(), ""), "(path)")
 	s = strings.TrimSpace(spaces.ReplaceAllString(s, " "))
 	if len(s) > sentenceBytes {
 		s = s[:sentenceBytes] + "..."
