@@ -170,8 +170,10 @@ func (b *Broker) LosePower() {
 	b.boots++
 }
 
-// fall ends what runs, if it does. The next life begins on a copy of the disk of this moment, of which nothing that runs knows.
+// fall ends what runs, if it does. The next life begins on a copy of the disk of this moment, of which nothing that runs knows. The network goes
+// first, so that nothing is promised to anybody that the copy has not.
 func (b *Broker) fall(left func(*vfs.Mem) *vfs.Mem) {
+	b.e.net.Crash(b.host(), true)
 	b.disk = left(b.disk)
 	b.end()
 }

@@ -61,6 +61,7 @@ func longRunning() map[string]string {
 		"kafka-producer-perf-test --bootstrap-server $B --topic other --num-records 1000000 --record-size 10 --throughput 20 --reporting-interval 300 --command-config short":                           "records sent",
 		"kafka-producer-perf-test --bootstrap-server $B --topic other --num-records 1000000 --record-size 10 --throughput 20 --reporting-interval 300 --command-config short --command-property acks=1": "records sent",
 		"kafka-consumer-perf-test --bootstrap-server $B --topic numbers --num-records 1000000 --timeout 90000 --show-detailed-stats --reporting-interval 300 --command-config short":                    ", 0, ",
+		"kafka-e2e-latency --bootstrap-server $B --topic alone --num-records 100000000 --producer-acks all --record-size 20 --command-config short":                                                     "000\t",
 		"kafka-replica-verification --broker-list $B --report-interval-ms 300":                                                                                                                          "max lag is",
 	}
 }

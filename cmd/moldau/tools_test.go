@@ -21,7 +21,7 @@ func listings() []string {
 		"kafka-configs" + b + "--describe --topic t", "kafka-configs" + b + "--describe --broker 1 --all", "kafka-configs" + b + "--describe --broker-defaults",
 		"kafka-configs" + b + "--describe --entity-type topics", "kafka-configs" + b + "--describe --group g", "kafka-configs" + b + "--describe --broker-logger 1",
 		"kafka-configs" + b + "--describe --entity-type users", "kafka-configs" + b + "--describe --client-metrics m",
-		"kafka-acls" + b + "--list", "kafka-delegation-tokens" + b + "--describe --command-config empty.properties",
+		"kafka-delegation-tokens" + b + "--describe --command-config empty.properties",
 		"kafka-groups" + b + "--list",
 		"kafka-consumer-groups" + b + "--list", "kafka-consumer-groups" + b + "--list --state", "kafka-consumer-groups" + b + "--list --type",
 		"kafka-consumer-groups" + b + "--describe --group g", "kafka-consumer-groups" + b + "--describe --group g --members", "kafka-consumer-groups" + b + "--describe --group g --state",

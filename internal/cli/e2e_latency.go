@@ -261,26 +261,42 @@ func (t *e2eTest) once(ctx context.Context) (time.Duration, error) {
 		rec.Headers = append(rec.Headers, h)
 	}
 	begin := time.Now()
-	if err := t.producer.ProduceSync(ctx, rec).FirstErr(); err != nil {
+	if err := t.producer.ProduceSync(ctx, rec).FirstErr(); err != nil && ctx.Err() == nil {
 		cp := &consoleProducer{run: t.run, c: t.producer, topic: t.topic}
 		return 0, cp.wording(err)
 	}
-	pollCtx, cancel := context.WithTimeout(ctx, receiveTimeout)
-	defer cancel()
-	got := t.consumer.PollFetches(pollCtx)
+	got, err := t.receive(ctx)
 	took := time.Since(begin)
-	switch n := got.NumRecords(); {
+	switch n := len(got); {
 	case ctx.Err() != nil:
 		return 0, &exitError{1} // the signal says the rest
+	case err != nil:
+		return 0, err
 	case n == 0:
 		return 0, fmt.Errorf("poll() timed out before finding a result (timeout:[%dms])", receiveTimeout.Milliseconds())
 	case n > 1:
 		return 0, fmt.Errorf("Only one result was expected during this test. We found [%d]", n)
 	}
-	if back := got.Records()[0]; !bytes.Equal(back.Value, rec.Value) || !bytes.Equal(back.Key, rec.Key) || len(back.Headers) != len(rec.Headers) {
+	if back := got[0]; !bytes.Equal(back.Value, rec.Value) || !bytes.Equal(back.Key, rec.Key) || len(back.Headers) != len(rec.Headers) {
 		return 0, fmt.Errorf("The message read [%s] did not match the message sent [%s]", strconv.Quote(string(back.Value)), strconv.Quote(string(rec.Value)))
 	}
 	return took, nil
+}
+
+// receive polls until there is a record, or the time for one is over.
+func (t *e2eTest) receive(ctx context.Context) ([]*kgo.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, receiveTimeout)
+	defer cancel()
+	for ctx.Err() == nil {
+		got := t.consumer.PollFetches(ctx)
+		if got.NumRecords() > 0 {
+			return got.Records(), nil
+		}
+		if err := got.Err0(); err != nil && ctx.Err() == nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }
 
 func randomUpper(n int) []byte {

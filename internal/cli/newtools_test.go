@@ -209,6 +209,8 @@ func TestSlipsInOptionsAreNamed(t *testing.T) {
 		{"kafka-topics --boostrap-server 127.0.0.1:1 --list", "moldau: there is no option --boostrap-server; did you mean --bootstrap-server?"},
 		{"kafka-reassign-partitions --broker-list 1", ""},
 		{"kafka-topics --bootstrap-server 127.0.0.1:1 --list --nonsense", ""},
+		{"kafka-topics --boot 127.0.0.1:1 --list --nonsense", ""},
+		{"kafka-acls --bootstrap-server 127.0.0.1:1 --list --format xml", ""},
 	} {
 		_, errs, code := runLine(strings.Fields(c.line)...)
 		if code != 1 || !strings.Contains(errs, c.says) || c.says == "" && strings.Contains(errs, "moldau: ") {

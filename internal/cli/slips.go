@@ -18,7 +18,8 @@ func slip(tool string, args []string) string {
 		}
 		name, _, _ = strings.Cut(name, "=")
 		known := optionWords(tool)
-		if slices.Contains(known, "--"+name) {
+		begun := func(k string) bool { return strings.HasPrefix(k, "--"+name) } // options may be cut short
+		if slices.ContainsFunc(known, begun) || name == "format" {              // which no help names
 			continue
 		}
 		if advice := oldOption(name); advice != "" {
