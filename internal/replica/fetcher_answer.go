@@ -137,8 +137,10 @@ func (f *fetcher) takePart(x answerPart, starts map[storage.TopicPartition]int64
 		return false
 	}
 	f.mu.Lock()
-	d.lag, d.failures = c.lag, 0
-	f.mu.Unlock()
+	defer f.mu.Unlock()
+	if f.isMine(d) { // the other lane may have taken it over meanwhile
+		d.lag, d.failures = c.lag, 0
+	}
 	return false
 }
 

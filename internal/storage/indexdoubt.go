@@ -107,37 +107,62 @@ func (s *segment) walkIndexes(size int64) (*segment, error) {
 	return made, err
 }
 
-// confirmTimestamp says whether an entry of the time index speaks of a batch that is there and has that timestamp. With
-// isLast, also whether no batch behind it is later, as the last entry promises: usually it speaks of the last batch.
+// confirmTimestamp says whether an entry of the time index speaks of a batch that is there and has that timestamp, and no batch between
+// the entry before and that one is later. With isLast, also whether no batch behind it is, as the last entry promises: usually it
+// speaks of the last batch.
 func (s *segment) confirmTimestamp(e timeEntry, size int64, isLast bool) (ok bool, err error) {
 	want := s.base + int64(e.rel)
 	err = s.with(kindLog, func(f vfs.File) error {
-		entry, _, err := s.floor(func(x offsetEntry) bool { return x.rel < e.rel })
+		h := walkHeaders(f, size)
+		defer h.close()
+		pos, err := s.beforeTimestamp(&h, e)
 		if err != nil {
 			return err
 		}
-		h := walkHeaders(f, size)
-		defer h.close()
-		for pos := s.startAt(&h, entry); pos < size; {
+		for pos < size {
 			b, n, err := h.at(pos)
 			if err != nil {
 				return err
 			}
 			switch {
-			case ok && b.MaxTimestamp() > e.ts:
-				ok = false
-				return nil
 			case !ok && b.LastOffset() >= want:
 				ok = b.BaseOffset() <= want && b.MaxTimestamp() == e.ts
 				if !ok || !isLast {
 					return nil
 				}
+			case b.MaxTimestamp() > e.ts:
+				ok = false
+				return nil
 			}
 			pos += n
 		}
 		return nil
 	})
 	return ok, err
+}
+
+// beforeTimestamp is from where to walk to what an entry of the time index speaks of: from the entry before it, unless that is so far away that
+// entries must be missing, or that timestamps fall for long.
+func (s *segment) beforeTimestamp(h *headers, e timeEntry) (int64, error) {
+	near, _, err := s.floor(func(x offsetEntry) bool { return x.rel < e.rel })
+	if err != nil {
+		return 0, err
+	}
+	start := s.startAt(h, near)
+	before, found, err := s.floorTime(func(x timeEntry) bool { return x.ts < e.ts })
+	if err != nil {
+		return 0, err
+	}
+	far := offsetEntry{}
+	if found {
+		if far, _, err = s.floor(func(x offsetEntry) bool { return x.rel <= before.rel }); err != nil {
+			return 0, err
+		}
+	}
+	if from := s.startAt(h, far); from < start && start-from <= maxIndexGapBytes {
+		start = from
+	}
+	return start, nil
 }
 
 // timeIndexSays is the largest timestamp that the time index of a closed segment tells, or that of the batches if it is not to be believed.

@@ -182,15 +182,18 @@ func (l *Log) syncNow() error {
 			break
 		}
 	}
+	passes := err == nil || errors.Is(err, ErrClosed) || errors.Is(err, ErrStorage) || isDiskFull(err)
+	if !passes { // before the next round begins, which would find nothing that is left to be synced
+		l.doubtPages()
+		_ = l.failLog(fmt.Errorf("cannot sync: %w", err))
+	}
 	l.flushMu.Unlock()
 	switch {
-	case err == nil || errors.Is(err, ErrClosed) || errors.Is(err, ErrStorage):
-	case isDiskFull(err):
+	case !passes:
+		err = l.fail(fmt.Errorf("cannot sync: %w", err))
+	case isDiskFull(err) && !errors.Is(err, ErrStorage):
 		err = fmt.Errorf("%w: %w: cannot sync %s: %w", ErrStorage, ErrDiskFull, l.tp, err)
 		l.refuseWaiters(err)
-	default:
-		l.doubtPages()
-		err = l.fail(fmt.Errorf("cannot sync: %w", err))
 	}
 	l.wakeWaiters()
 	return err
