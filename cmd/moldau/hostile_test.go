@@ -67,6 +67,12 @@ func wellSaid(t *testing.T, line string, res result) {
 // listenFor answers each connection to a new address.
 func listenFor(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
+	return listen(t, func(_ net.Listener, c net.Conn) { serve(c) })
+}
+
+// listen is listenFor for who may want to listen no longer.
+func listen(t *testing.T, serve func(net.Listener, net.Conn)) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +84,7 @@ func listenFor(t *testing.T, serve func(net.Conn)) string {
 			if err != nil {
 				return
 			}
-			go serve(c)
+			go serve(l, c)
 		}
 	}()
 	return l.Addr().String()

@@ -168,15 +168,10 @@ func forgetful(t *testing.T, node string, requests int64, silent bool) string {
 		}
 		return binary.BigEndian.AppendUint32(nil, uint32(n))
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	real, own := port(node), port(l.Addr().String())
 	var asked atomic.Int64
-	serve := func(c net.Conn) {
+	return listen(t, func(l net.Listener, c net.Conn) {
 		defer c.Close()
+		real, own := port(node), port(l.Addr().String())
 		up, err := net.Dial("tcp", node)
 		if err != nil {
 			return
@@ -212,17 +207,7 @@ func forgetful(t *testing.T, node string, requests int64, silent bool) string {
 			}
 			up.Write(append(size, body...))
 		}
-	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serve(c)
-		}
-	}()
-	return l.Addr().String()
+	})
 }
 
 // TestABrokerThatGoesInTheMiddleOfACommand lets a broker answer the first requests of each tool and then die, or fall silent.

@@ -79,8 +79,8 @@ func checkFloor(t *testing.T, s source, floor int, imp string) {
 	switch {
 	case !ok:
 		t.Errorf("%s: imports %s, which is not in the plan", s.file, below)
-	case s.test && f <= floor && (f < 7 || below == "moldautest"):
-		// a test may look sideways, never up; on the top floor, at the nodes that are there for tests
+	case s.test && f < 7 && f <= floor:
+		// a test may look sideways, never up
 	case f >= floor:
 		t.Errorf("%s: %s (floor %d) imports %s (floor %d): only lower floors are allowed", s.file, s.pkg, floor, below, f)
 	}

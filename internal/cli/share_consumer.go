@@ -230,18 +230,9 @@ func (t *shareConsumer) loop(ctx context.Context) error {
 	}
 	defer t.closeShare(c)
 	for ctx.Err() == nil && (t.max < 0 || t.messages < t.max) {
-		pollCtx, cancel := ctx, context.CancelFunc(func() {})
-		if t.timeout > 0 {
-			pollCtx, cancel = context.WithTimeout(ctx, t.timeout)
-		}
-		fetches := c.PollFetches(pollCtx)
-		expired := pollCtx.Err() != nil
-		cancel()
-		if err := shareFetchError(fetches); err != nil {
+		fetches, err := t.poll(ctx, c)
+		if err != nil || fetches.NumRecords() == 0 {
 			return err
-		}
-		if fetches.NumRecords() == 0 && expired {
-			return nil
 		}
 		if err := t.printAll(c, fetches); err != nil {
 			return err
@@ -253,6 +244,21 @@ func (t *shareConsumer) loop(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// poll waits for records; without any, the time is over. What passes, as a broker that is away for a moment, does not begin it anew.
+func (t *shareConsumer) poll(ctx context.Context, c *client.Client) (kgo.Fetches, error) {
+	if t.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.timeout)
+		defer cancel()
+	}
+	for {
+		fetches := c.PollFetches(ctx)
+		if err := shareFetchError(fetches); err != nil || fetches.NumRecords() > 0 || ctx.Err() != nil {
+			return fetches, err
+		}
+	}
 }
 
 // printAll prints and acknowledges records; those above the limit go back.

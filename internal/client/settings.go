@@ -212,19 +212,22 @@ func (s *Settings) checkIdempotence(r *reader) {
 }
 
 func (s *Settings) readCodecLevel(r *reader) (level int, set bool) {
-	for codec, bounds := range map[string][2]int64{"gzip": {-1, 9}, "lz4": {1, 17}, "zstd": {-131072, 22}} {
-		key := "compression." + codec + ".level"
+	for _, c := range []struct {
+		codec       string
+		least, most int
+	}{{"gzip", -1, 9}, {"lz4", 1, 17}, {"zstd", -131072, 22}} {
+		key := "compression." + c.codec + ".level"
 		_, given := r.props[key]
-		n := int(r.int(key, bounds[0], math.MinInt32))
-		switch least, most := int(bounds[0]), int(bounds[1]); {
-		case codec == "gzip" && (n < least || n == 0 || n > most):
+		n := int(r.int(key, int64(c.least), math.MinInt32))
+		switch {
+		case c.codec == "gzip" && (n < c.least || n == 0 || n > c.most):
 			r.fail(key, strconv.Itoa(n), "Value must be between 1 and 9 or equal to -1")
-		case n < least:
-			r.fail(key, strconv.Itoa(n), fmt.Sprintf("Value must be at least %d", least))
-		case n > most:
-			r.fail(key, strconv.Itoa(n), fmt.Sprintf("Value must be no more than %d", most))
+		case n < c.least:
+			r.fail(key, strconv.Itoa(n), fmt.Sprintf("Value must be at least %d", c.least))
+		case n > c.most:
+			r.fail(key, strconv.Itoa(n), fmt.Sprintf("Value must be no more than %d", c.most))
 		}
-		if given && codec == s.Producer.Codec {
+		if given && c.codec == s.Producer.Codec {
 			level, set = n, true
 		}
 	}

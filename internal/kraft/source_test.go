@@ -2,23 +2,23 @@ package kraft
 
 import (
 	"context"
-	"encoding/binary"
-	"io"
+	"errors"
+	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/clock"
+	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/netx"
+	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // controllerStub answers fetches of the metadata log as an Apache Kafka controller does, with nothing in the log.
 type controllerStub struct {
-	t             *testing.T
 	id            int32
 	leader, epoch int32
 
@@ -26,77 +26,33 @@ type controllerStub struct {
 	asked []int32 // the epochs that were named
 }
 
-func (s *controllerStub) start(n *netx.Mem) {
-	l, err := n.Host(stubHost(s.id)).Listen(stubHost(s.id) + ":9093")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	wg.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			conns = append(conns, c)
-			mu.Unlock()
-			wg.Go(func() { s.serve(c) })
-		}
+func (s *controllerStub) start(t *testing.T, n *netx.Mem) {
+	host := fmt.Sprintf("n%d", s.id)
+	srv, err := server.New(server.Config{
+		Network: n.Host(host), Clock: clock.Real{}, Log: slog.New(slog.DiscardHandler),
+		Listeners: []server.ListenerConfig{{Name: "CONTROLLER", Address: host + ":9093", Table: Table(), Handler: s}},
 	})
-	s.t.Cleanup(func() {
-		_ = l.Close()
-		mu.Lock()
-		for _, c := range conns {
-			_ = c.Close()
+	if err == nil {
+		err = errors.Join(srv.Listen(), srv.Serve())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := srv.Shutdown(ctx); err != nil {
+			t.Error(err)
 		}
-		mu.Unlock()
-		wg.Wait()
 	})
 }
 
-func stubHost(id int32) string { return "n" + string(rune('0'+id)) }
-
-func (s *controllerStub) serve(c net.Conn) {
-	for {
-		var size [4]byte
-		if _, err := io.ReadFull(c, size[:]); err != nil {
-			return
-		}
-		frame := make([]byte, binary.BigEndian.Uint32(size[:]))
-		if _, err := io.ReadFull(c, frame); err != nil {
-			return
-		}
-		key, version := int16(binary.BigEndian.Uint16(frame)), int16(binary.BigEndian.Uint16(frame[2:]))
-		id, client := binary.BigEndian.Uint32(frame[4:]), int(int16(binary.BigEndian.Uint16(frame[8:])))
-		req := kmsg.RequestForKey(key)
-		req.SetVersion(version)
-		if err := req.ReadFrom(frame[10+max(client, 0)+1:]); err != nil {
-			s.t.Errorf("request %d cannot be read: %v", key, err)
-			return
-		}
-		out := binary.BigEndian.AppendUint32(make([]byte, 4), id)
-		switch r := req.(type) {
-		case *kmsg.ApiVersionsRequest:
-			resp := r.ResponseKind().(*kmsg.ApiVersionsResponse)
-			for _, k := range []kmsg.Request{kmsg.NewPtrFetchRequest(), kmsg.NewPtrApiVersionsRequest()} {
-				v := kmsg.NewApiVersionsResponseApiKey()
-				v.ApiKey, v.MaxVersion = k.Key(), k.MaxVersion()
-				resp.ApiKeys = append(resp.ApiKeys, v)
-			}
-			out = resp.AppendTo(out)
-		case *kmsg.FetchRequest:
-			out = s.fetch(r).AppendTo(append(out, 0))
-		default:
-			s.t.Errorf("asked for %d", key)
-			return
-		}
-		binary.BigEndian.PutUint32(out, uint32(len(out)-4))
-		if _, err := c.Write(out); err != nil {
-			return
-		}
+func (s *controllerStub) Serve(r *server.Request) {
+	switch req := r.Body.(type) {
+	case *kmsg.ApiVersionsRequest:
+		server.ReplyApiVersions(r, meta.NewImage())
+	case *kmsg.FetchRequest:
+		r.Reply(s.fetch(req))
 	}
 }
 
@@ -131,10 +87,10 @@ func (s *controllerStub) fetch(r *kmsg.FetchRequest) *kmsg.FetchResponse {
 // leader and its epoch, and fails for none of it.
 func TestTheFirstFetchOfTheMetadataFindsTheLeader(t *testing.T) {
 	n := netx.NewMem(clock.Real{})
-	first := &controllerStub{t: t, id: 1, leader: 2, epoch: 7}
-	second := &controllerStub{t: t, id: 2, leader: 2, epoch: 7}
-	first.start(n)
-	second.start(n)
+	first := &controllerStub{id: 1, leader: 2, epoch: 7}
+	second := &controllerStub{id: 2, leader: 2, epoch: 7}
+	first.start(t, n)
+	second.start(t, n)
 	d := NewDirectory(Options{
 		NodeID: 5, Network: n.Host("n5"), Clock: clock.Real{}, Logger: slog.New(slog.DiscardHandler), RequestTimeout: 10 * time.Second,
 		Fixed: map[int32]string{1: "n1:9093", 2: "n2:9093"},
@@ -159,8 +115,8 @@ func TestTheFirstFetchOfTheMetadataFindsTheLeader(t *testing.T) {
 // A log that knows of an epoch names it: who leads in it still is followed at once.
 func TestAFetchNamesTheEpochOfTheLog(t *testing.T) {
 	n := netx.NewMem(clock.Real{})
-	c := &controllerStub{t: t, id: 1, leader: 1, epoch: 7}
-	c.start(n)
+	c := &controllerStub{id: 1, leader: 1, epoch: 7}
+	c.start(t, n)
 	d := NewDirectory(Options{
 		NodeID: 5, Network: n.Host("n5"), Clock: clock.Real{}, Logger: slog.New(slog.DiscardHandler), RequestTimeout: 10 * time.Second,
 		Bootstrap: []string{"n1:9093"},
