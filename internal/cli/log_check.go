@@ -163,9 +163,9 @@ func (r *run) logCheck(fsys vfs.FS, a logCheckArgs) int {
 		case sum.Damages == 0:
 			r.println("nothing is wrong")
 		case left == 0:
-			r.printf("%d damages, all repaired\n", sum.Damages)
+			r.printf("%d damage%s, all repaired\n", sum.Damages, plural(int(sum.Damages)))
 		default:
-			r.printf("%d damages, %d repaired\n", sum.Damages, sum.Repaired)
+			r.printf("%d damage%s, %d repaired\n", sum.Damages, plural(int(sum.Damages)), sum.Repaired)
 		}
 	}
 	if left > 0 {
