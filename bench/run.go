@@ -82,6 +82,7 @@ func measure(o options) error {
 		}
 	}
 	o.moldau, _ = filepath.Abs(o.moldau)
+	e.opts.moldau = o.moldau
 	subjects := []subject{{"roofline", kindRoofline, ""}, {"moldau", kindMoldau, o.moldau}}
 	if o.kafka == "on" || o.kafka == "auto" && !o.quick {
 		if e.kafka, err = host.FindKafka(kafkaVersion); err == nil {
