@@ -29,8 +29,8 @@ var (
 	logLine     = regexp.MustCompile(`^\[[^\]]*\] (ERROR|WARN|INFO|DEBUG) |^<TIME>Z main (ERROR|WARN) |^The consumer rebalance protocol \(KIP-848\)`)
 	madeUpGroup = regexp.MustCompile(`console-consumer-(?:\d+|N) *`)
 	columnGap   = regexp.MustCompile(` {3,}`)
-	classPrefix = regexp.MustCompile(`^(Error: |ERROR: )?(?:Exception in thread "main" )?((?:java|org|net|joptsimple|kafka)[\w.$]+(?:Exception|Error): )+`)
-	loggedCause = regexp.MustCompile(`^(java|org|kafka)\.[\w.$]+(Exception|Error)\b`)
+	classPrefix = regexp.MustCompile(`^(Error: |ERROR: )?(?:Exception in thread "main" )?((?:java|org|net|com|joptsimple|kafka)[\w.$]+(?:Exception|Error): )+`)
+	loggedCause = regexp.MustCompile(`^(java|org|joptsimple|kafka)\.[\w.$]+(Exception|Error)\b`)
 	stackFrame  = regexp.MustCompile(`^\s+(at |\.\.\. \d+ more|Suppressed: )|^Caused by: |^ at \[Source`)
 	requestDump = regexp.MustCompile(`Request Request\(.*\) (needs|is not)`)
 	theVersion  = regexp.MustCompile(`(?m)^(4\.3\.1|dev)$`)
@@ -118,11 +118,16 @@ func (w *world) comparable(text string, l line) string {
 		text = helpShape(text)
 	}
 	var out []string
-	last, logged := "", false
+	last, logged, pattern := "", false, false
 	for _, s := range strings.Split(text, "\n") {
 		s = strings.TrimRight(s, " \t\r")
 		underLog := logged && loggedCause.MatchString(s)
 		logged = logLine.MatchString(s)
+		if pattern { // a regular expression under a log line, up to where it is wrong
+			pattern = strings.TrimSpace(s) != "^"
+			continue
+		}
+		pattern = underLog && strings.Contains(s, " near index ")
 		if underLog || stackFrame.MatchString(s) || logLine.MatchString(s) || strings.HasPrefix(s, "moldau:") {
 			continue
 		}

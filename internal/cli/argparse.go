@@ -125,7 +125,7 @@ func (r *run) runSubTool(t *subTool, args []string) int {
 			return code
 		}
 		if len(rest) > 0 {
-			return r.subMistake(t, c, fmt.Sprintf("unrecognized arguments: '%s'", rest[0]))
+			return r.unknownWord(t, c, fmt.Sprintf("unrecognized arguments: '%s'", rest[0]), rest[0], c.optionNames())
 		}
 		for _, level := range []*subcommand{c, top} {
 			if msg := missing(level, a); msg != "" {
@@ -135,11 +135,11 @@ func (r *run) runSubTool(t *subTool, args []string) int {
 		r.json = a.value("format") == formatJSON
 		return c.run(r, a)
 	}
-	var names []string
+	var names, quoted []string
 	for _, c := range t.commands {
-		names = append(names, "'"+c.name+"'")
+		names, quoted = append(names, c.name), append(quoted, "'"+c.name+"'")
 	}
-	return r.subMistake(t, top, fmt.Sprintf("invalid choice: '%s' (choose from %s)", rest[0], strings.Join(names, ", ")))
+	return r.unknownWord(t, top, fmt.Sprintf("invalid choice: '%s' (choose from %s)", rest[0], strings.Join(quoted, ", ")), rest[0], names)
 }
 
 // runPlain runs a tool of this kind that has no sub-commands. Without any
@@ -171,6 +171,15 @@ func (r *run) subMistake(t *subTool, c *subcommand, message string) int {
 		return t.complain(r, message)
 	}
 	return r.subError(c.usage, t.name, message)
+}
+
+// unknownWord complains about an option or a sub-command that there is not, and names those that were probably meant.
+func (r *run) unknownWord(t *subTool, c *subcommand, message, word string, names []string) int {
+	code := r.subMistake(t, c, message)
+	if t.complain == nil {
+		r.stderr(didYouMean(word, names))
+	}
+	return code
 }
 
 func (r *run) subError(usage, tool, message string) int {
@@ -206,7 +215,7 @@ func (r *run) readSubOptions(t *subTool, c *subcommand, parsed *subArgs, args []
 			return mistake("ambiguous option: %s could match %s", name, strings.Join(several, ", "))
 		}
 		if o == nil {
-			return mistake("unrecognized arguments: '%s'", a)
+			return nil, r.unknownWord(t, c, fmt.Sprintf("unrecognized arguments: '%s'", name), name, c.optionNames()), true
 		}
 		if other := clash(c.options, o, parsed); other != nil {
 			return mistake("argument %s: not allowed with argument %s", o.label(), other.label())

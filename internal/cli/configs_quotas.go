@@ -3,6 +3,7 @@ package cli
 import (
 	"crypto/rand"
 	"fmt"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -328,30 +329,26 @@ func (m scramMechanism) invalid(config string) error {
 	return illegal("Invalid credential property %s=%s", strings.ReplaceAll(scramName(m.code), "-", "_"), config)
 }
 
-// upsertion reads `iterations=8192,password=secret`; iterations may be left out.
+// upsertion reads `iterations=8192,password=secret` in this order; iterations may be left out.
 func (m scramMechanism) upsertion(user, config string) (kmsg.AlterUserSCRAMCredentialsRequestUpsertion, error) {
 	up := kmsg.NewAlterUserSCRAMCredentialsRequestUpsertion()
 	up.Name, up.Mechanism, up.Iterations = user, m.code, minScramIterations
-	password := ""
-	for _, kv := range strings.Split(config, ",") {
-		k, v, _ := strings.Cut(strings.TrimSpace(kv), "=")
-		switch k {
-		case "iterations":
-			n, err := strconv.ParseInt(v, 10, 32)
-			if err != nil {
-				return up, numberFormat(v)
-			}
-			if n != -1 {
-				up.Iterations = int32(n)
-			}
-		case "password":
-			password = v
-		default:
-			return up, m.invalid(config)
+	parts := regexp.MustCompile(`^(iterations=(-?[0-9]*),)?password=(.*)$`).FindStringSubmatch(config)
+	if parts == nil {
+		return up, m.invalid(config)
+	}
+	password := parts[3] // to the end, commas and all
+	if parts[1] != "" {
+		n, err := strconv.ParseInt(parts[2], 10, 32)
+		if err != nil {
+			return up, numberFormat(parts[2])
+		}
+		if n != -1 {
+			up.Iterations = int32(n)
 		}
 	}
 	if password == "" {
-		return up, m.invalid(config)
+		return up, illegal("Password must not be empty")
 	}
 	if up.Iterations < minScramIterations {
 		return up, illegal("Iterations %d is less than the minimum %d required for %s", up.Iterations, minScramIterations, scramName(m.code))

@@ -94,7 +94,7 @@ func (r *run) planConsumer(p *parsed) (*consumerPlan, error) {
 	if err := r.checkConsumerArgs(p, req); err != nil {
 		return nil, err
 	}
-	plan := &consumerPlan{topic: p.value("topic"), max: -1, skipErrors: p.has("skip-message-on-error"), systest: p.has("enable-systest-events")}
+	plan := &consumerPlan{topic: p.first("topic"), max: -1, skipErrors: p.has("skip-message-on-error"), systest: p.has("enable-systest-events")}
 	if err := plan.readOffset(r, p, req); err != nil {
 		return nil, err
 	}
@@ -149,6 +149,9 @@ func (plan *consumerPlan) readOffset(r *run, p *parsed, req []string) error {
 		return p.err
 	}
 	plan.byPartition, plan.partition = true, int32(n)
+	if n < 0 {
+		r.hint(fmt.Sprintf("there is no partition %d", n))
+	}
 	switch v := p.value("offset"); strings.ToLower(v) {
 	case "earliest":
 		plan.offset = kgo.NewOffset().AtStart()
@@ -258,6 +261,9 @@ func (r *run) consume(plan *consumerPlan, p *parsed) int {
 		cc.summary()
 		return unbuilt(err)
 	}
+	if err := p.repeated("topic", "include"); err != nil {
+		return unbuilt(err)
+	}
 	if n, ok := p.number("max-messages"); ok {
 		plan.max = n
 	}
@@ -271,9 +277,12 @@ func (r *run) consume(plan *consumerPlan, p *parsed) int {
 		return unbuilt(&consumerFailure{"org.apache.kafka.common.errors.InvalidGroupIdException", errors.New("The configured groupId is invalid")})
 	}
 	if p.has("include") {
+		if p.value("include") == "" {
+			return unbuilt(&consumerFailure{"java.lang.IllegalArgumentException", errors.New("Topic pattern to subscribe to cannot be empty")})
+		}
 		re, err := compileJava(p.value("include"))
 		if err != nil {
-			return unbuilt(err)
+			return unbuilt(&consumerFailure{"java.util.regex.PatternSyntaxException", err})
 		}
 		plan.include = re
 	}
@@ -324,6 +333,9 @@ func (plan *consumerPlan) options(s *client.Settings) ([]kgo.Opt, error) {
 		}
 	}
 	opts = append(opts, resetOptions(s.Consumer.OffsetReset)...)
+	if plan.byPartition && plan.partition < 0 {
+		return opts, nil // there is nothing to read, and Kafka's tool waits for it
+	}
 	if plan.byPartition {
 		return append(opts, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{plan.topic: {plan.partition: plan.offset}})), nil
 	}
@@ -467,6 +479,8 @@ func (cc *consoleConsumer) connect(ctx context.Context) error {
 			return ctx.Err()
 		case !errors.As(err, &te):
 			return err
+		case client.Unusable(err):
+			return &client.TimeoutError{} // it is said why: to wait would be for nothing
 		}
 	}
 }

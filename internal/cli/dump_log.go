@@ -106,6 +106,9 @@ func newDumper(r *run, p *parsed, families map[string]*storedFamily) *dumper {
 		d.maxBytes, _ = p.number("max-bytes")
 		var err error
 		if d.parser, err = newMessageParser(p, families); err != nil {
+			if nd := new(noDecoderError); errors.As(err, &nd) {
+				r.hint(nd.hint())
+			}
 			return err
 		}
 		return p.err

@@ -168,6 +168,13 @@ func (r *run) changeFeatures(a *subArgs, op string, kind int8) int {
 		if err != nil {
 			return err
 		}
+		if kind == featureUpgrade {
+			for _, name := range sortedKeys(levels) {
+				if levels[name] < 1 {
+					return fmt.Errorf("The upgradeType flag should be set to SAFE_DOWNGRADE or UNSAFE_DOWNGRADE when the provided maxVersionLevel:%d is < 1.", levels[name])
+				}
+			}
+		}
 		if failed := r.updateFeatures(c, levels, op, kind, a.has("dry-run")); failed > 0 {
 			return fmt.Errorf("%d out of %d operation(s) failed.", failed, len(levels))
 		}

@@ -185,9 +185,6 @@ func (r *run) checkGroupCombinations(p *parsed, req []string) error {
 	if err := r.checkInvalid(p, req, "group", "list"); err != nil {
 		return err
 	}
-	if err := r.checkInvalid(p, req, "all-groups", "list"); err != nil {
-		return err
-	}
 	return r.checkInvalid(p, req, "topic", "list", "describe", "delete")
 }
 

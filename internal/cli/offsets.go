@@ -101,7 +101,7 @@ func (r *run) printOffsets(c *client.Client, tps []topicPartition, at int64) err
 		switch res := results[tp]; {
 		case res.err != nil && isSkippable(res.err):
 			r.failed = true
-			r.errorf("Skip getting offsets for topic-partition %s due to error: %v\n", tp, res.err)
+			r.errorf("Skip getting offsets for topic-partition %s due to error: %s\n", tp, withClass(res.err))
 		case res.err != nil:
 			return res.err
 		case res.offset >= 0:
@@ -114,7 +114,7 @@ func (r *run) printOffsets(c *client.Client, tps []topicPartition, at int64) err
 // isSkippable errors concern one partition; the others are still printed.
 func isSkippable(err error) bool {
 	var ke *client.KafkaError
-	return errors.As(err, &ke) && !isUnsupported(err)
+	return errors.As(err, &ke)
 }
 
 func parseOffsetTime(s string) (int64, error) {
@@ -162,7 +162,7 @@ func offsetFilter(p *parsed) (partitionFilter, error) {
 // 5-, -3 or nothing; an empty topic stands for all.
 func parseTopicPartitions(list string) (partitionFilter, error) {
 	var filters []partitionFilter
-	for _, s := range strings.Split(list, ",") {
+	for _, s := range javaSplit(list, ",") {
 		s = strings.TrimSpace(s)
 		name, span, _ := strings.Cut(s, ":")
 		if name == "" {
@@ -227,11 +227,6 @@ func (r *run) matchingPartitions(c *client.Client, filter partitionFilter, exclu
 			}
 		}
 	}
-	sort.Slice(tps, func(i, j int) bool {
-		if tps[i].topic != tps[j].topic {
-			return tps[i].topic < tps[j].topic
-		}
-		return tps[i].partition < tps[j].partition
-	})
+	sort.Slice(tps, func(i, j int) bool { return tps[i].String() < tps[j].String() }) // as Kafka's: 10 comes before 2
 	return tps, nil
 }

@@ -248,7 +248,13 @@ func (cp *consoleProducer) send(rec *kgo.Record) error {
 		}
 		cp.ready = true
 	}
+	if cp.c.Settings.Producer.TransactionalID != "" { // this tool begins no transaction
+		return fmt.Errorf("Cannot add partition %s-0 to transaction before completing a call to initTransactions", cp.topic)
+	}
 	if cp.sync {
+		if err := cp.c.Settings.Producer.Fits(rec); err != nil {
+			return err
+		}
 		if err := cp.c.ProduceSync(cp.ctx, rec).FirstErr(); err != nil {
 			// In this mode Kafka's tool ends with the first failure.
 			return cp.wording(err)
@@ -280,6 +286,7 @@ func (cp *consoleProducer) awaitTopic(ctx context.Context) error {
 		}
 		for _, t := range md.Topics {
 			if t.ErrorCode == 0 && len(t.Partitions) > 0 {
+				cp.c.LearnBatchLimit(ctx, cp.topic)
 				return nil
 			}
 			if ke := kerr.TypedErrorForCode(t.ErrorCode); ke != nil && !ke.Retriable {

@@ -281,7 +281,7 @@ func badReplication(factor, brokers int) error {
 
 // planInHand is the plan of the command line, the state of its topics, and which of its partitions are on their way.
 func (t *reassignTool) planInHand() ([]planMove, *clusterState, map[topicPartition]ongoingMove, error) {
-	plan, err := readPlan(t.p.value("reassignment-json-file"))
+	plan, err := readAnyPlan(t.p.value("reassignment-json-file"))
 	if err != nil {
 		return nil, nil, nil, err
 	}
