@@ -55,8 +55,9 @@ type subTool struct {
 	version bool
 	// heading is what stands over the sub-commands in the help.
 	heading string
-	// complain words a mistake where the tool has a way of its own.
+	// complain words a mistake where the tool has a way of its own; suggests is that it names what was probably meant even so.
 	complain func(r *run, message string) int
+	suggests bool
 }
 
 // subArgs are the parsed arguments of a sub-command.
@@ -114,11 +115,11 @@ func (r *run) runSubTool(t *subTool, args []string) int {
 	if len(rest) == 0 {
 		return r.subMistake(t, top, "too few arguments")
 	}
-	for i := range t.commands {
-		c := &t.commands[i]
-		if c.name != rest[0] {
-			continue
-		}
+	command, several := t.commandOf(rest[0])
+	if len(several) > 1 {
+		return r.subMistake(t, top, fmt.Sprintf("ambiguous command: %s could match %s", rest[0], strings.Join(several, ", ")))
+	}
+	if c := command; c != nil {
 		a.with(c.options)
 		rest, code, ended := r.readSubOptions(t, c, a, rest[1:])
 		if ended {
@@ -142,6 +143,19 @@ func (r *run) runSubTool(t *subTool, args []string) int {
 	return r.unknownWord(t, top, fmt.Sprintf("invalid choice: '%s' (choose from %s)", rest[0], strings.Join(quoted, ", ")), rest[0], names)
 }
 
+// commandOf is the sub-command of that name, or the only one whose name begins so; several are those that begin so.
+func (t *subTool) commandOf(word string) (c *subcommand, several []string) {
+	for i := range t.commands {
+		if t.commands[i].name == word {
+			return &t.commands[i], nil
+		}
+		if strings.HasPrefix(t.commands[i].name, word) {
+			c, several = &t.commands[i], append(several, t.commands[i].name)
+		}
+	}
+	return c, several
+}
+
 // runPlain runs a tool of this kind that has no sub-commands. Without any
 // argument it prints its help and exits 0, after --help it exits 1.
 func (r *run) runPlain(t *subTool, c *subcommand, args []string) int {
@@ -158,7 +172,15 @@ func (r *run) runPlain(t *subTool, c *subcommand, args []string) int {
 	if len(rest) > 0 && c.words == "" {
 		return r.subMistake(t, c, fmt.Sprintf("unrecognized arguments: '%s'", rest[0]))
 	}
-	a.rest = rest
+	for len(rest) > 0 { // options may stand between words
+		if strings.HasPrefix(rest[0], "-") && rest[0] != "-" {
+			if rest, code, ended = r.readSubOptions(t, c, a, rest); ended {
+				return code
+			}
+			continue
+		}
+		a.rest, rest = append(a.rest, rest[0]), rest[1:]
+	}
 	if msg := missing(c, a); msg != "" {
 		return r.subMistake(t, c, msg)
 	}
@@ -176,7 +198,7 @@ func (r *run) subMistake(t *subTool, c *subcommand, message string) int {
 // unknownWord complains about an option or a sub-command that there is not, and names those that were probably meant.
 func (r *run) unknownWord(t *subTool, c *subcommand, message, word string, names []string) int {
 	code := r.subMistake(t, c, message)
-	if t.complain == nil {
+	if t.complain == nil || t.suggests {
 		r.stderr(didYouMean(word, names))
 	}
 	return code

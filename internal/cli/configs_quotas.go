@@ -2,6 +2,7 @@ package cli
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"regexp"
 	"sort"
@@ -302,6 +303,11 @@ func (t *configsTool) alterScram(user string, set client.Properties, del []strin
 	for _, k := range set.Keys() {
 		m, _ := scramMechanismOf(k)
 		up, err := m.upsertion(user, set[k])
+		if errors.As(err, new(errEmptyPassword)) {
+			if _, refused := t.c.Any(t.ctx, "alterUserScramCredentials", kmsg.NewPtrAlterUserSCRAMCredentialsRequest()); refused != nil {
+				return refused // to a broker that has no such credentials the password does not matter
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -324,6 +330,11 @@ func (t *configsTool) alterScram(user string, set client.Properties, del []strin
 	}
 	return nil
 }
+
+// errEmptyPassword is of a credential that would let everyone in.
+type errEmptyPassword struct{}
+
+func (errEmptyPassword) Error() string { return "Password must not be empty" }
 
 func (m scramMechanism) invalid(config string) error {
 	return illegal("Invalid credential property %s=%s", strings.ReplaceAll(scramName(m.code), "-", "_"), config)
@@ -348,7 +359,7 @@ func (m scramMechanism) upsertion(user, config string) (kmsg.AlterUserSCRAMCrede
 		}
 	}
 	if password == "" {
-		return up, illegal("Password must not be empty")
+		return up, errEmptyPassword{}
 	}
 	if up.Iterations < minScramIterations {
 		return up, illegal("Iterations %d is less than the minimum %d required for %s", up.Iterations, minScramIterations, scramName(m.code))

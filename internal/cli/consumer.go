@@ -17,6 +17,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 const consumerLogger = "org.apache.kafka.tools.consumer.ConsoleConsumer"
@@ -384,6 +385,8 @@ type consoleConsumer struct {
 	messages int64
 	caught   chan os.Signal // holds the signal that ended the loop
 	troubled atomic.Bool    // a broker could not be reached, or did not answer as one
+	last     *kgo.Record    // the last one that was read
+	more     bool           // its partition had more when it was read
 }
 
 func (cc *consoleConsumer) interruptible() (context.Context, func()) {
@@ -604,8 +607,30 @@ func (cc *consoleConsumer) printAll(fetches kgo.Fetches) error {
 		if commit {
 			cc.c.MarkCommitRecords(rec)
 		}
+		cc.last = rec
 	}
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if cc.last != nil && p.Topic == cc.last.Topic && p.Partition == cc.last.Partition {
+			cc.more = cc.last.Offset+1 < p.HighWatermark
+		}
+	})
 	return nil
+}
+
+// commitStop commits where --max-messages has stopped amid what Kafka's tool has fetched. It goes back there, and an offset that
+// was gone back to has no leader epoch.
+func (cc *consoleConsumer) commitStop(ctx context.Context) error {
+	if !cc.more || cc.messages != cc.plan.max {
+		return nil
+	}
+	var refused error
+	stop := map[string]map[int32]kgo.EpochOffset{cc.last.Topic: {cc.last.Partition: {Epoch: -1, Offset: cc.last.Offset + 1}}}
+	cc.c.SetOffsets(stop) // or leaving the group would commit the epoch again
+	cc.c.CommitOffsetsSync(ctx, stop,
+		func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, _ *kmsg.OffsetCommitResponse, err error) {
+			refused = err
+		})
+	return refused
 }
 
 // leaveTimeout bounds the good-bye: committing and leaving the group.
@@ -616,7 +641,11 @@ func (cc *consoleConsumer) close() {
 	defer cancel()
 	if !cc.plan.byPartition {
 		if cc.c.Settings.Consumer.AutoCommit {
-			if err := cc.c.CommitMarkedOffsets(ctx); err != nil && cc.messages > 0 {
+			err := cc.c.CommitMarkedOffsets(ctx)
+			if err == nil {
+				err = cc.commitStop(ctx)
+			}
+			if err != nil && cc.messages > 0 {
 				cc.failed = true
 				cc.hint(fmt.Sprintf("the offsets could not be committed: %v", err))
 			}

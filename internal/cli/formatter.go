@@ -210,7 +210,7 @@ func (f *defaultFormatter) appendHeaders(b []byte, rec *kgo.Record) ([]byte, err
 
 func (f *defaultFormatter) appendField(b, field []byte, des deserializer) ([]byte, error) {
 	if field == nil {
-		return append(b, f.null...), nil
+		field = f.null // a deserializer gets these letters, as Kafka's does
 	}
 	if des == nil {
 		return append(b, field...), nil

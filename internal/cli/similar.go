@@ -65,6 +65,9 @@ func wordCost(a, b string) int {
 
 // didYouMean is what follows the complaint about an unknown option or sub-command, with what it is most like.
 func didYouMean(word string, subjects []string) string {
+	if strings.HasPrefix(word, "-") && !strings.HasPrefix(word, "--") {
+		return "" // one letter is like nothing
+	}
 	found := similar(word, subjects)
 	if len(found) == 0 {
 		return ""
