@@ -109,7 +109,9 @@ func (t *aclsTool) check() error {
 		return err
 	}
 	var err error
-	t.pattern, err = patternType(p.value("resource-pattern-type"))
+	if t.pattern, err = patternType(p.value("resource-pattern-type")); err != nil {
+		t.hintNearestWord("pattern type", p.value("resource-pattern-type"), []string{"any", "match", "literal", "prefixed"})
+	}
 	if err == nil && p.has("add") && t.pattern != kmsg.ACLResourcePatternTypeLiteral && t.pattern != kmsg.ACLResourcePatternTypePrefixed {
 		return bad(fmt.Sprintf("A '--resource-pattern-type' value of '%s' is not valid when adding acls.", patternName(t.pattern)))
 	}
@@ -287,7 +289,11 @@ func (t *aclsTool) operations() ([]kmsg.ACLOperation, error) {
 	}
 	var out []kmsg.ACLOperation
 	for _, n := range names {
-		if op := parseOperation(strings.TrimSpace(n)); !hasOperation(out, op) {
+		op := parseOperation(strings.TrimSpace(n))
+		if op == kmsg.ACLOperationUnknown {
+			t.hintNearestWord("operation", strings.TrimSpace(n), plainOperationNames())
+		}
+		if !hasOperation(out, op) {
 			out = append(out, op)
 		}
 	}

@@ -200,6 +200,8 @@ func (r *run) unknownWord(t *subTool, c *subcommand, message, word string, names
 	code := r.subMistake(t, c, message)
 	if t.complain == nil || t.suggests {
 		r.stderr(didYouMean(word, names))
+	} else if !strings.HasPrefix(word, "-") {
+		r.hintNearest("command", word, names)
 	}
 	return code
 }

@@ -190,6 +190,7 @@ func (t *configsTool) checkEntities() error {
 	}
 	for _, e := range t.entities {
 		if !contains(entityTypes(), e.typ) {
+			t.hintNearest("entity type", e.typ, entityTypes())
 			return illegal("Invalid entity type %s, the entity type must be one of %s with a --bootstrap-server or --bootstrap-controller argument", e.typ, strings.Join(entityTypes(), ", "))
 		}
 	}

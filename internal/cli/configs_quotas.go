@@ -176,6 +176,9 @@ func (t *configsTool) unexpected(known []string, scram bool) []string {
 func (t *configsTool) alterUserClient() error {
 	onlyUser := len(t.entities) == 1 && t.entities[0].typ == "users"
 	if bad := t.unexpected(quotaKeys(), onlyUser); len(bad) > 0 {
+		for _, k := range bad {
+			t.hintNearest("config", k, quotaKeys())
+		}
 		what := "quota"
 		if onlyUser {
 			what = "quota and SCRAM credential"

@@ -153,6 +153,9 @@ func (r *run) cutRecords(c *client.Client, cuts map[topicPartition]int64) map[to
 			delete(left, tp)
 		}
 		for _, tp := range sortedPartitions(left) {
+			if n == 1 {
+				r.hintNearestTopics(c, tp.topic)
+			}
 			r.hint(fmt.Sprintf("there is no partition %s: it is waited for until default.api.timeout.ms is over", tp))
 		}
 		if len(left) > 0 && !sleepContext(ctx, c.Settings.Backoff(n)) {

@@ -175,6 +175,9 @@ func (r *run) changeFeatures(a *subArgs, op string, kind int8) int {
 				}
 			}
 		}
+		for _, name := range sortedKeys(levels) {
+			r.hintNearest("feature", name, append(featureNames(), "metadata.version"))
+		}
 		if failed := r.updateFeatures(c, levels, op, kind, a.has("dry-run")); failed > 0 {
 			return fmt.Errorf("%d out of %d operation(s) failed.", failed, len(levels))
 		}

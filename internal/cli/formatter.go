@@ -53,6 +53,8 @@ func (r *run) newFormatter(p *parsed) (formatter, error) {
 	case short == "TransactionLogMessageFormatter":
 		return coordinatorFormatter{transactionJSON}, nil
 	}
+	r.hintNearest("formatter", class, inPackage("org.apache.kafka.tools.consumer.", []string{"DefaultMessageFormatter", "LoggingMessageFormatter", "NoOpMessageFormatter",
+		"OffsetsMessageFormatter", "GroupMetadataMessageFormatter", "TransactionLogMessageFormatter"}))
 	return nil, errors.New(class)
 }
 
@@ -120,7 +122,7 @@ func (r *run) remarkFormatterKeys(props client.Properties) {
 	for _, k := range props.Keys() {
 		nested := strings.HasPrefix(k, "key.deserializer.") || strings.HasPrefix(k, "value.deserializer.") || strings.HasPrefix(k, "headers.deserializer.")
 		if !nested && !strings.Contains(known, " "+k+" ") {
-			r.hint(fmt.Sprintf("the formatter property %s is not known", k))
+			r.hint(fmt.Sprintf("the formatter property %s is not known%s", k, meant(k, strings.Fields(known))))
 		}
 	}
 }
@@ -234,6 +236,7 @@ func (r *run) deserializer(class string) deserializer {
 	if d, known := deserializers()[short]; ok && known {
 		return d
 	}
+	r.hintNearest("deserializer", class, inPackage("org.apache.kafka.common.serialization.", sortedKeys(deserializers())))
 	r.logError("org.apache.kafka.tools.consumer.DefaultMessageFormatter", "Unable to instantiate a deserializer from "+class, &consumerFailure{"java.lang.ClassNotFoundException", errors.New(class)})
 	r.hint("the deserializers are Kafka's own, org.apache.kafka.common.serialization.*: String, Integer, Long, Short, Float, Double, Boolean, UUID, Bytes, ByteArray, ByteBuffer and VoidDeserializer")
 	return nil

@@ -451,6 +451,7 @@ func (g *groupsTool) deleteOffsets() error {
 	switch {
 	case top != nil:
 		g.failed = true
+		g.hintNearestGroup(g.c, id)
 		g.printf("\nError: %s\n", top)
 	case partial:
 		g.failed = true
@@ -468,6 +469,7 @@ func (g *groupsTool) deleteOffsets() error {
 		}
 		g.printf("%-15s %-10d %-15s\n", tp.topic, tp.partition, status)
 	}
+	g.hintNearestTopics(g.c, sortedKeys(unknown)...)
 	for _, topic := range sortedKeys(unknown) {
 		g.failed = true
 		g.printf("%-15s %-10s %-15s\n", topic, missingColumn, "Error: "+withClass(unknown[topic]))

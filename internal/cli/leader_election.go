@@ -38,6 +38,9 @@ func (r *run) leaderElection(p *parsed) error {
 	}
 	election, err := checkElection(p)
 	if err != nil {
+		if p.has("election-type") {
+			r.hintNearestWord("election type", p.value("election-type"), []string{"preferred", "unclean"})
+		}
 		return err
 	}
 	if p.has("admin.config") {

@@ -52,6 +52,7 @@ func (r *run) getOffsets(p *parsed) error {
 	}
 	at, err := parseOffsetTime(p.value("time"))
 	if err != nil {
+		r.hintNearest("time", p.value("time"), []string{"latest", "earliest", "max-timestamp", "earliest-local", "latest-tiered", "earliest-pending-upload"})
 		return err
 	}
 	filter, err := offsetFilter(p)
@@ -72,6 +73,11 @@ func (r *run) getOffsets(p *parsed) error {
 	}
 	if len(tps) == 0 {
 		r.hintNearestTopics(c, p.all("topic")...)
+		for _, s := range strings.Split(p.value("topic-partitions"), ",") {
+			if topic, _, _ := strings.Cut(s, ":"); topic != "" {
+				r.hintNearestTopics(c, topic)
+			}
+		}
 		return errors.New("Could not match any topic-partitions with the specified filters")
 	}
 	if err := r.readFormat(p); err != nil {

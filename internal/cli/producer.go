@@ -66,6 +66,7 @@ func runConsoleProducer(r *run, args []string) int {
 	}
 	c, err := client.Open(client.Producer, props, r.hint, producerExtra)
 	if err != nil {
+		r.hintNearestWord("compression codec", props["compression.type"], []string{"none", "gzip", "snappy", "lz4", "zstd"})
 		code := r.failln(err.Error(), 1)
 		r.explainConstruct(err)
 		return code

@@ -220,6 +220,7 @@ func (t *streamsReset) tellMissing(kind string, gone []string) {
 		return
 	}
 	t.missing = true
+	t.hintNearestTopics(t.c, gone...)
 	t.printf("Following %s topics are not found, skipping them\n", kind)
 	for _, n := range gone {
 		t.println("Topic: " + n)

@@ -230,6 +230,13 @@ func (r *run) byLeader(c *client.Client, tps []topicPartition) (map[int32][]topi
 		if !missing {
 			return out, nil
 		}
+		if n == 1 {
+			for _, tp := range tps {
+				if _, ok := leaders[tp]; !ok {
+					r.hintNearestTopics(c, tp.topic)
+				}
+			}
+		}
 		if !sleepContext(ctx, c.Settings.Backoff(n)) {
 			return nil, r.timedOutCall("describeProducers(api=METADATA)", n)
 		}

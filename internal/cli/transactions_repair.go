@@ -54,6 +54,7 @@ func (r *run) hangingScope(c *client.Client, a *subArgs) ([]topicPartition, erro
 	var md *kmsg.MetadataResponse
 	var err error
 	if a.has("topic") {
+		r.hintNearestTopics(c, a.value("topic"))
 		md, err = c.Metadata(r.ctx, "describeTopics", []string{a.value("topic")}, false)
 	} else {
 		md, err = c.Metadata(r.ctx, "listTopics", nil, true)
