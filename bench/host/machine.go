@@ -18,7 +18,7 @@ type Machine struct {
 
 // ThisMachine looks at the machine; dir lies on the disk that is measured.
 func ThisMachine(dir string) Machine {
-	m := Machine{CPUs: runtime.NumCPU(), Go: runtime.Version()}
+	m := Machine{CPUs: onlineCPUs(), Go: runtime.Version()}
 	m.CPU = field("/proc/cpuinfo", "model name")
 	m.Memory = field("/proc/meminfo", "MemTotal")
 	b, _ := os.ReadFile("/proc/sys/kernel/osrelease")
@@ -29,6 +29,18 @@ func ThisMachine(dir string) Machine {
 		}
 	}
 	return m
+}
+
+// onlineCPUs counts those of the machine; runtime.NumCPU counts those that this process, which is pinned, may use.
+func onlineCPUs() int {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	n := 0
+	for l := range strings.Lines(string(b)) {
+		if k, _, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(k) == "processor" {
+			n++
+		}
+	}
+	return n
 }
 
 func field(file, name string) string {
