@@ -128,15 +128,11 @@ func patternType(s string) (kmsg.ACLResourcePatternType, error) {
 }
 
 func (t *aclsTool) execute() error {
-	props := client.Properties{}
-	if t.p.has("bootstrap-controller") {
-		props["bootstrap.controllers"] = t.p.value("bootstrap-controller")
-	}
 	work, err := t.plan()
 	if err != nil {
 		return err
 	}
-	c, err := t.open(client.Admin, t.p.value("bootstrap-server"), t.p.value("command-config"), props)
+	c, err := t.openEither(t.p)
 	if err != nil {
 		return err
 	}

@@ -104,11 +104,7 @@ func (t *configsTool) execute() error {
 	if err := t.readFormat(t.p, "describe"); err != nil {
 		return err
 	}
-	props := client.Properties{}
-	if t.p.has("bootstrap-controller") {
-		props["bootstrap.controllers"] = t.p.value("bootstrap-controller")
-	}
-	c, err := t.open(client.Admin, t.p.value("bootstrap-server"), t.p.value("command-config"), props)
+	c, err := t.openEither(t.p)
 	if err != nil {
 		return err
 	}
@@ -211,7 +207,11 @@ func (t *configsTool) checkEntities() error {
 	if len(t.entities) > 1 && !t.isUserClient() {
 		return illegal("Only 'users' and 'clients' entity types may be specified together")
 	}
-	first := t.entities[0]
+	return t.checkAction(t.entities[0])
+}
+
+// checkAction checks that what is to be done goes with the entities, of which first is the first.
+func (t *configsTool) checkAction(first entity) error {
 	if t.p.has("describe") && (first.isDefault || t.p.has("entity-default")) && (first.typ == "topics" || first.typ == "client-metrics" || first.typ == "groups" || first.typ == "broker-loggers") {
 		return illegal("--entity-default must not be specified with --describe of %s", first.typ)
 	}

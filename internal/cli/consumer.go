@@ -240,30 +240,58 @@ type consumerFailure struct {
 func (f *consumerFailure) ClassName() string { return f.class }
 func (f *consumerFailure) Unwrap() error     { return f.error }
 
-// consume runs the plan. The numbers are checked here because Kafka does so
-// only when the consumer is about to run, and words and exit code differ.
+// consume runs the plan.
 func (r *run) consume(plan *consumerPlan, p *parsed) int {
 	cc := &consoleConsumer{run: r, plan: plan}
-	unbuilt := func(err error) int { // Kafka's tool counts records only once it has a consumer
-		if ce := new(client.ConstructError); errors.As(err, &ce) {
-			r.logLine("ERROR", consumerLogger, "Unknown error when running consumer: ")
-			r.errorln("org.apache.kafka.common.KafkaException: " + ce.Message)
-			r.explainConstruct(ce)
-			return r.fail(1)
+	if err := plan.settle(p); err != nil {
+		if _, late := err.(*lateError); late {
+			cc.summary()
 		}
-		if ce := new(client.ConfigError); errors.As(err, &ce) {
-			err = &consumerFailure{"org.apache.kafka.common.config.ConfigException", ce}
-		}
-		r.logError(consumerLogger, "Unknown error when running consumer: ", err)
-		r.explainConstruct(err)
-		return r.fail(1)
+		return cc.unbuilt(err)
 	}
-	unknown := func(err error) int {
-		cc.summary()
-		return unbuilt(err)
+	if err := cc.open(); err != nil {
+		return cc.unbuilt(err)
 	}
+	ctx, stop := cc.interruptible()
+	defer stop()
+	err := cc.loop(ctx)
+	cc.close()
+	cc.summary()
+	if err != nil {
+		return cc.unbuilt(err)
+	}
+	if sig := cc.signal(); sig != nil {
+		return signalExit(sig)
+	}
+	return 0
+}
+
+// unbuilt logs why the tool cannot run, or go on.
+func (cc *consoleConsumer) unbuilt(err error) int {
+	if ce := new(client.ConstructError); errors.As(err, &ce) {
+		cc.logLine("ERROR", consumerLogger, "Unknown error when running consumer: ")
+		cc.errorln("org.apache.kafka.common.KafkaException: " + ce.Message)
+		cc.explainConstruct(ce)
+		return cc.fail(1)
+	}
+	if ce := new(client.ConfigError); errors.As(err, &ce) {
+		err = &consumerFailure{"org.apache.kafka.common.config.ConfigException", ce}
+	}
+	cc.logError(consumerLogger, "Unknown error when running consumer: ", err)
+	cc.explainConstruct(err)
+	return cc.fail(1)
+}
+
+// lateError is of what Kafka's tool looks at when it has a consumer: then it counts records too.
+type lateError struct{ *consumerFailure }
+
+func (e *lateError) Unwrap() error { return e.consumerFailure }
+
+// settle reads the options that Kafka reads only when the consumer is about to run: words and exit code differ from those of
+// others.
+func (plan *consumerPlan) settle(p *parsed) error {
 	if err := p.repeated("topic", "include"); err != nil {
-		return unbuilt(err)
+		return err
 	}
 	if n, ok := p.number("max-messages"); ok {
 		plan.max = n
@@ -272,47 +300,42 @@ func (r *run) consume(plan *consumerPlan, p *parsed) int {
 		plan.timeout, plan.hasTimeout = client.Millis(n), true
 	}
 	if p.err != nil {
-		return unknown(&consumerFailure{"org.apache.kafka.common.KafkaException", p.err})
+		return &lateError{&consumerFailure{"org.apache.kafka.common.KafkaException", p.err}}
 	}
 	if p.has("group") && p.value("group") == "" {
-		return unbuilt(&consumerFailure{"org.apache.kafka.common.errors.InvalidGroupIdException", errors.New("The configured groupId is invalid")})
+		return &consumerFailure{"org.apache.kafka.common.errors.InvalidGroupIdException", errors.New("The configured groupId is invalid")}
 	}
-	if p.has("include") {
-		if p.value("include") == "" {
-			return unbuilt(&consumerFailure{"java.lang.IllegalArgumentException", errors.New("Topic pattern to subscribe to cannot be empty")})
-		}
-		re, err := compileJava(p.value("include"))
-		if err != nil {
-			return unbuilt(&consumerFailure{"java.util.regex.PatternSyntaxException", err})
-		}
-		plan.include = re
+	if !p.has("include") {
+		return nil
 	}
-	plan.starts, plan.read = newGroupStarts(r), newReadPositions()
+	if p.value("include") == "" {
+		return &consumerFailure{"java.lang.IllegalArgumentException", errors.New("Topic pattern to subscribe to cannot be empty")}
+	}
+	re, err := compileJava(p.value("include"))
+	if err != nil {
+		return &consumerFailure{"java.util.regex.PatternSyntaxException", err}
+	}
+	plan.include = re
+	return nil
+}
+
+// open makes the consumer.
+func (cc *consoleConsumer) open() error {
+	cc.plan.starts, cc.plan.read = newGroupStarts(cc.run), newReadPositions()
 	var opened atomic.Bool
-	c, err := client.Open(client.Consumer, plan.props, func(s string) {
+	c, err := client.Open(client.Consumer, cc.plan.props, func(s string) {
 		if opened.Load() {
 			cc.troubled.Store(true)
 		}
-		r.hint(s)
-	}, plan.options)
+		cc.hint(s)
+	}, cc.plan.options)
 	if err != nil {
-		return unbuilt(err)
+		return err
 	}
 	opened.Store(true)
-	plan.starts.open(c)
+	cc.plan.starts.open(c)
 	cc.c = c
-	ctx, stop := cc.interruptible()
-	defer stop()
-	err = cc.loop(ctx)
-	cc.close()
-	if err != nil {
-		return unknown(err)
-	}
-	cc.summary()
-	if sig := cc.signal(); sig != nil {
-		return signalExit(sig)
-	}
-	return 0
+	return nil
 }
 
 // signalExit is the exit code of a process that a signal ended.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -69,23 +68,12 @@ func (r *run) deleteRecords(p *parsed) error {
 
 // parseCuts reads the JSON file; partitions may not be named twice.
 func parseCuts(text []byte) (map[topicPartition]int64, error) {
-	if !json.Valid(text) {
-		return nil, errors.New(notJSON)
-	}
-	file, err := jsonNode{text}.fields()
+	elements, ok, err := listIn(text, "partitions")
 	if err != nil {
 		return nil, err
 	}
-	if err := file.checkVersion(); err != nil {
-		return nil, err
-	}
-	list, ok := file.optional("partitions")
 	if !ok {
 		return nil, errors.New("Missing partitions field")
-	}
-	elements, err := list.elements()
-	if err != nil {
-		return nil, err
 	}
 	cuts := map[topicPartition]int64{}
 	var twice []string

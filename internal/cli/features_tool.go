@@ -60,14 +60,7 @@ func (r *run) onFeatures(a *subArgs, fn func(*client.Client) error) int {
 		return r.featuresComplaint("You must specify either --bootstrap-controller or --bootstrap-server.")
 	}
 	c, err := r.openSub(a)
-	if err != nil {
-		return r.subFailed(err)
-	}
-	defer c.Close()
-	if err := fn(c); err != nil {
-		return r.subFailed(err)
-	}
-	return 0
+	return r.onSub(c, err, fn)
 }
 
 func runFeaturesDescribe(r *run, a *subArgs) int {

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 )
@@ -120,6 +121,26 @@ func (f jsonFields) partition() (tp topicPartition, err error) {
 	}
 	tp.partition, err = f.int32("partition")
 	return tp, err
+}
+
+// listIn reads the list that a file of version 1 has in a field; ok is whether it has one.
+func listIn(text []byte, field string) (list []jsonNode, ok bool, err error) {
+	if !json.Valid(text) {
+		return nil, false, errors.New(notJSON)
+	}
+	file, err := jsonNode{text}.fields()
+	if err != nil {
+		return nil, false, err
+	}
+	if err := file.checkVersion(); err != nil {
+		return nil, false, err
+	}
+	n, ok := file.optional(field)
+	if !ok {
+		return nil, false, nil
+	}
+	list, err = n.elements()
+	return list, true, err
 }
 
 // checkVersion refuses a version other than 1; without one it is 1.

@@ -47,14 +47,7 @@ func (r *run) onQuorum(a *subArgs, fn func(*client.Client) error) int {
 	if fe := new(client.FileError); errors.As(err, &fe) && errors.Is(fe.Cause, fs.ErrNotExist) {
 		err = fmt.Errorf("Properties file %s does not exists!", fe.Path)
 	}
-	if err != nil {
-		return r.subFailed(err)
-	}
-	defer c.Close()
-	if err := fn(c); err != nil {
-		return r.subFailed(err)
-	}
-	return 0
+	return r.onSub(c, err, fn)
 }
 
 func runQuorumDescribe(r *run, a *subArgs) int {

@@ -56,18 +56,7 @@ func readAnyPlan(path string) ([]planMove, error) {
 
 // planMoves reads {"partitions":[{"topic":"a","partition":0,"replicas":[1]}]}.
 func planMoves(text []byte) ([]planMove, error) {
-	file, err := jsonNode{text}.fields()
-	if err != nil {
-		return nil, err
-	}
-	if err := file.checkVersion(); err != nil {
-		return nil, err
-	}
-	list, ok := file.optional("partitions")
-	if !ok {
-		return nil, nil
-	}
-	elements, err := list.elements()
+	elements, _, err := listIn(text, "partitions")
 	if err != nil {
 		return nil, err
 	}
@@ -219,21 +208,7 @@ func readTopics(path string) ([]string, error) {
 
 // topicNamesOf reads {"topics":[{"topic":"a"}]}.
 func topicNamesOf(text []byte) ([]string, error) {
-	if !json.Valid(text) {
-		return nil, errors.New(notJSON)
-	}
-	file, err := jsonNode{text}.fields()
-	if err != nil {
-		return nil, err
-	}
-	if err := file.checkVersion(); err != nil {
-		return nil, err
-	}
-	list, ok := file.optional("topics")
-	if !ok {
-		return nil, nil
-	}
-	elements, err := list.elements()
+	elements, _, err := listIn(text, "topics")
 	if err != nil {
 		return nil, err
 	}
