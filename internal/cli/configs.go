@@ -417,9 +417,10 @@ func (t *configsTool) alterResource(e entity) error {
 	if err != nil {
 		return err
 	}
+	t.hintNearestKeys(e) // brokers take some keys that there are not
 	for _, rr := range resp.(*kmsg.IncrementalAlterConfigsResponse).Resources {
 		if err := client.CodeError(rr.ErrorCode, rr.ErrorMessage); err != nil {
-			t.hintNearestKeys(e)
+			t.hintNearestEntity(e)
 			return err
 		}
 	}

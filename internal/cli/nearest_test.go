@@ -20,6 +20,8 @@ func TestEveryToolNamesTheNearestName(t *testing.T) {
 		"kafka-topics --bootstrap-server $B --delete --topic ordrs":                                                                                                  "topic ordrs; did you mean orders?",
 		"kafka-topics --bootstrap-server $B --alter --topic ordrs --partitions 5":                                                                                    "topic ordrs; did you mean orders?",
 		"kafka-configs --bootstrap-server $B --describe --topic ordrs":                                                                                               "topic ordrs; did you mean orders?",
+		"kafka-configs --bootstrap-server $B --alter --topic orders --delete-config retention.mss":                                                                   "config retention.mss; did you mean retention.ms?",
+		"kafka-configs --bootstrap-server $B --alter --broker 0 --add-config log.cleaner.thread=5":                                                                   "config log.cleaner.thread; did you mean log.cleaner.threads?",
 		"kafka-configs --bootstrap-server $B --alter --user u --add-config producer_byte_rat=5":                                                                      "config producer_byte_rat; did you mean producer_byte_rate?",
 		"kafka-configs --bootstrap-server $B --describe --entity-type topic --entity-name orders":                                                                    "entity type topic; did you mean topics?",
 		"kafka-consumer-groups --bootstrap-server $B --describe --group biling":                                                                                      "group biling; did you mean billing?",
