@@ -68,3 +68,20 @@ func TestEveryToolNamesTheNearestName(t *testing.T) {
 		}
 	}
 }
+
+// TestARecordOfTheSizeThatIsAllowedGetsThrough: more than the client underneath puts into a batch by itself.
+func TestARecordOfTheSizeThatIsAllowedGetsThrough(t *testing.T) {
+	s := newStage(t, "large")
+	o := s.run("kafka-configs --bootstrap-server $B --alter --topic large --add-config max.message.bytes=5000000", "")
+	if o.code != 0 {
+		t.Fatalf("%s%s", o.stdout, o.stderr)
+	}
+	o = s.run("kafka-producer-perf-test --bootstrap-server $B --topic large --num-records 2 --record-size 3000000 --throughput -1 --command-property max.request.size=4000000", "")
+	if !strings.HasPrefix(o.stdout, "2 records sent") {
+		t.Errorf("%s%s", o.stdout, o.stderr)
+	}
+	o = s.run("kafka-producer-perf-test --bootstrap-server $B --topic large --num-records 2 --record-size 3000000 --throughput -1", "")
+	if !strings.HasPrefix(o.stdout, "0 records sent") || !strings.Contains(o.stderr, "which is the value of the max.request.size configuration") {
+		t.Errorf("%s%s", o.stdout, o.stderr)
+	}
+}
