@@ -11,7 +11,7 @@ import (
 // lines; times and epoch milliseconds; ids; addresses and folders; on either
 // stream Java's stack traces and the class names before a message, log lines and
 // the exception under each, the advertisement of KIP-848, the option table (its words are our own) and our own
-// lines that begin with "moldau:"; made-up names; a broker's dump of a request; which
+// lines that begin with "moldau:"; made-up names; the digits with which Java tells objects apart; a broker's dump of a request; which
 // of the partitions that fail alike a message is about; the version; the order in which a message
 // lists names, which is that of Java's hash sets; a message that is there twice because a trace repeats it.
 //
@@ -29,8 +29,8 @@ var (
 	logLine     = regexp.MustCompile(`^\[[^\]]*\] (ERROR|WARN|INFO|DEBUG) |^<TIME>Z main (ERROR|WARN) |^The consumer rebalance protocol \(KIP-848\)`)
 	madeUpGroup = regexp.MustCompile(`console-consumer-(?:\d+|N) *`)
 	columnGap   = regexp.MustCompile(` {3,}`)
-	classPrefix = regexp.MustCompile(`^(Error: |ERROR: )?(?:Exception in thread "main" )?((?:java|org|net|joptsimple|kafka)[\w.$]+(?:Exception|Error): )+`)
-	loggedCause = regexp.MustCompile(`^(java|org|kafka)\.[\w.$]+(Exception|Error)\b`)
+	classPrefix = regexp.MustCompile(`^(Error: |ERROR: )?(?:Exception in thread "main" )?((?:java|org|net|com|joptsimple|kafka)[\w.$]+(?:Exception|Error): )+`)
+	loggedCause = regexp.MustCompile(`^(java|org|joptsimple|kafka)\.[\w.$]+(Exception|Error)\b`)
 	stackFrame  = regexp.MustCompile(`^\s+(at |\.\.\. \d+ more|Suppressed: )|^Caused by: |^ at \[Source`)
 	requestDump = regexp.MustCompile(`Request Request\(.*\) (needs|is not)`)
 	theVersion  = regexp.MustCompile(`(?m)^(4\.3\.1|dev)$`)
@@ -41,9 +41,10 @@ var (
 	memberID    = regexp.MustCompile(`(^|\s)[A-Za-z0-9_-]{22}(?:==)?( +/127)`)
 	anyNumber   = regexp.MustCompile(`-?\d+(\.\d+)?(E-?\d+)?|NaN|Infinity`)
 	dateTime    = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T][0-9:,.]+`)
-	nameList    = regexp.MustCompile(`((?:required|(?:states|types) are|operations|options|scenarios|Set\(|one of these options|be one of):? ?\[?)([^\n]*)`)
+	nameList    = regexp.MustCompile(`((?:required|(?:states|types) are|operations|options|combination|scenarios|Set\(|one of these options|be one of):? ?\[?)([^\n]*)`)
 	dataFolder  = regexp.MustCompile(`/[^"\s,\]=]*/data-(\d)`)
 	ofProducers = regexp.MustCompile(`(producers for partition )\S+( on brokerId)`)
+	javaHash    = regexp.MustCompile(`(\[B|Spec)@[0-9a-f]+\b`)
 	diskBytes   = regexp.MustCompile(`"size":\d+`)
 )
 
@@ -99,6 +100,7 @@ func (w *world) places(text string) string {
 func (w *world) comparable(text string, l line) string {
 	text = w.places(text)
 	text = strings.ReplaceAll(text, " (No such file or directory)", "")
+	text = javaHash.ReplaceAllString(text, "$1@<HASH>")
 	text = requestDump.ReplaceAllString(text, "Request <REQUEST> $1")
 	text = theVersion.ReplaceAllString(text, "<VERSION>")
 	text = perfGroup.ReplaceAllString(text, "perf-consumer-N")
@@ -118,11 +120,16 @@ func (w *world) comparable(text string, l line) string {
 		text = helpShape(text)
 	}
 	var out []string
-	last, logged := "", false
+	last, logged, pattern := "", false, false
 	for _, s := range strings.Split(text, "\n") {
 		s = strings.TrimRight(s, " \t\r")
 		underLog := logged && loggedCause.MatchString(s)
 		logged = logLine.MatchString(s)
+		if pattern { // a regular expression under a log line, up to where it is wrong
+			pattern = strings.TrimSpace(s) != "^"
+			continue
+		}
+		pattern = underLog && strings.Contains(s, " near index ")
 		if underLog || stackFrame.MatchString(s) || logLine.MatchString(s) || strings.HasPrefix(s, "moldau:") {
 			continue
 		}

@@ -109,7 +109,9 @@ func (t *aclsTool) check() error {
 		return err
 	}
 	var err error
-	t.pattern, err = patternType(p.value("resource-pattern-type"))
+	if t.pattern, err = patternType(p.value("resource-pattern-type")); err != nil {
+		t.hintNearestWord("pattern type", p.value("resource-pattern-type"), []string{"any", "match", "literal", "prefixed"})
+	}
 	if err == nil && p.has("add") && t.pattern != kmsg.ACLResourcePatternTypeLiteral && t.pattern != kmsg.ACLResourcePatternTypePrefixed {
 		return bad(fmt.Sprintf("A '--resource-pattern-type' value of '%s' is not valid when adding acls.", patternName(t.pattern)))
 	}
@@ -126,15 +128,11 @@ func patternType(s string) (kmsg.ACLResourcePatternType, error) {
 }
 
 func (t *aclsTool) execute() error {
-	props := client.Properties{}
-	if t.p.has("bootstrap-controller") {
-		props["bootstrap.controllers"] = t.p.value("bootstrap-controller")
-	}
 	work, err := t.plan()
 	if err != nil {
 		return err
 	}
-	c, err := t.open(client.Admin, t.p.value("bootstrap-server"), t.p.value("command-config"), props)
+	c, err := t.openEither(t.p)
 	if err != nil {
 		return err
 	}
@@ -287,7 +285,11 @@ func (t *aclsTool) operations() ([]kmsg.ACLOperation, error) {
 	}
 	var out []kmsg.ACLOperation
 	for _, n := range names {
-		if op := parseOperation(strings.TrimSpace(n)); !hasOperation(out, op) {
+		op := parseOperation(strings.TrimSpace(n))
+		if op == kmsg.ACLOperationUnknown {
+			t.hintNearestWord("operation", strings.TrimSpace(n), plainOperationNames())
+		}
+		if !hasOperation(out, op) {
 			out = append(out, op)
 		}
 	}

@@ -200,7 +200,8 @@ func (t *aclsTool) confirm(question string) (bool, error) {
 	}
 	t.println(question)
 	if !t.StdinIsTerminal {
-		return false, errors.New("there is no terminal to ask on: use --force")
+		t.advice = append(t.advice, "there is no terminal to ask on: use --force")
+		return false, errors.New(`Cannot invoke "java.io.Console.readLine()" because the return value of "java.lang.System.console()" is null`)
 	}
 	t.out.Flush()
 	answer, err := bufio.NewReader(t.Stdin).ReadString('\n')

@@ -50,6 +50,19 @@ func operationName(op kmsg.ACLOperation) string {
 	return names[op]
 }
 
+// plainOperationNames are the operations as people type them: Read, DescribeConfigs.
+func plainOperationNames() []string {
+	var out []string
+	for _, n := range operationNames()[1:] {
+		name := ""
+		for _, w := range strings.Split(n, "_") {
+			name += w[:1] + strings.ToLower(w[1:])
+		}
+		out = append(out, name)
+	}
+	return out
+}
+
 // parseOperation reads DescribeConfigs and DESCRIBE_CONFIGS alike; what it does
 // not know is UNKNOWN.
 func parseOperation(s string) kmsg.ACLOperation {

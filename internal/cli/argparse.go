@@ -55,8 +55,9 @@ type subTool struct {
 	version bool
 	// heading is what stands over the sub-commands in the help.
 	heading string
-	// complain words a mistake where the tool has a way of its own.
+	// complain words a mistake where the tool has a way of its own; suggests is that it names what was probably meant even so.
 	complain func(r *run, message string) int
+	suggests bool
 }
 
 // subArgs are the parsed arguments of a sub-command.
@@ -114,18 +115,18 @@ func (r *run) runSubTool(t *subTool, args []string) int {
 	if len(rest) == 0 {
 		return r.subMistake(t, top, "too few arguments")
 	}
-	for i := range t.commands {
-		c := &t.commands[i]
-		if c.name != rest[0] {
-			continue
-		}
+	command, several := t.commandOf(rest[0])
+	if len(several) > 1 {
+		return r.subMistake(t, top, fmt.Sprintf("ambiguous command: %s could match %s", rest[0], strings.Join(several, ", ")))
+	}
+	if c := command; c != nil {
 		a.with(c.options)
 		rest, code, ended := r.readSubOptions(t, c, a, rest[1:])
 		if ended {
 			return code
 		}
 		if len(rest) > 0 {
-			return r.subMistake(t, c, fmt.Sprintf("unrecognized arguments: '%s'", rest[0]))
+			return r.unknownWord(t, c, fmt.Sprintf("unrecognized arguments: '%s'", rest[0]), rest[0], c.optionNames())
 		}
 		for _, level := range []*subcommand{c, top} {
 			if msg := missing(level, a); msg != "" {
@@ -135,11 +136,24 @@ func (r *run) runSubTool(t *subTool, args []string) int {
 		r.json = a.value("format") == formatJSON
 		return c.run(r, a)
 	}
-	var names []string
+	var names, quoted []string
 	for _, c := range t.commands {
-		names = append(names, "'"+c.name+"'")
+		names, quoted = append(names, c.name), append(quoted, "'"+c.name+"'")
 	}
-	return r.subMistake(t, top, fmt.Sprintf("invalid choice: '%s' (choose from %s)", rest[0], strings.Join(names, ", ")))
+	return r.unknownWord(t, top, fmt.Sprintf("invalid choice: '%s' (choose from %s)", rest[0], strings.Join(quoted, ", ")), rest[0], names)
+}
+
+// commandOf is the sub-command of that name, or the only one whose name begins so; several are those that begin so.
+func (t *subTool) commandOf(word string) (c *subcommand, several []string) {
+	for i := range t.commands {
+		if t.commands[i].name == word {
+			return &t.commands[i], nil
+		}
+		if strings.HasPrefix(t.commands[i].name, word) {
+			c, several = &t.commands[i], append(several, t.commands[i].name)
+		}
+	}
+	return c, several
 }
 
 // runPlain runs a tool of this kind that has no sub-commands. Without any
@@ -158,7 +172,15 @@ func (r *run) runPlain(t *subTool, c *subcommand, args []string) int {
 	if len(rest) > 0 && c.words == "" {
 		return r.subMistake(t, c, fmt.Sprintf("unrecognized arguments: '%s'", rest[0]))
 	}
-	a.rest = rest
+	for len(rest) > 0 { // options may stand between words
+		if strings.HasPrefix(rest[0], "-") && rest[0] != "-" {
+			if rest, code, ended = r.readSubOptions(t, c, a, rest); ended {
+				return code
+			}
+			continue
+		}
+		a.rest, rest = append(a.rest, rest[0]), rest[1:]
+	}
 	if msg := missing(c, a); msg != "" {
 		return r.subMistake(t, c, msg)
 	}
@@ -171,6 +193,17 @@ func (r *run) subMistake(t *subTool, c *subcommand, message string) int {
 		return t.complain(r, message)
 	}
 	return r.subError(c.usage, t.name, message)
+}
+
+// unknownWord complains about an option or a sub-command that there is not, and names those that were probably meant.
+func (r *run) unknownWord(t *subTool, c *subcommand, message, word string, names []string) int {
+	code := r.subMistake(t, c, message)
+	if t.complain == nil || t.suggests {
+		r.stderr(didYouMean(word, names))
+	} else if !strings.HasPrefix(word, "-") {
+		r.hintNearest("command", word, names)
+	}
+	return code
 }
 
 func (r *run) subError(usage, tool, message string) int {
@@ -206,7 +239,7 @@ func (r *run) readSubOptions(t *subTool, c *subcommand, parsed *subArgs, args []
 			return mistake("ambiguous option: %s could match %s", name, strings.Join(several, ", "))
 		}
 		if o == nil {
-			return mistake("unrecognized arguments: '%s'", a)
+			return nil, r.unknownWord(t, c, fmt.Sprintf("unrecognized arguments: '%s'", name), name, c.optionNames()), true
 		}
 		if other := clash(c.options, o, parsed); other != nil {
 			return mistake("argument %s: not allowed with argument %s", o.label(), other.label())

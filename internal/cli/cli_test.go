@@ -303,7 +303,7 @@ func TestDeleteRecordsReadsItsFile(t *testing.T) {
 		`{"version":1}`:                 "Missing partitions field",
 		`{"partitions":[],"version":9}`: "Not supported version field value 9",
 		`{"partitions":[{"topic":"d","partition":0,"offset":1},{"topic":"d","partition":0,"offset":2}]}`: "duplicate topic partitions: d-0",
-		`{"partitions":[{"topic":"d","offset":1}],"version":1}`:                                          "needs topic, partition and offset",
+		`{"partitions":[{"topic":"d","offset":1}],"version":1}`:                                          "No such field exists: `partition`",
 	} {
 		s.complains("kafka-delete-records --bootstrap-server $B --offset-json-file "+s.file("bad.json", text), 1, words)
 	}

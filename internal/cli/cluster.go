@@ -40,17 +40,6 @@ func clusterTool() *subTool {
 
 func runCluster(r *run, args []string) int { return r.runSubTool(clusterTool(), args) }
 
-func (r *run) openCluster(a *subArgs) (*client.Client, error) {
-	file := a.value("command-config")
-	if file == "" {
-		file = a.value("config")
-	}
-	if a.has("bootstrap-controller") {
-		return r.open(client.Admin, "", file, client.Properties{"bootstrap.controllers": a.value("bootstrap-controller")})
-	}
-	return r.open(client.Admin, a.value("bootstrap-server"), file)
-}
-
 // onCluster runs fn with a client and prints what fails as Kafka does.
 func (r *run) onCluster(a *subArgs, fn func(*client.Client) error) int {
 	if a.has("config") {
@@ -59,7 +48,7 @@ func (r *run) onCluster(a *subArgs, fn func(*client.Client) error) int {
 		}
 		r.println("Option --config has been deprecated and will be removed in a future version. Use --command-config instead.")
 	}
-	c, err := r.openCluster(a)
+	c, err := r.openSub(a)
 	if err == nil {
 		defer c.Close()
 		err = fn(c)

@@ -104,11 +104,7 @@ func (t *configsTool) execute() error {
 	if err := t.readFormat(t.p, "describe"); err != nil {
 		return err
 	}
-	props := client.Properties{}
-	if t.p.has("bootstrap-controller") {
-		props["bootstrap.controllers"] = t.p.value("bootstrap-controller")
-	}
-	c, err := t.open(client.Admin, t.p.value("bootstrap-server"), t.p.value("command-config"), props)
+	c, err := t.openEither(t.p)
 	if err != nil {
 		return err
 	}
@@ -190,6 +186,7 @@ func (t *configsTool) checkEntities() error {
 	}
 	for _, e := range t.entities {
 		if !contains(entityTypes(), e.typ) {
+			t.hintNearest("entity type", e.typ, entityTypes())
 			return illegal("Invalid entity type %s, the entity type must be one of %s with a --bootstrap-server or --bootstrap-controller argument", e.typ, strings.Join(entityTypes(), ", "))
 		}
 	}
@@ -210,7 +207,11 @@ func (t *configsTool) checkEntities() error {
 	if len(t.entities) > 1 && !t.isUserClient() {
 		return illegal("Only 'users' and 'clients' entity types may be specified together")
 	}
-	first := t.entities[0]
+	return t.checkAction(t.entities[0])
+}
+
+// checkAction checks that what is to be done goes with the entities, of which first is the first.
+func (t *configsTool) checkAction(first entity) error {
 	if t.p.has("describe") && (first.isDefault || t.p.has("entity-default")) && (first.typ == "topics" || first.typ == "client-metrics" || first.typ == "groups" || first.typ == "broker-loggers") {
 		return illegal("--entity-default must not be specified with --describe of %s", first.typ)
 	}
@@ -416,9 +417,10 @@ func (t *configsTool) alterResource(e entity) error {
 	if err != nil {
 		return err
 	}
+	t.hintNearestKeys(e) // brokers take some keys that there are not
 	for _, rr := range resp.(*kmsg.IncrementalAlterConfigsResponse).Resources {
 		if err := client.CodeError(rr.ErrorCode, rr.ErrorMessage); err != nil {
-			t.hintNearestKeys(e)
+			t.hintNearestEntity(e)
 			return err
 		}
 	}

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -174,6 +176,9 @@ func (t *configsTool) unexpected(known []string, scram bool) []string {
 func (t *configsTool) alterUserClient() error {
 	onlyUser := len(t.entities) == 1 && t.entities[0].typ == "users"
 	if bad := t.unexpected(quotaKeys(), onlyUser); len(bad) > 0 {
+		for _, k := range bad {
+			t.hintNearest("config", k, quotaKeys())
+		}
 		what := "quota"
 		if onlyUser {
 			what = "quota and SCRAM credential"
@@ -301,6 +306,11 @@ func (t *configsTool) alterScram(user string, set client.Properties, del []strin
 	for _, k := range set.Keys() {
 		m, _ := scramMechanismOf(k)
 		up, err := m.upsertion(user, set[k])
+		if errors.As(err, new(errEmptyPassword)) {
+			if _, refused := t.c.Any(t.ctx, "alterUserScramCredentials", kmsg.NewPtrAlterUserSCRAMCredentialsRequest()); refused != nil {
+				return refused // to a broker that has no such credentials the password does not matter
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -324,34 +334,35 @@ func (t *configsTool) alterScram(user string, set client.Properties, del []strin
 	return nil
 }
 
+// errEmptyPassword is of a credential that would let everyone in.
+type errEmptyPassword struct{}
+
+func (errEmptyPassword) Error() string { return "Password must not be empty" }
+
 func (m scramMechanism) invalid(config string) error {
 	return illegal("Invalid credential property %s=%s", strings.ReplaceAll(scramName(m.code), "-", "_"), config)
 }
 
-// upsertion reads `iterations=8192,password=secret`; iterations may be left out.
+// upsertion reads `iterations=8192,password=secret` in this order; iterations may be left out.
 func (m scramMechanism) upsertion(user, config string) (kmsg.AlterUserSCRAMCredentialsRequestUpsertion, error) {
 	up := kmsg.NewAlterUserSCRAMCredentialsRequestUpsertion()
 	up.Name, up.Mechanism, up.Iterations = user, m.code, minScramIterations
-	password := ""
-	for _, kv := range strings.Split(config, ",") {
-		k, v, _ := strings.Cut(strings.TrimSpace(kv), "=")
-		switch k {
-		case "iterations":
-			n, err := strconv.ParseInt(v, 10, 32)
-			if err != nil {
-				return up, numberFormat(v)
-			}
-			if n != -1 {
-				up.Iterations = int32(n)
-			}
-		case "password":
-			password = v
-		default:
-			return up, m.invalid(config)
+	parts := regexp.MustCompile(`^(iterations=(-?[0-9]*),)?password=(.*)$`).FindStringSubmatch(config)
+	if parts == nil {
+		return up, m.invalid(config)
+	}
+	password := parts[3] // to the end, commas and all
+	if parts[1] != "" {
+		n, err := strconv.ParseInt(parts[2], 10, 32)
+		if err != nil {
+			return up, numberFormat(parts[2])
+		}
+		if n != -1 {
+			up.Iterations = int32(n)
 		}
 	}
 	if password == "" {
-		return up, m.invalid(config)
+		return up, errEmptyPassword{}
 	}
 	if up.Iterations < minScramIterations {
 		return up, illegal("Iterations %d is less than the minimum %d required for %s", up.Iterations, minScramIterations, scramName(m.code))

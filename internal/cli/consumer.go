@@ -17,6 +17,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 const consumerLogger = "org.apache.kafka.tools.consumer.ConsoleConsumer"
@@ -94,7 +95,7 @@ func (r *run) planConsumer(p *parsed) (*consumerPlan, error) {
 	if err := r.checkConsumerArgs(p, req); err != nil {
 		return nil, err
 	}
-	plan := &consumerPlan{topic: p.value("topic"), max: -1, skipErrors: p.has("skip-message-on-error"), systest: p.has("enable-systest-events")}
+	plan := &consumerPlan{topic: p.first("topic"), max: -1, skipErrors: p.has("skip-message-on-error"), systest: p.has("enable-systest-events")}
 	if err := plan.readOffset(r, p, req); err != nil {
 		return nil, err
 	}
@@ -149,6 +150,9 @@ func (plan *consumerPlan) readOffset(r *run, p *parsed, req []string) error {
 		return p.err
 	}
 	plan.byPartition, plan.partition = true, int32(n)
+	if n < 0 {
+		r.hint(fmt.Sprintf("there is no partition %d", n))
+	}
 	switch v := p.value("offset"); strings.ToLower(v) {
 	case "earliest":
 		plan.offset = kgo.NewOffset().AtStart()
@@ -236,27 +240,58 @@ type consumerFailure struct {
 func (f *consumerFailure) ClassName() string { return f.class }
 func (f *consumerFailure) Unwrap() error     { return f.error }
 
-// consume runs the plan. The numbers are checked here because Kafka does so
-// only when the consumer is about to run, and words and exit code differ.
+// consume runs the plan.
 func (r *run) consume(plan *consumerPlan, p *parsed) int {
 	cc := &consoleConsumer{run: r, plan: plan}
-	unbuilt := func(err error) int { // Kafka's tool counts records only once it has a consumer
-		if ce := new(client.ConstructError); errors.As(err, &ce) {
-			r.logLine("ERROR", consumerLogger, "Unknown error when running consumer: ")
-			r.errorln("org.apache.kafka.common.KafkaException: " + ce.Message)
-			r.explainConstruct(ce)
-			return r.fail(1)
+	if err := plan.settle(p); err != nil {
+		if _, late := err.(*lateError); late {
+			cc.summary()
 		}
-		if ce := new(client.ConfigError); errors.As(err, &ce) {
-			err = &consumerFailure{"org.apache.kafka.common.config.ConfigException", ce}
-		}
-		r.logError(consumerLogger, "Unknown error when running consumer: ", err)
-		r.explainConstruct(err)
-		return r.fail(1)
+		return cc.unbuilt(err)
 	}
-	unknown := func(err error) int {
-		cc.summary()
-		return unbuilt(err)
+	if err := cc.open(); err != nil {
+		return cc.unbuilt(err)
+	}
+	ctx, stop := cc.interruptible()
+	defer stop()
+	err := cc.loop(ctx)
+	cc.close()
+	cc.summary()
+	if err != nil {
+		return cc.unbuilt(err)
+	}
+	if sig := cc.signal(); sig != nil {
+		return signalExit(sig)
+	}
+	return 0
+}
+
+// unbuilt logs why the tool cannot run, or go on.
+func (cc *consoleConsumer) unbuilt(err error) int {
+	if ce := new(client.ConstructError); errors.As(err, &ce) {
+		cc.logLine("ERROR", consumerLogger, "Unknown error when running consumer: ")
+		cc.errorln("org.apache.kafka.common.KafkaException: " + ce.Message)
+		cc.explainConstruct(ce)
+		return cc.fail(1)
+	}
+	if ce := new(client.ConfigError); errors.As(err, &ce) {
+		err = &consumerFailure{"org.apache.kafka.common.config.ConfigException", ce}
+	}
+	cc.logError(consumerLogger, "Unknown error when running consumer: ", err)
+	cc.explainConstruct(err)
+	return cc.fail(1)
+}
+
+// lateError is of what Kafka's tool looks at when it has a consumer: then it counts records too.
+type lateError struct{ *consumerFailure }
+
+func (e *lateError) Unwrap() error { return e.consumerFailure }
+
+// settle reads the options that Kafka reads only when the consumer is about to run: words and exit code differ from those of
+// others.
+func (plan *consumerPlan) settle(p *parsed) error {
+	if err := p.repeated("topic", "include"); err != nil {
+		return err
 	}
 	if n, ok := p.number("max-messages"); ok {
 		plan.max = n
@@ -265,44 +300,42 @@ func (r *run) consume(plan *consumerPlan, p *parsed) int {
 		plan.timeout, plan.hasTimeout = client.Millis(n), true
 	}
 	if p.err != nil {
-		return unknown(&consumerFailure{"org.apache.kafka.common.KafkaException", p.err})
+		return &lateError{&consumerFailure{"org.apache.kafka.common.KafkaException", p.err}}
 	}
 	if p.has("group") && p.value("group") == "" {
-		return unbuilt(&consumerFailure{"org.apache.kafka.common.errors.InvalidGroupIdException", errors.New("The configured groupId is invalid")})
+		return &consumerFailure{"org.apache.kafka.common.errors.InvalidGroupIdException", errors.New("The configured groupId is invalid")}
 	}
-	if p.has("include") {
-		re, err := compileJava(p.value("include"))
-		if err != nil {
-			return unbuilt(err)
-		}
-		plan.include = re
+	if !p.has("include") {
+		return nil
 	}
-	plan.starts, plan.read = newGroupStarts(r), newReadPositions()
+	if p.value("include") == "" {
+		return &consumerFailure{"java.lang.IllegalArgumentException", errors.New("Topic pattern to subscribe to cannot be empty")}
+	}
+	re, err := compileJava(p.value("include"))
+	if err != nil {
+		return &consumerFailure{"java.util.regex.PatternSyntaxException", err}
+	}
+	plan.include = re
+	return nil
+}
+
+// open makes the consumer.
+func (cc *consoleConsumer) open() error {
+	cc.plan.starts, cc.plan.read = newGroupStarts(cc.run), newReadPositions()
 	var opened atomic.Bool
-	c, err := client.Open(client.Consumer, plan.props, func(s string) {
+	c, err := client.Open(client.Consumer, cc.plan.props, func(s string) {
 		if opened.Load() {
 			cc.troubled.Store(true)
 		}
-		r.hint(s)
-	}, plan.options)
+		cc.hint(s)
+	}, cc.plan.options)
 	if err != nil {
-		return unbuilt(err)
+		return err
 	}
 	opened.Store(true)
-	plan.starts.open(c)
+	cc.plan.starts.open(c)
 	cc.c = c
-	ctx, stop := cc.interruptible()
-	defer stop()
-	err = cc.loop(ctx)
-	cc.close()
-	if err != nil {
-		return unknown(err)
-	}
-	cc.summary()
-	if sig := cc.signal(); sig != nil {
-		return signalExit(sig)
-	}
-	return 0
+	return nil
 }
 
 // signalExit is the exit code of a process that a signal ended.
@@ -324,6 +357,9 @@ func (plan *consumerPlan) options(s *client.Settings) ([]kgo.Opt, error) {
 		}
 	}
 	opts = append(opts, resetOptions(s.Consumer.OffsetReset)...)
+	if plan.byPartition && plan.partition < 0 {
+		return opts, nil // there is nothing to read, and Kafka's tool waits for it
+	}
 	if plan.byPartition {
 		return append(opts, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{plan.topic: {plan.partition: plan.offset}})), nil
 	}
@@ -372,6 +408,8 @@ type consoleConsumer struct {
 	messages int64
 	caught   chan os.Signal // holds the signal that ended the loop
 	troubled atomic.Bool    // a broker could not be reached, or did not answer as one
+	last     *kgo.Record    // the last one that was read
+	more     bool           // its partition had more when it was read
 }
 
 func (cc *consoleConsumer) interruptible() (context.Context, func()) {
@@ -467,6 +505,8 @@ func (cc *consoleConsumer) connect(ctx context.Context) error {
 			return ctx.Err()
 		case !errors.As(err, &te):
 			return err
+		case client.Unusable(err):
+			return &client.TimeoutError{} // it is said why: to wait would be for nothing
 		}
 	}
 }
@@ -590,8 +630,30 @@ func (cc *consoleConsumer) printAll(fetches kgo.Fetches) error {
 		if commit {
 			cc.c.MarkCommitRecords(rec)
 		}
+		cc.last = rec
 	}
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if cc.last != nil && p.Topic == cc.last.Topic && p.Partition == cc.last.Partition {
+			cc.more = cc.last.Offset+1 < p.HighWatermark
+		}
+	})
 	return nil
+}
+
+// commitStop commits where --max-messages has stopped amid what Kafka's tool has fetched. It goes back there, and an offset that
+// was gone back to has no leader epoch.
+func (cc *consoleConsumer) commitStop(ctx context.Context) error {
+	if !cc.more || cc.messages != cc.plan.max {
+		return nil
+	}
+	var refused error
+	stop := map[string]map[int32]kgo.EpochOffset{cc.last.Topic: {cc.last.Partition: {Epoch: -1, Offset: cc.last.Offset + 1}}}
+	cc.c.SetOffsets(stop) // or leaving the group would commit the epoch again
+	cc.c.CommitOffsetsSync(ctx, stop,
+		func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, _ *kmsg.OffsetCommitResponse, err error) {
+			refused = err
+		})
+	return refused
 }
 
 // leaveTimeout bounds the good-bye: committing and leaving the group.
@@ -602,7 +664,11 @@ func (cc *consoleConsumer) close() {
 	defer cancel()
 	if !cc.plan.byPartition {
 		if cc.c.Settings.Consumer.AutoCommit {
-			if err := cc.c.CommitMarkedOffsets(ctx); err != nil && cc.messages > 0 {
+			err := cc.c.CommitMarkedOffsets(ctx)
+			if err == nil {
+				err = cc.commitStop(ctx)
+			}
+			if err != nil && cc.messages > 0 {
 				cc.failed = true
 				cc.hint(fmt.Sprintf("the offsets could not be committed: %v", err))
 			}

@@ -1,9 +1,9 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/moldau-stream/moldau/internal/client"
@@ -68,43 +68,42 @@ func (r *run) deleteRecords(p *parsed) error {
 
 // parseCuts reads the JSON file; partitions may not be named twice.
 func parseCuts(text []byte) (map[topicPartition]int64, error) {
-	if !json.Valid(text) {
-		return nil, errors.New("The input string is not a valid JSON")
+	elements, ok, err := listIn(text, "partitions")
+	if err != nil {
+		return nil, err
 	}
-	var file struct {
-		Version    *int `json:"version"`
-		Partitions *[]struct {
-			Topic     *string `json:"topic"`
-			Partition *int32  `json:"partition"`
-			Offset    *int64  `json:"offset"`
-		} `json:"partitions"`
-	}
-	if err := json.Unmarshal(text, &file); err != nil {
-		return nil, fmt.Errorf("The offset json file cannot be understood: %w", err)
-	}
-	if file.Version != nil && *file.Version != 1 {
-		return nil, fmt.Errorf("Not supported version field value %d", *file.Version)
-	}
-	if file.Partitions == nil {
+	if !ok {
 		return nil, errors.New("Missing partitions field")
 	}
 	cuts := map[topicPartition]int64{}
 	var twice []string
-	for _, e := range *file.Partitions {
-		if e.Topic == nil || e.Partition == nil || e.Offset == nil {
-			return nil, errors.New("Each of partitions needs topic, partition and offset")
+	for _, e := range elements {
+		tp, offset, err := parseCut(e)
+		if err != nil {
+			return nil, err
 		}
-		tp := topicPartition{*e.Topic, *e.Partition}
 		if _, dup := cuts[tp]; dup {
 			twice = append(twice, tp.String())
 		}
-		cuts[tp] = *e.Offset
+		cuts[tp] = offset
 	}
 	if len(twice) > 0 {
 		sort.Strings(twice)
 		return nil, fmt.Errorf("Offset json file contains duplicate topic partitions: %s", joinStrings(twice))
 	}
 	return cuts, nil
+}
+
+func parseCut(e jsonNode) (tp topicPartition, offset int64, err error) {
+	fields, err := e.fields()
+	if err != nil {
+		return tp, 0, err
+	}
+	if tp, err = fields.partition(); err != nil {
+		return tp, 0, err
+	}
+	offset, err = fields.int64("offset")
+	return tp, offset, err
 }
 
 func joinStrings(list []string) string {
@@ -121,19 +120,74 @@ func joinStrings(list []string) string {
 // deleteRecordsTimeoutMs is how long the leader may wait for its followers.
 const deleteRecordsTimeoutMs = 30000
 
+// cutRecords asks the leaders to delete. A partition that is not there is waited for, as long as a call may take.
 func (r *run) cutRecords(c *client.Client, cuts map[topicPartition]int64) map[topicPartition]offsetResult {
-	out := map[topicPartition]offsetResult{}
-	if len(cuts) == 0 {
-		return out
+	out, left := map[topicPartition]offsetResult{}, map[topicPartition]int64{}
+	for tp, offset := range cuts {
+		left[tp] = offset
 	}
-	failAll := func(err error) map[topicPartition]offsetResult {
-		for tp := range cuts {
-			out[tp] = offsetResult{err: err}
+	ctx, cancel := c.Deadline(r.ctx)
+	defer cancel()
+	for n := 1; len(left) > 0; n++ {
+		there, err := r.partitionsThere(c, left)
+		for _, tp := range sortedPartitions(left) {
+			if err != nil {
+				out[tp] = offsetResult{err: err}
+				delete(left, tp)
+			}
 		}
-		return out
+		r.cutLed(c, there, out)
+		for tp := range there {
+			delete(left, tp)
+		}
+		for _, tp := range sortedPartitions(left) {
+			if n == 1 {
+				r.hintNearestTopics(c, tp.topic)
+			}
+			r.hint(fmt.Sprintf("there is no partition %s: it is waited for until default.api.timeout.ms is over", tp))
+		}
+		if len(left) > 0 && !sleepContext(ctx, c.Settings.Backoff(n)) {
+			for tp := range left {
+				out[tp] = offsetResult{err: r.timedOutCall("deleteRecords(api=METADATA)", n)}
+			}
+			break
+		}
 	}
-	if _, err := c.Metadata(r.ctx, "deleteRecords(api=METADATA)", nil, false); err != nil {
-		return failAll(err)
+	return out
+}
+
+// partitionsThere are those of the partitions that the cluster has.
+func (r *run) partitionsThere(c *client.Client, cuts map[topicPartition]int64) (map[topicPartition]int64, error) {
+	topics := map[string]bool{}
+	for tp := range cuts {
+		topics[tp.topic] = true
+	}
+	md, err := c.Metadata(r.ctx, "deleteRecords(api=METADATA)", sortedKeys(topics), false)
+	if err != nil {
+		return nil, err
+	}
+	out := map[topicPartition]int64{}
+	for _, t := range md.Topics {
+		unsure := t.ErrorCode != 0 && t.ErrorCode != client.CodeUnknownTopicOrPartition // the leader's answer says more
+		for tp, offset := range cuts {
+			if tp.topic == *t.Topic && (unsure || slices.ContainsFunc(t.Partitions, func(p kmsg.MetadataResponseTopicPartition) bool { return p.Partition == tp.partition })) {
+				out[tp] = offset
+			}
+		}
+	}
+	return out, nil
+}
+
+// timedOutCall is Kafka's complaint about a call that was tried until its time was up.
+func (r *run) timedOutCall(call string, tries int) error {
+	now := r.Now().UnixMilli()
+	return &client.TimeoutError{Message: fmt.Sprintf("Call(callName=%s, deadlineMs=%d, tries=%d, nextAllowedTryMs=%d) timed out at %d after %d attempt(s)", call, now, tries, now+1, now, tries)}
+}
+
+// cutLed deletes from partitions that have leaders.
+func (r *run) cutLed(c *client.Client, cuts map[topicPartition]int64, out map[topicPartition]offsetResult) {
+	if len(cuts) == 0 {
+		return
 	}
 	req := kmsg.NewPtrDeleteRecordsRequest()
 	req.TimeoutMillis = deleteRecordsTimeoutMs
@@ -163,5 +217,4 @@ func (r *run) cutRecords(c *client.Client, cuts map[topicPartition]int64) map[to
 			}
 		}
 	}
-	return out
 }

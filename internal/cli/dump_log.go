@@ -79,6 +79,7 @@ func (r *run) dumpLog(p *parsed) error {
 // dumper is one run of kafka-dump-log.
 type dumper struct {
 	*run
+	options                       *parsed
 	printData, deep, skipMetadata bool
 	sanityOnly, verifyOnly        bool
 	maxMessageSize, maxBytes      int64
@@ -95,17 +96,19 @@ type dumper struct {
 }
 
 func newDumper(r *run, p *parsed, families map[string]*storedFamily) *dumper {
-	d := &dumper{run: r, control: families["control"]}
+	d := &dumper{run: r, options: p, control: families["control"]}
 	d.printData = p.hasAny("print-data-log", "offsets-decoder", "transaction-log-decoder", "value-decoder-class", "key-decoder-class",
 		"cluster-metadata-decoder", "remote-log-metadata-decoder", "share-group-state-decoder")
 	d.deep = d.printData || p.has("deep-iteration")
 	d.skipMetadata = p.has("skip-record-metadata")
 	d.sanityOnly, d.verifyOnly = p.has("index-sanity-check"), p.has("verify-index-only")
 	d.settle = func() error {
-		d.maxMessageSize, _ = p.number("max-message-size")
 		d.maxBytes, _ = p.number("max-bytes")
 		var err error
 		if d.parser, err = newMessageParser(p, families); err != nil {
+			if nd := new(noDecoderError); errors.As(err, &nd) {
+				r.hint(nd.hint())
+			}
 			return err
 		}
 		return p.err
@@ -151,6 +154,9 @@ func (d *dumper) file(name string) error {
 		}
 		return d.logFile(name, base)
 	case ".index":
+		if d.maxMessageSize, _ = d.options.number("max-message-size"); d.options.err != nil { // only indexes are read with it
+			return d.options.err
+		}
 		if err := d.settle(); err != nil {
 			return err
 		}

@@ -72,7 +72,16 @@ func newDecoder(class string) (decoder, error) {
 			return strconv.FormatInt(int64(binary.BigEndian.Uint64(b)), 10), nil
 		}, nil
 	}
-	return nil, fmt.Errorf("Failed to load decoder class: %s cannot be run, since this is no JVM; there are StringDecoder, DefaultDecoder, IntegerDecoder and LongDecoder of org.apache.kafka.tools.api", class)
+	return nil, &noDecoderError{class}
+}
+
+// noDecoderError is of a class that would need a JVM.
+type noDecoderError struct{ class string }
+
+func (e *noDecoderError) Error() string { return "Failed to load decoder class" }
+
+func (e *noDecoderError) hint() string {
+	return e.class + " cannot be run, since this is no JVM; there are StringDecoder, DefaultDecoder, IntegerDecoder and LongDecoder of org.apache.kafka.tools.api"
 }
 
 type decoderParser struct{ key, value decoder }

@@ -39,13 +39,18 @@ func (x offsetIndex) lookup(offset int64) int64 {
 	return position
 }
 
+// openLogOf opens the log that an index belongs to, and tells its base offset.
+func openLogOf(name, base string) (start int64, log *input, done func(), err error) {
+	if start, err = baseOffset(base); err != nil {
+		return 0, nil, nil, err
+	}
+	log, done, err = openInput(sibling(name, base, ".log"))
+	return start, log, done, err
+}
+
 // indexFile prints an offset index, or holds it against its log.
 func (d *dumper) indexFile(name, base string) error {
-	start, err := baseOffset(base)
-	if err != nil {
-		return err
-	}
-	log, done, err := openInput(sibling(name, base, ".log"))
+	start, log, done, err := openLogOf(name, base)
 	if err != nil {
 		return err
 	}
@@ -135,11 +140,7 @@ func (x timeIndex) entry(i int) (timestamp, offset int64) {
 
 // timeIndexFile prints a time index, or holds it against its log.
 func (d *dumper) timeIndexFile(name, base string) error {
-	start, err := baseOffset(base)
-	if err != nil {
-		return err
-	}
-	log, done, err := openInput(sibling(name, base, ".log"))
+	start, log, done, err := openLogOf(name, base)
 	if err != nil {
 		return err
 	}

@@ -147,6 +147,15 @@ func (r *run) open(role client.Role, bootstrap, configFile string, overrides ...
 	return client.Open(role, props, r.hint, nil)
 }
 
+// openEither opens an admin client to the brokers of --bootstrap-server or the controllers of --bootstrap-controller.
+func (r *run) openEither(p *parsed) (*client.Client, error) {
+	props := client.Properties{}
+	if p.has("bootstrap-controller") {
+		props["bootstrap.controllers"] = p.value("bootstrap-controller")
+	}
+	return r.open(client.Admin, p.value("bootstrap-server"), p.value("command-config"), props)
+}
+
 // explainConstruct adds the cause of a "Failed to create new KafkaAdminClient",
 // which Kafka hides in a stack trace.
 func (r *run) explainConstruct(err error) {

@@ -60,14 +60,7 @@ func (r *run) onFeatures(a *subArgs, fn func(*client.Client) error) int {
 		return r.featuresComplaint("You must specify either --bootstrap-controller or --bootstrap-server.")
 	}
 	c, err := r.openSub(a)
-	if err != nil {
-		return r.subFailed(err)
-	}
-	defer c.Close()
-	if err := fn(c); err != nil {
-		return r.subFailed(err)
-	}
-	return 0
+	return r.onSub(c, err, fn)
 }
 
 func runFeaturesDescribe(r *run, a *subArgs) int {
@@ -167,6 +160,16 @@ func (r *run) changeFeatures(a *subArgs, op string, kind int8) int {
 		levels, err := r.wantedLevels(a, op)
 		if err != nil {
 			return err
+		}
+		if kind == featureUpgrade {
+			for _, name := range sortedKeys(levels) {
+				if levels[name] < 1 {
+					return fmt.Errorf("The upgradeType flag should be set to SAFE_DOWNGRADE or UNSAFE_DOWNGRADE when the provided maxVersionLevel:%d is < 1.", levels[name])
+				}
+			}
+		}
+		for _, name := range sortedKeys(levels) {
+			r.hintNearest("feature", name, append(featureNames(), "metadata.version"))
 		}
 		if failed := r.updateFeatures(c, levels, op, kind, a.has("dry-run")); failed > 0 {
 			return fmt.Errorf("%d out of %d operation(s) failed.", failed, len(levels))

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"strconv"
 	"strings"
@@ -52,6 +53,8 @@ func (r *run) newFormatter(p *parsed) (formatter, error) {
 	case short == "TransactionLogMessageFormatter":
 		return coordinatorFormatter{transactionJSON}, nil
 	}
+	r.hintNearest("formatter", class, inPackage("org.apache.kafka.tools.consumer.", []string{"DefaultMessageFormatter", "LoggingMessageFormatter", "NoOpMessageFormatter",
+		"OffsetsMessageFormatter", "GroupMetadataMessageFormatter", "TransactionLogMessageFormatter"}))
 	return nil, errors.New(class)
 }
 
@@ -119,7 +122,7 @@ func (r *run) remarkFormatterKeys(props client.Properties) {
 	for _, k := range props.Keys() {
 		nested := strings.HasPrefix(k, "key.deserializer.") || strings.HasPrefix(k, "value.deserializer.") || strings.HasPrefix(k, "headers.deserializer.")
 		if !nested && !strings.Contains(known, " "+k+" ") {
-			r.hint(fmt.Sprintf("the formatter property %s is not known", k))
+			r.hint(fmt.Sprintf("the formatter property %s is not known%s", k, meant(k, strings.Fields(known))))
 		}
 	}
 }
@@ -209,7 +212,7 @@ func (f *defaultFormatter) appendHeaders(b []byte, rec *kgo.Record) ([]byte, err
 
 func (f *defaultFormatter) appendField(b, field []byte, des deserializer) ([]byte, error) {
 	if field == nil {
-		return append(b, f.null...), nil
+		field = f.null // a deserializer gets these letters, as Kafka's does
 	}
 	if des == nil {
 		return append(b, field...), nil
@@ -227,10 +230,14 @@ func (r *run) deserializer(class string) deserializer {
 		return nil
 	}
 	short, ok := strings.CutPrefix(class, "org.apache.kafka.common.serialization.")
+	if ok && short == "ByteArrayDeserializer" {
+		r.hint("ByteArrayDeserializer prints what Java calls the array, not what is in it: without it the bytes are printed")
+	}
 	if d, known := deserializers()[short]; ok && known {
 		return d
 	}
-	r.logError("org.apache.kafka.tools.consumer.DefaultMessageFormatter", "Unable to instantiate a deserializer from "+class, errors.New(class))
+	r.hintNearest("deserializer", class, inPackage("org.apache.kafka.common.serialization.", sortedKeys(deserializers())))
+	r.logError("org.apache.kafka.tools.consumer.DefaultMessageFormatter", "Unable to instantiate a deserializer from "+class, &consumerFailure{"java.lang.ClassNotFoundException", errors.New(class)})
 	r.hint("the deserializers are Kafka's own, org.apache.kafka.common.serialization.*: String, Integer, Long, Short, Float, Double, Boolean, UUID, Bytes, ByteArray, ByteBuffer and VoidDeserializer")
 	return nil
 }
@@ -260,7 +267,7 @@ func deserializers() map[string]deserializer {
 	be := binary.BigEndian
 	return map[string]deserializer{
 		"StringDeserializer":    raw,
-		"ByteArrayDeserializer": raw, // Java prints the array's address, of no use to anyone
+		"ByteArrayDeserializer": byteArrayText,
 		"BytesDeserializer":     bytesText,
 		"ByteBufferDeserializer": func(dst, field []byte) ([]byte, error) {
 			return fmt.Appendf(dst, "java.nio.HeapByteBuffer[pos=0 lim=%d cap=%d]", len(field), len(field)), nil
@@ -276,6 +283,11 @@ func deserializers() map[string]deserializer {
 		"BooleanDeserializer": booleanText,
 		"UUIDDeserializer":    uuidText,
 	}
+}
+
+// byteArrayText is what Java prints of an array: a name made of its type and of eight digits that say nothing.
+func byteArrayText(dst, field []byte) ([]byte, error) {
+	return fmt.Appendf(dst, "[B@%x", crc32.ChecksumIEEE(field)), nil
 }
 
 // bytesText is Java's Bytes.toString: printable ASCII as it is, but for the

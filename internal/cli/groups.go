@@ -185,9 +185,6 @@ func (r *run) checkGroupCombinations(p *parsed, req []string) error {
 	if err := r.checkInvalid(p, req, "group", "list"); err != nil {
 		return err
 	}
-	if err := r.checkInvalid(p, req, "all-groups", "list"); err != nil {
-		return err
-	}
 	return r.checkInvalid(p, req, "topic", "list", "describe", "delete")
 }
 
@@ -314,13 +311,24 @@ func parseListed(values []string, known []string, complaint string) ([]string, e
 	return out, nil
 }
 
+// hintListed names what was probably meant by the words of an option that takes several.
+func (g *groupsTool) hintListed(what, option string, known []string) {
+	for _, v := range g.p.all(option) {
+		for _, word := range strings.Split(v, ",") {
+			g.hintNearestWord(what, strings.TrimSpace(word), known)
+		}
+	}
+}
+
 func (g *groupsTool) list() error {
 	states, err := parseListed(g.p.all("state"), groupStates(), "Invalid state list '%s'. Valid states are: %s")
 	if err != nil {
+		g.hintListed("state", "state", groupStates())
 		return err
 	}
 	types, err := parseListed(g.p.all("type"), []string{"Classic", "Consumer"}, "Invalid types list '%s'. Valid types are: %s")
 	if err != nil {
+		g.hintListed("group type", "type", []string{"classic", "consumer"})
 		return err
 	}
 	all, err := g.listGroups(g.c, states, types)

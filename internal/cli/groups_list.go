@@ -70,6 +70,7 @@ func (r *run) allGroups(p *parsed) error {
 	}
 	wanted := strings.ToLower(p.value("group-type"))
 	if p.has("group-type") && groupTypeText(wanted) == "Unknown" {
+		r.hintNearestWord("group type", p.value("group-type"), []string{"classic", "consumer", "share", "streams"})
 		return errors.New("--group-type must be a valid group type.")
 	}
 	if p.err != nil {

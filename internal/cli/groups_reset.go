@@ -86,6 +86,9 @@ func (g *groupsTool) newOffsets(id string, ids []string) (map[topicPartition]int
 	switch {
 	case p.has("to-offset"):
 		n, _ := p.number("to-offset")
+		if err := uniquePartitions(tps, func(topicPartition) string { return strconv.FormatInt(n, 10) }); err != nil {
+			return nil, err
+		}
 		return g.clamped(fill(tps, n))
 	case p.has("to-earliest"):
 		return g.offsetsAt(tps, earliestOffset)
@@ -181,6 +184,9 @@ func (g *groupsTool) topicPartitions(args []string) ([]topicPartition, error) {
 }
 
 func (g *groupsTool) offsetsAt(tps []topicPartition, at int64) (map[topicPartition]int64, error) {
+	if err := uniquePartitions(tps, offsetSpec(at)); err != nil {
+		return nil, err
+	}
 	out := make(map[topicPartition]int64, len(tps))
 	for tp, res := range g.listOffsets(g.c, fill(tps, at), false) {
 		if res.err != nil {
@@ -272,6 +278,9 @@ func (g *groupsTool) shifted(tps []topicPartition, current map[topicPartition]co
 			return nil, &optionError{fmt.Sprintf("Cannot shift offset for partition %s since there is no current committed offset", tp)}
 		}
 		want[tp] = c.offset + by
+	}
+	if err := uniquePartitions(tps, func(tp topicPartition) string { return strconv.FormatInt(want[tp], 10) }); err != nil {
+		return nil, err
 	}
 	return g.clamped(want)
 }
@@ -442,6 +451,7 @@ func (g *groupsTool) deleteOffsets() error {
 	switch {
 	case top != nil:
 		g.failed = true
+		g.hintNearestGroup(g.c, id)
 		g.printf("\nError: %s\n", top)
 	case partial:
 		g.failed = true
@@ -459,6 +469,7 @@ func (g *groupsTool) deleteOffsets() error {
 		}
 		g.printf("%-15s %-10d %-15s\n", tp.topic, tp.partition, status)
 	}
+	g.hintNearestTopics(g.c, sortedKeys(unknown)...)
 	for _, topic := range sortedKeys(unknown) {
 		g.failed = true
 		g.printf("%-15s %-10s %-15s\n", topic, missingColumn, "Error: "+withClass(unknown[topic]))

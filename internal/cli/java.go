@@ -179,3 +179,12 @@ func joinInts(ids []int32, sep string) string {
 	}
 	return strings.Join(parts, sep)
 }
+
+// javaSplit splits as Java does: empty strings at the end are not there, but for a text that is empty itself.
+func javaSplit(s, sep string) []string {
+	parts := strings.Split(s, sep)
+	for len(parts) > 0 && parts[len(parts)-1] == "" && s != "" {
+		parts = parts[:len(parts)-1]
+	}
+	return parts
+}

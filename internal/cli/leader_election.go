@@ -38,6 +38,9 @@ func (r *run) leaderElection(p *parsed) error {
 	}
 	election, err := checkElection(p)
 	if err != nil {
+		if p.has("election-type") {
+			r.hintNearestWord("election type", p.value("election-type"), []string{"preferred", "unclean"})
+		}
 		return err
 	}
 	if p.has("admin.config") {
@@ -109,23 +112,33 @@ func readElectionFile(path string) ([]topicPartition, error) {
 	if err != nil {
 		return nil, fmt.Errorf("Unable to read file %s", path)
 	}
-	var file struct {
-		Partitions *[]struct {
-			Topic     string `json:"topic"`
-			Partition int32  `json:"partition"`
-		} `json:"partitions"`
-	}
-	if err := json.Unmarshal(b, &file); err != nil {
+	if !json.Valid(b) {
 		return nil, errors.New("Replica election data is empty")
 	}
-	if file.Partitions == nil {
+	file, err := jsonNode{b}.fields()
+	if err != nil {
+		return nil, err
+	}
+	list, ok := file.optional("partitions")
+	if !ok {
 		return nil, errors.New("Replica election data is missing \"partitions\" field")
+	}
+	elements, err := list.elements()
+	if err != nil {
+		return nil, err
 	}
 	seen := map[topicPartition]bool{}
 	var out []topicPartition
 	var twice []string
-	for _, p := range *file.Partitions {
-		tp := topicPartition{p.Topic, p.Partition}
+	for _, e := range elements {
+		fields, err := e.fields()
+		if err != nil {
+			return nil, err
+		}
+		tp, err := fields.partition()
+		if err != nil {
+			return nil, err
+		}
 		if seen[tp] {
 			twice = append(twice, tp.String())
 			continue

@@ -32,6 +32,7 @@ type lineReader struct {
 func (r *run) newLineReader(p *parsed) (*lineReader, error) {
 	class := p.value("line-reader")
 	if c := class[strings.LastIndexByte(class, '.')+1:]; c != "LineMessageReader" {
+		r.hintNearest("line reader", class, []string{"org.apache.kafka.tools.LineMessageReader"})
 		return nil, fmt.Errorf("%s\nmoldau: only Kafka's own line reader, org.apache.kafka.tools.LineMessageReader, is available", class)
 	}
 	props := client.Properties{}
@@ -71,10 +72,14 @@ func (l *lineReader) configure(props client.Properties) error {
 		case "ignore.error":
 			l.ignoreError = isTrue(v)
 		default:
-			l.hint(fmt.Sprintf("the reader property %s is not known", k))
+			l.hint(fmt.Sprintf("the reader property %s is not known%s", k, meant(k, readerKeys())))
 		}
 	}
 	return l.checkSeparators()
+}
+
+func readerKeys() []string {
+	return []string{"parse.key", "parse.headers", "key.separator", "headers.delimiter", "headers.separator", "headers.key.separator", "null.marker", "ignore.error"}
 }
 
 func (l *lineReader) checkSeparators() error {

@@ -47,14 +47,7 @@ func (r *run) onQuorum(a *subArgs, fn func(*client.Client) error) int {
 	if fe := new(client.FileError); errors.As(err, &fe) && errors.Is(fe.Cause, fs.ErrNotExist) {
 		err = fmt.Errorf("Properties file %s does not exists!", fe.Path)
 	}
-	if err != nil {
-		return r.subFailed(err)
-	}
-	defer c.Close()
-	if err := fn(c); err != nil {
-		return r.subFailed(err)
-	}
-	return 0
+	return r.onSub(c, err, fn)
 }
 
 func runQuorumDescribe(r *run, a *subArgs) int {
@@ -260,7 +253,16 @@ func (r *run) sendAddVoter(c *client.Client, node *newController) error {
 		return err
 	}
 	ar := resp.(*kmsg.AddRaftVoterResponse)
-	return withClassError(client.CodeError(ar.ErrorCode, ar.ErrorMessage))
+	err = client.CodeError(ar.ErrorCode, ar.ErrorMessage)
+	r.adviseStaticVoters(err)
+	return withClassError(err)
+}
+
+// adviseStaticVoters says where the voters are that no request changes.
+func (r *run) adviseStaticVoters(err error) {
+	if client.IsCode(err, client.CodeUnsupportedVersion) {
+		r.advice = append(r.advice, "the voters of this quorum are those of controller.quorum.voters, in the properties of each node: they change with it, at a restart")
+	}
 }
 
 // withClassError words an error with its Java class in front.
@@ -293,6 +295,7 @@ func runRemoveController(r *run, a *subArgs) int {
 			}
 			rr := resp.(*kmsg.RemoveRaftVoterResponse)
 			if err := client.CodeError(rr.ErrorCode, rr.ErrorMessage); err != nil {
+				r.adviseStaticVoters(err)
 				return err
 			}
 		}

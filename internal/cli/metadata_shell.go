@@ -14,7 +14,7 @@ func metadataShell() (*subTool, *subcommand) {
 		options: []subOption{
 			{long: "snapshot", short: "s", metavar: "SNAPSHOT", required: true, doc: "A file of the metadata log's directory: a .checkpoint or a .log."},
 		}}
-	return &subTool{name: "kafka-metadata-shell", helpCode: 1,
+	return &subTool{name: "kafka-metadata-shell", helpCode: 1, suggests: true,
 		complain: func(r *run, message string) int {
 			return r.subError("usage: kafka-metadata-shell [-h] --snapshot SNAPSHOT\n                            [command [command ...]]", "kafka-metadata-shell", message)
 		}}, c
@@ -114,6 +114,10 @@ func (sh *metaShell) execute(words []string) {
 	case "find":
 		sh.find(args)
 	case "tree":
+		if len(args) == 0 {
+			sh.println("too few arguments")
+			return
+		}
 		sh.tree(args)
 	case "cd":
 		sh.cd(args)

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/moldau-stream/moldau/internal/client"
 	"github.com/moldau-stream/moldau/internal/config"
@@ -26,6 +27,34 @@ func nearest(name string, names []string) string {
 func (r *run) hintNearest(what, name string, names []string) {
 	if n := nearest(name, names); n != "" {
 		r.advice = append(r.advice, fmt.Sprintf("there is no %s %s; did you mean %s?", what, name, n))
+	}
+}
+
+// meant asks whether another name was meant, for the end of a complaint.
+func meant(name string, names []string) string {
+	if n := nearest(name, names); n != "" {
+		return "; did you mean " + n + "?"
+	}
+	return ""
+}
+
+// inPackage are classes by their whole names.
+func inPackage(pkg string, classes []string) []string {
+	var out []string
+	for _, c := range classes {
+		out = append(out, pkg+c)
+	}
+	return out
+}
+
+// hintNearestWord is hintNearest where capital letters do not matter.
+func (r *run) hintNearestWord(what, word string, words []string) {
+	var lower []string
+	for _, w := range words {
+		lower = append(lower, strings.ToLower(w))
+	}
+	if i := slices.Index(lower, nearest(strings.ToLower(word), lower)); i >= 0 && !slices.Contains(lower, strings.ToLower(word)) {
+		r.advice = append(r.advice, fmt.Sprintf("there is no %s %s; did you mean %s?", what, word, words[i]))
 	}
 }
 

@@ -52,6 +52,7 @@ func (r *run) getOffsets(p *parsed) error {
 	}
 	at, err := parseOffsetTime(p.value("time"))
 	if err != nil {
+		r.hintNearest("time", p.value("time"), []string{"latest", "earliest", "max-timestamp", "earliest-local", "latest-tiered", "earliest-pending-upload"})
 		return err
 	}
 	filter, err := offsetFilter(p)
@@ -72,6 +73,11 @@ func (r *run) getOffsets(p *parsed) error {
 	}
 	if len(tps) == 0 {
 		r.hintNearestTopics(c, p.all("topic")...)
+		for _, s := range strings.Split(p.value("topic-partitions"), ",") {
+			if topic, _, _ := strings.Cut(s, ":"); topic != "" {
+				r.hintNearestTopics(c, topic)
+			}
+		}
 		return errors.New("Could not match any topic-partitions with the specified filters")
 	}
 	if err := r.readFormat(p); err != nil {
@@ -101,7 +107,7 @@ func (r *run) printOffsets(c *client.Client, tps []topicPartition, at int64) err
 		switch res := results[tp]; {
 		case res.err != nil && isSkippable(res.err):
 			r.failed = true
-			r.errorf("Skip getting offsets for topic-partition %s due to error: %v\n", tp, res.err)
+			r.errorf("Skip getting offsets for topic-partition %s due to error: %s\n", tp, withClass(res.err))
 		case res.err != nil:
 			return res.err
 		case res.offset >= 0:
@@ -114,7 +120,7 @@ func (r *run) printOffsets(c *client.Client, tps []topicPartition, at int64) err
 // isSkippable errors concern one partition; the others are still printed.
 func isSkippable(err error) bool {
 	var ke *client.KafkaError
-	return errors.As(err, &ke) && !isUnsupported(err)
+	return errors.As(err, &ke)
 }
 
 func parseOffsetTime(s string) (int64, error) {
@@ -162,7 +168,7 @@ func offsetFilter(p *parsed) (partitionFilter, error) {
 // 5-, -3 or nothing; an empty topic stands for all.
 func parseTopicPartitions(list string) (partitionFilter, error) {
 	var filters []partitionFilter
-	for _, s := range strings.Split(list, ",") {
+	for _, s := range javaSplit(list, ",") {
 		s = strings.TrimSpace(s)
 		name, span, _ := strings.Cut(s, ":")
 		if name == "" {
@@ -227,11 +233,6 @@ func (r *run) matchingPartitions(c *client.Client, filter partitionFilter, exclu
 			}
 		}
 	}
-	sort.Slice(tps, func(i, j int) bool {
-		if tps[i].topic != tps[j].topic {
-			return tps[i].topic < tps[j].topic
-		}
-		return tps[i].partition < tps[j].partition
-	})
+	sort.Slice(tps, func(i, j int) bool { return tps[i].String() < tps[j].String() }) // as Kafka's: 10 comes before 2
 	return tps, nil
 }

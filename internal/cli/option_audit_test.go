@@ -265,7 +265,7 @@ func (c *sources) reads(s *seen, call *ast.CallExpr, in *ast.FuncDecl, loose map
 	}
 	into := "has"
 	switch method {
-	case "value", "all", "number":
+	case "value", "first", "all", "number":
 		into = "value"
 	case "has", "hasAny":
 	default:
@@ -287,7 +287,7 @@ func (c *sources) reads(s *seen, call *ast.CallExpr, in *ast.FuncDecl, loose map
 // must be there is looked at.
 func checksOnly(fn *ast.FuncDecl) bool {
 	switch fn.Name.Name {
-	case "checkInvalid", "conflict", "has", "hasAny", "value", "number", "all":
+	case "checkInvalid", "conflict", "has", "hasAny", "value", "first", "repeated", "number", "all":
 		return true
 	}
 	return false

@@ -219,12 +219,32 @@ func (p *parsed) value(name string) string {
 		return p.set.byName[name].defs
 	}
 	if len(vs) > 1 {
-		p.setErr(fmt.Sprintf("Found multiple arguments for option %s, but you asked for only one", name))
+		p.setErr(fmt.Sprintf(repeatedOption, name))
 		return vs[0]
 	}
 	p.check(p.set.byName[name], vs[0])
 	return vs[0]
 }
+
+// first is an option's value where a second one is nothing to complain about yet: repeated does that.
+func (p *parsed) first(name string) string {
+	if vs := p.values[name]; len(vs) > 0 {
+		return vs[0]
+	}
+	return p.set.byName[name].defs
+}
+
+// repeated complains about the first of the options that was given twice, under the name of Java's exception.
+func (p *parsed) repeated(names ...string) error {
+	for _, name := range names {
+		if len(p.values[name]) > 1 {
+			return &consumerFailure{"joptsimple.MultipleArgumentsForOptionException", fmt.Errorf(repeatedOption, name)}
+		}
+	}
+	return nil
+}
+
+const repeatedOption = "Found multiple arguments for option %s, but you asked for only one"
 
 func (p *parsed) check(o *option, v string) {
 	bits := o.kind.bits()

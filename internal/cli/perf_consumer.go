@@ -104,7 +104,7 @@ func (t *consumerPerf) execute() error {
 	if !t.p.has("hide-header") {
 		t.printHeader()
 	}
-	for _, o := range []string{"num-records", "messages", "timeout", "fetch-size", "socket-buffer-size"} {
+	for _, o := range []string{"topic", "include", "num-records", "messages", "timeout", "fetch-size", "socket-buffer-size"} {
 		t.p.value(o)
 	}
 	ms, _ := t.p.number("reporting-interval")
@@ -118,6 +118,9 @@ func (t *consumerPerf) execute() error {
 	var err error
 	if t.format, err = parseDateFormat(t.p.value("date-format")); err != nil {
 		return err
+	}
+	if t.p.has("topic") && t.p.value("topic") == "" {
+		return errors.New("Topic collection to subscribe to cannot contain null or empty topic")
 	}
 	if t.p.has("include") {
 		if t.include, err = compileJava(t.p.value("include")); err != nil {

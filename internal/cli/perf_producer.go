@@ -17,6 +17,7 @@ import (
 
 	"github.com/moldau-stream/moldau/internal/client"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -201,10 +202,15 @@ func (p *producerPerfTest) send(ctx context.Context) error {
 	interval := client.Millis(p.a.number("reporting-interval"))
 	p.stats = newSendStats(p.run, p.records, interval, false)
 	rate := throttle{start: p.Now()}
-	rate.perSecond, _ = strconv.ParseFloat(p.a.value("throughput"), 64)
+	if rate.perSecond, _ = strconv.ParseFloat(p.a.value("throughput"), 64); rate.perSecond == 0 {
+		p.hint("--throughput 0 sends one record and then waits for ever: -1 is as fast as it goes")
+	}
 	cp := &consoleProducer{run: p.run, c: p.c, topic: p.topic}
 	if err := cp.awaitTopic(ctx); err != nil {
 		p.report(err)
+		if errors.Is(err, kerr.InvalidTopicException) && p.records > 1 { // said of each further record by the topic alone
+			p.errorln("org.apache.kafka.common.errors.InvalidTopicException: " + p.topic)
+		}
 		return nil
 	}
 	var began time.Time
@@ -244,7 +250,12 @@ func (p *producerPerfTest) sendOne(ctx context.Context, payload []byte) {
 	if p.steady != nil {
 		stats = p.steady
 	}
-	p.c.Produce(ctx, &kgo.Record{Topic: p.topic, Value: payload}, func(_ *kgo.Record, err error) {
+	rec := &kgo.Record{Topic: p.topic, Value: payload}
+	if err := p.c.Settings.Producer.Fits(rec); err != nil {
+		p.report(err)
+		return
+	}
+	p.c.Produce(ctx, rec, func(_ *kgo.Record, err error) {
 		if err != nil {
 			cp := &consoleProducer{run: p.run, c: p.c, topic: p.topic}
 			p.report(cp.wording(err))

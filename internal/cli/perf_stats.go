@@ -143,8 +143,11 @@ type throttle struct {
 
 // wait is how long to wait before event number n (from 1), so that the rate holds.
 func (t *throttle) wait(n int64, now time.Time) time.Duration {
-	if t.perSecond <= 0 {
+	switch {
+	case t.perSecond < 0:
 		return 0
+	case t.perSecond == 0:
+		return math.MaxInt64 // Kafka's tools take it at its word
 	}
 	due := t.start.Add(time.Duration(float64(n) / t.perSecond * float64(time.Second)))
 	return due.Sub(now)

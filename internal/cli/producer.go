@@ -66,6 +66,7 @@ func runConsoleProducer(r *run, args []string) int {
 	}
 	c, err := client.Open(client.Producer, props, r.hint, producerExtra)
 	if err != nil {
+		r.hintNearestWord("compression codec", props["compression.type"], []string{"none", "gzip", "snappy", "lz4", "zstd"})
 		code := r.failln(err.Error(), 1)
 		r.explainConstruct(err)
 		return code
@@ -248,7 +249,13 @@ func (cp *consoleProducer) send(rec *kgo.Record) error {
 		}
 		cp.ready = true
 	}
+	if cp.c.Settings.Producer.TransactionalID != "" { // this tool begins no transaction
+		return fmt.Errorf("Cannot add partition %s-0 to transaction before completing a call to initTransactions", cp.topic)
+	}
 	if cp.sync {
+		if err := cp.c.Settings.Producer.Fits(rec); err != nil {
+			return err
+		}
 		if err := cp.c.ProduceSync(cp.ctx, rec).FirstErr(); err != nil {
 			// In this mode Kafka's tool ends with the first failure.
 			return cp.wording(err)
@@ -280,6 +287,7 @@ func (cp *consoleProducer) awaitTopic(ctx context.Context) error {
 		}
 		for _, t := range md.Topics {
 			if t.ErrorCode == 0 && len(t.Partitions) > 0 {
+				cp.c.LearnBatchLimit(ctx, cp.topic)
 				return nil
 			}
 			if ke := kerr.TypedErrorForCode(t.ErrorCode); ke != nil && !ke.Retriable {

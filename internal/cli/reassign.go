@@ -132,11 +132,7 @@ func (t *reassignTool) check() (string, error) {
 }
 
 func (t *reassignTool) execute(action string) error {
-	props := client.Properties{}
-	if t.p.has("bootstrap-controller") {
-		props["bootstrap.controllers"] = t.p.value("bootstrap-controller")
-	}
-	c, err := t.open(client.Admin, t.p.value("bootstrap-server"), t.p.value("command-config"), props)
+	c, err := t.openEither(t.p)
 	if err != nil {
 		return err
 	}

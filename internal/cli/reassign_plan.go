@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -20,13 +21,6 @@ type planMove struct {
 
 const anyLogDir = "any"
 
-type planPartition struct {
-	Topic     string   `json:"topic"`
-	Partition int32    `json:"partition"`
-	Replicas  []int32  `json:"replicas"`
-	LogDirs   []string `json:"log_dirs"`
-}
-
 func readTextFile(path string) ([]byte, error) {
 	b, err := readInput(path)
 	if err != nil {
@@ -35,38 +29,95 @@ func readTextFile(path string) ([]byte, error) {
 	return b, nil
 }
 
-// readPlan reads and checks a plan.
+// readPlan reads and checks a plan that is to be carried out.
 func readPlan(path string) ([]planMove, error) {
+	plan, err := readAnyPlan(path)
+	if err != nil {
+		return nil, err
+	}
+	return plan, checkPlan(plan)
+}
+
+// readAnyPlan reads a plan about which there is only a question.
+func readAnyPlan(path string) ([]planMove, error) {
 	b, err := readTextFile(path)
 	if err != nil {
 		return nil, err
 	}
-	var file struct {
-		Version    *int             `json:"version"`
-		Partitions *[]planPartition `json:"partitions"`
-	}
-	if err := decodeJSON(b, &file); err != nil {
+	if err := checkPlanSyntax(b); err != nil {
 		return nil, err
 	}
-	if file.Version != nil && *file.Version != 1 {
-		return nil, badPlan("Not supported version field value %d", *file.Version)
+	out, err := planMoves(b)
+	if err != nil {
+		return nil, badPlan("%v", err)
+	}
+	return out, nil
+}
+
+// planMoves reads {"partitions":[{"topic":"a","partition":0,"replicas":[1]}]}.
+func planMoves(text []byte) ([]planMove, error) {
+	elements, _, err := listIn(text, "partitions")
+	if err != nil {
+		return nil, err
 	}
 	var out []planMove
-	if file.Partitions != nil {
-		for _, p := range *file.Partitions {
-			m := planMove{topicPartition{p.Topic, p.Partition}, p.Replicas, p.LogDirs}
-			if m.logDirs == nil {
-				for range p.Replicas {
-					m.logDirs = append(m.logDirs, anyLogDir)
-				}
-			}
-			if len(m.logDirs) != len(m.replicas) {
-				return nil, badPlan("Size of replicas list [%s] is different from size of log dirs list [%s] for partition %s", joinInts(m.replicas, ", "), strings.Join(m.logDirs, ", "), m.tp)
-			}
-			out = append(out, m)
+	for _, e := range elements {
+		m, err := planMoveOf(e)
+		if err != nil {
+			return nil, err
 		}
+		out = append(out, m)
 	}
-	return out, checkPlan(out)
+	return out, nil
+}
+
+func planMoveOf(e jsonNode) (m planMove, err error) {
+	fields, err := e.fields()
+	if err != nil {
+		return m, err
+	}
+	if m.tp, err = fields.partition(); err != nil {
+		return m, err
+	}
+	replicas, err := fields.elements("replicas")
+	if err != nil {
+		return m, err
+	}
+	for _, r := range replicas {
+		id, err := r.int32()
+		if err != nil {
+			return m, err
+		}
+		m.replicas = append(m.replicas, id)
+	}
+	if m.logDirs, err = logDirsOf(fields, len(replicas)); err != nil {
+		return m, err
+	}
+	if len(m.logDirs) != len(m.replicas) {
+		return m, fmt.Errorf("Size of replicas list [%s] is different from size of log dirs list [%s] for partition %s", joinInts(m.replicas, ", "), strings.Join(m.logDirs, ", "), m.tp)
+	}
+	return m, nil
+}
+
+// logDirsOf are the directories of a partition's replicas: any, where none are named.
+func logDirsOf(fields jsonFields, replicas int) ([]string, error) {
+	list, ok := fields.optional("log_dirs")
+	if !ok {
+		return slices.Repeat([]string{anyLogDir}, replicas), nil
+	}
+	elements, err := list.elements()
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range elements {
+		dir, err := e.text()
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, dir)
+	}
+	return out, nil
 }
 
 func checkPlan(plan []planMove) error {
@@ -110,31 +161,25 @@ func duplicates(ids []int32) []int32 {
 	return out
 }
 
-// decodeJSON words the commonest mistake, a file that is no JSON, as Kafka's
-// parser does.
-func decodeJSON(b []byte, into any) error {
-	err := json.Unmarshal(b, into)
-	if err == nil {
-		return nil
-	}
+// checkPlanSyntax words the commonest mistake, a file that is no JSON, as Kafka's parser does.
+func checkPlanSyntax(b []byte) error {
+	var any json.RawMessage
 	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		if len(bytes.TrimSpace(b)) == 0 {
-			return badPlan("The input string shouldn't be empty")
-		}
-		if !utf8.Valid(b) {
-			return badPlan("the file is not JSON: it holds bytes that are no UTF-8")
-		}
+	switch err := json.Unmarshal(b, &any); {
+	case err == nil:
+		return nil
+	case len(bytes.TrimSpace(b)) == 0:
+		return badPlan("The input string shouldn't be empty")
+	case !utf8.Valid(b):
+		return badPlan("the file is not JSON: it holds bytes that are no UTF-8")
+	case errors.As(err, &syntax):
 		if word := bytes.Fields(b); len(word) > 0 && syntax.Offset <= int64(len(word[0])) && !bytes.ContainsAny(word[0], "{}[]\"") {
 			return badPlan("Unrecognized token '%s': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')", printable(word[0]))
 		}
 		return badPlan("the file is not JSON: %v at byte %d", syntax, syntax.Offset)
+	default:
+		return badPlan("the file cannot be read: %v", err)
 	}
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
-		return badPlan("the field %s holds a %s: it should be %s", kind.Field, kind.Value, kind.Type)
-	}
-	return badPlan("the file cannot be read: %v", err)
 }
 
 // readTopics reads the topics to move.
@@ -143,28 +188,41 @@ func readTopics(path string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var file struct {
-		Version *int `json:"version"`
-		Topics  []struct {
-			Topic string `json:"topic"`
-		} `json:"topics"`
-	}
-	if err := decodeJSON(b, &file); err != nil {
-		return nil, badPlan("The input string is not a valid JSON")
-	}
-	if file.Version != nil && *file.Version != 1 {
-		return nil, badPlan("Not supported version field value %d", *file.Version)
+	names, err := topicNamesOf(b)
+	if err != nil {
+		return nil, badPlan("%v", err)
 	}
 	var out, twice []string
-	for _, t := range file.Topics {
-		if contains(out, t.Topic) {
-			twice = append(twice, t.Topic)
+	for _, t := range names {
+		if contains(out, t) {
+			twice = append(twice, t)
 			continue
 		}
-		out = append(out, t.Topic)
+		out = append(out, t)
 	}
 	if len(twice) > 0 {
 		return nil, badPlan("List of topics to reassign contains duplicate entries: [%s]", strings.Join(twice, ", "))
+	}
+	return out, nil
+}
+
+// topicNamesOf reads {"topics":[{"topic":"a"}]}.
+func topicNamesOf(text []byte) ([]string, error) {
+	elements, _, err := listIn(text, "topics")
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range elements {
+		fields, err := e.fields()
+		if err != nil {
+			return nil, err
+		}
+		name, err := fields.text("topic")
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, name)
 	}
 	return out, nil
 }

@@ -206,6 +206,7 @@ func (t *reassignTool) generate() error {
 		return err
 	}
 	if len(s.unknown) > 0 {
+		t.hintNearestTopics(t.c, s.unknown...)
 		return &client.KafkaError{Code: client.CodeUnknownTopicOrPartition, Message: "Topic " + s.unknown[0] + " not found."}
 	}
 	proposed, err := t.propose(s, topics, brokers)
@@ -281,7 +282,7 @@ func badReplication(factor, brokers int) error {
 
 // planInHand is the plan of the command line, the state of its topics, and which of its partitions are on their way.
 func (t *reassignTool) planInHand() ([]planMove, *clusterState, map[topicPartition]ongoingMove, error) {
-	plan, err := readPlan(t.p.value("reassignment-json-file"))
+	plan, err := readAnyPlan(t.p.value("reassignment-json-file"))
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -398,6 +399,7 @@ func (t *reassignTool) start() error {
 			return badPlan("Cannot execute because there is an existing partition assignment.  Use --additional to override this and create a new partition assignment in addition to the existing one. The --additional flag can also be used to change the throttle by resubmitting the current reassignment.")
 		}
 	}
+	t.hintNearestTopics(t.c, s.unknown...)
 	replicas, err := currentOf(plan, s)
 	if err != nil {
 		return err

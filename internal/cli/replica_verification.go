@@ -139,6 +139,7 @@ func (t *replicaVerifier) choose() error {
 		}
 	}
 	if len(t.parts) == 0 {
+		t.hintNearestTopics(t.c, t.p.value("topics-include"))
 		return errors.New("No topics found. --topics-include if specified, is either filtering out all topics or there is no topic.")
 	}
 	for tp, res := range t.listOffsets(t.c, at, false) {

@@ -191,7 +191,13 @@ func (t *shareConsumer) planProperties(bad func(string) error) error {
 	return nil
 }
 
+const shareConsumerLogger = "org.apache.kafka.tools.consumer.ConsoleShareConsumer"
+
 func (t *shareConsumer) consume() int {
+	if err := t.p.repeated("topic"); err != nil {
+		t.logError(shareConsumerLogger, "Unknown error when running consumer: ", err)
+		return t.fail(1)
+	}
 	ctx, sig, stop := t.watchSignals()
 	defer stop()
 	err := t.loop(ctx)
@@ -200,7 +206,7 @@ func (t *shareConsumer) consume() int {
 	}
 	t.errorf("Processed a total of %d messages\n", t.messages)
 	if err != nil && ctx.Err() == nil {
-		t.logError("org.apache.kafka.tools.consumer.ConsoleShareConsumer", "Unknown error when running consumer: ", err)
+		t.logError(shareConsumerLogger, "Unknown error when running consumer: ", err)
 		t.explainConstruct(err)
 		return t.fail(1)
 	}
@@ -277,7 +283,7 @@ func (t *shareConsumer) printAll(c *client.Client, fetches kgo.Fetches) error {
 		case t.p.has("reject-message-on-error"):
 			t.failed = true
 			c.MarkAcks(kgo.AckReject, rec)
-			t.logError("org.apache.kafka.tools.consumer.ConsoleShareConsumer", "Error processing message, rejecting this message: ", err)
+			t.logError(shareConsumerLogger, "Error processing message, rejecting this message: ", err)
 		default:
 			c.MarkAcks(kgo.AckRelease, rec)
 			return err

@@ -91,8 +91,6 @@ func (t *streamsReset) check() error {
 		t.println("Option --config-file has been deprecated and will be removed in a future version. Use --command-config instead.")
 	}
 	t.id = p.value("application-id")
-	p.number("to-offset")
-	p.number("shift-by")
 	return p.err
 }
 
@@ -167,6 +165,7 @@ func split(names, all []string) (there, gone []string) {
 	for _, n := range names {
 		switch n = strings.TrimSpace(n); {
 		case n == "":
+		case contains(there, n):
 		case contains(all, n):
 			there = append(there, n)
 		default:
@@ -221,6 +220,7 @@ func (t *streamsReset) tellMissing(kind string, gone []string) {
 		return
 	}
 	t.missing = true
+	t.hintNearestTopics(t.c, gone...)
 	t.printf("Following %s topics are not found, skipping them\n", kind)
 	for _, n := range gone {
 		t.println("Topic: " + n)
@@ -244,21 +244,25 @@ func (t *streamsReset) inputOffsets(topics []string, want map[topicPartition]int
 	}
 	inner := t.groupsTool
 	inner.p = &sub
-	var remarks []string
 	inner.remarkClamp = func(_ topicPartition, want, limit int64, tooHigh bool) {
 		beyond := "lower than earliest"
 		if tooHigh {
 			beyond = "higher than latest"
 		}
-		remarks = append(remarks, fmt.Sprintf("New offset (%d) is %s offset. Value will be set to %d", want, beyond, limit))
+		t.printf("New offset (%d) is %s offset. Value will be set to %d\n", want, beyond, limit)
+	}
+	t.printf("Following input topics offsets will be reset to (for consumer group %s)\n", t.id)
+	for _, o := range []string{"to-offset", "shift-by"} {
+		if sub.number(o); sub.err != nil {
+			return sub.err
+		}
 	}
 	offsets, err := inner.newOffsets(t.id, []string{t.id})
 	if err != nil {
+		if je := new(javaError); errors.As(err, &je) && (strings.HasPrefix(je.text, "java.text.ParseException") || strings.HasPrefix(je.text, "java.io.IOException")) {
+			t.errorln("ERROR: Resetting offsets failed.") // of two kinds of failure Kafka's tool says so twice
+		}
 		return err
-	}
-	t.printf("Following input topics offsets will be reset to (for consumer group %s)\n", t.id)
-	for _, line := range remarks {
-		t.println(line)
 	}
 	for _, tp := range sortedPartitions(offsets) {
 		t.printf("Topic: %s Partition: %d Offset: %d\n", tp.topic, tp.partition, offsets[tp])

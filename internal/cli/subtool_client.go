@@ -16,6 +16,18 @@ func bootstrapSubOptions() []subOption {
 }
 
 // openSub makes an admin client from such options.
+// onSub runs fn with the client of a sub-command, or says why there is none.
+func (r *run) onSub(c *client.Client, err error, fn func(*client.Client) error) int {
+	if err != nil {
+		return r.subFailed(err)
+	}
+	defer c.Close()
+	if err := fn(c); err != nil {
+		return r.subFailed(err)
+	}
+	return 0
+}
+
 func (r *run) openSub(a *subArgs) (*client.Client, error) {
 	file := a.value("command-config")
 	if file == "" {

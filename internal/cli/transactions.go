@@ -61,14 +61,7 @@ func (r *run) onTransactions(a *subArgs, fn func(*client.Client) error) int {
 	if fe := new(client.FileError); errors.As(err, &fe) {
 		err = cannot("Failed to load admin client properties", fe)
 	}
-	if err != nil {
-		return r.subFailed(err)
-	}
-	defer c.Close()
-	if err := fn(c); err != nil {
-		return r.subFailed(err)
-	}
-	return 0
+	return r.onSub(c, err, fn)
 }
 
 // cannot is an error in the words of this tool.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/moldau-stream/moldau/internal/client"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -97,6 +98,9 @@ func (r *run) describeTransaction(c *client.Client, id string) (int32, *kmsg.Des
 	s := &states[0]
 	if client.CodeName(s.ErrorCode) == "TRANSACTIONAL_ID_NOT_FOUND" {
 		return node, s, &client.KafkaError{Code: s.ErrorCode, Message: "DescribeTransactions request for transactionalId `" + id + "` failed because the ID could not be found"}
+	}
+	if s.ErrorCode == kerr.InvalidRequest.Code {
+		return node, s, &client.KafkaError{Code: s.ErrorCode, Message: "DescribeTransactions request for transactionalId `" + id + "` failed due to unexpected error"}
 	}
 	return node, s, client.CodeError(s.ErrorCode, nil)
 }
@@ -226,9 +230,15 @@ func (r *run) byLeader(c *client.Client, tps []topicPartition) (map[int32][]topi
 		if !missing {
 			return out, nil
 		}
+		if n == 1 {
+			for _, tp := range tps {
+				if _, ok := leaders[tp]; !ok {
+					r.hintNearestTopics(c, tp.topic)
+				}
+			}
+		}
 		if !sleepContext(ctx, c.Settings.Backoff(n)) {
-			return nil, &client.TimeoutError{Message: fmt.Sprintf("Call(callName=describeProducers(api=METADATA), deadlineMs=%d, tries=%d, nextAllowedTryMs=%d) timed out at %d after %d attempt(s)",
-				r.Now().UnixMilli(), n, r.Now().UnixMilli()+1, r.Now().UnixMilli(), n)}
+			return nil, r.timedOutCall("describeProducers(api=METADATA)", n)
 		}
 	}
 }

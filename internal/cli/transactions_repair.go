@@ -54,6 +54,7 @@ func (r *run) hangingScope(c *client.Client, a *subArgs) ([]topicPartition, erro
 	var md *kmsg.MetadataResponse
 	var err error
 	if a.has("topic") {
+		r.hintNearestTopics(c, a.value("topic"))
 		md, err = c.Metadata(r.ctx, "describeTopics", []string{a.value("topic")}, false)
 	} else {
 		md, err = c.Metadata(r.ctx, "listTopics", nil, true)
@@ -200,7 +201,7 @@ func (r *run) findByStart(c *client.Client, tp topicPartition, start int64, m *k
 		return cannot("Failed to validate producer state for partition "+tp.String(), err)
 	}
 	for _, p := range producers[tp] {
-		if p.CurrentTxnStartOffset == start {
+		if start >= 0 && p.CurrentTxnStartOffset == start { // a producer without a transaction has -1
 			m.ProducerID, m.ProducerEpoch, m.CoordinatorEpoch = p.ProducerID, int16(p.ProducerEpoch), p.CoordinatorEpoch
 			return nil
 		}

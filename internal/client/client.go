@@ -46,6 +46,9 @@ func Open(role Role, props Properties, hint func(string), extra func(*Settings) 
 	if hint == nil {
 		hint = func(string) {}
 	}
+	if _, set := props["bootstrap.servers"]; !set && role != Admin {
+		return nil, &ConfigError{"Missing required configuration \"bootstrap.servers\" which has no default value."}
+	}
 	s, err := ReadSettings(role, props)
 	if err != nil {
 		return nil, constructError(role, err)
@@ -77,7 +80,7 @@ func Open(role Role, props Properties, hint func(string), extra func(*Settings) 
 // the rest.
 func constructError(role Role, err error) error {
 	var ce *ConfigError
-	if errors.As(err, &ce) && (strings.HasPrefix(ce.Message, "Invalid value") && !strings.HasPrefix(ce.Message, invalidJAAS) || strings.HasPrefix(ce.Message, "Configuration '") || strings.HasPrefix(ce.Message, "Must set ")) {
+	if errors.As(err, &ce) && (strings.HasPrefix(ce.Message, "Invalid value") && !strings.HasPrefix(ce.Message, invalidJAAS) || strings.HasPrefix(ce.Message, "Configuration '") || strings.HasPrefix(ce.Message, "Must set ") || strings.HasPrefix(ce.Message, "To use ")) {
 		return err
 	}
 	return &ConstructError{role.constructFailure(), err}
@@ -223,6 +226,9 @@ func (c *Client) untilAnswered(ctx context.Context, call string, try func(contex
 		}
 		if ctx.Err() == nil {
 			c.explainOnce()
+		}
+		if Unusable(err) {
+			return nil, c.notAssigned(call) // what Kafka's client says when its time is up
 		}
 		select {
 		case <-ctx.Done():

@@ -26,6 +26,7 @@ func base64URL(b []byte) string { return base64.RawURLEncoding.EncodeToString(b)
 // failed, in a sentence for a human. Safe for concurrent use.
 type dialer struct {
 	net     net.Dialer
+	refuse  *UnusableError // set: no connection is opened
 	tls     *tls.Config
 	secured bool // SASL is on
 	seeds   map[string]bool
@@ -43,6 +44,9 @@ type dialer struct {
 func newDialer(s *Settings, notify func(string)) *dialer {
 	d := &dialer{tls: s.TLS, secured: s.SASL != nil, seeds: map[string]bool{}, causes: map[string]string{}, silent: map[string]bool{}, told: map[int32]bool{}, notify: notify}
 	d.net.Timeout = s.DialTimeout
+	if m, ok := s.SASL.(*unusableMechanism); ok {
+		d.refuse = m.err
+	}
 	for _, b := range s.Bootstrap {
 		d.seeds[b] = true
 	}
@@ -50,6 +54,10 @@ func newDialer(s *Settings, notify func(string)) *dialer {
 }
 
 func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if d.refuse != nil {
+		d.remember(addr, d.refuse, d.refuse.Error())
+		return nil, d.refuse
+	}
 	conn, err := d.net.DialContext(ctx, network, addr)
 	if err != nil {
 		d.remember(addr, err, d.explainDial(addr, err))

@@ -51,6 +51,8 @@ func newMechanism(mechanism, jaas string, oa oauthSettings) (sasl.Mechanism, err
 		return nil, &ConfigError{"Could not find a 'KafkaClient' entry in the JAAS configuration: sasl.jaas.config is not set (system property java.security.auth.login.config is not used here)"}
 	}
 	switch mechanism {
+	case "":
+		return nil, &ConfigError{"Invalid value null for configuration sasl.mechanism: When the security.protocol configuration enables SASL, mechanism must be non-null and non-empty string."}
 	case "PLAIN":
 		return plain.Auth{Zid: "", User: login.Options["username"], Pass: login.Options["password"]}.AsMechanism(), nil
 	case "SCRAM-SHA-256", "SCRAM-SHA-512":
@@ -62,7 +64,7 @@ func newMechanism(mechanism, jaas string, oa oauthSettings) (sasl.Mechanism, err
 	case "OAUTHBEARER":
 		return oa.mechanism(login)
 	}
-	return nil, &ConfigError{fmt.Sprintf("Invalid value %s for configuration sasl.mechanism: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER are available", mechanism)}
+	return noMechanism(mechanism)
 }
 
 // Login is one line of a JAAS configuration.

@@ -13,6 +13,10 @@ import (
 // records wait, at most delivery.timeout.ms, however few retries there are: as in Kafka's producer, what was never sent has
 // not failed to be sent. The client underneath counts a refused connection as an attempt.
 func (c *Client) Send(ctx context.Context, rec *kgo.Record, done func(*kgo.Record, error)) {
+	if err := c.Settings.Producer.Fits(rec); err != nil {
+		done(rec, err)
+		return
+	}
 	begun := time.Now()
 	handed := begun
 	var again func(rec *kgo.Record, err error)

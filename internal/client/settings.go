@@ -61,6 +61,8 @@ type ProducerSettings struct {
 	Partitioner     string
 	TransactionalID string
 	TxnTimeout      time.Duration
+
+	largest largestBatches // see LearnBatchLimit
 }
 
 // ConsumerSettings are the keys that only consumers have.
@@ -167,8 +169,8 @@ func (s *Settings) readProducer(r *reader) {
 	p.BufferBytes = r.long("buffer.memory", 32<<20, 0)
 	p.Codec = r.oneOf("compression.type", "none", "none", "gzip", "snappy", "lz4", "zstd")
 	p.CodecLevel, p.HasCodecLevel = s.readCodecLevel(r)
-	p.DeliveryTimeout = Millis(r.int("delivery.timeout.ms", 120000, 0))
 	p.Linger = r.ms("linger.ms", 5, 0)
+	s.readDeliveryTimeout(r)
 	p.MaxBlock = r.ms("max.block.ms", 60000, 0)
 	p.MaxInFlight = r.int("max.in.flight.requests.per.connection", 5, 1)
 	p.MaxRequestBytes = r.int("max.request.size", 1<<20, 0)
@@ -186,6 +188,21 @@ func (s *Settings) readProducer(r *reader) {
 	s.checkIdempotence(r)
 }
 
+// readDeliveryTimeout reads how long a record may take, which is no shorter than to wait for others and to be sent once.
+func (s *Settings) readDeliveryTimeout(r *reader) {
+	p := &s.Producer
+	_, set := r.props["delivery.timeout.ms"]
+	p.DeliveryTimeout = Millis(r.int("delivery.timeout.ms", 120000, 0))
+	least := min(p.Linger+s.RequestTimeout, Millis(math.MaxInt32))
+	if p.DeliveryTimeout >= least || r.err != nil {
+		return
+	}
+	if set {
+		r.err = &ConfigError{"delivery.timeout.ms should be equal to or larger than linger.ms + request.timeout.ms"}
+	}
+	p.DeliveryTimeout = least
+}
+
 // checkIdempotence follows Kafka: settings that rule idempotence out switch it
 // off silently, unless it was asked for by name.
 func (s *Settings) checkIdempotence(r *reader) {
@@ -199,8 +216,8 @@ func (s *Settings) checkIdempotence(r *reader) {
 		why = "Must set retries to non-zero when using the idempotent producer."
 	case p.Acks != "all":
 		why = "Must set acks to all in order to use the idempotent producer. Otherwise we cannot guarantee idempotence."
-	case p.MaxInFlight > 5:
-		why = "Must set max.in.flight.requests.per.connection to at most 5 to use the idempotent producer."
+	case p.MaxInFlight > 5: // said whether or not idempotence was asked for
+		r.err = &ConfigError{fmt.Sprintf("To use the idempotent producer, max.in.flight.requests.per.connection must be set to at most 5. Current value is %d.", p.MaxInFlight)}
 	}
 	switch {
 	case why == "":
@@ -336,7 +353,7 @@ func (s *Settings) ProducerOptions() ([]kgo.Opt, error) {
 		kgo.MaxBufferedBytes(int(max(p.BufferBytes, 1))),
 		kgo.MaxBufferedRecords(maxBufferedRecords),
 		kgo.RecordPartitioner(p.partitioner()),
-		kgo.ProducerBatchMaxBytes(int32(p.batchBytes())),
+		kgo.ProducerBatchMaxBytesFn(p.topicBatchBytes),
 		kgo.AllowAutoTopicCreation(),
 		kgo.UnknownTopicRetries(-1),
 	}
@@ -364,8 +381,14 @@ const maxBufferedRecords = 1 << 20
 // soon as linger.ms allows, and a pipe full of input fills large ones.
 const bigBatchBytes = 1 << 20
 
+// leastBatchBytes and mostBatchBytes are what the client underneath takes as the bound of a batch.
+const (
+	leastBatchBytes = 512
+	mostBatchBytes  = 1 << 30
+)
+
 func (p *ProducerSettings) batchBytes() int64 {
-	ceiling := max(p.MaxRequestBytes, 1)
+	ceiling := max(p.MaxRequestBytes, leastBatchBytes)
 	if !p.BatchBytesSet {
 		return min(bigBatchBytes, ceiling)
 	}

@@ -245,10 +245,17 @@ func voterAnswer(req kmsg.Request, err error) kmsg.Response {
 	}
 	resp := refusal(req, code)
 	text := err.Error()
+	static := errors.Is(err, quorum.ErrStaticQuorum) // Kafka's controllers know it by the feature
 	switch r := resp.(type) {
 	case *kmsg.AddRaftVoterResponse:
+		if static {
+			text = "Cluster doesn't support adding voter because the kraft.version feature is 0"
+		}
 		r.ErrorMessage = &text
 	case *kmsg.RemoveRaftVoterResponse:
+		if static {
+			text = "Cluster doesn't support removing voter because the kraft.version feature is 0"
+		}
 		r.ErrorMessage = &text
 	}
 	return resp
