@@ -18,7 +18,7 @@ type Machine struct {
 
 // ThisMachine looks at the machine; dir lies on the disk that is measured.
 func ThisMachine(dir string) Machine {
-	m := Machine{CPUs: runtime.NumCPU(), Go: runtime.Version()}
+	m := Machine{CPUs: CPUs(), Go: runtime.Version()}
 	m.CPU = field("/proc/cpuinfo", "model name")
 	m.Memory = field("/proc/meminfo", "MemTotal")
 	b, _ := os.ReadFile("/proc/sys/kernel/osrelease")
@@ -29,6 +29,18 @@ func ThisMachine(dir string) Machine {
 		}
 	}
 	return m
+}
+
+// CPUs is how many the machine has: the runtime counts those that this process is bound to.
+func CPUs() int {
+	b, _ := os.ReadFile("/proc/cpuinfo")
+	n := 0
+	for l := range strings.Lines(string(b)) {
+		if strings.HasPrefix(l, "processor") {
+			n++
+		}
+	}
+	return max(n, 1)
 }
 
 func field(file, name string) string {
