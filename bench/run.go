@@ -243,7 +243,8 @@ func printResult(s *scenario, r *result) {
 		if x.Error != "" {
 			fmt.Printf("  %-10s %s\n", x.Name, x.Error)
 		}
-		if len(x.Rounds) == 0 {
+		v := x.of(s.measure)
+		if len(v) == 0 {
 			continue
 		}
 		var parts []string
@@ -252,7 +253,6 @@ func printResult(s *scenario, r *result) {
 				parts = append(parts, fmt.Sprintf("%s %s", figure(median(v)), c))
 			}
 		}
-		v := x.of(s.measure)
 		fmt.Printf("  %-10s %s (%s-%s)  %s\n", x.Name, figure(median(v)), figure(slices.Min(v)), figure(slices.Max(v)), strings.Join(parts, ", "))
 	}
 	for _, v := range verdicts(s, r) {

@@ -190,6 +190,9 @@ func manyTopics(e *env, x subject, r round) (metrics, error) {
 	}
 	out[wholeMs] = time.Since(start).Seconds() * 1e3
 	time.Sleep(beforeRest)
+	if r.profile != "" {
+		return out, takeProfile(c.Members[0].Admin, e.opts.profile, r.profile, restLength)
+	}
 	cpu, began := newCPUMeters(c.PIDs()), time.Now()
 	time.Sleep(restLength)
 	out[restCPU] = cpu.used() / time.Since(began).Seconds() * 100
