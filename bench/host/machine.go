@@ -18,7 +18,7 @@ type Machine struct {
 
 // ThisMachine looks at the machine; dir lies on the disk that is measured.
 func ThisMachine(dir string) Machine {
-	m := Machine{CPUs: CPUs(), Go: runtime.Version()}
+	m := Machine{CPUs: onlineCPUs(), Go: runtime.Version()}
 	m.CPU = field("/proc/cpuinfo", "model name")
 	m.Memory = field("/proc/meminfo", "MemTotal")
 	b, _ := os.ReadFile("/proc/sys/kernel/osrelease")
@@ -31,16 +31,16 @@ func ThisMachine(dir string) Machine {
 	return m
 }
 
-// CPUs is how many the machine has: the runtime counts those that this process is bound to.
-func CPUs() int {
+// onlineCPUs counts those of the machine; runtime.NumCPU counts those that this process, which is pinned, may use.
+func onlineCPUs() int {
 	b, _ := os.ReadFile("/proc/cpuinfo")
 	n := 0
 	for l := range strings.Lines(string(b)) {
-		if strings.HasPrefix(l, "processor") {
+		if k, _, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(k) == "processor" {
 			n++
 		}
 	}
-	return max(n, 1)
+	return n
 }
 
 func field(file, name string) string {

@@ -39,7 +39,7 @@ func Pin(args []string) error {
 func bind(thread, cpu int) error {
 	var set unix.CPUSet
 	if cpu == EveryCPU {
-		for i := range CPUs() {
+		for i := range onlineCPUs() {
 			set.Set(i)
 		}
 	} else {

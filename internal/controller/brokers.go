@@ -43,7 +43,10 @@ func (b *batch) registerBroker(req *kmsg.BrokerRegistrationRequest) kmsg.Respons
 		// A process that ended in order says so by naming the epoch it had; any other may have lost what was not synced, and so may
 		// one whose registration was taken back while it was away: its replicas may still be eligible to lead.
 		clean := old != nil && req.PreviousBrokerEpoch == old.Epoch
-		b.brokerGone(req.BrokerID, !clean && b.img.ELREnabled())
+		if !clean || !b.alone(req.BrokerID) {
+			b.brokerGone(req.BrokerID, !clean && b.img.ELREnabled())
+		}
+		b.endSolitude(req.BrokerID)
 		r.BrokerEpoch = b.nextOffset()
 		delete(b.brokers, req.BrokerID)
 	}
@@ -140,6 +143,27 @@ func (b *batch) brokerGone(id int32, lost bool) {
 		return true
 	})
 	b.addChanges(changes)
+}
+
+// alone says that no other broker is registered. When such a broker stops in order, nobody can take its leaderships, and nobody is
+// left who could be told that it has none: it keeps them until it is back, and 100,000 partitions cost no record on either way.
+// One that did not stop in order gets them by a new epoch, as everywhere.
+func (b *batch) alone(id int32) bool {
+	for _, br := range b.img.Brokers() {
+		if br.ID != id {
+			return false
+		}
+	}
+	return true
+}
+
+// endSolitude takes its leaderships from a broker that stopped while it was alone, as soon as there is another.
+func (b *batch) endSolitude(arrived int32) {
+	for _, br := range b.img.Brokers() {
+		if br.ID != arrived && br.Fenced && b.leads(br.ID) {
+			b.brokerGone(br.ID, false)
+		}
+	}
 }
 
 // brokerBack gives leaders to partitions without one that the broker can lead.

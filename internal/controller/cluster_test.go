@@ -177,25 +177,51 @@ func TestABrokerThatWasUnregisteredIsEligibleForNothingWhenItComesBack(t *testin
 	c.want("t", 0, "leader -1 isr [] elr [1] last [1] epoch 1") // 2 lacks what 1 has committed
 }
 
+// Nobody can take the leaderships of the only broker, so that they stay where they are; as many as there are, none costs a record.
 func TestTheOnlyNodeStopsAndStartsInOrder(t *testing.T) {
 	c := newCluster(t, func(cfg *Config) { cfg.LocalBroker = true })
 	c.start(1)
 	c.mustCreate("t 1 1")
-	if r := c.beat(1, "shutdown"); r.ShouldShutdown {
-		t.Error("let go while it leads")
-	}
-	c.want("t", 0, "leader -1 isr [] elr [1] last [1] epoch 1")
 	if r := c.beat(1, "shutdown"); !r.ShouldShutdown || !r.IsFenced {
 		t.Errorf("not let go: %+v", r)
 	}
+	c.want("t", 0, "leader 1 isr [1] elr [] last [] epoch 0")
+	again := registration(1, 2)
+	again.PreviousBrokerEpoch = c.s.Image().Broker(1).Epoch
+	ask[*kmsg.BrokerRegistrationResponse](c, again)
+	c.beat(1, "")
+	c.want("t", 0, "leader 1 isr [1] elr [] last [] epoch 0")
+	if got := c.s.Image().Partition("t", 0).RecoveryState; got != meta.RecoveryStateRecovered {
+		t.Errorf("after a clean stop nothing is to be recovered: %d", got)
+	}
+}
+
+// The controller let it go, but it was killed before its logs were on the disk.
+func TestTheOnlyNodeThatDidNotGetToItsEndLeadsByANewEpoch(t *testing.T) {
+	c := newCluster(t, func(cfg *Config) { cfg.LocalBroker = true })
+	c.start(1)
+	c.mustCreate("t 1 1")
+	c.beat(1, "shutdown")
+	ask[*kmsg.BrokerRegistrationResponse](c, registration(1, 2))
+	c.want("t", 0, "leader -1 isr [] elr [] last [1] epoch 1")
+	c.beat(1, "")
+	c.want("t", 0, "leader 1 isr [1] elr [] last [] epoch 2")
+}
+
+// A second broker comes while the first, which was alone, is away: it must not tell clients of a leader that does not serve.
+func TestASecondBrokerEndsTheLeadershipsOfTheFirstThatIsAway(t *testing.T) {
+	c := newCluster(t)
+	c.start(1)
+	c.mustCreate("t 1 1")
+	c.beat(1, "shutdown")
+	ask[*kmsg.BrokerRegistrationResponse](c, registration(2, 1))
+	c.want("t", 0, "leader -1 isr [] elr [1] last [1] epoch 1")
+	c.beat(2, "")
 	again := registration(1, 2)
 	again.PreviousBrokerEpoch = c.s.Image().Broker(1).Epoch
 	ask[*kmsg.BrokerRegistrationResponse](c, again)
 	c.beat(1, "")
 	c.want("t", 0, "leader 1 isr [1] elr [] last [] epoch 2")
-	if got := c.s.Image().Partition("t", 0).RecoveryState; got != meta.RecoveryStateRecovered {
-		t.Errorf("after a clean stop nothing is to be recovered: %d", got)
-	}
 }
 
 func TestControlledShutdownWaitsForAllOthersToKnow(t *testing.T) {

@@ -14,6 +14,8 @@ import (
 //	registered, fenced --has read its own registration--> active --wants to stop--> controlled shutdown
 //	      ^                                                  |                             |
 //	      +------------- silent, or wants it ----------------+    no leadership left, and all others know: may stop, fenced
+//
+// A cluster's only broker is fenced at once and keeps its leaderships: see alone.
 func (b *batch) heartbeat(req *kmsg.BrokerHeartbeatRequest) kmsg.Response {
 	resp := req.ResponseKind().(*kmsg.BrokerHeartbeatResponse)
 	resp.IsFenced = true
@@ -34,6 +36,9 @@ func (b *batch) heartbeat(req *kmsg.BrokerHeartbeatRequest) kmsg.Response {
 		if !req.WantFence && resp.IsCaughtUp {
 			b.unfence(br)
 		}
+	case req.WantShutdown && b.alone(br.ID):
+		b.add(&meta.BrokerRegistrationChangeRecord{BrokerID: br.ID, BrokerEpoch: br.Epoch, Fenced: 1})
+		resp.ShouldShutdown = true
 	case req.WantShutdown && !br.InControlledShutdown && b.leads(br.ID):
 		b.startShutdown(br, c)
 	case req.WantShutdown && (!br.InControlledShutdown || !b.leads(br.ID) && c.shutdownOffset <= b.lowestOffset()):

@@ -201,7 +201,11 @@ type topicByID struct {
 
 // Partition finds a partition, nil when the topic or the partition does not exist.
 func (img *Image) Partition(topic string, partition int32) *Partition {
-	t := img.Topic(topic)
+	return img.Topic(topic).Partition(partition)
+}
+
+// Partition is nil where there is none, as it is where there is no topic.
+func (t *Topic) Partition(partition int32) *Partition {
 	if t == nil || partition < 0 || int(partition) >= len(t.Partitions) {
 		return nil
 	}

@@ -72,11 +72,16 @@ func (m *Manager) applyAll(img *meta.Image) {
 // setStraysAside takes logs out of use that the metadata knows nothing of: topics that were deleted while this
 // broker was away, and former incarnations of a topic. They are renamed, not deleted.
 func (m *Manager) setStraysAside(img *meta.Image) {
+	topics := map[string]*meta.Topic{} // each is asked for by all of its partitions
 	for _, l := range m.logs.Logs() {
 		tp := l.TopicPartition()
-		p := img.Partition(tp.Topic, tp.Partition)
-		if p != nil && slices.Contains(p.Replicas, m.nodeID) {
-			if id := l.TopicID(); id == img.Topic(tp.Topic).ID || id == ([16]byte{}) { // a power cut can leave a log without
+		t, known := topics[tp.Topic]
+		if !known {
+			t = img.Topic(tp.Topic)
+			topics[tp.Topic] = t
+		}
+		if p := t.Partition(tp.Partition); p != nil && slices.Contains(p.Replicas, m.nodeID) {
+			if id := l.TopicID(); id == t.ID || id == ([16]byte{}) { // a power cut can leave a log without
 				continue
 			}
 		}

@@ -387,7 +387,7 @@ func (d *logDir) create(tp TopicPartition, topicID [16]byte, cfg LogConfig) (*Lo
 // findStale looks in the checkpoint files for logs that are gone: those were deleted in
 // the last run, which died before it wrote the files anew.
 func (d *logDir) findStale() {
-	have := map[TopicPartition]struct{}{}
+	have := make(map[TopicPartition]struct{}, len(d.loaded))
 	for _, l := range d.loaded {
 		have[l.tp] = struct{}{}
 	}

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"hash/fnv"
+	"hash/maphash"
 	"io/fs"
 	"os"
 	"path"
@@ -111,26 +111,26 @@ func (d *logDir) readTouched() (ids map[TopicPartition][16]byte, touched map[Top
 }
 
 // listed remembers, in little memory, which logs an orderly stop has listed.
-type listed []uint64
-
-func newListed(ids map[TopicPartition][16]byte) listed {
-	out := make(listed, 0, len(ids))
-	for tp := range ids {
-		out = append(out, hashOf(tp))
-	}
-	slices.Sort(out)
-	return out
+type listed struct {
+	seed   maphash.Seed
+	hashes []uint64 // in order
 }
 
-func hashOf(tp TopicPartition) uint64 {
-	h := fnv.New64a()
-	_, _ = fmt.Fprintf(h, "%s %d", tp.Topic, tp.Partition) // a hash cannot fail to be written
-	return h.Sum64()
+func newListed(ids map[TopicPartition][16]byte) listed {
+	out := listed{seed: maphash.MakeSeed(), hashes: make([]uint64, 0, len(ids))}
+	for tp := range ids {
+		out.hashes = append(out.hashes, maphash.Comparable(out.seed, tp))
+	}
+	slices.Sort(out.hashes)
+	return out
 }
 
 // mayHave is true for each log that is listed, and hardly for any other.
 func (l listed) mayHave(tp TopicPartition) bool {
-	_, ok := slices.BinarySearch(l, hashOf(tp))
+	if len(l.hashes) == 0 {
+		return false
+	}
+	_, ok := slices.BinarySearch(l.hashes, maphash.Comparable(l.seed, tp))
 	return ok
 }
 
