@@ -223,6 +223,9 @@ func (e *env) warmUp(s *scenario, x subject) error {
 }
 
 func (e *env) profiles(s *scenario, in []subject) {
+	if s.unprofiled {
+		return
+	}
 	for _, x := range in {
 		if x.kind != kindMoldau {
 			continue

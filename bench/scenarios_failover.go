@@ -23,7 +23,7 @@ const (
 )
 
 const (
-	// failoverBound is wanted after a kill, termBound after a SIGTERM, at worst of all rounds.
+	// failoverBoundMs is wanted after a kill, termBoundMs after a SIGTERM, at worst of all rounds.
 	failoverBoundMs, termBoundMs = 500, 100
 	// rollings is how many strikes of another row stand for one restart of all nodes.
 	rollings = 10
@@ -36,7 +36,7 @@ func failoverScenarios() []*scenario {
 		return &scenario{
 			name: name, title: "Three nodes: " + title, how: clusterHow + "; " + how + "; " + more,
 			measure: columns[0], columns: columns, targets: targets, warm: jvmWarmUp, subjects: brokersOnly, unpinned: true, heap: clusterHeap,
-			turns: f.turns, run: f.run,
+			turns: f.turns, unprofiled: true, run: f.run,
 		}
 	}
 	killed := []string{nextAckMs, othersGapMs, backMs}
