@@ -33,13 +33,14 @@ type subject struct {
 
 // env is a run: what it may use and what it has started.
 type env struct {
-	opts    options
-	dir     string
-	kafka   *host.Kafka
-	mu      sync.Mutex
-	brokers map[string]*host.Broker // guarded by mu against a signal
-	kept    map[string]any
-	topics  int
+	opts     options
+	dir      string
+	kafka    *host.Kafka
+	mu       sync.Mutex
+	brokers  map[string]*host.Broker  // guarded by mu against a signal
+	clusters map[string]*benchCluster // by subject; guarded in the same way
+	kept     map[string]any
+	topics   int
 }
 
 // benchProps is what every broker gets, so that runs do not fill the disk; the rest are defaults.
@@ -52,7 +53,7 @@ func newEnv(o options) (*env, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot make a work directory: %w", err)
 	}
-	e := &env{opts: o, dir: dir, brokers: map[string]*host.Broker{}, kept: map[string]any{}}
+	e := &env{opts: o, dir: dir, brokers: map[string]*host.Broker{}, clusters: map[string]*benchCluster{}, kept: map[string]any{}}
 	e.closeOnSignal()
 	return e, nil
 }
@@ -68,6 +69,9 @@ func (e *env) closeOnSignal() {
 		for _, b := range e.brokers {
 			b.Process.Kill()
 		}
+		for _, c := range e.clusters {
+			c.Kill()
+		}
 		os.RemoveAll(e.dir)
 		os.Exit(1)
 	}()
@@ -79,6 +83,9 @@ func (e *env) close() {
 			fmt.Fprintf(os.Stderr, "  in a broker's log: %s\n", line)
 		}
 		b.Remove()
+	}
+	for _, c := range e.clusters {
+		c.Remove()
 	}
 	os.RemoveAll(e.dir)
 }

@@ -26,6 +26,8 @@ type options struct {
 	only                 string
 	rounds               int
 	length               time.Duration
+	strikes              int // how often a node of a cluster is hurt, of Moldau
+	kafkaStrikes         int // and of Apache Kafka
 	moldau               string
 	kafka                string
 	heap                 string
@@ -87,6 +89,8 @@ func withOptions(args []string, do func(options) error) error {
 	f.StringVar(&o.only, "only", "", "scenarios to measure, separated by commas; what is not a name stands for all names that begin with it")
 	f.IntVar(&o.rounds, "rounds", 0, "rounds that count (default 5, quick 3)")
 	f.DurationVar(&o.length, "length", 0, "load of a round (default 3s, quick 1s)")
+	f.IntVar(&o.strikes, "strikes", 30, "how often a node of three is killed or stopped, in each row that does so")
+	f.IntVar(&o.kafkaStrikes, "kafka-strikes", 5, "the same of Apache Kafka, where one takes a minute")
 	f.StringVar(&o.moldau, "moldau", "", "the binary to measure (default: built from the tree)")
 	f.StringVar(&o.kafka, "kafka", "auto", "measure Apache Kafka beside: auto, on, off")
 	f.StringVar(&o.heap, "kafka-heap", "2g", "heap of Apache Kafka")

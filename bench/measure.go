@@ -33,11 +33,13 @@ const (
 	otherCPU    = "other CPU %"
 )
 
-// measured is one process under a driver.
+// measured is what a driver drives: the processes whose CPU time counts together.
 type measured struct {
-	pid   int
+	pids  []int
 	admin string // of ours, for allocations and profiles
 }
+
+func only(b *host.Broker) measured { return measured{[]int{b.Process.PID()}, b.Admin} }
 
 // profileMargin is how much longer than its profile a load lasts.
 const profileMargin = 200 * time.Millisecond
@@ -58,7 +60,7 @@ func (e *env) loadRound(m measured, d *load.Driver, length time.Duration, maxByt
 	}
 	heap := newHeapMeter(m.admin)
 	busy, self := host.BusySeconds(), host.ThreadSeconds(os.Getpid())
-	cpu := newCPUMeter(m.pid)
+	cpu := newCPUMeters(m.pids)
 	stats, err := d.Run(length, maxBytes)
 	used := cpu.used()
 	if err != nil {
@@ -112,6 +114,23 @@ func (c cpuMeter) used() float64 {
 		return stat - c.stat
 	}
 	return thread
+}
+
+// cpuMeters is the CPU time of several processes.
+type cpuMeters []cpuMeter
+
+func newCPUMeters(pids []int) (all cpuMeters) {
+	for _, pid := range pids {
+		all = append(all, newCPUMeter(pid))
+	}
+	return all
+}
+
+func (all cpuMeters) used() (sum float64) {
+	for _, c := range all {
+		sum += c.used()
+	}
+	return sum
 }
 
 // heapMeter counts allocations of a Moldau broker, less those of asking.

@@ -15,7 +15,7 @@ import (
 
 // allScenarios are the rows of the report, in its order.
 func allScenarios() []*scenario {
-	return slices.Concat(loadScenarios(), nodeScenarios(), clientScenarios(), groupScenarios())
+	return slices.Concat(loadScenarios(), nodeScenarios(), clientScenarios(), groupScenarios(), clusterScenarios())
 }
 
 // result is what a scenario has given, as it is kept in the file of results.
@@ -82,6 +82,7 @@ func measure(o options) error {
 		}
 	}
 	o.moldau, _ = filepath.Abs(o.moldau)
+	e.opts.moldau = o.moldau
 	subjects := []subject{{"roofline", kindRoofline, ""}, {"moldau", kindMoldau, o.moldau}}
 	if o.kafka == "on" || o.kafka == "auto" && !o.quick {
 		if e.kafka, err = host.FindKafka(kafkaVersion); err == nil {
@@ -111,7 +112,7 @@ func measure(o options) error {
 // scenario measures the subjects in turn, so that what else the machine does meets all of them.
 func (e *env) scenario(s *scenario, subjects []subject) *result {
 	fmt.Printf("\n%s: %s\n  %s\n", s.name, s.title, s.how)
-	r := &result{Scenario: s.name, When: time.Now().UTC().Truncate(time.Second), Machine: host.ThisMachine(e.dir), Versions: e.versions(subjects), Length: e.opts.length.String(), Command: e.command(s)}
+	r := &result{Scenario: s.name, When: time.Now().UTC().Truncate(time.Second), Machine: host.ThisMachine(e.dir), Versions: e.versions(s, subjects), Length: e.opts.length.String(), Command: e.command(s)}
 	var in []subject
 	for _, x := range subjects {
 		if slices.Contains(s.subjects, x.kind) {
@@ -119,18 +120,20 @@ func (e *env) scenario(s *scenario, subjects []subject) *result {
 			r.Subjects = append(r.Subjects, subjectResult{Name: x.name})
 		}
 	}
-	rounds := e.opts.rounds
-	if s.rounds > 0 {
-		rounds = min(rounds, s.rounds)
+	if s.unpinned && e.opts.driverCPU >= 0 {
+		if err := host.Rebind(host.EveryCPU); err != nil {
+			fmt.Println("  the driver stays on its CPU:", err)
+		}
+		defer host.Rebind(e.opts.driverCPU)
 	}
 	for i := range in {
 		if err := e.warmUp(s, in[i]); err != nil {
 			r.Subjects[i].Error = err.Error()
 		}
 	}
-	for range rounds {
+	for turn := range s.most(e.opts) {
 		for i := range in {
-			if r.Subjects[i].Error != "" {
+			if r.Subjects[i].Error != "" || turn >= s.roundsOf(e.opts, in[i].kind) {
 				continue
 			}
 			m, err := s.run(e, in[i], round{scenario: s, length: e.opts.length})
@@ -147,6 +150,25 @@ func (e *env) scenario(s *scenario, subjects []subject) *result {
 		r.Profile = e.explain(s, in)
 	}
 	return r
+}
+
+// roundsOf is how many rounds a kind of subject has.
+func (s *scenario) roundsOf(o options, k kind) int {
+	switch {
+	case s.turns != nil:
+		return s.turns(o, k)
+	case s.rounds > 0:
+		return min(o.rounds, s.rounds)
+	}
+	return o.rounds
+}
+
+// most is the rounds of whoever has most of them.
+func (s *scenario) most(o options) (n int) {
+	for _, k := range s.subjects {
+		n = max(n, s.roundsOf(o, k))
+	}
+	return n
 }
 
 func missed(s *scenario, r *result) bool {
@@ -202,6 +224,9 @@ func (e *env) warmUp(s *scenario, x subject) error {
 }
 
 func (e *env) profiles(s *scenario, in []subject) {
+	if s.unprofiled {
+		return
+	}
 	for _, x := range in {
 		if x.kind != kindMoldau {
 			continue
@@ -222,7 +247,8 @@ func printResult(s *scenario, r *result) {
 		if x.Error != "" {
 			fmt.Printf("  %-10s %s\n", x.Name, x.Error)
 		}
-		if len(x.Rounds) == 0 {
+		v := x.of(s.measure)
+		if len(v) == 0 {
 			continue
 		}
 		var parts []string
@@ -231,7 +257,6 @@ func printResult(s *scenario, r *result) {
 				parts = append(parts, fmt.Sprintf("%s %s", figure(median(v)), c))
 			}
 		}
-		v := x.of(s.measure)
 		fmt.Printf("  %-10s %s (%s-%s)  %s\n", x.Name, figure(median(v)), figure(slices.Min(v)), figure(slices.Max(v)), strings.Join(parts, ", "))
 	}
 	for _, v := range verdicts(s, r) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -49,7 +50,7 @@ func (e *env) save(r *result) error {
 	return os.WriteFile(e.opts.resultsFile(), append(b, '\n'), 0o644)
 }
 
-func (e *env) versions(subjects []subject) map[string]string {
+func (e *env) versions(sc *scenario, subjects []subject) map[string]string {
 	out := map[string]string{}
 	for _, s := range subjects {
 		switch s.kind {
@@ -64,7 +65,7 @@ func (e *env) versions(subjects []subject) map[string]string {
 				out[s.name] += " with changes"
 			}
 		case kindKafka:
-			out[s.name] = e.kafka.Version + ", " + e.kafka.Java + ", heap " + e.opts.heap
+			out[s.name] = e.kafka.Version + ", " + e.kafka.Java + ", heap " + cmp.Or(sc.heap, e.opts.heap)
 		}
 	}
 	return out
@@ -75,5 +76,9 @@ func (e *env) command(s *scenario) string {
 	if e.opts.quick {
 		c += " QUICK=1"
 	}
-	return c + fmt.Sprintf(` BENCHFLAGS="-rounds %d -length %s"`, e.opts.rounds, e.opts.length)
+	flags := fmt.Sprintf("-rounds %d -length %s", e.opts.rounds, e.opts.length)
+	if s.turns != nil {
+		flags += fmt.Sprintf(" -strikes %d -kafka-strikes %d", e.opts.strikes, e.opts.kafkaStrikes)
+	}
+	return c + ` BENCHFLAGS="` + flags + `"`
 }

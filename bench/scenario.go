@@ -16,10 +16,13 @@ type scenario struct {
 	measure          string   // the metric that the targets and plots are about
 	columns          []string // what is printed beside it
 	targets          []target
-	unprofiled       bool          // there is no load of which to take a profile
-	quick            bool          // part of a quick run
-	rounds           int           // 0: the run's
-	warm             time.Duration // of load for a JVM
+	unprofiled       bool                        // there is no load of which to take a profile
+	quick            bool                        // part of a quick run
+	rounds           int                         // 0: the run's
+	turns            func(o options, k kind) int // rounds of each kind, where they differ; nil: as many for all
+	unpinned         bool                        // neither the brokers nor the driver are bound to a CPU
+	heap             string                      // of Apache Kafka; empty: the run's
+	warm             time.Duration               // of load for a JVM
 	subjects         []kind
 	loop             *roofline.Options
 	run              func(e *env, s subject, r round) (metrics, error)
@@ -40,6 +43,7 @@ type target struct {
 	atMost  float64 // ours <= atMost x theirs; 0: not asked
 	atLeast float64 // theirs >= atLeast x ours, or, where more is better, ours >= atLeast x theirs
 	more    bool    // more is better
+	worst   bool    // the worst round counts, and not the one in the middle; only without against
 }
 
 var everyone = []kind{kindRoofline, kindMoldau, kindKafka}
@@ -82,7 +86,7 @@ func (p produceShape) run(e *env, s subject, r round) (metrics, error) {
 			return nil, err
 		}
 		defer end()
-		addr, m.pid = a, pid
+		addr, m.pids = a, []int{pid}
 	} else {
 		b, err := e.broker(s, p.variant, p.props[s.kind])
 		if err != nil {
@@ -93,7 +97,7 @@ func (p produceShape) run(e *env, s subject, r round) (metrics, error) {
 			return nil, err
 		}
 		defer remove()
-		addr, topicID, m = b.Addr, id, measured{b.Process.PID(), b.Admin}
+		addr, topicID, m = b.Addr, id, only(b)
 	}
 	d, err := load.Dial(addr, p.depth, p.sources(s, topicID, batch))
 	if err != nil {
@@ -156,7 +160,7 @@ func (f fetchShape) run(e *env, s subject, r round) (metrics, error) {
 			return nil, err
 		}
 		defer end()
-		addr, m.pid = a, pid
+		addr, m.pids = a, []int{pid}
 		log.offsets = []int64{0}
 	} else {
 		b, err := e.broker(s, "", nil)
@@ -166,7 +170,7 @@ func (f fetchShape) run(e *env, s subject, r round) (metrics, error) {
 		if log, err = keep(e, "fetch/"+s.name, func() (filled, error) { return e.fill(b.Addr, f.bytes, nil) }); err != nil {
 			return nil, err
 		}
-		addr, m = b.Addr, measured{b.Process.PID(), b.Admin}
+		addr, m = b.Addr, only(b)
 	}
 	var sources []load.Source
 	for c := range f.conns {
@@ -241,7 +245,7 @@ func (f sessionShape) run(e *env, s subject, r round) (metrics, error) {
 	if _, err := d.Run(r.length/5, 0); err != nil {
 		return nil, err
 	}
-	return e.loadRound(measured{b.Process.PID(), b.Admin}, d, r.length, 0, r.profile)
+	return e.loadRound(only(b), d, r.length, 0, r.profile)
 }
 
 func (f sessionShape) batch() []byte {

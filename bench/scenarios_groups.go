@@ -351,7 +351,7 @@ func commits(e *env, x subject, r round) (metrics, error) {
 	if _, err := d.Run(r.length/5, 0); err != nil {
 		return nil, err
 	}
-	return e.loadRound(measured{b.Process.PID(), b.Admin}, d, r.length, 0, r.profile)
+	return e.loadRound(only(b), d, r.length, 0, r.profile)
 }
 
 // awaitCoordinator commits once, as soon as that works: the topic of offsets is made when somebody asks for a coordinator.

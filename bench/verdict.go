@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -22,11 +23,7 @@ func verdicts(s *scenario, r *result) []verdict {
 			continue
 		}
 		if t.against == "" {
-			met, bound := median(mine) <= t.atMost, "at most "+figure(t.atMost)
-			if t.more {
-				met, bound = median(mine) >= t.atLeast, "at least "+figure(t.atLeast)
-			}
-			out = append(out, verdict{fmt.Sprintf("%s %s, wanted %s: %s", figure(median(mine)), t.metric, bound, word(met)), met})
+			out = append(out, t.alone(mine))
 			continue
 		}
 		theirs := r.subject(string(t.against)).of(t.metric)
@@ -47,6 +44,25 @@ func verdicts(s *scenario, r *result) []verdict {
 		}
 	}
 	return out
+}
+
+// alone judges figures by themselves.
+func (t target) alone(mine []float64) verdict {
+	v, what := median(mine), t.metric
+	if t.worst {
+		v = slices.Max(mine)
+		if t.more {
+			v = slices.Min(mine)
+		}
+		if what += " at worst"; len(mine) > 1 {
+			what += fmt.Sprintf(" of %d", len(mine))
+		}
+	}
+	met, bound := v <= t.atMost, "at most "+figure(t.atMost)
+	if t.more {
+		met, bound = v >= t.atLeast, "at least "+figure(t.atLeast)
+	}
+	return verdict{fmt.Sprintf("%s %s, wanted %s: %s", figure(v), what, bound, word(met)), met}
 }
 
 func word(met bool) string {

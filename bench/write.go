@@ -67,12 +67,17 @@ is taken away. MB/s and latency stand beside it; they depend on the driver and o
 
 ` + "`make bench`" + ` repeats all of it, ` + "`make bench QUICK=1`" + ` the main rows in two minutes, and ` + "`make bench ONLY=name`" + ` one row.
 
-How: one node; the broker is pinned to one core and the driver to another. Requests are built beforehand and every
+How, where a row does not say otherwise: one node; the broker is pinned to one core and the driver to another. Requests are built beforehand and every
 answer is checked. The subjects take turns in rounds; the figures are medians of the rounds, in brackets the least and
 the most, and ratios are medians of the rounds' ratios. A JVM is driven for 45 s before it is measured. All brokers
 run with their defaults: Apache Kafka acknowledges from the page cache, and so does Moldau with a configuration file
 (moldau.flush.acks=false), except where a row says otherwise. "Other CPU" is what the rest of the machine used meanwhile: above
 some 20 %, absolute figures are too high, for every subject alike.
+
+The rows with three nodes run three processes of a subject on the same machine, and the three of the other subject rest meanwhile. Nothing
+is pinned there, so the driver and the nodes share all CPUs: what counts is the CPU time of the three nodes together, and time until an
+acknowledgement. Apache Kafka's nodes have a heap of 1 GB each. A node is killed or stopped as often as a row's command says, each time
+on a cluster that is whole, and targets of such rows hold for the worst of all times.
 
 `)
 }

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,9 @@ import (
 // pinCommand is the word by which the bench command runs Pin.
 const pinCommand = "pin"
 
+// EveryCPU in the place of a CPU stands for all of them, whatever this process is bound to itself.
+const EveryCPU = -2
+
 // Pin binds this thread to a CPU and becomes the command: bench pin CPU COMMAND ARGS...
 func Pin(args []string) error {
 	if len(args) < 2 {
@@ -21,7 +25,7 @@ func Pin(args []string) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the CPU: %w", err)
 	}
-	if err := bind(cpu); err != nil {
+	if err := bind(0, cpu); err != nil {
 		return err
 	}
 	path, err := exec.LookPath(args[1])
@@ -31,18 +35,43 @@ func Pin(args []string) error {
 	return unix.Exec(path, args[1:], os.Environ())
 }
 
-func bind(cpu int) error {
+// bind binds a thread, 0 for the one that calls.
+func bind(thread, cpu int) error {
 	var set unix.CPUSet
-	set.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &set); err != nil {
+	if cpu == EveryCPU {
+		for i := range onlineCPUs() {
+			set.Set(i)
+		}
+	} else {
+		set.Set(cpu)
+	}
+	if err := unix.SchedSetaffinity(thread, &set); err != nil {
 		return fmt.Errorf("cannot run on CPU %d: %w", cpu, err)
 	}
 	return nil
 }
 
-// Command is a command pinned to a CPU; with a negative one it is not pinned.
+// Rebind binds all threads of this process; those that it makes later have the CPUs of those that make them.
+func Rebind(cpu int) error {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return fmt.Errorf("cannot list the threads of this process: %w", err)
+	}
+	for _, t := range threads {
+		id, err := strconv.Atoi(t.Name())
+		if err != nil {
+			return fmt.Errorf("cannot read a thread's id: %w", err)
+		}
+		if err := bind(id, cpu); err != nil && !errors.Is(err, unix.ESRCH) { // it may have ended
+			return err
+		}
+	}
+	return nil
+}
+
+// Command is a command pinned to a CPU, or freed from the driver's with EveryCPU; with another negative one it is left as it is.
 func Command(cpu int, name string, args ...string) *exec.Cmd {
-	if cpu < 0 {
+	if cpu < 0 && cpu != EveryCPU {
 		return exec.Command(name, args...)
 	}
 	self, err := os.Executable()

@@ -66,6 +66,24 @@ func (p *Process) Stop() {
 	}
 }
 
+// Signal sends it a signal and does not wait.
+func (p *Process) Signal(sig os.Signal) error {
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		return fmt.Errorf("cannot signal process %d: %w", p.PID(), err)
+	}
+	return nil
+}
+
+// Await waits until it has ended, or for so long.
+func (p *Process) Await(most time.Duration) error {
+	select {
+	case <-p.done:
+		return nil
+	case <-time.After(most):
+		return fmt.Errorf("process %d has not ended after %s: %s", p.PID(), most, p.Tail())
+	}
+}
+
 // Kill ends it without notice.
 func (p *Process) Kill() {
 	p.cmd.Process.Kill()

@@ -73,28 +73,41 @@ func (c *Client) Call(req kmsg.Request) (kmsg.Response, error) {
 
 // CreateTopic makes a topic and waits until every partition has a leader.
 func (c *Client) CreateTopic(name string, partitions int32, configs map[string]string) (id [16]byte, err error) {
-	req := kmsg.NewPtrCreateTopicsRequest()
-	req.Version, req.TimeoutMillis = 7, 60000
-	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = name, partitions, 1
-	for k, v := range configs {
-		o := kmsg.NewCreateTopicsRequestTopicConfig()
-		o.Name, o.Value = k, kmsg.StringPtr(v)
-		t.Configs = append(t.Configs, o)
-	}
-	req.Topics = append(req.Topics, t)
-	resp, err := c.Call(req)
+	ids, err := c.CreateTopics([]string{name}, partitions, 1, configs)
 	if err != nil {
 		return id, err
-	}
-	got := resp.(*kmsg.CreateTopicsResponse).Topics[0]
-	if err := kerr.ErrorForCode(got.ErrorCode); err != nil {
-		return id, fmt.Errorf("cannot create topic %s: %w", name, err)
 	}
 	if err := c.awaitLeaders(name, int(partitions)); err != nil {
 		return id, err
 	}
-	return got.TopicID, c.awaitServing(name, int(partitions))
+	return ids[0], c.awaitServing(name, int(partitions))
+}
+
+// CreateTopics makes topics that are alike, with one request, and does not wait for their leaders.
+func (c *Client) CreateTopics(names []string, partitions int32, replicas int16, configs map[string]string) (ids [][16]byte, err error) {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	req.Version, req.TimeoutMillis = 7, 60000
+	for _, name := range names {
+		t := kmsg.NewCreateTopicsRequestTopic()
+		t.Topic, t.NumPartitions, t.ReplicationFactor = name, partitions, replicas
+		for k, v := range configs {
+			o := kmsg.NewCreateTopicsRequestTopicConfig()
+			o.Name, o.Value = k, kmsg.StringPtr(v)
+			t.Configs = append(t.Configs, o)
+		}
+		req.Topics = append(req.Topics, t)
+	}
+	resp, err := c.Call(req)
+	if err != nil {
+		return nil, err
+	}
+	for _, got := range resp.(*kmsg.CreateTopicsResponse).Topics {
+		if err := kerr.ErrorForCode(got.ErrorCode); err != nil {
+			return nil, fmt.Errorf("cannot create topic %s: %w", got.Topic, err)
+		}
+		ids = append(ids, got.TopicID)
+	}
+	return ids, nil
 }
 
 // leaderTimeout bounds the wait for leaders.
@@ -201,7 +214,12 @@ func (c *Client) Hello() error {
 
 // Produce sends one batch with acks=1.
 func (c *Client) Produce(topicID [16]byte, partition int32, batch []byte) error {
-	resp, err := c.Call(ProduceRequest(topicID, partition, batch, 1))
+	return c.ProduceAcks(topicID, partition, batch, 1)
+}
+
+// ProduceAcks sends one batch.
+func (c *Client) ProduceAcks(topicID [16]byte, partition int32, batch []byte, acks int16) error {
+	resp, err := c.Call(ProduceRequest(topicID, partition, batch, acks))
 	if err != nil {
 		return err
 	}

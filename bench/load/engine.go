@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,14 +53,31 @@ type Driver struct {
 	perSecond float64 // of all connections together; 0: as fast as it goes
 	issued    int64   // requests of this run
 	start     time.Time
+
+	clock *clock // of a driver that has a schedule
 }
 
 // Pace has the driver send so many requests a second at most, evenly; 0 as fast as it goes.
 func (d *Driver) Pace(perSecond float64) { d.perSecond = perSecond }
 
 // mayIssue says whether the next request is due.
-func (d *Driver) mayIssue() bool {
+func (d *Driver) mayIssue(c *conn) bool {
+	if d.clock != nil {
+		return !d.now.Before(c.due)
+	}
 	return d.perSecond <= 0 || float64(d.issued) <= d.now.Sub(d.start).Seconds()*d.perSecond
+}
+
+// issue counts a request as sent: now, or at the instant at which it was due.
+func (d *Driver) issue(c *conn) {
+	sent := d.now
+	if d.clock != nil {
+		sent = c.due
+		c.due = c.due.Add(d.clock.interval)
+	}
+	c.sent[(c.first+c.open)%d.depth] = sent
+	c.open++
+	d.issued++
 }
 
 // Stats is what a run has done.
@@ -79,20 +97,26 @@ type conn struct {
 	first int
 	open  int // unanswered
 	out   []byte
-	rest  []byte // of the request that is being sent
-	armed bool   // waits for the socket to take more
-	done  bool   // its source has no more
+	rest  []byte    // of the request that is being sent
+	armed bool      // waits for the socket to take more
+	done  bool      // its source has no more
+	due   time.Time // when its next request is due, with a schedule
 }
 
 // Dial opens one connection for each source.
 func Dial(addr string, depth int, sources []Source) (*Driver, error) {
+	return DialEach(slices.Repeat([]string{addr}, len(sources)), depth, sources)
+}
+
+// DialEach opens one connection for each source, each to its own address.
+func DialEach(addrs []string, depth int, sources []Source) (*Driver, error) {
 	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("cannot make an epoll: %w", err)
 	}
 	d := &Driver{depth: depth, ep: ep, conns: make(map[int32]*conn)}
-	for _, s := range sources {
-		fd, err := dial(addr)
+	for i, s := range sources {
+		fd, err := dial(addrs[i])
 		if err == nil {
 			err = unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
 		}
@@ -133,6 +157,9 @@ func (d *Driver) Close() {
 	for _, c := range d.conns {
 		unix.Close(c.fd)
 	}
+	if d.clock != nil {
+		unix.Close(d.clock.fd)
+	}
 	unix.Close(d.ep)
 }
 
@@ -147,12 +174,18 @@ func (d *Driver) Run(length time.Duration, maxBytes int64) (Stats, error) {
 	if d.perSecond > 0 {
 		waitMs = pacedWaitMs
 	}
+	if d.clock != nil {
+		d.clock.begin(start, d.conns)
+	}
 	end := start.Add(length)
 	if err := d.sendAll(); err != nil {
 		return d.stats, err
 	}
 	events := make([]unix.EpollEvent, maxEvents)
 	for d.sending || d.open() > 0 {
+		if err := d.clock.arm(d); err != nil {
+			return d.stats, err
+		}
 		n, err := unix.EpollWait(d.ep, events, waitMs)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return d.stats, fmt.Errorf("cannot wait for answers: %w", err)
@@ -166,11 +199,14 @@ func (d *Driver) Run(length time.Duration, maxBytes int64) (Stats, error) {
 			return d.stats, fmt.Errorf("%d requests are unanswered after %s", d.open(), drainTimeout)
 		}
 		for _, e := range events[:max(n, 0)] {
+			if d.conns[e.Fd] == nil { // the clock
+				continue
+			}
 			if err := d.event(d.conns[e.Fd], e.Events); err != nil {
 				return d.stats, err
 			}
 		}
-		if d.perSecond > 0 {
+		if d.perSecond > 0 || d.clock != nil {
 			if err := d.sendAll(); err != nil {
 				return d.stats, err
 			}
@@ -218,15 +254,13 @@ func (d *Driver) event(c *conn, events uint32) error {
 // send fills the connection up to its depth, as far as the socket takes it.
 func (d *Driver) send(c *conn) error {
 	for {
-		for len(c.rest) == 0 && len(c.out) < copyBelowBytes && d.sending && !c.done && c.open < d.depth && d.mayIssue() {
+		for len(c.rest) == 0 && len(c.out) < copyBelowBytes && d.sending && !c.done && c.open < d.depth && d.mayIssue(c) {
 			req := c.src.Next()
 			if req == nil {
 				c.done = true
 				break
 			}
-			c.sent[(c.first+c.open)%d.depth] = d.now
-			c.open++
-			d.issued++
+			d.issue(c)
 			if len(req) > copyBelowBytes {
 				c.rest = req
 				break

@@ -30,6 +30,8 @@ type Producer struct {
 	answer  int
 	left    int     // requests to go; negative: no end
 	offsets []int64 // the next one expected, by frame; -1: unknown
+
+	sequences []*sequenced // of an idempotent one, by frame
 }
 
 // NewProducer builds a producer's requests: batch, to each of the partitions in turn. With
@@ -69,6 +71,9 @@ func (p *Producer) Next() []byte {
 	}
 	p.left--
 	f := p.frames[p.next]
+	if p.sequences != nil {
+		p.sequences[p.next].step()
+	}
 	p.next = (p.next + 1) % len(p.frames)
 	return f
 }

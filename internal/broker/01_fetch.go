@@ -1,6 +1,9 @@
 package broker
 
 import (
+	"slices"
+	"sync/atomic"
+
 	"github.com/moldau-stream/moldau/internal/config"
 	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/replica"
@@ -21,22 +24,23 @@ func (b *Broker) fetch(r *server.Request) {
 		b.replyFetchError(r, req, kerr.ClusterAuthorizationFailed)
 		return
 	}
-	ctx, refused := b.sessions.begin(req)
-	if refused != nil {
+	f := b.fetches.get()
+	if refused := b.sessions.begin(req, &f.ctx); refused != nil {
 		b.replyFetchError(r, req, refused)
+		b.fetches.put(f)
 		return
 	}
-	f := &fetching{
-		b: b, r: r, req: req, ctx: ctx, parts: make([]replica.FetchPart, len(ctx.keys)),
-		parked: parkedOf(r.Conn), img: b.Image(), fromReplica: id >= 0,
-	}
+	f.b, f.r, f.req, f.parked, f.img, f.fromReplica = b, r, req, parkedOf(r.Conn), b.Image(), id >= 0
+	f.parts = slices.Grow(f.parts, len(f.ctx.keys))[:len(f.ctx.keys)]
 	for i := range f.parts {
 		f.prepare(i)
 	}
 	spec := b.fetchSpec(req, id)
 	if parked := b.replicas.Fetch(spec, f.parts, f.answer); parked != nil {
-		f.parked.add(f, parked)
+		f.parked.add(f, parked) // its memory is left to the collector: it was handed around
+		return
 	}
+	f.letGo()
 }
 
 // fetchSpec is what a whole request of replica id, or of a consumer, asks for.
@@ -82,8 +86,11 @@ type fetching struct {
 	b     *Broker
 	r     *server.Request
 	req   *kmsg.FetchRequest
-	ctx   *fetchContext
+	ctx   fetchContext
 	parts []replica.FetchPart // as ctx.keys
+	reply fetchAnswer
+	// holders are who still needs the memory: the request that is being read, and the answer until it has left.
+	holders atomic.Int32
 
 	fromReplica bool
 	parked      *parkedFetches // of the connection
@@ -148,7 +155,8 @@ func (f *fetching) lookUp(k fetchKey) (t *meta.Topic, err error) {
 // answer runs when there is enough to read, or time is up.
 func (f *fetching) answer() {
 	f.parked.remove(f)
-	include := f.ctx.answers(f.parts)
+	f.ctx.answers(f.parts)
+	include := f.ctx.include
 	n := 0
 	for i := range f.parts {
 		p := &f.parts[i]
@@ -162,7 +170,7 @@ func (f *fetching) answer() {
 			n++
 		}
 	}
-	a := newFetchAnswer(f, n)
+	a := f.newAnswer(n)
 	for i := range f.parts {
 		if include[i] {
 			a.add(i)

@@ -66,6 +66,7 @@ type Broker struct {
 	settings atomic.Pointer[config.Config] // static settings under the dynamic ones of the image
 	epoch    atomic.Int64                  // broker epoch of this registration
 	sessions *fetchSessions
+	fetches  fetchPool
 	ids      producerIDs
 	troubles troubles
 

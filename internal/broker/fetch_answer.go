@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/moldau-stream/moldau/internal/replica"
 	"github.com/moldau-stream/moldau/internal/server"
@@ -23,12 +24,11 @@ type fetchAnswer struct {
 	first      []int // by topic: where its stretch begins
 }
 
-// newFetchAnswer makes an answer with room for n partitions.
-func newFetchAnswer(f *fetching, n int) *fetchAnswer {
-	a := &fetchAnswer{
-		f: f, resp: f.req.ResponseKind().(*kmsg.FetchResponse),
-		partitions: make([]kmsg.FetchResponseTopicPartition, 0, n), slices: make([]*storage.Slice, 0, n),
-	}
+// newAnswer begins the answer, with room for n partitions.
+func (f *fetching) newAnswer(n int) *fetchAnswer {
+	a := &f.reply
+	a.f, a.resp = f, f.req.ResponseKind().(*kmsg.FetchResponse)
+	a.partitions, a.slices = slices.Grow(a.partitions, n), slices.Grow(a.slices, n)
 	a.resp.SessionID = f.ctx.sessionID()
 	return a
 }
@@ -126,4 +126,5 @@ func (a *fetchAnswer) release() {
 			s.Release()
 		}
 	}
+	a.f.letGo()
 }

@@ -22,14 +22,14 @@ func TestFetchAnswerReadsBackAtEveryVersion(t *testing.T) {
 		req.SetVersion(version)
 		req.IsolationLevel = 1
 		keys := []fetchKey{keyOf(version, "a", a, 0), keyOf(version, "a", a, 1), keyOf(version, "b", b, 7), keyOf(version, "a", a, 2)}
-		f := &fetching{b: &Broker{}, r: &server.Request{Version: version}, req: req, ctx: &fetchContext{keys: keys}, parts: []replica.FetchPart{
+		f := &fetching{b: &Broker{}, r: &server.Request{Version: version}, req: req, ctx: fetchContext{keys: keys}, parts: []replica.FetchPart{
 			{TP: storage.TopicPartition{Topic: "a"}, HighWatermark: 10, LastStableOffset: 9, LogStartOffset: 3,
 				Slice: &storage.Slice{File: file, Pos: 4, Len: 12}, Aborted: []storage.AbortedTxn{{ProducerID: 77, FirstOffset: 5}}},
 			{TP: storage.TopicPartition{Topic: "a", Partition: 1}, HighWatermark: -1, Err: kerr.TopicAuthorizationFailed},
 			{TP: storage.TopicPartition{Topic: "b", Partition: 7}, HighWatermark: 1 << 40, Slice: &storage.Slice{File: file, Pos: 17, Len: 12}},
 			{TP: storage.TopicPartition{Topic: "a", Partition: 2}, HighWatermark: 8, Diverging: &storage.EpochEndOffset{Epoch: 4, EndOffset: 6}},
 		}}
-		answer := newFetchAnswer(f, 1) // it grows
+		answer := f.newAnswer(1) // it grows
 		answer.resp.SessionID = 1234
 		for i := range f.parts {
 			answer.add(i)

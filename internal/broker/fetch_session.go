@@ -39,6 +39,7 @@ type cachedPartition struct {
 	want kmsg.FetchRequestTopicPartition
 	// What the reader was told last: -1 before the first answer and after an error.
 	highWatermark, logStartOffset int64
+	forgotten                     bool // by the reader, while a request for it may be under way
 }
 
 // fetchSession belongs to one reader; mu keeps a retried request from meeting its original.
@@ -82,59 +83,69 @@ type fetchContext struct {
 	incremental bool
 	keys        []fetchKey
 	wants       []kmsg.FetchRequestTopicPartition
+	places      []*list.Element // in the session
+	include     []bool          // what the answer holds
 }
 
-// begin finds or makes the session of a request and lists what to read.
-func (s *fetchSessions) begin(req *kmsg.FetchRequest) (*fetchContext, *kerr.Error) {
+// begin finds or makes the session of a request and lists in c, which is empty, what to read.
+func (s *fetchSessions) begin(req *kmsg.FetchRequest, c *fetchContext) *kerr.Error {
 	switch {
 	case req.Version < 7 || req.SessionEpoch == finalSessionEpoch:
 		if req.Version >= 7 && req.SessionID != 0 {
 			s.remove(req.SessionID)
 		}
-		return fullContext(req, nil), nil
+		c.readAll(req, nil)
+		return nil
 	case req.SessionEpoch == initialSessionEpoch:
 		if req.SessionID != 0 {
 			s.remove(req.SessionID)
 		}
-		return fullContext(req, s.create(req)), nil
+		c.readAll(req, s.create(req))
+		return nil
 	}
 	session := s.use(req.SessionID)
 	if session == nil {
-		return nil, kerr.FetchSessionIDNotFound
+		return kerr.FetchSessionIDNotFound
 	}
 	session.mu.Lock()
 	defer session.mu.Unlock()
 	if session.epoch != req.SessionEpoch {
-		return nil, kerr.InvalidFetchSessionEpoch
+		return kerr.InvalidFetchSessionEpoch
 	}
 	if session.usesIDs != (req.Version >= 13) {
-		return nil, kerr.FetchSessionTopicIDError
+		return kerr.FetchSessionTopicIDError
 	}
 	session.epoch = nextSessionEpoch(session.epoch)
 	session.update(req)
 	if session.order.Len() == 0 {
 		s.remove(session.id)
-		return &fetchContext{}, nil
+		return nil
 	}
 	if !s.account(session) {
-		return nil, kerr.FetchSessionIDNotFound // the reader begins anew, without a session
+		return kerr.FetchSessionIDNotFound // the reader begins anew, without a session
 	}
-	n := session.order.Len()
-	c := &fetchContext{session: session, incremental: true, keys: make([]fetchKey, 0, n), wants: make([]kmsg.FetchRequestTopicPartition, 0, n)}
+	c.session, c.incremental = session, true
+	c.reserve(session.order.Len())
 	for e := session.order.Front(); e != nil; e = e.Next() {
 		p := e.Value.(*cachedPartition)
-		c.keys, c.wants = append(c.keys, p.key), append(c.wants, p.want)
+		c.keys, c.wants, c.places = append(c.keys, p.key), append(c.wants, p.want), append(c.places, e)
 	}
-	return c, nil
+	return nil
 }
 
-// fullContext reads exactly what the request names; of a partition that it names twice, the last word counts.
-func fullContext(req *kmsg.FetchRequest, session *fetchSession) *fetchContext {
+// reserve makes room for n partitions.
+func (c *fetchContext) reserve(n int) {
+	c.keys, c.wants, c.places = slices.Grow(c.keys, n), slices.Grow(c.wants, n), slices.Grow(c.places, n)
+}
+
+// readAll is for a request that reads exactly what it names; of a partition that it names twice, the last word counts.
+func (c *fetchContext) readAll(req *kmsg.FetchRequest, session *fetchSession) {
 	n := 0
 	for i := range req.Topics {
 		n += len(req.Topics[i].Partitions)
 	}
-	c := &fetchContext{session: session, keys: make([]fetchKey, 0, n), wants: make([]kmsg.FetchRequestTopicPartition, 0, n)}
+	c.session = session
+	c.reserve(n)
 	find := c.finder(n)
 	eachWanted(req, func(k fetchKey, want kmsg.FetchRequestTopicPartition) {
 		if i := find(k); i >= 0 {
@@ -143,7 +154,14 @@ func fullContext(req *kmsg.FetchRequest, session *fetchSession) *fetchContext {
 		}
 		c.keys, c.wants = append(c.keys, k), append(c.wants, want)
 	})
-	return c
+	if session == nil {
+		return
+	}
+	session.mu.Lock()
+	defer session.mu.Unlock()
+	for _, k := range c.keys {
+		c.places = append(c.places, session.parts[k])
+	}
 }
 
 // fewParts is how many keys are faster looked through than hashed.
@@ -304,6 +322,7 @@ func (s *fetchSession) update(req *kmsg.FetchRequest) {
 			if e := s.parts[k]; e != nil {
 				s.order.Remove(e)
 				delete(s.parts, k)
+				e.Value.(*cachedPartition).forgotten = true
 			}
 		}
 	}
@@ -312,29 +331,30 @@ func (s *fetchSession) update(req *kmsg.FetchRequest) {
 // answers decides which parts the answer must hold and notes what the reader will
 // know after it. Partitions with data go to the end of the line, so that the
 // others come first next time.
-func (c *fetchContext) answers(parts []replica.FetchPart) []bool {
-	include := make([]bool, len(parts))
+func (c *fetchContext) answers(parts []replica.FetchPart) {
+	c.include = slices.Grow(c.include, len(parts))[:len(parts)]
 	if c.session == nil {
-		for i := range include {
-			include[i] = true
+		for i := range c.include {
+			c.include[i] = true
 		}
-		return include
+		return
 	}
 	c.session.mu.Lock()
 	defer c.session.mu.Unlock()
 	for i := range parts {
-		include[i] = c.session.note(c.keys[i], &parts[i]) || !c.incremental
+		c.include[i] = c.session.note(c.places[i], &parts[i]) || !c.incremental
 	}
-	return include
 }
 
 // note updates one partition and says whether there is anything to tell.
-func (s *fetchSession) note(k fetchKey, f *replica.FetchPart) bool {
-	e := s.parts[k]
+func (s *fetchSession) note(e *list.Element, f *replica.FetchPart) bool {
 	if e == nil {
-		return true // forgotten meanwhile
+		return true // the request itself has forgotten it again
 	}
 	p := e.Value.(*cachedPartition)
+	if p.forgotten {
+		return true // meanwhile
+	}
 	tell := f.Err != nil || f.Slice != nil || f.Diverging != nil || f.ReadElsewhere() >= 0
 	tell = tell || f.HighWatermark != p.highWatermark || f.LogStartOffset != p.logStartOffset
 	p.highWatermark, p.logStartOffset = f.HighWatermark, f.LogStartOffset

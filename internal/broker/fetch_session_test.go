@@ -38,8 +38,8 @@ func (r *reader) request(epoch int32, partitions ...int32) *kmsg.FetchRequest {
 // poll begins a fetch and answers it: has says which partitions have records, hw is everybody's high watermark.
 func (r *reader) poll(req *kmsg.FetchRequest, hw int64, has ...int32) (read, told []int32, refused *kerr.Error) {
 	r.t.Helper()
-	ctx, refused := r.s.begin(req)
-	if refused != nil {
+	var ctx fetchContext
+	if refused := r.s.begin(req, &ctx); refused != nil {
 		return nil, nil, refused
 	}
 	r.id = ctx.sessionID()
@@ -53,7 +53,8 @@ func (r *reader) poll(req *kmsg.FetchRequest, hw int64, has ...int32) (read, tol
 			}
 		}
 	}
-	for i, in := range ctx.answers(parts) {
+	ctx.answers(parts)
+	for i, in := range ctx.include {
 		if in {
 			told = append(told, read[i])
 		}

@@ -79,6 +79,7 @@ func (n *Node) dialBroker(_ int32, address string) replica.Peer {
 	return peer.New(peer.Options{
 		Network: n.o.Network, Addr: address, ClientID: "broker-" + n.name() + "-fetcher", Clock: n.o.Clock, Logger: n.o.Logger,
 		RequestTimeout: s.Duration(config.ReplicaSocketTimeoutMs), SetupTimeout: s.Duration(config.SocketConnectionSetupTimeoutMs),
+		LendAnswers: true, // a follower has written what it was sent before it asks for more
 	})
 }
 

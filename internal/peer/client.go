@@ -49,6 +49,9 @@ type Options struct {
 	SetupTimeout time.Duration
 	// MaxResponseBytes bounds an answer; 0 = 256 MiB.
 	MaxResponseBytes int
+	// LendAnswers has the memory of an answer used again for the next one when done has returned: who keeps any of its bytes
+	// longer (strings are copies, records are not) copies them.
+	LendAnswers bool
 	// OnDisconnect is told when a connection that stood is lost, but not when Close ends it. It must not block.
 	OnDisconnect func(error)
 	// Secure makes a secure connection of a plain one before anything is sent (TLS, SASL); nil = plaintext.
@@ -62,6 +65,7 @@ type Client struct {
 	mu       sync.Mutex
 	queue    []*call // not sent yet, in order
 	inFlight []*call // sent, in order
+	telling  bool    // the reader calls the last one that was in flight back, and sends what is queued meanwhile
 	running  bool    // the goroutine that connects and writes is there
 	closed   bool
 	conn     net.Conn
@@ -72,6 +76,8 @@ type Client struct {
 	quit     chan struct{} // closed by Close
 	timer    clock.Timer   // runs when the oldest call is due
 	done     sync.WaitGroup
+
+	spare sync.Pool // *[]byte, of answers that were lent; the garbage collector frees what is not used for a while
 }
 
 // call is one request under way.
@@ -128,7 +134,9 @@ func (c *Client) Do(req kmsg.Request, done func(kmsg.Response, error)) {
 		c.done.Add(1)
 		go c.run()
 	}
-	c.signal()
+	if !c.telling {
+		c.signal()
+	}
 	c.mu.Unlock()
 }
 

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -91,6 +92,8 @@ func (f *far) serve(c net.Conn) {
 			k := kmsg.NewApiVersionsResponseApiKey()
 			k.ApiKey, k.MaxVersion = int16(kmsg.BrokerHeartbeat), 1
 			resp.ApiKeys = append(resp.ApiKeys, k)
+			k.ApiKey, k.MaxVersion = int16(kmsg.Fetch), 12
+			resp.ApiKeys = append(resp.ApiKeys, k)
 			out = resp.AppendTo(out)
 			f.mu.Lock()
 			f.greets++
@@ -105,6 +108,12 @@ func (f *far) serve(c net.Conn) {
 			}
 			resp := r.ResponseKind().(*kmsg.BrokerHeartbeatResponse)
 			resp.ErrorCode = int16(r.BrokerEpoch)
+			out = resp.AppendTo(append(out, 0))
+		case *kmsg.FetchRequest: // so many bytes, all of which say how many
+			resp := r.ResponseKind().(*kmsg.FetchResponse)
+			p := kmsg.NewFetchResponseTopicPartition()
+			p.RecordBatches = bytes.Repeat([]byte{byte(r.MaxBytes & 0x7f)}, int(r.MaxBytes))
+			resp.Topics = append(resp.Topics, kmsg.FetchResponseTopic{Topic: "t", Partitions: []kmsg.FetchResponseTopicPartition{p}})
 			out = resp.AppendTo(append(out, 0))
 		}
 		binary.BigEndian.PutUint32(out, uint32(len(out)-4))
@@ -306,5 +315,50 @@ func TestCloseWhileConnecting(t *testing.T) {
 	c.Close()
 	if err := <-failed; err == nil {
 		t.Fatal("answered")
+	}
+}
+
+// A fetcher asks for more from within the answer, as others ask for other things meanwhile; everybody gets what is theirs, whole,
+// whether the answers' memory is lent or not.
+func TestAnswersOfAllLengthsOneAfterTheOther(t *testing.T) {
+	for _, lend := range []bool{false, true} {
+		f := startFar(t, netx.TCP{}, "127.0.0.1:0")
+		c := newClient(t, Options{Network: netx.TCP{}, Addr: f.l.Addr().String(), LendAnswers: lend})
+		sizes := []int32{1, 100, 64 << 10, 1 << 20, 5, 300_000, 2_000_001, 65_537, 7, 262_144}
+		var wg sync.WaitGroup
+		wg.Add(1)
+		var fetch func(i int)
+		fetch = func(i int) {
+			if i == 3*len(sizes) {
+				wg.Done()
+				return
+			}
+			want := sizes[i%len(sizes)]
+			req := kmsg.NewPtrFetchRequest()
+			req.MaxBytes = want
+			c.Do(req, func(resp kmsg.Response, err error) {
+				if err != nil {
+					t.Error(err)
+					wg.Done()
+					return
+				}
+				got := resp.(*kmsg.FetchResponse).Topics[0].Partitions[0].RecordBatches
+				if len(got) != int(want) || len(bytes.TrimLeft(got, string(rune(want&0x7f)))) > 0 {
+					t.Errorf("fetch %d of %d bytes got %d, or others", i, want, len(got))
+				}
+				fetch(i + 1)
+			})
+		}
+		fetch(0)
+		for range 4 {
+			wg.Go(func() {
+				for i := range int64(200) {
+					if err := ask(t, c, i); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
 	}
 }

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"net"
+	"sync"
 
+	"github.com/moldau-stream/moldau/internal/invariant"
 	"github.com/moldau-stream/moldau/internal/wire"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -28,8 +31,12 @@ type session struct {
 	c        *Client
 	conn     net.Conn
 	r        *bufio.Reader
+	low      lowWater
 	versions map[int16][2]int16
 	nextID   int32
+
+	writing sync.Mutex // held while requests are taken from the queue and written
+	out     []byte     // guarded by writing
 }
 
 // connect dials, secures the connection and asks for the versions.
@@ -65,7 +72,7 @@ func (c *Client) connect() (*session, error) {
 			return fail(err)
 		}
 	}
-	s := &session{c: c, conn: conn, r: bufio.NewReaderSize(conn, readBufferBytes)}
+	s := &session{c: c, conn: conn, r: bufio.NewReaderSize(conn, readBufferBytes), low: newLowWater(conn)}
 	if err := s.handshake(); err != nil {
 		_ = conn.Close()
 		return fail(err)
@@ -80,7 +87,7 @@ func (c *Client) connect() (*session, error) {
 		_ = conn.Close()
 		return nil, ErrClosed
 	}
-	c.conn, c.connErr = conn, nil
+	c.conn, c.connErr, c.telling = conn, nil, false
 	return s, nil
 }
 
@@ -156,30 +163,44 @@ func (s *session) serve() error {
 		defer close(reader)
 		s.fail(s.read())
 	}()
-	var buf []byte
 	for {
-		batch, refused, err := s.take()
-		for _, x := range refused {
-			x.call.done(nil, x.err)
-		}
-		if err == nil && len(batch) > 0 {
-			buf = buf[:0]
-			for _, x := range batch {
-				buf = appendRequest(buf, x.req, x.id, s.c.o.ClientID)
-			}
-			if _, werr := s.conn.Write(buf); werr != nil {
-				s.fail(fmt.Errorf("cannot send to %s: %w", s.c.o.Addr, werr))
-			}
-			if cap(buf) > readBufferBytes {
-				buf = nil
-			}
-			continue
-		}
+		s.writing.Lock()
+		sent, refused, err := s.sendQueued()
+		s.writing.Unlock()
+		refuse(refused)
 		if err != nil {
 			<-reader
 			return err
 		}
-		<-s.c.wake
+		if !sent {
+			<-s.c.wake
+		}
+	}
+}
+
+// sendQueued sends what is queued; the error says that the connection is at its end. writing must be held, so that requests leave in
+// the order in which their answers are expected.
+func (s *session) sendQueued() (sent bool, refused []refusal, err error) {
+	batch, refused, err := s.take()
+	if err != nil || len(batch) == 0 {
+		return false, refused, err
+	}
+	buf := s.out[:0]
+	for _, x := range batch {
+		buf = appendRequest(buf, x.req, x.id, s.c.o.ClientID)
+	}
+	if _, werr := s.conn.Write(buf); werr != nil {
+		s.fail(fmt.Errorf("cannot send to %s: %w", s.c.o.Addr, werr))
+	}
+	if s.out = buf; cap(buf) > readBufferBytes {
+		s.out = nil
+	}
+	return true, refused, nil
+}
+
+func refuse(refused []refusal) {
+	for _, x := range refused {
+		x.call.done(nil, x.err)
 	}
 }
 
@@ -240,6 +261,8 @@ func (s *session) read() error {
 		if err != nil {
 			return err
 		}
+		s.c.giveBack(body)
+		s.sendOn()
 	}
 }
 
@@ -254,7 +277,32 @@ func (s *session) match(id int32) (*call, error) {
 	x := c.inFlight[0]
 	c.inFlight[0] = nil
 	c.inFlight = c.inFlight[1:]
+	c.telling = len(c.inFlight) == 0
 	return x, nil
+}
+
+// sendOn sends what has been queued while the last call in flight was told of its answer: a fetcher's next request for the most part,
+// for which the writer need not be woken. The peer owes nothing then, so it reads, and the write waits for nobody.
+func (s *session) sendOn() {
+	c := s.c
+	c.mu.Lock()
+	told := c.telling
+	c.telling = false
+	more := len(c.queue) > 0
+	alone := len(c.inFlight) == 0
+	c.mu.Unlock()
+	if !told || !more {
+		return
+	}
+	if alone && s.writing.TryLock() {
+		_, refused, _ := s.sendQueued() // what fails, the writer is told of as well
+		s.writing.Unlock()
+		refuse(refused)
+		return
+	}
+	c.mu.Lock()
+	c.signal()
+	c.mu.Unlock()
 }
 
 func decode(x *call, body []byte) (kmsg.Response, error) {
@@ -300,7 +348,34 @@ func skipTags(b []byte) (int, error) {
 	return pos, nil
 }
 
-// frame reads one answer, into memory of its own: what is decoded keeps slices of it.
+// memory is where an answer is read to.
+func (c *Client) memory(n int) []byte {
+	if !c.o.LendAnswers {
+		return make([]byte, n)
+	}
+	if b, ok := c.spare.Get().(*[]byte); ok && cap(*b) >= n {
+		return (*b)[:n]
+	}
+	return make([]byte, n, 1<<bits.Len(uint(max(n, readBufferBytes)-1))) // the next one may be a little larger
+}
+
+// giveBack takes the memory of an answer back that was lent.
+func (c *Client) giveBack(b []byte) {
+	if !c.o.LendAnswers {
+		return
+	}
+	if invariant.Costly {
+		for i := range b {
+			b[i] = spoilt
+		}
+	}
+	c.spare.Put(&b)
+}
+
+// spoilt is what whoever keeps memory finds there that was lent.
+const spoilt = 0xdb
+
+// frame reads one answer, into memory that nobody else has: what is decoded keeps slices of it.
 func (s *session) frame() (id int32, body []byte, err error) {
 	var head [8]byte
 	if _, err := io.ReadFull(s.r, head[:]); err != nil {
@@ -310,8 +385,8 @@ func (s *session) frame() (id int32, body []byte, err error) {
 	if size < 4 || size > int64(s.c.o.MaxResponseBytes) {
 		return 0, nil, fmt.Errorf("an answer claims a length of %d bytes; at most %d are accepted", size, s.c.o.MaxResponseBytes)
 	}
-	body = make([]byte, size-4)
-	if _, err := io.ReadFull(s.r, body); err != nil {
+	body = s.c.memory(int(size - 4))
+	if err := s.fill(body); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
@@ -319,3 +394,23 @@ func (s *session) frame() (id int32, body []byte, err error) {
 	}
 	return int32(binary.BigEndian.Uint32(head[4:])), body, nil
 }
+
+// fill reads the rest of an answer. The buffer of the reader is empty as soon as more is wanted than it held.
+func (s *session) fill(b []byte) error {
+	n := min(len(b), s.r.Buffered())
+	if _, err := io.ReadFull(s.r, b[:n]); err != nil {
+		return err
+	}
+	for b = b[n:]; len(b) > 0; b = b[n:] {
+		s.low.want(min(len(b), lowWaterBytes))
+		var err error
+		if n, err = s.conn.Read(b); n == 0 && err != nil {
+			return err
+		}
+	}
+	s.low.want(1)
+	return nil
+}
+
+// lowWaterBytes is what a reader waits for that wants much more: a part of what the kernel holds for a connection at most.
+const lowWaterBytes = 256 << 10

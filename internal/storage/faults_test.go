@@ -556,6 +556,25 @@ func mustFile(t tb, s *segment) vfs.File {
 	return f
 }
 
+// The search looks at a few active segments at a time, since each may have to be opened, and comes to all of them.
+func TestTheSearchOpensFewFilesAtATime(t *testing.T) {
+	m := vfs.NewMem()
+	format(t, m, "/d")
+	mgr := openManager(t, m, newTestClock(), smallConfig())
+	defer func() { _ = mgr.Close(true) }()
+	for i := range int32(10) {
+		mustCreate(t, mgr, TopicPartition{Topic: "t", Partition: i}, 0).LogEndOffset()
+	}
+	d := mgr.dirs[0]
+	d.scrub(1) // a round begins
+	for left := 10; left > 0; left -= 2 {
+		if len(d.scrubber.logs) != left {
+			t.Fatalf("%d logs are left to be looked at, and not %d", len(d.scrubber.logs), left)
+		}
+		d.scrub(2 * activeLookBytes)
+	}
+}
+
 // Damage that nobody reads is found by the search in the background.
 func TestClosedSegmentsAreSearchedForDamage(t *testing.T) {
 	m := closedLog(t, 60)

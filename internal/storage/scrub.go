@@ -34,7 +34,11 @@ func (d *logDir) scrub(budget int64) {
 	}
 }
 
-// step checks one part of one segment; ok is false at the end of a round.
+// activeLookBytes is what a look at an active segment's file counts for, which may have to be opened: with many partitions a round would
+// open all of their files in one go otherwise, each second.
+const activeLookBytes = 16 << 10
+
+// step checks one part of one segment, or looks at one that is active; ok is false at the end of a round.
 func (s *scrubber) step(d *logDir) (n int64, ok bool) {
 	for len(s.views) == 0 {
 		if len(s.logs) == 0 {
@@ -55,6 +59,7 @@ func (s *scrubber) step(d *logDir) (n int64, ok bool) {
 				}
 				return max(1, active.size), true
 			}
+			return activeLookBytes, true
 		}
 	}
 	v := s.views[0]

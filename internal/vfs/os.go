@@ -76,13 +76,7 @@ func (OS) Lock(name string) (io.Closer, error) {
 
 type osFile struct{ *os.File }
 
-func (f osFile) Size() (int64, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
-}
+func (f osFile) Size() (int64, error) { return sizeOf(f.File) }
 
 func (f osFile) Sync() error { return dataSync(f.File) }
 

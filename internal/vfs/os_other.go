@@ -16,3 +16,11 @@ func lockFile(f *os.File) error {
 }
 
 func dataSync(f *os.File) error { return f.Sync() }
+
+func sizeOf(f *os.File) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -18,8 +15,7 @@ import (
 )
 
 const (
-	manyGroups     = "10,000 groups outlive their coordinator"
-	manyPartitions = "1,000 topics of 10 partitions"
+	manyGroups = "10,000 groups outlive their coordinator"
 
 	groupCount = 10_000
 	// groupsAtOnce is how many groups one request asks for, and how many commit at once.
@@ -27,12 +23,6 @@ const (
 	committers   = 16
 	// groupsPatience is how long the groups may take to be there again.
 	groupsPatience = time.Minute
-
-	topicCount, topicPartitions = 1000, 10
-	// topicsAtOnce is how many topics one request makes.
-	topicsAtOnce = 100
-	// steadyFor is for how long the nodes are watched that have nothing to do.
-	steadyFor = 20 * time.Second
 )
 
 // timeGroups kills the coordinator of groups that all have an offset, and tells how long it takes until each one's is told again.
@@ -177,68 +167,4 @@ func told(ctx context.Context, cl *kgo.Client, topic kadm.TopicID, names []strin
 		}
 	}
 	return nil
-}
-
-// timePartitions makes many partitions and tells what that takes, and what they cost when nothing happens.
-func (n *nemesis) timePartitions(ctx context.Context, rep *report.Report) error {
-	adm := kadm.NewClient(n.c.admin)
-	start := time.Now()
-	for from := 0; from < topicCount; from += topicsAtOnce {
-		var names []string
-		for i := range topicsAtOnce {
-			names = append(names, fmt.Sprintf("many-%04d", from+i))
-		}
-		call, cancel := context.WithTimeout(ctx, groupsPatience)
-		resp, err := adm.CreateTopics(call, topicPartitions, size, nil, names...)
-		cancel()
-		if err == nil {
-			err = resp.Error()
-		}
-		if err != nil {
-			return fmt.Errorf("cannot create topics %d to %d: %w", from, from+topicsAtOnce-1, err)
-		}
-	}
-	made := time.Since(start)
-	if _, err := n.c.untilWhole(ctx); err != nil {
-		return fmt.Errorf("not every partition is in sync: %w", err)
-	}
-	whole := time.Since(start)
-	time.Sleep(calm)
-	before, began := n.cpu(), time.Now()
-	sleep(ctx, steadyFor)
-	used, watched := n.cpu()-before, time.Since(began)
-	var rss []string
-	for v := 1; v <= size; v++ {
-		bytes, err := n.c.nodes[v].RSSBytes()
-		if err != nil {
-			return err
-		}
-		rss = append(rss, fmt.Sprintf("%d MB", bytes>>20))
-	}
-	rep.Note("failover: %s, %d replicas: made in %s, in sync after %s; then %.1f %% of a core for all %d nodes, with the probe's writes, and %s resident",
-		manyPartitions, size, made.Round(time.Millisecond), whole.Round(time.Millisecond), used.Seconds()/watched.Seconds()*100, size, strings.Join(rss, ", "))
-	return nil
-}
-
-// ticksPerSecond is the kernel's USER_HZ, which is 100 on every machine that Go runs on.
-const ticksPerSecond = 100
-
-// cpu is the time that the nodes have used.
-func (n *nemesis) cpu() (used time.Duration) {
-	for v := 1; v <= size; v++ {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.c.nodes[v].PID()))
-		if err != nil {
-			continue
-		}
-		_, rest, _ := strings.Cut(string(b), ") ") // the name may hold spaces
-		f := strings.Fields(rest)
-		if len(f) < 13 {
-			continue
-		}
-		for _, ticks := range f[11:13] {
-			t, _ := strconv.ParseInt(ticks, 10, 64)
-			used += time.Duration(t) * time.Second / ticksPerSecond
-		}
-	}
-	return used
 }
