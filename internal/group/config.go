@@ -75,9 +75,14 @@ const (
 	maxIDBytes = maxStringBytes - 64
 	// maxTopicBytes is what the name of a topic may take.
 	maxTopicBytes = 249
-	// movingHeartbeatMs is how soon a member of a consumer group shall come again while it waits for partitions
-	// or for a target: what it waits for is the work of other members, and comes without a sign.
-	movingHeartbeatMs = 500
+	// A member of a consumer group that waits for the work of others, or gives up what others wait for, is asked to come again after
+	// so many milliseconds: nothing else tells it that it can go on. Those of a large group come a little less often.
+	minMovingHeartbeatMs, maxMovingHeartbeatMs = 100, 500
 	// expiryRetryMs is how soon expiry is tried again after its records could not be written.
 	expiryRetryMs = 10_000
 )
+
+// movingHeartbeatMs is one for each member, so that a whole group that moves sends some thousand heartbeats a second.
+func movingHeartbeatMs(members int) int32 {
+	return int32(min(max(members, minMovingHeartbeatMs), maxMovingHeartbeatMs))
+}

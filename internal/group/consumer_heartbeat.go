@@ -224,8 +224,8 @@ func (s *Shard) progress(t *coord.Turn, r *heartbeatRequest, g *consumerGroup, m
 	s.beginSession(t, g, after)
 	settings := s.settings(g.id)
 	a := heartbeatAnswer{epoch: after.epoch, intervalMs: settings.HeartbeatIntervalMs}
-	if after.state == memberUnreleased || epoch > targetEpoch {
-		a.intervalMs = min(a.intervalMs, movingHeartbeatMs)
+	if after.state != memberStable || epoch > targetEpoch {
+		a.intervalMs = min(a.intervalMs, movingHeartbeatMs(len(g.members)))
 	}
 	full := r.rebalanceTimeoutMs != -1 && (r.topicsKnown || r.regex != nil) && r.ownedKnown
 	if r.epoch == 0 || full || !after.assigned.assignment().equal(m.assigned.assignment()) {

@@ -107,7 +107,7 @@ func (p *stand) beat(member string, tunes ...tune) {
 		p.epoch[member] = max(resp.MemberEpoch, 0)
 	}
 	interval := resp.HeartbeatIntervalMillis
-	if interval == movingHeartbeatMs {
+	if interval == minMovingHeartbeatMs {
 		interval = 5000 // a member that waits is asked to come sooner than in Kafka
 	}
 	p.say("%s at %d: code %d %s epoch %d interval %d %s", member, r.MemberEpoch, resp.ErrorCode, str(resp.ErrorMessage), resp.MemberEpoch, interval, p.shown(resp.Assignment))

@@ -91,7 +91,7 @@ func (st *stage) settle(group string, clients ...*consumer) {
 		if st.consumerState(group) == Stable.String() {
 			return
 		}
-		st.pass(movingHeartbeatMs * time.Millisecond)
+		st.pass(minMovingHeartbeatMs * time.Millisecond)
 	}
 	st.t.Fatalf("group %s does not settle: %s", group, st.consumerState(group))
 }

@@ -19,7 +19,7 @@ func TestTwoConsumersShareATopic(t *testing.T) {
 		t.Fatalf("the first member has %d partitions at epoch %d", a.count(), a.epoch)
 	}
 	b.join("t0")
-	if b.count() != 0 || b.interval != movingHeartbeatMs {
+	if b.count() != 0 || b.interval != minMovingHeartbeatMs {
 		t.Fatalf("the second has %d partitions before the first has given up any, and comes again in %d ms", b.count(), b.interval)
 	}
 	st.settle("g", a, b)
