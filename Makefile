@@ -35,6 +35,7 @@ tuning:
 # make cli-diff: the same command lines through Apache Kafka's tools and ours, on
 # both brokers. MOLDAU_REALKAFKA names the script that starts Apache Kafka.
 # RECORD=1 keeps what Kafka's tools say, for the golden tests. SECTION="words;words": only such sections.
+# Outputs that were recorded elsewhere: MOLDAU_CLI_GOLDEN=folder go test ./cmd/moldau -run TestGoldenFolder -v
 .PHONY: cli-diff
 cli-diff:
 	MOLDAU_CLI_RECORD=$(RECORD) MOLDAU_CLI_SECTION="$(SECTION)" $(GO) test -tags realkafka -count=1 -timeout 60m -run TestCLIDiff -v ./cmd/moldau

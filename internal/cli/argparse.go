@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -117,6 +118,7 @@ func (r *run) runSubTool(t *subTool, args []string) int {
 	}
 	command, several := t.commandOf(rest[0])
 	if len(several) > 1 {
+		sort.Strings(several)
 		return r.subMistake(t, top, fmt.Sprintf("ambiguous command: %s could match %s", rest[0], strings.Join(several, ", ")))
 	}
 	if c := command; c != nil {

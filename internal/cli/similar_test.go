@@ -33,5 +33,5 @@ func TestWordsAreLikeThoseThatKafkaNames(t *testing.T) {
 func TestCommandsMayBeShortened(t *testing.T) {
 	s := offline(t)
 	s.complains("kafka-storage inf", 1, "kafka-storage info [-h]", "argument --config/-c is required")
-	s.complains("kafka-storage f", 1, "could  match format, feature-")
+	s.complains("kafka-storage f", 1, "could   match  feature-")
 }
