@@ -171,6 +171,28 @@ func TestAnOpenTransactionIsAbortedForTheNextProducer(t *testing.T) {
 }
 
 // The last epoch but one is a client's last. Whatever comes next brings a new producer id.
+// A producer with an epoch for each transaction could not end a transaction of which the coordinator knows nothing; one of before that
+// protocol takes its place and ends one of its own. The first one's request, which comes again, names the epoch before the
+// present one, as a repeated one would: it must not be given the other's epoch.
+func TestALateEndIsNotTakenForARepeatedOne(t *testing.T) {
+	for _, commit := range []bool{false, true} {
+		st := newStage(t, silent)
+		old := st.client("x")
+		old.must(old.init(false))
+		old.must(old.end(5, false))
+		next := st.client("x")
+		next.must(next.init(false))
+		if next.epoch != old.epoch+1 {
+			t.Fatalf("epoch %d after %d", next.epoch, old.epoch)
+		}
+		next.must(next.add(0, tp("t", 0)))
+		next.must(next.end(4, commit))
+		if got := old.end(5, commit); got != "PRODUCER_FENCED" {
+			t.Errorf("commit=%t: %s, epoch %d", commit, got, old.epoch)
+		}
+	}
+}
+
 func TestEpochsRunOut(t *testing.T) {
 	near := func(st *stage, state State, epoch int16) *client {
 		v := value{producerID: 7, prevProducerID: 7, nextProducerID: -1, epoch: epoch, timeoutMs: 60_000, state: state, updateMs: 1, startMs: -1}
