@@ -297,7 +297,8 @@ func (s *Shard) endWithBump(t *coord.Turn, tx *transaction, r *endRequest) produ
 	if tx.state.decided() {
 		return refused(codeConcurrentTransactions)
 	}
-	mayBeAgain := epochBumps(tx.clientVersion)                                                             // after an end without a bump, the epoch before the present one is of a producer that was fenced
+	// After an end without a bump, the epoch before the present one is of a producer that was fenced.
+	mayBeAgain := epochBumps(tx.clientVersion)
 	overflown := mayBeAgain && tx.prevProducerID == r.producerID && r.epoch == maxEpoch-1 && tx.epoch == 0 // its answer was a new producer id
 	bumped := mayBeAgain && int32(tx.epoch) == int32(r.epoch)+1
 	again, current := overflown || bumped, r.epoch == tx.epoch
