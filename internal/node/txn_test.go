@@ -125,10 +125,13 @@ func TestAnOpenTransactionSurvivesARestartAndRunsOutOfTime(t *testing.T) {
 	if got := fmt.Sprint(r.committed("t", 1)); got != "[plain]" {
 		t.Fatal(got)
 	}
-	described, err := adm.DescribeTransactions(ctx, "writer")
-	if err != nil || described["writer"].State != "CompleteAbort" {
-		t.Fatalf("%+v %v", described, err)
-	}
+	eventually(t, "the coordinator has noted that the markers are written", func() bool {
+		described, err := adm.DescribeTransactions(ctx, "writer")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return described["writer"].State == "CompleteAbort"
+	})
 }
 
 // An operator finds a transaction that hangs by the partition's producers, and ends it there.
