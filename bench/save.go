@@ -32,8 +32,11 @@ func loadResults(o options) ([]*result, error) {
 	return out, nil
 }
 
-// save puts a result in the place of the one before.
+// save puts a result in the place of the one before, unless nothing was measured: the run itself tells why.
 func (e *env) save(r *result) error {
+	if !slices.ContainsFunc(r.Subjects, func(x subjectResult) bool { return len(x.Rounds) > 0 }) {
+		return nil
+	}
 	all, err := loadResults(e.opts)
 	if err != nil {
 		return err
