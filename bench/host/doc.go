@@ -1,5 +1,5 @@
 // Package host starts what is measured and watches it from outside: brokers pinned to one
-// core, the CPU time and memory that the kernel charges them, and the facts of the machine.
+// core, clusters of them on every core, the CPU time and memory that the kernel charges them, and the facts of the machine.
 //
 // The bench command owns every process that is started here and ends it.
 package host
