@@ -177,6 +177,14 @@ func TestABrokerThatWasUnregisteredIsEligibleForNothingWhenItComesBack(t *testin
 	c.want("t", 0, "leader -1 isr [] elr [1] last [1] epoch 1") // 2 lacks what 1 has committed
 }
 
+// backInOrder starts a broker again that was let go.
+func (c *cluster) backInOrder(id int32) {
+	again := registration(id, 2)
+	again.PreviousBrokerEpoch = c.s.Image().Broker(id).Epoch
+	ask[*kmsg.BrokerRegistrationResponse](c, again)
+	c.beat(id, "")
+}
+
 // Nobody can take the leaderships of the only broker, so that they stay where they are; as many as there are, none costs a record.
 func TestTheOnlyNodeStopsAndStartsInOrder(t *testing.T) {
 	c := newCluster(t, func(cfg *Config) { cfg.LocalBroker = true })
@@ -186,10 +194,7 @@ func TestTheOnlyNodeStopsAndStartsInOrder(t *testing.T) {
 		t.Errorf("not let go: %+v", r)
 	}
 	c.want("t", 0, "leader 1 isr [1] elr [] last [] epoch 0")
-	again := registration(1, 2)
-	again.PreviousBrokerEpoch = c.s.Image().Broker(1).Epoch
-	ask[*kmsg.BrokerRegistrationResponse](c, again)
-	c.beat(1, "")
+	c.backInOrder(1)
 	c.want("t", 0, "leader 1 isr [1] elr [] last [] epoch 0")
 	if got := c.s.Image().Partition("t", 0).RecoveryState; got != meta.RecoveryStateRecovered {
 		t.Errorf("after a clean stop nothing is to be recovered: %d", got)
@@ -217,10 +222,7 @@ func TestASecondBrokerEndsTheLeadershipsOfTheFirstThatIsAway(t *testing.T) {
 	ask[*kmsg.BrokerRegistrationResponse](c, registration(2, 1))
 	c.want("t", 0, "leader -1 isr [] elr [1] last [1] epoch 1")
 	c.beat(2, "")
-	again := registration(1, 2)
-	again.PreviousBrokerEpoch = c.s.Image().Broker(1).Epoch
-	ask[*kmsg.BrokerRegistrationResponse](c, again)
-	c.beat(1, "")
+	c.backInOrder(1)
 	c.want("t", 0, "leader 1 isr [1] elr [] last [] epoch 2")
 }
 

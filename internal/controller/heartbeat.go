@@ -37,7 +37,7 @@ func (b *batch) heartbeat(req *kmsg.BrokerHeartbeatRequest) kmsg.Response {
 			b.unfence(br)
 		}
 	case req.WantShutdown && b.alone(br.ID):
-		b.add(&meta.BrokerRegistrationChangeRecord{BrokerID: br.ID, BrokerEpoch: br.Epoch, Fenced: 1})
+		b.noteFenced(br)
 		resp.ShouldShutdown = true
 	case req.WantShutdown && !br.InControlledShutdown && b.leads(br.ID):
 		b.startShutdown(br, c)
@@ -70,6 +70,10 @@ func (b *batch) unfence(br *meta.Broker) {
 
 func (b *batch) fence(br *meta.Broker) {
 	b.brokerGone(br.ID, false)
+	b.noteFenced(br)
+}
+
+func (b *batch) noteFenced(br *meta.Broker) {
 	b.add(&meta.BrokerRegistrationChangeRecord{BrokerID: br.ID, BrokerEpoch: br.Epoch, Fenced: 1})
 }
 
