@@ -188,3 +188,51 @@ func TestAFollowerTakesAConsumersSlot(t *testing.T) {
 		t.Fatal("a follower took a follower's slot")
 	}
 }
+
+// A fetch waits while the reader forgets one of its partitions: the session takes nothing of what that fetch is told for known.
+func TestAPartitionIsForgottenWhileAFetchWaits(t *testing.T) {
+	r := &reader{t: t, s: newFetchSessions(clock.NewFake(time.Unix(0, 0)), 10)}
+	_, _, _ = r.poll(r.request(0, 1, 2), 5)
+	var waiting fetchContext
+	if refused := r.s.begin(r.request(1), &waiting); refused != nil {
+		t.Fatal(refused)
+	}
+	forget, again := r.request(2), r.request(3, 1)
+	topic := kmsg.NewFetchRequestForgottenTopic()
+	topic.Topic, topic.Partitions = "t", []int32{1}
+	forget.ForgottenTopics = append(forget.ForgottenTopics, topic)
+	for _, req := range []*kmsg.FetchRequest{forget, again} {
+		if refused := r.s.begin(req, &fetchContext{}); refused != nil {
+			t.Fatal(refused)
+		}
+	}
+	waiting.answers([]replica.FetchPart{{HighWatermark: 5, Slice: &storage.Slice{Len: 1}}, {HighWatermark: 5}})
+	if !waiting.include[0] || waiting.include[1] {
+		t.Fatalf("told: %v", waiting.include)
+	}
+	if read, told, _ := r.poll(r.request(4), 5); !same(read, []int32{2, 1}) || !same(told, []int32{1}) {
+		t.Fatalf("the partition that was named anew: read %v, told %v", read, told)
+	}
+}
+
+// What is used again has nothing in it of the fetch before, neither in what it shows nor behind it.
+func TestTheMemoryOfAFetchIsEmptyWhenItIsUsedAgain(t *testing.T) {
+	var pool fetchPool
+	f := pool.get()
+	f.b = &Broker{}
+	f.parts = append(f.parts, replica.FetchPart{Slice: &storage.Slice{Len: 1}})
+	f.ctx.keys, f.ctx.incremental, f.answered = append(f.ctx.keys, fetchKey{topic: "t"}), true, true
+	f.reply.slices = append(f.reply.slices, f.parts[0].Slice)
+	parts, names, slices := f.parts, f.ctx.keys, f.reply.slices
+	f.letGo()
+	if parts[0].Slice == nil {
+		t.Fatal("taken back while the answer is on its way")
+	}
+	pool.put(f)
+	if parts[0].Slice != nil || names[0].topic != "" || slices[0] != nil {
+		t.Fatal("what was read is kept alive")
+	}
+	if next := pool.get(); len(next.parts)+len(next.ctx.keys)+len(next.reply.slices) != 0 || next.answered || next.ctx.incremental || next.holders.Load() != holdersOfAFetch {
+		t.Fatalf("%+v", next)
+	}
+}

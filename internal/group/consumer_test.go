@@ -22,6 +22,9 @@ func TestTwoConsumersShareATopic(t *testing.T) {
 	if b.count() != 0 || b.interval != minMovingHeartbeatMs {
 		t.Fatalf("the second has %d partitions before the first has given up any, and comes again in %d ms", b.count(), b.interval)
 	}
+	if a.beat(); a.interval != minMovingHeartbeatMs {
+		t.Fatalf("the first has to give up partitions that the second waits for, and comes again in %d ms", a.interval)
+	}
 	st.settle("g", a, b)
 	if a.count() != 2 || b.count() != 2 || a.interval != 5000 {
 		t.Fatalf("%d and %d partitions", a.count(), b.count())
@@ -30,6 +33,15 @@ func TestTwoConsumersShareATopic(t *testing.T) {
 	st.settle("g", a)
 	if a.count() != 4 {
 		t.Fatal("what the other has left is not taken over")
+	}
+}
+
+// A group that moves is asked for some thousand heartbeats a second, however large it is, and nobody is asked to come later than before.
+func TestMembersOfALargeGroupComeLessOften(t *testing.T) {
+	for members, want := range map[int]int32{1: 100, 100: 100, 300: 300, 5000: 500} {
+		if got := movingHeartbeatMs(members); got != want {
+			t.Errorf("%d members: %d ms, want %d", members, got, want)
+		}
 	}
 }
 

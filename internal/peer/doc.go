@@ -9,6 +9,9 @@
 // not known, and only its caller can say whether it may be sent again.
 //
 // A Client's queue and connection belong to its mutex; while it is connected one
-// goroutine writes and another reads. If it is wrong, a node takes the answer to
-// one question for the answer to another.
+// goroutine writes and another reads, and the reader sends the next request itself
+// when nothing else is under way. The memory of an answer is its receiver's, or, with
+// LendAnswers, only until the callback returns. If it is wrong, a node takes the
+// answer to one question for the answer to another, or a follower writes bytes of
+// another answer.
 package peer
