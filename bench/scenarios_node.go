@@ -68,7 +68,7 @@ func nodeScenarios() []*scenario {
 		{
 			name: "synced", title: "Synced acknowledgements, 16 producers",
 			how:     "16 connections, depth 5, 16 KiB batches to 16 partitions; each round first from the page cache, then synced: moldau.flush.acks=true, and flush.messages=1 for Apache Kafka",
-			measure: syncedShare, columns: []string{syncedShare, "synced MB/s", "unsynced MB/s", "synced p50 ms", "synced p99 ms"}, subjects: brokersOnly,
+			measure: syncedShare, columns: []string{syncedShare, "synced MB/s", "unsynced MB/s", "synced CPU-s/GB", "synced p50 ms", "synced p99 ms"}, subjects: brokersOnly,
 			warm: jvmWarmUp / 3, run: synced,
 			targets: []target{{metric: syncedShare, atLeast: 0.5, more: true}},
 		},
@@ -299,7 +299,7 @@ func synced(e *env, x subject, r round) (metrics, error) {
 	}
 	return metrics{
 		syncedShare: sure[mbPerSecond] / quick[mbPerSecond], "synced MB/s": sure[mbPerSecond], "unsynced MB/s": quick[mbPerSecond],
-		"synced p50 ms": sure[p50], "synced p99 ms": sure[p99],
+		"synced CPU-s/GB": sure[cpuPerGB], "synced p50 ms": sure[p50], "synced p99 ms": sure[p99],
 	}, nil
 }
 

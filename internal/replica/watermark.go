@@ -16,9 +16,10 @@ type released struct {
 	low   []*lowWait
 }
 
-// fire calls them; no lock may be held.
+// fire calls them; no lock may be held. The latest append is settled first: a connection sends its answers in their order, so that
+// all of one connection leave in one write when its first is there.
 func (r *released) fire(p *Partition) {
-	for _, w := range r.acked {
+	for _, w := range slices.Backward(r.acked) {
 		w.settle(nil)
 	}
 	p.m.resumeAll(r.woken)

@@ -157,7 +157,7 @@ func (l *Log) wakeWaiters() {
 	clear(l.waiters[len(keep):])
 	l.waiters = keep
 	l.waitMu.Unlock()
-	for _, w := range ready {
+	for _, w := range slices.Backward(ready) { // the latest first, as when the watermark rises
 		w.fn(nil)
 	}
 	for _, w := range lost {
