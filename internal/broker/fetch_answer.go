@@ -113,10 +113,18 @@ func (a *fetchAnswer) parts() []server.Part {
 	from := 0
 	for _, g := range gaps {
 		s := a.slices[a.first[g.Topic]+g.Partition]
-		parts = append(parts, server.Part{Bytes: frame[from:g.At]}, server.Part{File: s.File, Pos: s.Pos, Len: s.Len, Source: s})
+		parts = append(parts, server.Part{Bytes: frame[from:g.At]}, records(s))
 		from = g.At
 	}
 	return append(parts, server.Part{Bytes: frame[from:]})
+}
+
+// records is a slice as a part of an answer: its bytes where they were read already.
+func records(s *storage.Slice) server.Part {
+	if data := s.Data(); data != nil {
+		return server.Part{Bytes: data}
+	}
+	return server.Part{File: s.File, Pos: s.Pos, Len: s.Len, Source: s}
 }
 
 // release lets go of the log files; the server calls it when the response has left or never will.

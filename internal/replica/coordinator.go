@@ -98,6 +98,10 @@ func readInto(buf []byte, s *storage.Slice) ([]byte, error) {
 		buf = make([]byte, s.Len)
 	}
 	buf = buf[:s.Len]
+	if data := s.Data(); data != nil {
+		copy(buf, data)
+		return buf, nil
+	}
 	_, err := s.File.ReadAt(buf, s.Pos)
 	return buf, err
 }

@@ -3,29 +3,39 @@ package storage
 import (
 	"errors"
 
+	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
 // A batch whose header is damaged costs itself: what is asked for ends before it, as it ends at the bytes that a reader takes.
 // Only who begins at it is told.
 
-// fit is the end of the last whole batch within maxBytes of pos, and the offset after it.
-func (l *Log) fit(v view, f vfs.File, pos, end, maxBytes int64, minOneBatch bool) (int64, int64, error) {
+// fit is the end of the last whole batch within maxBytes of where a slice begins, and the offset after it.
+func (l *Log) fit(s *Slice, v view, end, maxBytes int64, minOneBatch bool) (int64, int64, error) {
+	pos := s.Pos
 	limit := min(pos+max(maxBytes, 0), end)
 	e, ok, err := v.seg.floor(func(e offsetEntry) bool { return int64(e.pos) <= limit })
 	if err != nil {
 		return 0, 0, err
 	}
-	h := walkHeaders(f, end)
+	h := walkHeaders(s.File, end)
 	defer h.close()
+	h.have, h.from = s.data, pos
 	at := pos
 	if ok && int64(e.pos) > pos && int64(e.pos) < end {
 		at = max(at, v.seg.startAt(&h, e))
 	}
-	next := v.end
+	next := int64(-1) // not known
 	for at < end {
+		if next >= 0 && at+record.HeaderBytes > limit {
+			return at, next, nil
+		}
 		b, size, err := h.at(at)
 		if errors.Is(err, ErrCorruptRecord) && at > pos && v.cuts == l.cuts() {
+			if next < 0 {
+				next, err = l.offsetAfter(s.File, pos, at)
+				return at, next, err
+			}
 			return at, next, nil
 		}
 		if err != nil {

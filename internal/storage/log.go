@@ -61,6 +61,7 @@ type env struct {
 	damaged    atomic.Int64 // places found damaged
 	aside      atomic.Int64 // files in which damaged records were kept
 	flushTimes func(time.Duration)
+	small      smallReads
 	// verifyTxns: records of a transaction are taken only with a guard; see StartVerification.
 	verifyTxns *atomic.Bool // nil: they are not
 }

@@ -22,12 +22,15 @@ type Slice struct {
 	NextOffset int64
 
 	seg      *segment
-	released int32 // atomic; not an atomic.Bool, so that what embeds a slice can be copied
+	data     []byte  // see Data
+	mem      *[]byte // holds data
+	released int32   // atomic; not an atomic.Bool, so that what embeds a slice can be copied
 }
 
 // Release lets the file go. It may be called more than once.
 func (s *Slice) Release() {
 	if s.seg != nil && atomic.CompareAndSwapInt32(&s.released, 0, 1) {
+		s.forget()
 		s.seg.release(kindLog)
 	}
 }
@@ -36,6 +39,10 @@ func (s *Slice) Release() {
 func (s *Slice) Bytes() ([]byte, error) {
 	b := make([]byte, s.Len)
 	if s.Len == 0 {
+		return b, nil
+	}
+	if s.data != nil {
+		copy(b, s.data)
 		return b, nil
 	}
 	if _, err := s.File.ReadAt(b, s.Pos); err != nil {
@@ -173,12 +180,14 @@ func (l *Log) readSegment(s *Slice, v view, from, maxBytes, upTo int64, minOneBa
 	}
 	*s = Slice{File: f, FirstOffset: from, NextOffset: from, seg: v.seg}
 	err = l.measure(s, v, maxBytes, upTo, minOneBatch)
-	if s.Len > 0 && err == nil {
+	s.keepData()
+	if s.Len > 0 && err == nil && s.data == nil {
 		err = l.heedCut(s, v, upTo)
 	}
-	if s.Len > 0 && err == nil {
+	if s.Len > 0 && err == nil && s.data == nil {
 		err = l.tryOut(s, v, upTo)
 	}
+	s.keepData()
 	err = l.tellShort(s, v, err)
 	if s.Len > 0 && err == nil {
 		l.markRead(v, s.NextOffset, s.Pos+s.Len)
@@ -236,8 +245,9 @@ func (l *Log) measure(s *Slice, v view, maxBytes, upTo int64, minOneBatch bool) 
 			return err
 		}
 	}
+	l.readSmall(s, v, min(end-s.Pos, maxBytes))
 	if end-s.Pos > maxBytes {
-		if end, next, err = l.fit(v, s.File, s.Pos, end, maxBytes, minOneBatch); err != nil {
+		if end, next, err = l.fit(s, v, end, maxBytes, minOneBatch); err != nil {
 			return err
 		}
 	}

@@ -52,7 +52,8 @@ func TestABadSectorIsToldToWhoReadsIt(t *testing.T) {
 	l := mgr.Log(testTP)
 	want := readFrom(t, l, 0)
 	disk.on.Store(true)
-	s, err := l.Read(0, 1<<20, 64, true) // one range with the sector in its middle
+	l.env.small.held.Store(heldReadBytes) // so that even this small range is left to be sent from its file
+	s, err := l.Read(0, 1<<20, 64, true)  // one range with the sector in its middle
 	if err != nil || s.Len <= int64(at[bad]) {
 		t.Fatal(s, err)
 	}
@@ -80,6 +81,29 @@ func TestABadSectorIsToldToWhoReadsIt(t *testing.T) {
 	}
 	if len(failed) != 1 || failed[0] != int64(bad) || len(got) != 63 || !maps.Equal(map[int64]string{0: want[0]}, map[int64]string{0: got[0]}) {
 		t.Fatal(failed, len(got))
+	}
+}
+
+// In a range that is read at once the sector is met before the answer begins: what lies before it is given out.
+func TestABadSectorInASmallRangeEndsNoConnection(t *testing.T) {
+	m, cfg, at := oneSegmentAndMore(t)
+	bad := len(at) / 2
+	disk := badDisk{FS: m, name: "/a/t-0/" + segmentName(0) + logSuffix, from: int64(at[bad]) + 70, to: int64(at[bad]) + 71, on: new(atomic.Bool)}
+	mgr := openManager(t, disk, newTestClock(), cfg, inOneDir)
+	defer func() { _ = mgr.Close(true) }()
+	l := mgr.Log(testTP)
+	readFrom(t, l, 0) // so that it is verified
+	disk.on.Store(true)
+	s, err := l.Read(0, 1<<20, 64, true)
+	if err != nil || s.NextOffset != int64(bad) {
+		t.Fatal(s, err)
+	}
+	if _, err := s.Bytes(); err != nil {
+		t.Fatal(err)
+	}
+	s.Release()
+	if _, err := l.Read(int64(bad), 1<<20, 64, true); !errors.Is(err, syscall.EIO) {
+		t.Fatal(err)
 	}
 }
 
