@@ -78,6 +78,24 @@ func (r *row) done(column string, err error) {
 	r.last = now
 }
 
+// step is what fills one column.
+type step struct {
+	column string
+	do     func(context.Context) error
+}
+
+// steps does one after the other until one fails.
+func (r *row) steps(ctx context.Context, all []step) error {
+	for _, st := range all {
+		err := st.do(ctx)
+		r.done(st.column, err)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Names are the rows that there are.
 func Names() []string {
 	names := clients.Names()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/moldau-stream/moldau/tests/clients"
 	"github.com/moldau-stream/moldau/tests/tools"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -39,6 +40,7 @@ func runStreams(ctx context.Context, s *stage, r *row) error {
 		return err
 	}
 	defer cl.Close()
+	defer clients.EndsWith(ctx, cl)()
 	resp, err := kadm.NewClient(cl).CreateTopics(ctx, 2, int16(s.replicas), nil, "interop-words", "interop-counts")
 	if err == nil {
 		err = resp.Error()
