@@ -55,6 +55,7 @@ type Spec struct {
 	Binary    string            // Moldau: path to the binary
 	RealKafka string            // Real: path to the realkafka script
 	Heap      string            // Real: size of the Java heap
+	JVM       string            // Real: more options of the Java machine
 	Props     map[string]string // server properties on top of the common ones
 }
 
@@ -189,11 +190,20 @@ func (n *Node) format(cluster string) error {
 		cmd = exec.Command(n.spec.Binary, append([]string{"storage"}, args...)...)
 	} else {
 		cmd = exec.Command(n.spec.RealKafka, append([]string{"class", "kafka.tools.StorageTool"}, args...)...)
+		cmd.Env = n.javaEnv()
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot format the node's storage: %w: %s", err, out)
 	}
 	return nil
+}
+
+// javaEnv is the environment of Apache Kafka's programs.
+func (n *Node) javaEnv() []string {
+	if n.spec.JVM == "" {
+		return os.Environ()
+	}
+	return append(os.Environ(), "RK_JVM="+n.spec.JVM)
 }
 
 // Restart starts the server on its directory as it is and waits until it answers.
@@ -223,7 +233,7 @@ func (n *Node) Launch() error {
 		if heap == "" {
 			heap = "512m"
 		}
-		cmd.Env = append(os.Environ(), "RK_HEAP="+heap)
+		cmd.Env = append(n.javaEnv(), "RK_HEAP="+heap)
 	}
 	cmd.Stdout, cmd.Stderr = log, log
 	// The server must not outlive us, however we end.
