@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/moldau-stream/moldau/tests/node"
+	"github.com/moldau-stream/moldau/tests/tools"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -33,12 +34,12 @@ const (
 )
 
 // connectClasses is the class path of Apache's worker, its file connectors and MirrorMaker.
-func (s *stage) connectClasses() (string, error) {
+func connectClasses(c *tools.Cache) (string, error) {
 	if err := needs("java", "javac", "mvn"); err != nil {
 		return "", err
 	}
 	of := func(name string) string { return "org.apache.kafka:" + name + ":" + apacheVersion }
-	return s.Cache.JavaProject("connect", []string{of("connect-runtime"), of("connect-file"), of("connect-mirror"), "org.slf4j:slf4j-simple:1.7.36"}, nil)
+	return c.JavaProject("connect", []string{of("connect-runtime"), of("connect-file"), of("connect-mirror"), "org.slf4j:slf4j-simple:1.7.36"}, nil)
 }
 
 // worker is a Connect worker and its REST interface.
@@ -137,11 +138,7 @@ type copying struct {
 	w                       *worker
 }
 
-func runConnect(ctx context.Context, s *stage, r *row) error {
-	classPath, err := s.connectClasses()
-	if err != nil {
-		return err
-	}
+func runConnect(ctx context.Context, s *stage, r *row, classPath string) (err error) {
 	c := &copying{stage: s, classPath: classPath, source: filepath.Join(s.dir, "source.txt"), sink: filepath.Join(s.dir, "sink.txt")}
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err

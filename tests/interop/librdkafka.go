@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/moldau-stream/moldau/tests/tools"
 )
 
 const (
@@ -50,11 +52,11 @@ func librdkafkaApart() [][][2]string {
 }
 
 // librdkafkaTests builds the test programs and returns their directory.
-func (s *stage) librdkafkaTests() (string, error) {
+func librdkafkaTests(c *tools.Cache) (string, error) {
 	if err := needs("npm", "tar", "make", "gcc", "g++"); err != nil {
 		return "", err
 	}
-	dir, err := s.Cache.Build("librdkafka", javascriptClient, [][]string{
+	dir, err := c.Build("librdkafka", javascriptClient, [][]string{
 		{"sh", "-c", "npm pack --silent " + javascriptClient + " && tar xzf *.tgz package/deps/librdkafka && rm *.tgz"},
 		{"sh", "-c", "cd package/deps/librdkafka && ./configure --disable-gssapi --disable-sasl --disable-curl --disable-ssl"},
 		{"sh", "-c", "cd package/deps/librdkafka && make -j2 libs && make -j2 -C tests build"},
@@ -68,11 +70,7 @@ var librdkafkaLine = regexp.MustCompile(`(?m)^\|\S* (\S+)\s+\|\s+(PASSED|FAILED|
 // colours are the terminal's escape sequences.
 var colours = regexp.MustCompile(`\x1b[\[(][0-9;]*[A-Za-z]`)
 
-func runLibrdkafka(ctx context.Context, s *stage, r *row) error {
-	tests, err := s.librdkafkaTests()
-	if err != nil {
-		return err
-	}
+func runLibrdkafka(ctx context.Context, s *stage, r *row, tests string) error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}

@@ -21,11 +21,7 @@ const (
 	mirrored, mirrorPartitions, mirrorCommit = 100, 3, 100
 )
 
-func runMirror(ctx context.Context, s *stage, r *row) error {
-	classPath, err := s.connectClasses()
-	if err != nil {
-		return err
-	}
+func runMirror(ctx context.Context, s *stage, r *row, classPath string) error {
 	from, stop, err := s.Cluster(1)
 	if err != nil {
 		return err

@@ -62,7 +62,9 @@ type stage struct {
 type program struct {
 	name string
 	does string // what is checked, for the document
-	run  func(ctx context.Context, s *stage, row *row) error
+	// install puts the program on this machine and tells where; it has limits of its own.
+	install func(c *tools.Cache) (string, error)
+	run     func(ctx context.Context, s *stage, row *row, installed string) error
 }
 
 // row is a line of the table that a program fills.
@@ -222,16 +224,20 @@ func endedEarly(ctx context.Context) error {
 }
 
 func (s *stage) runProgram(ctx context.Context, p program, r *row) {
-	ctx, cancel := context.WithTimeout(ctx, programTime)
-	defer cancel()
+	installed, err := p.install(s.Cache)
 	start := time.Now()
 	r.last = start
-	if err := p.run(ctx, s, r); err != nil {
-		if missing, ok := err.(errMissing); ok {
-			r.Skip(missing.Error())
-		} else {
-			r.done(ownColumn, err)
-		}
+	if missing, ok := err.(errMissing); ok {
+		r.Skip(missing.Error())
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, programTime)
+	defer cancel()
+	if err == nil {
+		err = p.run(ctx, s, r, installed)
+	}
+	if err != nil {
+		r.done(ownColumn, err)
 	}
 	s.Logf("%s: done after %s", p.name, time.Since(start).Round(100*time.Millisecond))
 }
