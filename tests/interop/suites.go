@@ -54,5 +54,3 @@ func failuresOf(rep *report.Report) error {
 	_, failures, _ := strings.Cut(b.String(), "\nFAIL ")
 	return errors.New(strings.TrimSpace(failures))
 }
-
-func tailOf(b []byte) string { return string(b[max(0, len(b)-saidBytes):]) }
