@@ -140,4 +140,7 @@ func TestARowThatRanOnOneSizeSaysSo(t *testing.T) {
 	if res, _ := r.outcome("none"); res.State != good || res.Why != "not run yet on three nodes" {
 		t.Errorf("%+v", res)
 	}
+	if got := seconds(r); got != "0 + –" {
+		t.Errorf("it took %q", got)
+	}
 }
