@@ -42,6 +42,9 @@ const (
 	pingTimeout = 15 * time.Second
 )
 
+// realHeap is the heap of a node of Apache Kafka.
+const realHeap = "512m"
+
 // stopTimeout is how long a server may take over a clean stop before it is killed.
 const stopTimeout = 30 * time.Second
 
@@ -54,7 +57,6 @@ type Spec struct {
 	Bootstrap string            // External: where the cluster listens
 	Binary    string            // Moldau: path to the binary
 	RealKafka string            // Real: path to the realkafka script
-	Heap      string            // Real: size of the Java heap
 	JVM       string            // Real: more options of the Java machine
 	Props     map[string]string // server properties on top of the common ones
 }
@@ -229,11 +231,7 @@ func (n *Node) Launch() error {
 		cmd = exec.Command(n.spec.Binary, "server", n.props)
 	} else {
 		cmd = exec.Command(n.spec.RealKafka, "class", "kafka.Kafka", n.props)
-		heap := n.spec.Heap
-		if heap == "" {
-			heap = "512m"
-		}
-		cmd.Env = append(n.javaEnv(), "RK_HEAP="+heap)
+		cmd.Env = append(n.javaEnv(), "RK_HEAP="+realHeap)
 	}
 	cmd.Stdout, cmd.Stderr = log, log
 	// The server must not outlive us, however we end.
