@@ -79,6 +79,7 @@ func (f *franz) Produce(ctx context.Context, topic, codec string, idempotent boo
 		return err
 	}
 	defer cl.Close()
+	defer EndsWith(ctx, cl)()
 	krecs := make([]*kgo.Record, len(records))
 	for i, r := range records {
 		k := &kgo.Record{Topic: topic, Partition: r.Partition, Key: r.Key, Value: r.Value, Timestamp: time.UnixMilli(r.TimestampMs)}

@@ -162,7 +162,7 @@ func (s *scenario) group(ctx context.Context, strategy string) error {
 	if err := s.env.ref.create(ctx, topic, groupPartitions); err != nil {
 		return err
 	}
-	feed, err := startFeed(s.env.bootstrap, topic)
+	feed, err := startFeed(ctx, s.env.bootstrap, topic)
 	if err != nil {
 		return err
 	}
@@ -312,30 +312,32 @@ func delivered(states map[string]Member, names []string, sent []int64) error {
 	return nil
 }
 
-// feed writes a steady trickle to a topic until it is told to finish.
+// feed writes a steady trickle to a topic until it is told to finish, or its context ends.
 type feed struct {
 	cl    *kgo.Client
-	quit  chan struct{}
+	quit  context.CancelFunc
 	ended chan struct{}
 	sent  [groupPartitions]atomic.Int64
 	err   atomic.Pointer[error]
 }
 
-func startFeed(bootstrap, topic string) (*feed, error) {
+func startFeed(ctx context.Context, bootstrap, topic string) (*feed, error) {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(seeds(bootstrap)...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(topic), kgo.UnknownTopicRetries(-1))
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{cl: cl, quit: make(chan struct{}), ended: make(chan struct{})}
-	go f.loop()
+	f := &feed{cl: cl, ended: make(chan struct{})}
+	trickle, quit := context.WithCancel(ctx)
+	f.quit = quit
+	go f.loop(ctx, trickle.Done())
 	return f, nil
 }
 
-func (f *feed) loop() {
+func (f *feed) loop(ctx context.Context, quit <-chan struct{}) {
 	defer close(f.ended)
 	for i := 0; ; i++ {
 		p := int32(i % groupPartitions)
-		f.cl.Produce(context.Background(), &kgo.Record{Partition: p, Value: fmt.Appendf(nil, "%d", i)}, func(_ *kgo.Record, err error) {
+		f.cl.Produce(ctx, &kgo.Record{Partition: p, Value: fmt.Appendf(nil, "%d", i)}, func(_ *kgo.Record, err error) {
 			if err != nil {
 				f.err.Store(&err)
 				return
@@ -343,7 +345,7 @@ func (f *feed) loop() {
 			f.sent[p].Add(1)
 		})
 		select {
-		case <-f.quit:
+		case <-quit:
 			return
 		case <-time.After(10 * time.Millisecond):
 		}
@@ -352,7 +354,8 @@ func (f *feed) loop() {
 
 // finish ends the trickle and tells how many records each partition has.
 func (f *feed) finish(ctx context.Context) ([]int64, error) {
-	f.stop()
+	f.quit()
+	<-f.ended
 	if err := f.cl.Flush(ctx); err != nil {
 		return nil, err
 	}
@@ -363,18 +366,14 @@ func (f *feed) finish(ctx context.Context) ([]int64, error) {
 	for p := range sent {
 		sent[p] = f.sent[p].Load()
 	}
-	f.cl.Close()
 	return sent, nil
 }
 
-// stop may be called twice.
+// stop lets go of all, also of what is not written yet.
 func (f *feed) stop() {
-	select {
-	case <-f.quit:
-	default:
-		close(f.quit)
-	}
+	f.quit()
 	<-f.ended
+	f.cl.Close()
 }
 
 // commitAt is an offset in the middle of the topic that the commit step reads.

@@ -65,6 +65,7 @@ func (r *reference) writeTransactions(ctx context.Context, id, topic string) (wa
 		return nil, err
 	}
 	defer cl.Close()
+	defer EndsWith(ctx, cl)()
 	for part, n := range []int{txnCommitted, txnAborted, txnCommitted} {
 		if err := cl.BeginTransaction(); err != nil {
 			return nil, err
@@ -119,6 +120,7 @@ func (f *franz) Transact(ctx context.Context, id, group, in, out string, count i
 		return err
 	}
 	defer s.Close()
+	defer EndsWith(ctx, s)()
 	done := 0
 	for turn := 0; done < count; turn++ {
 		fs := s.PollRecords(ctx, txnChunk)

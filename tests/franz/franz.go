@@ -75,6 +75,12 @@ func Run(ctx context.Context, name string, o Options, rep *report.Report) error 
 	return nil
 }
 
+// Install compiles the tests, which Run would do.
+func Install(ctx context.Context, cache string) error {
+	_, _, err := build(ctx, cache)
+	return err
+}
+
 // build compiles the tests of the version that this program is built with, unless they are there.
 func build(ctx context.Context, cache string) (source, binary string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, buildTimeout)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/moldau-stream/moldau/tests/node"
+	"github.com/moldau-stream/moldau/tests/tools"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -32,11 +33,16 @@ const (
 	retentionVersion, retention = 4, time.Hour
 )
 
-func runBurrow(ctx context.Context, s *stage, r *row) error {
-	binary, err := s.Cache.Debian("Burrow", "burrow")
+// burrowProgram is the path of Debian's.
+func burrowProgram(c *tools.Cache) (string, error) {
+	binary, err := c.Debian("Burrow", "burrow")
 	if err != nil {
-		return errMissing{err.Error()}
+		return "", errMissing{err.Error()}
 	}
+	return binary, nil
+}
+
+func runBurrow(ctx context.Context, s *stage, r *row, binary string) error {
 	ports, err := node.FreePorts(1)
 	if err != nil {
 		return err

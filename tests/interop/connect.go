@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/moldau-stream/moldau/tests/node"
+	"github.com/moldau-stream/moldau/tests/tools"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -25,18 +26,20 @@ const (
 	apacheVersion = "4.3.1"
 	connectDoes   = "Apache's distributed worker with exactly-once sources: FileStreamSource copies a file's lines to a topic in transactions, FileStreamSink the topic to a file; " +
 		"the worker is stopped, the file grows, a new worker goes on where the old one was; no line may be lost or doubled; the three internal topics are compacted; connectors are paused, resumed and deleted"
+	// linesTopic is between the two connectors.
+	linesTopic            = "interop-lines"
 	firstLines, moreLines = 500, 300
 	// readTimeout bounds one look at a topic.
 	readTimeout = 20 * time.Second
 )
 
 // connectClasses is the class path of Apache's worker, its file connectors and MirrorMaker.
-func (s *stage) connectClasses() (string, error) {
+func connectClasses(c *tools.Cache) (string, error) {
 	if err := needs("java", "javac", "mvn"); err != nil {
 		return "", err
 	}
 	of := func(name string) string { return "org.apache.kafka:" + name + ":" + apacheVersion }
-	return s.Cache.JavaProject("connect", []string{of("connect-runtime"), of("connect-file"), of("connect-mirror"), "org.slf4j:slf4j-simple:1.7.36"}, nil)
+	return c.JavaProject("connect", []string{of("connect-runtime"), of("connect-file"), of("connect-mirror"), "org.slf4j:slf4j-simple:1.7.36"}, nil)
 }
 
 // worker is a Connect worker and its REST interface.
@@ -128,72 +131,76 @@ func (w *worker) state(ctx context.Context, connector, want string) error {
 	return nil
 }
 
-func runConnect(ctx context.Context, s *stage, r *row) error {
-	classPath, err := s.connectClasses()
-	if err != nil {
-		return err
-	}
-	source, sink := filepath.Join(s.dir, "source.txt"), filepath.Join(s.dir, "sink.txt")
+// copying is the way of lines through a source, a topic and a sink.
+type copying struct {
+	*stage
+	classPath, source, sink string
+	w                       *worker
+}
+
+func runConnect(ctx context.Context, s *stage, r *row, classPath string) (err error) {
+	c := &copying{stage: s, classPath: classPath, source: filepath.Join(s.dir, "source.txt"), sink: filepath.Join(s.dir, "sink.txt")}
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
-	if err := appendLines(source, 0, firstLines); err != nil {
+	if err := appendLines(c.source, 0, firstLines); err != nil {
 		return err
 	}
-	if err := s.createTopic(ctx, "interop-lines"); err != nil {
+	if err := s.createTopic(ctx, linesTopic); err != nil {
 		return err
 	}
-	w, err := s.startWorker(classPath, "connect-1")
+	if c.w, err = s.startWorker(classPath, "connect-1"); err != nil {
+		return err
+	}
+	defer func() { c.w.stop() }()
+	return r.steps(ctx, []step{
+		{"create", c.startSource},
+		{"none", func(ctx context.Context) error {
+			return c.w.until(ctx, func() error { return s.linesInTopic(ctx, firstLines) })
+		}},
+		{"consume", c.startSink},
+		{"commit", c.goOn},
+		{"txn", func(ctx context.Context) error { return s.linesInTopic(ctx, firstLines+moreLines) }},
+		{"admin", s.internalTopics},
+		{ownColumn, func(ctx context.Context) error { return c.w.handle(ctx) }},
+	})
+}
+
+// start creates a connector; the worker may not answer yet.
+func (c *copying) start(ctx context.Context, connector string, config map[string]string) error {
+	return c.w.until(ctx, func() error { return c.w.call(ctx, "PUT", "/connectors/"+connector+"/config", config, nil) })
+}
+
+func (c *copying) startSource(ctx context.Context) error {
+	err := c.start(ctx, "lines-in", map[string]string{"connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector", "tasks.max": "1", "file": c.source,
+		"topic": linesTopic, "exactly.once.support": "required"})
 	if err != nil {
 		return err
 	}
-	defer func() { w.stop() }()
-	config := map[string]map[string]string{
-		"lines-in":  {"connector.class": "org.apache.kafka.connect.file.FileStreamSourceConnector", "tasks.max": "1", "file": source, "topic": "interop-lines", "exactly.once.support": "required"},
-		"lines-out": {"connector.class": "org.apache.kafka.connect.file.FileStreamSinkConnector", "tasks.max": "1", "file": sink, "topics": "interop-lines", "consumer.override.isolation.level": "read_committed"},
-	}
-	create := func(name string) error {
-		return w.until(ctx, func() error { return w.call(ctx, "PUT", "/connectors/"+name+"/config", config[name], nil) })
-	}
-	if err := create("lines-in"); err != nil {
-		return err
-	}
-	err = w.until(ctx, func() error { return w.state(ctx, "lines-in", "RUNNING") })
-	r.done("create", err)
+	return c.w.until(ctx, func() error { return c.w.state(ctx, "lines-in", "RUNNING") })
+}
+
+func (c *copying) startSink(ctx context.Context) error {
+	err := c.start(ctx, "lines-out", map[string]string{"connector.class": "org.apache.kafka.connect.file.FileStreamSinkConnector", "tasks.max": "1", "file": c.sink,
+		"topics": linesTopic, "consumer.override.isolation.level": "read_committed"})
 	if err != nil {
 		return err
 	}
-	err = w.until(ctx, func() error { return s.linesInTopic(ctx, firstLines) })
-	r.done("none", err)
+	return c.w.until(ctx, func() error { return linesIn(c.sink, firstLines) })
+}
+
+// goOn ends the worker, lets the file grow, and waits until a new worker has copied the rest.
+func (c *copying) goOn(ctx context.Context) error {
+	c.w.stop()
+	if err := appendLines(c.source, firstLines, moreLines); err != nil {
+		return err
+	}
+	again, err := c.startWorker(c.classPath, "connect-2")
 	if err != nil {
 		return err
 	}
-	if err := create("lines-out"); err != nil {
-		return err
-	}
-	err = w.until(ctx, func() error { return linesIn(sink, firstLines) })
-	r.done("consume", err)
-	if err != nil {
-		return err
-	}
-	w.stop()
-	if err := appendLines(source, firstLines, moreLines); err != nil {
-		return err
-	}
-	again, err := s.startWorker(classPath, "connect-2")
-	if err != nil {
-		return err
-	}
-	w = again
-	err = w.until(ctx, func() error { return linesIn(sink, firstLines+moreLines) })
-	r.done("commit", err)
-	if err != nil {
-		return err
-	}
-	r.done("txn", s.linesInTopic(ctx, firstLines+moreLines))
-	r.done("admin", s.internalTopics(ctx))
-	r.done(ownColumn, w.handle(ctx))
-	return nil
+	c.w = again
+	return c.w.until(ctx, func() error { return linesIn(c.sink, firstLines+moreLines) })
 }
 
 // createTopic makes a topic of one partition, so that its records have one order.
@@ -276,7 +283,7 @@ func linesIn(file string, count int) error {
 
 // linesInTopic reads what the source has committed: transactional batches, each line once.
 func (s *stage) linesInTopic(ctx context.Context, count int) error {
-	recs, err := s.readAll(ctx, "interop-lines")
+	recs, err := s.readAll(ctx, linesTopic)
 	if err != nil {
 		return err
 	}

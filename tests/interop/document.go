@@ -74,7 +74,12 @@ func seconds(r *Row) string {
 	}
 	var parts []string
 	for _, s := range sizes {
-		parts = append(parts, fmt.Sprint(r.Seconds[s.key]))
+		took, ran := r.Seconds[s.key]
+		if ran {
+			parts = append(parts, fmt.Sprint(took))
+		} else {
+			parts = append(parts, "–")
+		}
 	}
 	return strings.Join(parts, " + ")
 }

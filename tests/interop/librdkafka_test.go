@@ -15,3 +15,15 @@ func TestTheSummaryOfLibrdkafkasTestsTellsWhatFailed(t *testing.T) {
 		t.Fatalf("%d passed, %q failed", passed, failed)
 	}
 }
+
+func TestTestsOfLibrdkafkaThatAbortTellWhatFailed(t *testing.T) {
+	got := librdkafkaEnd("[0081_admin / 10.112s] [ do_test_CreateTopics: PASS (3.02s) ]\n[0081_admin / 10.2s] TEST FAILURE\n" +
+		"\x1b[31m### Test \"0081_admin (do_test_CreateTopics:78)\" failed at 0081-admin.c:183:do_test_CreateTopics() at Mon Nov 23 10:00:00 2026: ###\n" +
+		"CreateTopics: expected duration 0 <= 61 <= 50 ms\n\x1b[0mtest-runner: test.c:7706: Assertion `0' failed.\n")
+	if want := `Test "0081_admin (do_test_CreateTopics:78)": CreateTopics: expected duration 0 <= 61 <= 50 ms`; got != want {
+		t.Errorf("%q instead of %q", got, want)
+	}
+	if got := librdkafkaEnd("a\nthe end\n"); got != "a\nthe end" {
+		t.Errorf("%q", got)
+	}
+}

@@ -90,11 +90,17 @@ func (m *Matrix) row(key string) *Row {
 	return nil
 }
 
-// replace puts a row of this run in the place of an earlier run's, and keeps the order of names.
-func (m *Matrix) replace(row *Row, names []string) {
-	m.Rows = slices.DeleteFunc(m.Rows, func(r *Row) bool { return r.Key == row.Key || !slices.Contains(names, r.Key) })
+// take puts a row of this run in the place of an earlier run's, and keeps the order of names. A row that the end of the run has
+// cut short is not taken in the place of a whole one.
+func (m *Matrix) take(row *Row, names []string) bool {
+	m.Rows = slices.DeleteFunc(m.Rows, func(r *Row) bool { return !slices.Contains(names, r.Key) })
+	if old := m.row(row.Key); old != nil && row.NotRun == "" && len(old.Seconds) > len(row.Seconds) {
+		return false
+	}
+	m.Rows = slices.DeleteFunc(m.Rows, func(r *Row) bool { return r.Key == row.Key })
 	m.Rows = append(m.Rows, row)
 	slices.SortStableFunc(m.Rows, func(a, b *Row) int { return slices.Index(names, a.Key) - slices.Index(names, b.Key) })
+	return true
 }
 
 // add takes a line of a report into the row.

@@ -61,13 +61,29 @@ func TestAColumnThatNobodyDidNeedsAReason(t *testing.T) {
 func TestARunOfSomeRowsKeepsTheOthers(t *testing.T) {
 	names := clients.Names()
 	m := &Matrix{Rows: []*Row{rowOf(names[0], report.Pass, report.Pass, nil), rowOf(names[3], report.Pass, report.Pass, nil), rowOf("gone", report.Pass, report.Pass, nil)}}
-	m.replace(rowOf(names[1], report.Pass, report.Pass, nil), names)
+	if !m.take(rowOf(names[1], report.Pass, report.Pass, nil), names) {
+		t.Error("a new row is not taken")
+	}
 	var keys []string
 	for _, r := range m.Rows {
 		keys = append(keys, r.Key)
 	}
 	if want := []string{names[0], names[1], names[3]}; strings.Join(keys, ";") != strings.Join(want, ";") {
 		t.Errorf("the rows are %q instead of %q", keys, want)
+	}
+}
+
+func TestARowThatIsCutShortDoesNotTakeThePlaceOfAWholeOne(t *testing.T) {
+	names := clients.Names()
+	whole, cut := rowOf(names[0], report.Pass, report.Pass, nil), rowOf(names[0], report.Pass, report.Pass, nil)
+	delete(cut.Seconds, "3")
+	m := &Matrix{Rows: []*Row{whole}}
+	if m.take(cut, names) || m.row(names[0]) != whole {
+		t.Error("a row of one size of cluster is taken for one of both")
+	}
+	m.Rows[0] = cut
+	if !m.take(whole, names) || m.row(names[0]) != whole {
+		t.Error("a whole row is not taken for one that was cut short")
 	}
 }
 
@@ -123,5 +139,8 @@ func TestARowThatRanOnOneSizeSaysSo(t *testing.T) {
 	delete(r.Seconds, "3")
 	if res, _ := r.outcome("none"); res.State != good || res.Why != "not run yet on three nodes" {
 		t.Errorf("%+v", res)
+	}
+	if got := seconds(r); got != "0 + –" {
+		t.Errorf("it took %q", got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/moldau-stream/moldau/tests/clients"
 	"github.com/moldau-stream/moldau/tests/node"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -20,11 +21,7 @@ const (
 	mirrored, mirrorPartitions, mirrorCommit = 100, 3, 100
 )
 
-func runMirror(ctx context.Context, s *stage, r *row) error {
-	classPath, err := s.connectClasses()
-	if err != nil {
-		return err
-	}
+func runMirror(ctx context.Context, s *stage, r *row, classPath string) error {
 	from, stop, err := s.Cluster(1)
 	if err != nil {
 		return err
@@ -34,6 +31,35 @@ func runMirror(ctx context.Context, s *stage, r *row) error {
 	if err := fillOrigin(ctx, from, began); err != nil {
 		return fmt.Errorf("the reference cannot fill the cluster to copy from: %w", err)
 	}
+	file, err := s.mirrorConfig(from)
+	if err != nil {
+		return err
+	}
+	p, err := s.startJava("mirror-maker", classPath, "org.apache.kafka.connect.mirror.MirrorMaker", file)
+	if err != nil {
+		return err
+	}
+	defer p.stop()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.Seeds...), kgo.MetadataMinAge(50*time.Millisecond))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	adm := kadm.NewClient(cl)
+	soon := func(look func() error) func(context.Context) error {
+		return func(ctx context.Context) error { return p.until(ctx, look) }
+	}
+	return r.steps(ctx, []step{
+		{"create", soon(func() error { return mirroredTopic(ctx, adm) })},
+		{"none", soon(func() error { return s.mirroredRecords(ctx, began) })},
+		{"admin", soon(func() error { return mirroredConfig(ctx, adm) })},
+		{"commit", soon(func() error { return mirroredGroup(ctx, adm) })},
+		{ownColumn, func(context.Context) error { return nil }},
+	})
+}
+
+// mirrorConfig writes MirrorMaker's properties: from is a, the stage's cluster b.
+func (s *stage) mirrorConfig(from *node.Cluster) (string, error) {
 	one, reps := "1", strconv.Itoa(s.replicas)
 	conf := properties(map[string]string{
 		"clusters": "a, b", "a.bootstrap.servers": from.Bootstrap(), "b.bootstrap.servers": s.bootstrap,
@@ -48,39 +74,9 @@ func runMirror(ctx context.Context, s *stage, r *row) error {
 	})
 	file := filepath.Join(s.dir, "mm2.properties")
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		return err
+		return "", err
 	}
-	if err := os.WriteFile(file, []byte(conf), 0o644); err != nil {
-		return err
-	}
-	p, err := s.startJava("mirror-maker", classPath, "org.apache.kafka.connect.mirror.MirrorMaker", file)
-	if err != nil {
-		return err
-	}
-	defer p.stop()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.Seeds...), kgo.MetadataMinAge(50*time.Millisecond))
-	if err != nil {
-		return err
-	}
-	defer cl.Close()
-	adm := kadm.NewClient(cl)
-	for _, step := range []struct {
-		column string
-		look   func() error
-	}{
-		{"create", func() error { return mirroredTopic(ctx, adm) }},
-		{"none", func() error { return s.mirroredRecords(ctx, began) }},
-		{"admin", func() error { return mirroredConfig(ctx, adm) }},
-		{"commit", func() error { return mirroredGroup(ctx, adm) }},
-	} {
-		err := p.until(ctx, step.look)
-		r.done(step.column, err)
-		if err != nil {
-			return err
-		}
-	}
-	r.done(ownColumn, nil)
-	return nil
+	return file, os.WriteFile(file, []byte(conf), 0o644)
 }
 
 // fillOrigin writes what is to be copied: records, a config and a group that has stopped in the middle.
@@ -90,6 +86,7 @@ func fillOrigin(ctx context.Context, from *node.Cluster, began time.Time) error 
 		return err
 	}
 	defer cl.Close()
+	defer clients.EndsWith(ctx, cl)()
 	adm := kadm.NewClient(cl)
 	if _, err := adm.CreateTopic(ctx, mirrorPartitions, 1, map[string]*string{"segment.ms": kadm.StringPtr("123456789")}, "orders"); err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 const (
 	// saidBytes is how much of a program's output is shown when it has failed.
 	saidBytes = 1 << 10
-	// endTimeout is how long a program may take to end when it is asked to.
-	endTimeout = 30 * time.Second
+	// endTimeout is how long a program may take to end when it is asked to, dumpTimeout how long to write down what it does instead.
+	endTimeout, dumpTimeout = 30 * time.Second, 2 * time.Second
 	// lookEvery is the rest between two looks at something that takes a while.
 	lookEvery = 250 * time.Millisecond
 )
@@ -22,6 +22,7 @@ const (
 // process is a program that runs beside the checks. Its methods are called from one goroutine.
 type process struct {
 	name, log string
+	logf      func(format string, args ...any)
 	cmd       *exec.Cmd
 	ended     chan struct{}
 }
@@ -31,7 +32,7 @@ func (s *stage) start(name string, argv ...string) (*process, error) {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return nil, err
 	}
-	p := &process{name: name, log: filepath.Join(s.dir, name+".log"), ended: make(chan struct{})}
+	p := &process{name: name, logf: s.Logf, log: filepath.Join(s.dir, name+".log"), ended: make(chan struct{})}
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
@@ -55,14 +56,26 @@ func (s *stage) startJava(name, classPath, class string, args ...string) (*proce
 		"-Dlog4j2.level=ERROR", "-cp", classPath, class}, args...)...)
 }
 
-// stop asks the program to end, and makes it.
+// stop asks the program to end, and makes it. One that does not writes what its threads do to its log first.
 func (p *process) stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.ended:
-	case <-time.After(endTimeout):
+	if p.endsBy(syscall.SIGTERM, endTimeout) {
+		return
+	}
+	p.logf("%s: %s has not ended within %s", p.log, p.name, endTimeout)
+	if !p.endsBy(syscall.SIGQUIT, dumpTimeout) {
 		_ = p.cmd.Process.Kill()
 		<-p.ended
+	}
+}
+
+// endsBy sends a signal and waits for the end, for so long.
+func (p *process) endsBy(sig syscall.Signal, limit time.Duration) bool {
+	_ = p.cmd.Process.Signal(sig)
+	select {
+	case <-p.ended:
+		return true
+	case <-time.After(limit):
+		return false
 	}
 }
 

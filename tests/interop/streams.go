@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/moldau-stream/moldau/tests/clients"
 	"github.com/moldau-stream/moldau/tests/tools"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,23 +23,25 @@ const (
 	streamsWords, streamsTurns = 20, 30
 )
 
-func runStreams(ctx context.Context, s *stage, r *row) error {
+// streamsClasses is the class path of the application.
+func streamsClasses(c *tools.Cache) (string, error) {
 	if err := needs("java", "javac", "mvn"); err != nil {
-		return err
+		return "", err
 	}
 	src, err := tools.Read(sources, "java")
 	if err != nil {
-		return err
+		return "", err
 	}
-	classPath, err := s.Cache.JavaProject("streams", []string{"org.apache.kafka:kafka-streams:" + apacheVersion, "org.slf4j:slf4j-simple:1.7.36"}, src)
-	if err != nil {
-		return err
-	}
+	return c.JavaProject("streams", []string{"org.apache.kafka:kafka-streams:" + apacheVersion, "org.slf4j:slf4j-simple:1.7.36"}, src)
+}
+
+func runStreams(ctx context.Context, s *stage, r *row, classPath string) error {
 	cl, err := kgo.NewClient(kgo.SeedBrokers(s.cluster.Seeds...), kgo.DefaultProduceTopic("interop-words"), kgo.UnknownTopicRetries(-1))
 	if err != nil {
 		return err
 	}
 	defer cl.Close()
+	defer clients.EndsWith(ctx, cl)()
 	resp, err := kadm.NewClient(cl).CreateTopics(ctx, 2, int16(s.replicas), nil, "interop-words", "interop-counts")
 	if err == nil {
 		err = resp.Error()

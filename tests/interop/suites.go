@@ -9,24 +9,30 @@ import (
 
 	"github.com/moldau-stream/moldau/tests/franz"
 	"github.com/moldau-stream/moldau/tests/report"
+	"github.com/moldau-stream/moldau/tests/tools"
 )
 
 // programs are the rows after those of the clients.
 func programs() []program {
 	return []program{
-		{"Kafka Connect " + apacheVersion, connectDoes, runConnect},
-		{"MirrorMaker " + apacheVersion, mirrorDoes, runMirror},
-		{"Kafka Streams " + apacheVersion, streamsDoes, runStreams},
-		{"Burrow", burrowDoes, runBurrow},
-		{"librdkafka's tests", librdkafkaDoes, runLibrdkafka},
-		{"franz-go's tests", franzDoes, runFranzTests},
+		{"Kafka Connect " + apacheVersion, connectDoes, connectClasses, runConnect},
+		{"MirrorMaker " + apacheVersion, mirrorDoes, connectClasses, runMirror},
+		{"Kafka Streams " + apacheVersion, streamsDoes, streamsClasses, runStreams},
+		{"Burrow", burrowDoes, burrowProgram, runBurrow},
+		{"librdkafka's tests", librdkafkaDoes, librdkafkaTests, runLibrdkafka},
+		{"franz-go's tests", franzDoes, franzTests, runFranzTests},
 	}
 }
 
 const franzDoes = "franz-go's own integration tests: chains of consumers and transactional producers with each balancer of the classic protocol and KIP-848, with static members and without; " +
 	"only what needs share groups or SASL may be skipped"
 
-func runFranzTests(ctx context.Context, s *stage, r *row) error {
+// franzTests compiles them; they are found again by their version.
+func franzTests(c *tools.Cache) (string, error) {
+	return "", franz.Install(context.Background(), c.Dir)
+}
+
+func runFranzTests(ctx context.Context, s *stage, r *row, _ string) error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
@@ -48,5 +54,3 @@ func failuresOf(rep *report.Report) error {
 	_, failures, _ := strings.Cut(b.String(), "\nFAIL ")
 	return errors.New(strings.TrimSpace(failures))
 }
-
-func tailOf(b []byte) string { return string(b[max(0, len(b)-saidBytes):]) }

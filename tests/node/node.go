@@ -42,6 +42,9 @@ const (
 	pingTimeout = 15 * time.Second
 )
 
+// realHeap is the heap of a node of Apache Kafka.
+const realHeap = "512m"
+
 // stopTimeout is how long a server may take over a clean stop before it is killed.
 const stopTimeout = 30 * time.Second
 
@@ -54,7 +57,7 @@ type Spec struct {
 	Bootstrap string            // External: where the cluster listens
 	Binary    string            // Moldau: path to the binary
 	RealKafka string            // Real: path to the realkafka script
-	Heap      string            // Real: size of the Java heap
+	JVM       string            // Real: more options of the Java machine
 	Props     map[string]string // server properties on top of the common ones
 }
 
@@ -189,11 +192,20 @@ func (n *Node) format(cluster string) error {
 		cmd = exec.Command(n.spec.Binary, append([]string{"storage"}, args...)...)
 	} else {
 		cmd = exec.Command(n.spec.RealKafka, append([]string{"class", "kafka.tools.StorageTool"}, args...)...)
+		cmd.Env = n.javaEnv()
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot format the node's storage: %w: %s", err, out)
 	}
 	return nil
+}
+
+// javaEnv is the environment of Apache Kafka's programs.
+func (n *Node) javaEnv() []string {
+	if n.spec.JVM == "" {
+		return os.Environ()
+	}
+	return append(os.Environ(), "RK_JVM="+n.spec.JVM)
 }
 
 // Restart starts the server on its directory as it is and waits until it answers.
@@ -219,11 +231,7 @@ func (n *Node) Launch() error {
 		cmd = exec.Command(n.spec.Binary, "server", n.props)
 	} else {
 		cmd = exec.Command(n.spec.RealKafka, "class", "kafka.Kafka", n.props)
-		heap := n.spec.Heap
-		if heap == "" {
-			heap = "512m"
-		}
-		cmd.Env = append(os.Environ(), "RK_HEAP="+heap)
+		cmd.Env = append(n.javaEnv(), "RK_HEAP="+realHeap)
 	}
 	cmd.Stdout, cmd.Stderr = log, log
 	// The server must not outlive us, however we end.
