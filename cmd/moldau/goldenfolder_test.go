@@ -131,21 +131,25 @@ func (l *goldenLine) same(o *goldenLine) bool {
 func (s *goldenSection) compareIn(t *testing.T, w *world) map[*goldenLine]string {
 	w.writeFiles()
 	defer w.endBackground()
-	differ, compared, unserved := map[*goldenLine]string{}, 0, 0
+	differ, compared, unserved, behind := map[*goldenLine]string{}, 0, 0, ""
 	for _, l := range s.lines {
 		switch l.kind {
 		case endOfIt:
 			w.endBackground()
 			continue
 		case background:
-			w.background(strings.TrimSuffix(l.command, " &"))
+			behind = strings.TrimSuffix(l.command, " &")
+			w.background(behind)
 			continue
 		case setUp:
 			w.shell(w.fill(l.command), l.stdin)
 			continue
 		}
 		var got result
-		if l.sigint && !strings.Contains(l.command, "|") {
+		if l.sigint && l.command == behind { // what was said to it up to now
+			w.behindSays.stdout.await(t, l.command, 0, func(s string) bool { return strings.Count(s, "\n") >= strings.Count(l.want.stdout, "\n") })
+			got, behind = w.endBackground(), ""
+		} else if l.sigint && !strings.Contains(l.command, "|") {
 			got = w.toolFor(w.words(l.command), l.stdin, sigintSeconds)
 		} else {
 			got = w.shell(w.fill(l.command), l.stdin)

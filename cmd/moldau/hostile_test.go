@@ -48,6 +48,7 @@ func clientLines() map[string]string {
 		"share-consumer-perf-test":  "kafka-share-consumer-perf-test" + b + "--topic t --num-records 1 --timeout 1500",
 		"e2e-latency":               "kafka-e2e-latency" + b + "--topic alone --num-records 1 --producer-acks 1 --record-size 1",
 		"verifiable-producer":       "kafka-verifiable-producer" + b + "--topic t --max-messages 1",
+		"verifiable-share-consumer": "kafka-verifiable-share-consumer" + b + "--topic t --group-id v --max-messages 1",
 		"streams-application-reset": "kafka-streams-application-reset" + b + "--application-id a --input-topics t",
 	}
 }

@@ -32,7 +32,8 @@ type world struct {
 	bootstrap, controller, sasl string
 	nodeProperties, metadataLog string // of the first node
 
-	behind *exec.Cmd // the line that runs in the background
+	behind     *exec.Cmd // the line that runs in the background
+	behindSays struct{ stdout, stderr *heard }
 }
 
 // noSASL is where nobody listens, in a world without logins. It begins many a real address, and is not looked for in output.
@@ -109,19 +110,24 @@ func (w *world) background(line string) {
 	words := w.words(line)
 	cmd := exec.Command(filepath.Join(w.bin, words[0]), words[1:]...)
 	cmd.Dir, cmd.Env = w.dir, w.environ()
+	w.behindSays.stdout, w.behindSays.stderr = &heard{}, &heard{}
+	cmd.Stdout, cmd.Stderr = w.behindSays.stdout, w.behindSays.stderr
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
 	w.behind = cmd
 }
 
-func (w *world) endBackground() {
+// endBackground ends the line in the background by SIGINT and returns what it said.
+func (w *world) endBackground() result {
 	if w.behind == nil {
-		return
+		return result{}
 	}
 	w.behind.Process.Signal(syscall.SIGINT)
 	w.behind.Wait()
+	code := exitCode(w.behind.ProcessState)
 	w.behind = nil
+	return result{w.behindSays.stdout.String(), w.behindSays.stderr.String(), code}
 }
 
 // runSection runs a section with the tools of tool, which gets a line's words,
@@ -161,6 +167,7 @@ func (w *world) writeFiles() {
 		"admin.properties":    login("admin"),
 		"mallory.properties":  strings.ReplaceAll(login("alice"), "alice-secret", "wrong"),
 		"short.properties":    "default.api.timeout.ms=2000\nrequest.timeout.ms=1000\n",
+		"named.properties":    "client.id=mine\ndefault.api.timeout.ms=2000\nrequest.timeout.ms=1000\n",
 		"idem-off.properties": "enable.idempotence=false\n",
 		"rk.props":            "authorizer.class.name=a\nsuper.users=User:ANONYMOUS\nx=y\nz=w\n",
 		"move.json":           `{"topics":[{"topic":"ra"}],"version":1}`,

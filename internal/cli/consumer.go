@@ -323,12 +323,14 @@ func (plan *consumerPlan) settle(p *parsed) error {
 func (cc *consoleConsumer) open() error {
 	cc.plan.starts, cc.plan.read = newGroupStarts(cc.run), newReadPositions()
 	var opened atomic.Bool
-	c, err := client.Open(client.Consumer, cc.plan.props, func(s string) {
+	voice := cc.voice()
+	voice.Hint = func(s string) {
 		if opened.Load() {
 			cc.troubled.Store(true)
 		}
 		cc.hint(s)
-	}, cc.plan.options)
+	}
+	c, err := client.Open(client.Consumer, cc.plan.props, voice, cc.plan.options)
 	if err != nil {
 		return err
 	}

@@ -184,7 +184,7 @@ func (t *e2eTest) openBoth() error {
 		return err
 	}
 	consumer := props.Clone().Merge(client.Properties{"enable.auto.commit": "false", "auto.offset.reset": "latest"})
-	t.consumer, err = client.Open(client.Consumer, consumer, t.hint, func(s *client.Settings) ([]kgo.Opt, error) {
+	t.consumer, err = client.Open(client.Consumer, consumer, t.voice(), func(s *client.Settings) ([]kgo.Opt, error) {
 		opts, err := s.ConsumerOptions()
 		return append(opts, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{t.topic: ends})), err
 	})
@@ -192,7 +192,7 @@ func (t *e2eTest) openBoth() error {
 		return err
 	}
 	producer := props.Clone().Merge(client.Properties{"linger.ms": "0", "acks": t.p.value("producer-acks")})
-	t.producer, err = client.Open(client.Producer, producer, t.hint, producerExtra)
+	t.producer, err = client.Open(client.Producer, producer, t.voice(), producerExtra)
 	if err != nil {
 		t.consumer.Close()
 	}

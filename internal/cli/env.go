@@ -98,8 +98,17 @@ func (r *run) stderr(s string) {
 }
 
 // logLine prints as Kafka's tools log: `[time] LEVEL message (logger)`.
-func (r *run) logLine(level, logger, message string) {
-	r.stderr(fmt.Sprintf("[%s] %s %s (%s)\n", strings.Replace(r.Now().Format("2006-01-02 15:04:05.000"), ".", ",", 1), level, message, logger))
+func (r *run) logLine(level, logger, message string) { r.stderr(r.logText(level, logger, message)) }
+
+// logApart is logLine from any goroutine: it does not touch the output buffer.
+func (r *run) logApart(level, logger, message string) {
+	r.errMu.Lock()
+	defer r.errMu.Unlock()
+	io.WriteString(r.Stderr, r.logText(level, logger, message))
+}
+
+func (r *run) logText(level, logger, message string) string {
+	return fmt.Sprintf("[%s] %s %s (%s)\n", strings.Replace(r.Now().Format("2006-01-02 15:04:05.000"), ".", ",", 1), level, message, logger)
 }
 
 // hint prints a helping line, once. It may come from any goroutine, so it does
@@ -144,7 +153,16 @@ func (r *run) open(role client.Role, bootstrap, configFile string, overrides ...
 	if bootstrap != "" {
 		props["bootstrap.servers"] = bootstrap
 	}
-	return client.Open(role, props, r.hint, nil)
+	return client.Open(role, props, r.voice(), nil)
+}
+
+// voice is what a client of this run says: Kafka's tools log as Kafka's do, the others only help.
+func (r *run) voice() client.Voice {
+	v := client.Voice{Hint: r.hint}
+	if _, kafkas := tools()[r.tool]; kafkas {
+		v.Log = r.logApart
+	}
+	return v
 }
 
 // openEither opens an admin client to the brokers of --bootstrap-server or the controllers of --bootstrap-controller.

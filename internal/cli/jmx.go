@@ -148,6 +148,19 @@ type sample struct {
 	value float64
 }
 
+// httpFailure says why there is no answer, without the insides of an HTTP client.
+func httpFailure(err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return errors.New("it does not answer")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("it closed the connection before its answer was whole")
+	case strings.Contains(err.Error(), "malformed HTTP"):
+		return errors.New("it does not speak HTTP: --jmx-url is the address of a node's admin listener")
+	}
+	return rootCause(err)
+}
+
 func (t *jmxTool) read(ctx context.Context) ([]sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -157,7 +170,7 @@ func (t *jmxTool) read(ctx context.Context) ([]sample, error) {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("Could not connect to %s: %w", t.url, err)
+		return nil, fmt.Errorf("Could not connect to %s: %w", t.url, httpFailure(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -182,8 +195,11 @@ func (t *jmxTool) parse(in io.Reader) ([]sample, error) {
 		}
 		out = append(out, sample{line[:at], v})
 	}
+	if err := sc.Err(); err != nil {
+		return nil, fmt.Errorf("Could not read %s: %w", t.url, httpFailure(err))
+	}
 	sort.Slice(out, func(i, j int) bool { return out[i].name < out[j].name })
-	return out, sc.Err()
+	return out, nil
 }
 
 func (t *jmxTool) wanted(name string) bool {

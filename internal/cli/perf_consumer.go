@@ -131,7 +131,7 @@ func (t *consumerPerf) execute() error {
 	if err != nil {
 		return err
 	}
-	t.c, err = client.Open(client.Consumer, props, t.hint, t.options)
+	t.c, err = client.Open(client.Consumer, props, t.voice(), t.options)
 	if err != nil {
 		return err
 	}

@@ -165,7 +165,7 @@ func (p *producerPerfTest) transactions(props client.Properties) error {
 
 func (p *producerPerfTest) measure(props client.Properties) int {
 	counters := &producerCounters{}
-	c, err := client.Open(client.Producer, props, p.hint, func(s *client.Settings) ([]kgo.Opt, error) {
+	c, err := client.Open(client.Producer, props, p.voice(), func(s *client.Settings) ([]kgo.Opt, error) {
 		opts, err := s.ProducerOptions()
 		return append(opts, kgo.WithHooks(counters)), err
 	})

@@ -64,7 +64,7 @@ func runConsoleProducer(r *run, args []string) int {
 	if p.err != nil {
 		return r.failln(p.err.Error(), 1)
 	}
-	c, err := client.Open(client.Producer, props, r.hint, producerExtra)
+	c, err := client.Open(client.Producer, props, r.voice(), producerExtra)
 	if err != nil {
 		r.hintNearestWord("compression codec", props["compression.type"], []string{"none", "gzip", "snappy", "lz4", "zstd"})
 		code := r.failln(err.Error(), 1)

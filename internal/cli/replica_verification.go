@@ -85,7 +85,10 @@ func (t *replicaVerifier) execute() error {
 	t.c = c
 	ctx, sig, stop := t.watchSignals()
 	defer stop()
-	if err := t.choose(); err != nil {
+	if err := t.choose(ctx); err != nil {
+		if s := sig(); s != nil {
+			return &exitError{signalExit(s)}
+		}
 		return err
 	}
 	t.stamp("verification process is started")
@@ -119,8 +122,8 @@ func (t *replicaVerifier) stamp(text string) {
 }
 
 // choose finds the partitions and where to begin.
-func (t *replicaVerifier) choose() error {
-	md, err := t.c.Metadata(t.ctx, "listTopics", nil, true)
+func (t *replicaVerifier) choose(ctx context.Context) error {
+	md, err := t.c.Metadata(ctx, "listTopics", nil, true)
 	if err != nil {
 		return err
 	}

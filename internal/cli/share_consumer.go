@@ -15,7 +15,7 @@ import (
 // openShare makes a member of a share group. A cluster without share groups is
 // refused before anything else.
 func (r *run) openShare(ctx context.Context, props client.Properties, topic, group string) (*client.Client, error) {
-	c, err := client.Open(client.Consumer, props, r.hint, func(s *client.Settings) ([]kgo.Opt, error) {
+	c, err := client.Open(client.Consumer, props, r.voice(), func(s *client.Settings) ([]kgo.Opt, error) {
 		opts, err := s.ConsumerOptions()
 		return append(opts, kgo.ShareGroup(group), kgo.ConsumeTopics(topic)), err
 	})

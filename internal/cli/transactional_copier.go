@@ -157,7 +157,7 @@ func (c *copier) openConsumer() (err error) {
 	props["group.id"], props["isolation.level"], props["auto.offset.reset"], props["enable.auto.commit"] = c.group, "read_committed", "earliest", "false"
 	props["max.poll.records"] = c.a.value("transaction-size")
 	props["session.timeout.ms"], props["heartbeat.interval.ms"], props["max.poll.interval.ms"] = copierSession, copierHeartbeat, copierMaxPoll
-	c.consumer, err = client.Open(client.Consumer, props, c.hint, func(s *client.Settings) ([]kgo.Opt, error) {
+	c.consumer, err = client.Open(client.Consumer, props, c.voice(), func(s *client.Settings) ([]kgo.Opt, error) {
 		opts, err := s.ConsumerOptions()
 		if err != nil || !c.member {
 			return append(opts, kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())), err
@@ -180,7 +180,7 @@ func (c *copier) openProducer(ctx context.Context) error {
 	}
 	props := c.properties()
 	props["transactional.id"], props["transaction.timeout.ms"], props["batch.size"] = c.txnID, c.a.value("transaction-timeout"), "512"
-	p, err := client.Open(client.Producer, props, c.hint, func(s *client.Settings) ([]kgo.Opt, error) {
+	p, err := client.Open(client.Producer, props, c.voice(), func(s *client.Settings) ([]kgo.Opt, error) {
 		opts, err := s.ProducerOptions()
 		return append(opts, kgo.RecordPartitioner(kgo.ManualPartitioner())), err
 	})

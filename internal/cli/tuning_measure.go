@@ -110,7 +110,7 @@ func (l *lab) with(more client.Properties) client.Properties {
 }
 
 func (l *lab) producer(props client.Properties, m *labMeter) (*client.Client, error) {
-	return client.Open(client.Producer, l.with(props), l.hint, func(s *client.Settings) ([]kgo.Opt, error) {
+	return client.Open(client.Producer, l.with(props), l.voice(), func(s *client.Settings) ([]kgo.Opt, error) {
 		opts, err := s.ProducerOptions()
 		if v := props["batch.size"]; v != "" && err == nil {
 			n, _ := strconv.Atoi(v) // the settings have read it already
@@ -212,7 +212,7 @@ func (l *lab) sendWaiting(ctx context.Context, c *client.Client, m *labMeter, to
 
 // consumer reads partitions from their beginning.
 func (l *lab) consumer(topic string, partitions []int32, props client.Properties, m *labMeter) (*client.Client, error) {
-	return client.Open(client.Consumer, l.with(props), l.hint, func(s *client.Settings) ([]kgo.Opt, error) {
+	return client.Open(client.Consumer, l.with(props), l.voice(), func(s *client.Settings) ([]kgo.Opt, error) {
 		opts, err := s.ConsumerOptions()
 		from := map[int32]kgo.Offset{}
 		for _, p := range partitions {

@@ -123,7 +123,7 @@ func (v *verifiableReader) partitions(name string, m map[string][]int32) {
 }
 
 func (v *verifiableReader) read(props client.Properties) int {
-	c, err := client.Open(client.Consumer, props, v.hint, v.options)
+	c, err := client.Open(client.Consumer, props, v.voice(), v.options)
 	if err != nil {
 		return v.subFailed(err)
 	}

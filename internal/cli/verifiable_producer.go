@@ -100,7 +100,7 @@ func runVerifiableProducerParsed(r *run, a *subArgs) int {
 	props["acks"] = a.value("acks")
 	props["retries"] = "0" // whoever checks wants to hear of each failure
 	v := &verifiableSender{verifiableEvents: verifiableEvents{run: r}, a: a, topic: a.value("topic")}
-	c, err := client.Open(client.Producer, props, r.hint, producerExtra)
+	c, err := client.Open(client.Producer, props, r.voice(), producerExtra)
 	if err != nil {
 		return r.subFailed(err)
 	}

@@ -22,7 +22,7 @@ type Client struct {
 	Settings *Settings
 
 	dialer *dialer
-	hint   func(string)
+	voice  Voice
 	opts   []kgo.Opt // of which clients of single controllers are made
 
 	mu   sync.Mutex
@@ -39,13 +39,8 @@ type ConstructError struct {
 func (e *ConstructError) Error() string { return e.Message }
 func (e *ConstructError) Unwrap() error { return e.Cause }
 
-// Open makes a client. hint receives sentences that help a human and are not
-// errors; it may be called from any goroutine, and may be nil. extra options
-// come after those of the properties.
-func Open(role Role, props Properties, hint func(string), extra func(*Settings) ([]kgo.Opt, error)) (*Client, error) {
-	if hint == nil {
-		hint = func(string) {}
-	}
+// Open makes a client. extra options come after those of the properties.
+func Open(role Role, props Properties, voice Voice, extra func(*Settings) ([]kgo.Opt, error)) (*Client, error) {
 	if _, set := props["bootstrap.servers"]; !set && role != Admin {
 		return nil, &ConfigError{"Missing required configuration \"bootstrap.servers\" which has no default value."}
 	}
@@ -54,12 +49,13 @@ func Open(role Role, props Properties, hint func(string), extra func(*Settings) 
 		return nil, constructError(role, err)
 	}
 	for _, r := range s.Remarks {
-		hint(r)
+		voice.hint(r)
 	}
-	if s.Bootstrap, err = checkBootstrap(s.Bootstrap, hint); err != nil {
+	if s.Bootstrap, err = checkBootstrap(s.Bootstrap, voice.hint); err != nil {
 		return nil, &ConstructError{role.constructFailure(), err}
 	}
-	c := &Client{Settings: s, hint: hint, dialer: newDialer(s, hint)}
+	c := &Client{Settings: s, voice: voice, dialer: newDialer(s, voice)}
+	c.dialer.unreachable = c.explainOnce
 	opts := s.commonOptions(c.dialer)
 	if extra != nil {
 		more, err := extra(s)
@@ -210,7 +206,12 @@ func (c *Client) metadata(ctx context.Context, call string, req *kmsg.MetadataRe
 	if err != nil {
 		return nil, err
 	}
-	return resp.(*kmsg.MetadataResponse), nil
+	md := resp.(*kmsg.MetadataResponse)
+	c.dialer.log.knowing.Store(true)
+	if c.Settings.Role != Admin {
+		c.dialer.log.metadataTold(md)
+	}
+	return md, nil
 }
 
 func (c *Client) untilAnswered(ctx context.Context, call string, try func(context.Context) (kmsg.Response, error)) (kmsg.Response, error) {
@@ -286,7 +287,7 @@ func (c *Client) explainOnce() {
 		return
 	}
 	for _, d := range c.dialer.diagnoses(c.Settings.Bootstrap) {
-		c.hint(d)
+		c.voice.hint(d)
 	}
 }
 

@@ -159,7 +159,7 @@ func TestForeignListenersAreNamed(t *testing.T) {
 		{"127.0.0.1:1", "refuses the connection"},
 	} {
 		h := &hints{}
-		cl, err := Open(Admin, Properties{"bootstrap.servers": c.addr, "default.api.timeout.ms": "300", "request.timeout.ms": "200", "retry.backoff.ms": "10"}, h.add, nil)
+		cl, err := Open(Admin, Properties{"bootstrap.servers": c.addr, "default.api.timeout.ms": "300", "request.timeout.ms": "200", "retry.backoff.ms": "10"}, Voice{Hint: h.add}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +182,7 @@ func TestAServerThatNeverAnswersIsNamed(t *testing.T) {
 	}
 	t.Cleanup(func() { l.Close() })
 	h := &hints{}
-	cl, err := Open(Admin, Properties{"bootstrap.servers": l.Addr().String(), "default.api.timeout.ms": "300", "request.timeout.ms": "200"}, h.add, nil)
+	cl, err := Open(Admin, Properties{"bootstrap.servers": l.Addr().String(), "default.api.timeout.ms": "300", "request.timeout.ms": "200"}, Voice{Hint: h.add}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,9 +196,8 @@ func TestAServerThatNeverAnswersIsNamed(t *testing.T) {
 }
 
 func TestAnAdvertisedAddressThatFailsIsNamedWithItsBroker(t *testing.T) {
-	d := newDialer(&Settings{Bootstrap: []string{"127.0.0.1:9092"}}, nil)
 	h := &hints{}
-	d.notify = h.add
+	d := newDialer(&Settings{Bootstrap: []string{"127.0.0.1:9092"}}, Voice{Hint: h.add})
 	_, err := d.dial(context.Background(), "tcp", "127.0.0.1:1")
 	for range 3 {
 		d.OnBrokerConnect(kgo.BrokerMetadata{NodeID: 7, Host: "127.0.0.1", Port: 1}, 0, nil, err)
@@ -210,7 +209,7 @@ func TestAnAdvertisedAddressThatFailsIsNamedWithItsBroker(t *testing.T) {
 
 func TestTLSToAPlaintextPort(t *testing.T) {
 	h := &hints{}
-	cl, err := Open(Admin, Properties{"bootstrap.servers": speaker(t, "\x00\x00\x00\x00hello"), "security.protocol": "SSL", "default.api.timeout.ms": "1000", "request.timeout.ms": "1000"}, h.add, nil)
+	cl, err := Open(Admin, Properties{"bootstrap.servers": speaker(t, "\x00\x00\x00\x00hello"), "security.protocol": "SSL", "default.api.timeout.ms": "1000", "request.timeout.ms": "1000"}, Voice{Hint: h.add}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +227,7 @@ func TestBootstrapAddresses(t *testing.T) {
 			t.Errorf("%q: %v", s, got)
 		}
 	}
-	_, err := Open(Admin, Properties{"bootstrap.servers": "nohostport"}, nil, nil)
+	_, err := Open(Admin, Properties{"bootstrap.servers": "nohostport"}, Voice{}, nil)
 	var ce *ConstructError
 	if !errors.As(err, &ce) || ce.Message != "Failed to create new KafkaAdminClient" || ce.Cause.Error() != "Invalid url in bootstrap.servers: nohostport" {
 		t.Errorf("%v", err)

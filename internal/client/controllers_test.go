@@ -82,7 +82,7 @@ func controllerAnswers(c net.Conn, host string, port int32) {
 
 // A controller that lacks an API is said to lack it, at once: it does not become a wait for default.api.timeout.ms.
 func TestWhatAControllerDoesNotServeIsSaidAtOnce(t *testing.T) {
-	c, err := Open(Admin, Properties{"bootstrap.controllers": aController(t)}, nil, nil)
+	c, err := Open(Admin, Properties{"bootstrap.controllers": aController(t)}, Voice{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

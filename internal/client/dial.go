@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -37,12 +38,17 @@ type dialer struct {
 	causes map[string]string // address -> diagnosis
 	silent map[string]bool   // addresses that took a connection and have not said a byte
 	last   error
-	told   map[int32]bool         // brokers whose advertised address was found to fail
-	notify func(diagnosis string) // called once for each such broker
+	failed map[string]bool // bootstrap addresses that failed, none having answered yet
+	told   map[int32]bool  // brokers whose advertised address was found to fail
+	voice  Voice           // is told once of each such broker
+	log    *clientLog
+
+	unreachable func() // called when no bootstrap address answers
 }
 
-func newDialer(s *Settings, notify func(string)) *dialer {
-	d := &dialer{tls: s.TLS, secured: s.SASL != nil, seeds: map[string]bool{}, causes: map[string]string{}, silent: map[string]bool{}, told: map[int32]bool{}, notify: notify}
+func newDialer(s *Settings, voice Voice) *dialer {
+	d := &dialer{tls: s.TLS, secured: s.SASL != nil, seeds: map[string]bool{}, causes: map[string]string{}, silent: map[string]bool{},
+		failed: map[string]bool{}, told: map[int32]bool{}, voice: voice, log: newClientLog(s, voice), unreachable: func() {}}
 	d.net.Timeout = s.DialTimeout
 	if m, ok := s.SASL.(*unusableMechanism); ok {
 		d.refuse = m.err
@@ -76,7 +82,13 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 // it advertises; it is called by the client underneath.
 func (d *dialer) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
 	addr := net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port)))
-	if err == nil || meta.NodeID < 0 || d.seeds[addr] || d.notify == nil {
+	if err == nil {
+		d.log.knowing.Store(d.log.knowing.Load() || meta.NodeID >= 0)
+		return
+	}
+	d.log.connectFailed(meta, addr, err)
+	if meta.NodeID < 0 || d.seeds[addr] {
+		d.seedFailed(addr)
 		return
 	}
 	d.mu.Lock()
@@ -87,7 +99,18 @@ func (d *dialer) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net
 	if !known || told {
 		return // a broken handshake is an error of its own
 	}
-	d.notify(fmt.Sprintf("%s; it is the address that broker %d advertises, as %s says: set advertised.listeners to one that this machine can reach, or make %s lead there", cause, meta.NodeID, d.answering(), meta.Host))
+	d.voice.hint(fmt.Sprintf("%s; it is the address that broker %d advertises, as %s says: set advertised.listeners to one that this machine can reach, or make %s lead there", cause, meta.NodeID, d.answering(), meta.Host))
+}
+
+// seedFailed notes that a bootstrap address does not serve; when none does, it is time to say why.
+func (d *dialer) seedFailed(addr string) {
+	d.mu.Lock()
+	d.failed[addr] = true
+	all := len(d.failed) == len(d.seeds)
+	d.mu.Unlock()
+	if all && !d.log.knowing.Load() {
+		d.unreachable()
+	}
 }
 
 // answering is the bootstrap address that has answered: from it the others are known.
@@ -254,6 +277,10 @@ type ProtocolError struct{ Message string }
 
 func (e *ProtocolError) Error() string { return e.Message }
 
+// frameSize reports whether a first answer can be as long as its first four bytes say: it holds a correlation id at least, and
+// only versions of APIs.
+func frameSize(n uint32) bool { return n >= 4 && n <= 1<<20 }
+
 func (s *sniffer) explain(first []byte, err error) string {
 	switch {
 	case len(first) >= 2 && first[0] == 0x15 && first[1] == 3:
@@ -262,6 +289,8 @@ func (s *sniffer) explain(first []byte, err error) string {
 		return s.addr + " speaks HTTP, not Kafka: check the port"
 	case bytes.HasPrefix(first, []byte("SSH-")):
 		return s.addr + " speaks SSH, not Kafka: check the port"
+	case len(first) >= 4 && !frameSize(binary.BigEndian.Uint32(first)):
+		return s.addr + " sends what is not Kafka's protocol: check the port"
 	case len(first) == 0 && errors.Is(err, io.EOF) && !s.d.secured:
 		return s.addr + " closed the connection without an answer: the listener may require TLS or SASL (security.protocol in the --command-config file)"
 	}

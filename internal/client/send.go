@@ -39,6 +39,7 @@ func (w *produceWrites) since(t time.Time) bool { return w.last.Load() >= t.Unix
 
 // OnBrokerWrite is called by the client underneath behind each request that it writes.
 func (d *dialer) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, written int, _, _ time.Duration, _ error) {
+	d.log.sent.Add(1) // the log names a request by its number
 	const produce = 0
 	if key == produce && written > 0 {
 		d.produces.last.Store(time.Now().UnixNano())

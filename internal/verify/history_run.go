@@ -124,7 +124,7 @@ func (h *historian) write(ctx context.Context) {
 
 // open makes a producer whose records name their partitions.
 func (h *historian) open(more map[string]string) (*client.Client, error) {
-	return client.Open(client.Producer, h.properties(more), nil, func(s *client.Settings) ([]kgo.Opt, error) {
+	return client.Open(client.Producer, h.properties(more), client.Voice{}, func(s *client.Settings) ([]kgo.Opt, error) {
 		o, err := s.ProducerOptions()
 		return append(o, kgo.RecordPartitioner(kgo.ManualPartitioner())), err
 	})
@@ -362,7 +362,7 @@ func (g *groupReader) member(ctx context.Context) {
 	if g.protocol == "classic" { // in the newer protocol the broker says how often
 		props["heartbeat.interval.ms"] = memberHeartbeatMs
 	}
-	cl, err := client.Open(client.Consumer, props, nil, func(s *client.Settings) ([]kgo.Opt, error) {
+	cl, err := client.Open(client.Consumer, props, client.Voice{}, func(s *client.Settings) ([]kgo.Opt, error) {
 		o, err := s.ConsumerOptions()
 		if err != nil {
 			return nil, err
