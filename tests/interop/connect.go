@@ -45,7 +45,14 @@ func connectClasses(c *tools.Cache) (string, error) {
 // worker is a Connect worker and its REST interface.
 type worker struct {
 	*process
-	url string
+	url    string
+	client *http.Client
+}
+
+// workerAt asks by a connection for each question. One that is kept may not have said anything yet, if it was dialled while another
+// became free: the worker's web server, when it is to stop, waits half a minute for that, and only then does the worker stop.
+func workerAt(url string) *worker {
+	return &worker{url: url, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 }
 
 func (s *stage) startWorker(classPath, name string) (*worker, error) {
@@ -53,7 +60,7 @@ func (s *stage) startWorker(classPath, name string) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{url: "http://127.0.0.1:" + ports[0]}
+	w := workerAt("http://127.0.0.1:" + ports[0])
 	r := strconv.Itoa(s.replicas)
 	props := properties(map[string]string{
 		"bootstrap.servers": s.bootstrap, "group.id": "interop-connect", "listeners": w.url,
@@ -98,7 +105,7 @@ func (w *worker) call(ctx context.Context, method, path string, body, into any) 
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := w.client.Do(req)
 	if err != nil {
 		return err
 	}
