@@ -60,10 +60,13 @@ func compareOn(t *testing.T, broker string, nodes int, rec *kafkaSaid) (lines, d
 	}
 	w.internalTopics()
 	w.writeFiles()
-	driver := startDriver(t, os.Getenv("MOLDAU_REALKAFKA"), w.dir)
+	drivers := map[bool]*javaDriver{} // one that logs, and one that does not
 	for _, s := range sections {
 		began := time.Now()
-		n, d := w.compareSection(t, s, driver, rec)
+		if drivers[s.logs()] == nil {
+			drivers[s.logs()] = startDriver(t, os.Getenv("MOLDAU_REALKAFKA"), w.dir, s.logs())
+		}
+		n, d := w.compareSection(t, s, drivers[s.logs()], rec)
 		lines, differ = lines+n, differ+d
 		if os.Getenv("MOLDAU_CLI_RECORD") != "" {
 			rec.write(t)

@@ -22,8 +22,8 @@ type javaDriver struct {
 	in   *bufio.Reader
 }
 
-// startDriver starts the JVM in dir, so that tools find their files there.
-func startDriver(t *testing.T, realkafka, dir string) *javaDriver {
+// startDriver starts the JVM in dir, so that tools find their files there. The clients log, or do not.
+func startDriver(t *testing.T, realkafka, dir string, logs bool) *javaDriver {
 	cp, err := exec.Command(realkafka, "cp").Output()
 	if err != nil {
 		t.Fatalf("cannot get Kafka's class path: %v", err)
@@ -32,8 +32,15 @@ func startDriver(t *testing.T, realkafka, dir string) *javaDriver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("java", "-Djava.security.manager=allow", "-Xmx400m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-		"-cp", strings.TrimSpace(string(cp)), source)
+	args := []string{"-Djava.security.manager=allow", "-Xmx400m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
+	if logs {
+		config, err := filepath.Abs("testdata/log4j2.xml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "-Dlog4j2.configurationFile="+config)
+	}
+	cmd := exec.Command("java", append(args, "-cp", strings.TrimSpace(string(cp)), source)...)
 	cmd.Dir = dir
 	logged, err := os.Create(filepath.Join(t.TempDir(), "driver.log"))
 	if err != nil {

@@ -24,6 +24,7 @@ import (
 //	kafka  only on Apache Kafka: on a cluster without share groups ours says so at once, Kafka's when its
 //	       time is up; or groups are listed of which the driver's JVM keeps members alive that a golden run has not
 //	help  the option table is compared too, by its options, arguments and defaults
+//	log  the lines that clients log at WARN and above are compared too, and the exception under each
 //	sigint  the tool is ended by SIGINT after some seconds
 var (
 	logLine     = regexp.MustCompile(`^\[[^\]]*\] (ERROR|WARN|INFO|DEBUG) |^<TIME>Z main (ERROR|WARN) |^The consumer rebalance protocol \(KIP-848\)`)
@@ -46,6 +47,8 @@ var (
 	ofProducers = regexp.MustCompile(`(producers for partition )\S+( on brokerId)`)
 	javaHash    = regexp.MustCompile(`(\[B|Spec)@[0-9a-f]+\b`)
 	diskBytes   = regexp.MustCompile(`"size":\d+`)
+	clientLine  = regexp.MustCompile(`^\[[^\]]*\] (ERROR|WARN) `)
+	loggerAlone = regexp.MustCompile(`^ \([\w.$]+\)$`)
 )
 
 // comparableResult is what of a result is compared.
@@ -119,10 +122,31 @@ func (w *world) comparable(text string, l line) string {
 	if l.how["help"] {
 		text = helpShape(text)
 	}
+	out := comparableLines(text, l)
+	if l.how["sort"] || l.how["uniq"] {
+		sort.Strings(out)
+	}
+	if l.how["uniq"] {
+		out = unique(out)
+	}
+	return strings.Trim(strings.Join(out, "\n"), "\n")
+}
+
+// comparableLines are the lines that count, each in its shape.
+func comparableLines(text string, l line) []string {
 	var out []string
 	last, logged, pattern := "", false, false
 	for _, s := range strings.Split(text, "\n") {
 		s = strings.TrimRight(s, " \t\r")
+		if l.how["log"] && clientLine.MatchString(s) {
+			out = append(out, shape(s, l.how))
+			last, logged = "", false
+			continue
+		}
+		if l.how["log"] && loggerAlone.MatchString(s) && len(out) > 0 { // it is behind the trace
+			out[len(out)-1] += s
+			continue
+		}
 		underLog := logged && loggedCause.MatchString(s)
 		logged = logLine.MatchString(s)
 		if pattern { // a regular expression under a log line, up to where it is wrong
@@ -144,13 +168,7 @@ func (w *world) comparable(text string, l line) string {
 		last = message
 		out = append(out, shape(s, l.how))
 	}
-	if l.how["sort"] || l.how["uniq"] {
-		sort.Strings(out)
-	}
-	if l.how["uniq"] {
-		out = unique(out)
-	}
-	return strings.Trim(strings.Join(out, "\n"), "\n")
+	return out
 }
 
 func unique(sorted []string) []string {

@@ -57,7 +57,10 @@ func (r *run) describeConfigs(c *client.Client, typ kmsg.ConfigResourceType, nam
 	}
 	out := make(map[string][]configEntry, len(names))
 	for _, res := range resp.(*kmsg.DescribeConfigsResponse).Resources {
-		if err := client.CodeError(res.ErrorCode, res.ErrorMessage); err != nil {
+		if res.ErrorCode != 0 && res.ErrorMessage != nil { // an empty one is one too
+			return nil, &client.KafkaError{Code: res.ErrorCode, Message: *res.ErrorMessage}
+		}
+		if err := client.CodeError(res.ErrorCode, nil); err != nil {
 			return nil, err
 		}
 		out[res.ResourceName] = res.Configs

@@ -44,7 +44,7 @@ func runClientMetrics(r *run, args []string) int {
 			return r.outcome(err)
 		}
 		r.printf("Error while executing client metrics command : %s\n", err)
-		r.logError("org.apache.kafka.tools.ClientMetricsCommand", err.Error(), err)
+		r.logError("org.apache.kafka.tools.ClientMetricsCommand", withClass(err), nil)
 		r.explainConstruct(err)
 		return r.fail(1)
 	}

@@ -21,7 +21,10 @@ func (t *configsTool) describe() error {
 		return &client.KafkaError{Code: 115, Message: "This Admin API is not yet supported when communicating directly with the controller quorum."}
 	}
 	if e.named && (e.name != "" || e.typ == "topics" || e.typ == "groups" || e.typ == "client-metrics") {
-		exists, err := t.exists(e)
+		exists, err := t.p.has("all"), error(nil) // then all is asked for, of whatever it is
+		if !exists {
+			exists, err = t.exists(e)
+		}
 		if err != nil {
 			return err
 		}
@@ -154,10 +157,6 @@ func (t *configsTool) configured(typ string) ([]string, error) {
 }
 
 func (t *configsTool) describeOne(e entity) error {
-	configs, err := t.describeConfigs(t.c, t.resourceType(), []string{e.name}, true)
-	if err != nil {
-		return err
-	}
 	switch all := t.p.has("all"); {
 	case t.json:
 	case e.isDefault || e.name == "":
@@ -166,6 +165,15 @@ func (t *configsTool) describeOne(e entity) error {
 		t.printf("All configs for %s %s are:\n", e.singular(), e.name)
 	default:
 		t.printf("Dynamic configs for %s %s are:\n", e.singular(), e.name)
+	}
+	if e.typ == "topics" {
+		if err := checkTopicName(e.name); err != nil {
+			return illegal("%s", err)
+		}
+	}
+	configs, err := t.describeConfigs(t.c, t.resourceType(), []string{e.name}, true)
+	if err != nil {
+		return err
 	}
 	entries := configs[e.name]
 	sort.Slice(entries, func(i, j int) bool { return entries[i].Name < entries[j].Name })

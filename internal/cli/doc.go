@@ -4,7 +4,8 @@
 // and the exit code are Kafka's to the letter, because scripts depend on them,
 // even where Kafka exits 0 on a failure (MOLDAU_STRICT=1 turns that into 1). On
 // standard error Kafka's line comes first; a line that begins with "moldau:" may
-// follow and says what to do next.
+// follow and says what to do next. What the clients of Kafka's tools log there at
+// WARN and above, ours log in the same words.
 //
 // Run is called by cmd/moldau and picks the tool by the name under which the
 // binary was started (kafka-topics, kafka-topics.sh, kafka-topics.exe) or by the

@@ -166,8 +166,11 @@ func (r *run) voice() client.Voice {
 }
 
 // openEither opens an admin client to the brokers of --bootstrap-server or the controllers of --bootstrap-controller.
-func (r *run) openEither(p *parsed) (*client.Client, error) {
+func (r *run) openEither(p *parsed, own ...client.Properties) (*client.Client, error) {
 	props := client.Properties{}
+	for _, o := range own {
+		props.Merge(o)
+	}
 	if p.has("bootstrap-controller") {
 		props["bootstrap.controllers"] = p.value("bootstrap-controller")
 	}

@@ -40,6 +40,11 @@ func runGroups(r *run, args []string) int {
 	var je *javaError
 	if errors.As(err, &ke) || errors.As(err, &te) || errors.As(err, &je) {
 		r.printf("Error while executing groups command : %s\n", err)
+		cause := withClass(err)
+		if je != nil {
+			cause = strings.TrimPrefix(je.text, "java.util.concurrent.ExecutionException: ")
+		}
+		r.logError("org.apache.kafka.tools.GroupsCommand", cause, nil)
 		return r.fail(1)
 	}
 	return r.outcome(err)

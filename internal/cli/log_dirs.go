@@ -50,7 +50,7 @@ func (r *run) logDirs(p *parsed) error {
 		}
 		asked = append(asked, int32(id))
 	}
-	c, err := r.open(client.Admin, p.value("bootstrap-server"), p.value("command-config"))
+	c, err := r.open(client.Admin, p.value("bootstrap-server"), p.value("command-config"), client.Properties{"client.id": "log-dirs-tool"})
 	if err != nil {
 		return err
 	}

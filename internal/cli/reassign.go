@@ -132,7 +132,7 @@ func (t *reassignTool) check() (string, error) {
 }
 
 func (t *reassignTool) execute(action string) error {
-	c, err := t.openEither(t.p)
+	c, err := t.openEither(t.p, client.Properties{"client.id": "reassign-partitions-tool"})
 	if err != nil {
 		return err
 	}

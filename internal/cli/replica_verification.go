@@ -77,6 +77,7 @@ func (t *replicaVerifier) check() error {
 }
 
 func (t *replicaVerifier) execute() error {
+	t.logLine("WARN", "org.apache.kafka.tools.ReplicaVerificationTool", "This tool is deprecated and may be removed in a future major release.")
 	c, err := t.open(client.Admin, t.p.value("broker-list"), "")
 	if err != nil {
 		return err

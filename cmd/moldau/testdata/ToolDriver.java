@@ -74,11 +74,11 @@ public class ToolDriver {
     }
 
     static int run(String cls, String[] args, byte[] stdin, OutputStream o, OutputStream r, long seconds) throws Exception {
-        PrintStream so = new PrintStream(o, true, StandardCharsets.UTF_8), se = new PrintStream(r, true, StandardCharsets.UTF_8);
+        ThreadGroup group = new ThreadGroup("tool");
+        PrintStream so = new PrintStream(o, true, StandardCharsets.UTF_8), se = new PrintStream(new OfGroup(group, r), true, StandardCharsets.UTF_8);
         BlockingQueue<Integer> ended = new LinkedBlockingQueue<>();
         current = ended;
         List<Runnable> hooks = Collections.synchronizedList(new ArrayList<>());
-        ThreadGroup group = new ThreadGroup("tool");
         Class<?> exit = Class.forName("org.apache.kafka.common.utils.Exit");
         set(exit, "setExitProcedure", "org.apache.kafka.common.utils.Exit$Procedure", (p, m, x) -> park(ended, x));
         set(exit, "setHaltProcedure", "org.apache.kafka.common.utils.Exit$Procedure", (p, m, x) -> park(ended, x));
@@ -118,7 +118,7 @@ public class ToolDriver {
         }
         List<Thread> running = new ArrayList<>();
         for (Runnable h : new ArrayList<>(hooks)) {
-            Thread ht = new Thread(h);
+            Thread ht = new Thread(group, h);
             ht.setDaemon(true);
             ht.start();
             running.add(ht);
@@ -129,6 +129,27 @@ public class ToolDriver {
         System.setOut(ERR);
         System.setErr(ERR);
         return code;
+    }
+
+    /** Leaves out what threads of tools that were run before have to log. */
+    static class OfGroup extends OutputStream {
+        final ThreadGroup group;
+        final OutputStream to;
+
+        OfGroup(ThreadGroup group, OutputStream to) {
+            this.group = group;
+            this.to = to;
+        }
+
+        @Override
+        public void write(int b) throws IOException {
+            write(new byte[] {(byte) b}, 0, 1);
+        }
+
+        @Override
+        public void write(byte[] b, int off, int len) throws IOException {
+            if (group.parentOf(Thread.currentThread().getThreadGroup())) to.write(b, off, len);
+        }
     }
 
     static Object park(BlockingQueue<Integer> ended, Object[] x) {
