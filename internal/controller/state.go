@@ -161,6 +161,8 @@ type Call struct {
 	Local bool
 	// KRaftVersion is the level of kraft.version, which stands in a control record and not in the image.
 	KRaftVersion int16
+	// Try is the sending of the request, if it says so.
+	Try Try
 }
 
 // Answer is what a request comes to: records to write, none or all of them, and the reply for when they are committed.

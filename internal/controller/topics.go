@@ -59,6 +59,10 @@ func refuseAllTopics(resp *kmsg.CreateTopicsResponse, req *kmsg.CreateTopicsRequ
 
 // createTopic decides one topic; refused, it leaves no record behind.
 func (b *batch) createTopic(t *kmsg.CreateTopicsRequestTopic, out *kmsg.CreateTopicsResponseTopic) *Error {
+	if there := b.img.Topic(t.Topic); there != nil && b.Try.made(there) {
+		b.describeNew(out, there.ID, len(there.Partitions), len(there.Partitions[0].Replicas), b.img.Config(meta.ResourceTopic, t.Topic))
+		return nil
+	}
 	if err := b.checkNewName(t.Topic); err != nil {
 		return err
 	}
@@ -75,7 +79,7 @@ func (b *batch) createTopic(t *kmsg.CreateTopicsRequestTopic, out *kmsg.CreateTo
 	if err != nil {
 		return err
 	}
-	id := b.newTopicID()
+	id := b.newTopicID(t.Topic)
 	records := []meta.Record{&meta.TopicRecord{Name: t.Topic, TopicID: id}}
 	for _, k := range slices.Sorted(maps.Keys(values)) {
 		v := values[k]
@@ -85,20 +89,17 @@ func (b *batch) createTopic(t *kmsg.CreateTopicsRequestTopic, out *kmsg.CreateTo
 		records = append(records, b.newPartition(id, int32(p), replicas))
 	}
 	b.add(records...)
-	out.TopicID = id
-	out.NumPartitions, out.ReplicationFactor = int32(len(assignments)), int16(len(assignments[0]))
-	out.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
-	if b.cfg.Configs != nil {
-		out.Configs = b.cfg.Configs.EffectiveTopic(values, b.img.Config(meta.ResourceBroker, ""))
-	}
+	b.describeNew(out, id, len(assignments), len(assignments[0]), values)
 	return nil
 }
 
-func (b *batch) newTopicID() meta.UUID {
-	for {
-		if id := b.cfg.Random.UUID(); !meta.ReservedUUID(id) && b.img.TopicByID(id) == nil {
-			return id
-		}
+// describeNew tells of a topic that the request has made.
+func (b *batch) describeNew(out *kmsg.CreateTopicsResponseTopic, id meta.UUID, partitions, replicas int, values map[string]string) {
+	out.TopicID = id
+	out.NumPartitions, out.ReplicationFactor = int32(partitions), int16(replicas)
+	out.Configs = []kmsg.CreateTopicsResponseTopicConfig{}
+	if b.cfg.Configs != nil {
+		out.Configs = b.cfg.Configs.EffectiveTopic(values, b.img.Config(meta.ResourceBroker, ""))
 	}
 }
 

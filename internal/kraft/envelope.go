@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/moldau-stream/moldau/internal/controller"
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/wire"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -16,9 +17,25 @@ import (
 //	request    api key int16, version int16, correlation id int32, client id, [tags], body
 //	principal  version int16, then Kafka's DefaultPrincipalData
 //	answer     correlation id int32, [tags], body
+//
+// Besides what Kafka puts there a tag says which sending of which request it is (controller.Try), and who does not know it passes it over.
+
+// tryTag is far above those that Kafka gives.
+const tryTag = 0x4d01
+
+// tryOf is which sending an envelope holds.
+func tryOf(env *kmsg.EnvelopeRequest) (t controller.Try) {
+	env.UnknownTags.Each(func(tag uint32, b []byte) {
+		if tag == tryTag && len(b) == len(t.Request)+4 {
+			copy(t.Request[:], b)
+			t.Number = binary.BigEndian.Uint32(b[len(t.Request):])
+		}
+	})
+	return t
+}
 
 // seal puts a client's request into an envelope.
-func seal(p security.Principal, host []byte, req kmsg.Request) (*kmsg.EnvelopeRequest, error) {
+func seal(p security.Principal, host []byte, req kmsg.Request, t controller.Try) (*kmsg.EnvelopeRequest, error) {
 	env := kmsg.NewPtrEnvelopeRequest()
 	b := binary.BigEndian.AppendUint16(nil, uint16(req.Key()))
 	b = binary.BigEndian.AppendUint16(b, uint16(req.GetVersion()))
@@ -30,6 +47,7 @@ func seal(p security.Principal, host []byte, req kmsg.Request) (*kmsg.EnvelopeRe
 	who := kmsg.NewDefaultPrincipalData()
 	who.Type, who.Name = p.Type, p.Name
 	env.RequestPrincipal = who.AppendTo(nil)
+	env.UnknownTags.Set(tryTag, binary.BigEndian.AppendUint32(t.Request[:], t.Number))
 	env.ClientHostAddress = host
 	if env.ClientHostAddress == nil {
 		env.ClientHostAddress = []byte{127, 0, 0, 1}

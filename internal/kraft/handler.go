@@ -163,12 +163,11 @@ func (*Handler) acls(r *server.Request) { server.ReplyWithoutAuthorizer(r) }
 
 // submit hands a request to the controller and answers when it is committed.
 func (h *Handler) submit(r *server.Request) {
-	h.decide(r.Conn.Principal(), r.ClientID, r.Body, r.Reply)
+	h.decide(quorum.RequestContext{Principal: r.Conn.Principal().String(), ClientID: r.ClientID}, r.Body, r.Reply)
 }
 
 // decide carries a request out, and gives its answer, or a refusal in the request's own form, to reply.
-func (h *Handler) decide(p security.Principal, clientID string, req kmsg.Request, reply func(kmsg.Response)) {
-	rc := quorum.RequestContext{Principal: p.String(), ClientID: clientID}
+func (h *Handler) decide(rc quorum.RequestContext, req kmsg.Request, reply func(kmsg.Response)) {
 	h.o.Quorum.Submit(rc, req, func(resp kmsg.Response, err error) {
 		if err != nil {
 			h.o.Logger.Debug("a request to the controller was refused", "request", kmsg.NameForKey(req.Key()), "cause", err)
@@ -194,7 +193,8 @@ func (h *Handler) reason(err error) *kerr.Error {
 
 // envelope carries out what a broker forwards for a client (KIP-590).
 func (h *Handler) envelope(r *server.Request) {
-	p, req, bad := h.unseal(r.Body.(*kmsg.EnvelopeRequest))
+	env := r.Body.(*kmsg.EnvelopeRequest)
+	p, req, bad := h.unseal(env)
 	fail := func(e *kerr.Error) {
 		resp := kmsg.NewPtrEnvelopeResponse()
 		resp.ErrorCode = e.Code
@@ -222,7 +222,7 @@ func (h *Handler) envelope(r *server.Request) {
 	case *kmsg.AddRaftVoterRequest, *kmsg.RemoveRaftVoterRequest:
 		go func() { reply(h.changeVoters(req)) }()
 	default:
-		h.decide(p, r.ClientID, req, reply)
+		h.decide(quorum.RequestContext{Principal: p.String(), ClientID: r.ClientID, Try: tryOf(env)}, req, reply)
 	}
 }
 

@@ -2,10 +2,12 @@ package kraft
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/moldau-stream/moldau/internal/controller"
 	"github.com/moldau-stream/moldau/internal/peer"
 	"github.com/moldau-stream/moldau/internal/quorum"
 	"github.com/moldau-stream/moldau/internal/security"
@@ -59,13 +61,17 @@ func (l *Link) Call(ctx context.Context, purpose string, req kmsg.Request) (kmsg
 	})
 }
 
-// Forward sends a client's request in the name of who sent it.
+// Forward sends a client's request in the name of who sent it. It may be sent more than once, and carried out more than once: of the
+// topics that it creates each sending after the first finds those that are its own (controller.Try).
 func (l *Link) Forward(ctx context.Context, p security.Principal, clientHost []byte, req kmsg.Request) (kmsg.Response, error) {
+	var try controller.Try
+	_, _ = rand.Read(try.Request[:])
 	return l.retry(ctx, func(ctx context.Context) (kmsg.Response, error) {
+		try.Number++
 		if l.leads() {
-			return l.local.here(ctx, quorum.RequestContext{Principal: p.String()}, req)
+			return l.local.here(ctx, quorum.RequestContext{Principal: p.String(), Try: try}, req)
 		}
-		env, err := seal(p, clientHost, req)
+		env, err := seal(p, clientHost, req, try)
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package kraft
 import (
 	"testing"
 
+	"github.com/moldau-stream/moldau/internal/controller"
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -67,9 +68,22 @@ func TestEnvelopes(t *testing.T) {
 	topic := kmsg.NewCreateTopicsRequestTopic()
 	topic.Topic = "colours"
 	req.Topics = append(req.Topics, topic)
-	env, err := seal(security.Principal{Type: "User", Name: "alice"}, nil, req)
+	try := controller.Try{Request: [16]byte{1, 2, 3}, Number: 7}
+	sealed, err := seal(security.Principal{Type: "User", Name: "alice"}, nil, req, try)
 	if err != nil {
 		t.Fatal(err)
+	}
+	v, err := Table().Lookup(sealed.Key(), sealed.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := v.Decode(sealed.AppendTo(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := body.(*kmsg.EnvelopeRequest)
+	if got := tryOf(env); got != try {
+		t.Fatalf("%+v", got)
 	}
 	p, got, bad := h.unseal(env)
 	if bad != nil || p.String() != "User:alice" || got.(*kmsg.CreateTopicsRequest).Topics[0].Topic != "colours" {

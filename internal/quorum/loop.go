@@ -214,7 +214,7 @@ func (l *loop) do(o op) error {
 	case !l.active:
 		l.n.refuse(o, &NotLeaderError{l.leaderID})
 	default:
-		a, ok := l.state.Handle(controller.Call{Now: l.now(), NextOffset: l.nextOffset, Local: o.rc.Local, KRaftVersion: l.disk.kraft.version}, o.req)
+		a, ok := l.state.Handle(controller.Call{Now: l.now(), NextOffset: l.nextOffset, Local: o.rc.Local, KRaftVersion: l.disk.kraft.version, Try: o.rc.Try}, o.req)
 		if !ok {
 			l.n.refuse(o, ErrUnknownRequest)
 			return nil

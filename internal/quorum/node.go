@@ -40,6 +40,7 @@ type RequestContext struct {
 	Principal string
 	ClientID  string
 	Local     bool // this process asks for itself
+	Try       controller.Try
 }
 
 // Node is one controller of the quorum.
