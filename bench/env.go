@@ -136,20 +136,62 @@ func (e *env) drop(s subject, variant string) {
 
 // loop starts a roofline process.
 func (e *env) loop(o roofline.Options) (addr string, pid int, end func(), err error) {
-	dir, err := os.MkdirTemp(e.dir, "roofline-")
-	if err != nil {
-		return "", 0, nil, err
+	p, end, err := e.loopOn(e.opts.brokerCPU, o)
+	return p.addr, p.pid, end, err
+}
+
+// loopProcess is a roofline that runs.
+type loopProcess struct {
+	addr, dir string
+	pid       int
+}
+
+func (e *env) loopOn(cpu int, o roofline.Options) (l loopProcess, end func(), err error) {
+	if l.dir, err = os.MkdirTemp(e.dir, "roofline-"); err != nil {
+		return l, nil, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return "", 0, nil, err
+		return l, nil, err
 	}
-	cmd := host.Command(e.opts.brokerCPU, self, "loop", string(o.Mode), dir, strconv.Itoa(o.Files), strconv.Itoa(o.Bytes))
-	p, addr, stop, err := host.StartPrinting(cmd, filepath.Join(dir, "log"))
+	cmd := host.Command(cpu, self, "loop", string(o.Mode), l.dir, strconv.Itoa(o.Files), strconv.Itoa(o.Bytes))
+	p, addr, stop, err := host.StartPrinting(cmd, filepath.Join(l.dir, "log"))
 	if err != nil {
-		return "", 0, nil, err
+		return l, nil, err
 	}
-	return addr, p.PID(), func() { stop(); os.RemoveAll(dir) }, nil
+	l.addr, l.pid = addr, p.PID()
+	return l, func() { stop(); os.RemoveAll(l.dir) }, nil
+}
+
+// replicatingLoops starts as many as a cluster has nodes, which know each other.
+func (e *env) replicatingLoops() (all []loopProcess, end func(), err error) {
+	var ends []func()
+	end = func() {
+		for _, fn := range ends {
+			fn()
+		}
+	}
+	for range clusterSize {
+		l, stop, err := e.loopOn(host.EveryCPU, roofline.Options{Mode: roofline.Replicate})
+		if err != nil {
+			end()
+			return nil, nil, err
+		}
+		all, ends = append(all, l), append(ends, stop)
+	}
+	for i, l := range all {
+		var others []string
+		for j, o := range all {
+			if j != i {
+				others = append(others, o.addr)
+			}
+		}
+		if err := roofline.TellPeers(l.dir, others); err != nil {
+			end()
+			return nil, nil, err
+		}
+	}
+	return all, end, nil
 }
 
 // keep makes something once for the run.

@@ -30,18 +30,18 @@ func clusterScenarios() []*scenario {
 	out := []*scenario{
 		{
 			name: "cluster-produce-1m", title: "Three nodes: produce with acks=all, 1 MiB batches of 1 KiB records",
-			how:     clusterHow + "; 2 connections to each leader, 5 requests under way on each, one of 6 partitions a connection, idempotent batches; the CPU of all three nodes for each GB of the user's",
-			measure: cpuPerGB, columns: columns, warm: jvmWarmUp, subjects: brokersOnly, unpinned: true, heap: clusterHeap, run: bulk.run, targets: cheap,
+			how:     clusterHow + "; 2 connections to each leader, 5 requests under way on each, one of 6 partitions a connection, idempotent batches; the CPU of all three nodes for each GB of the user's; the roofline is three processes that read, check, write, send by sendfile to the other two, and answer when these have read, checked and written",
+			measure: cpuPerGB, columns: columns, warm: jvmWarmUp, subjects: everyone, unpinned: true, heap: clusterHeap, run: bulk.run, targets: cheap,
 		},
 		{
 			name: "cluster-produce-16k", title: "Three nodes: produce with acks=all, 16 KiB batches of 1 KiB records over 30 partitions",
 			how:     "as before with one batch a request, the partitions of a connection in turn",
-			measure: cpuPerGB, columns: columns, warm: jvmWarmUp, subjects: brokersOnly, unpinned: true, heap: clusterHeap, run: small.run, targets: cheap,
+			measure: cpuPerGB, columns: columns, warm: jvmWarmUp, subjects: everyone, unpinned: true, heap: clusterHeap, run: small.run, targets: cheap,
 		},
 		{
 			name: "cluster-latency", title: "Three nodes: latency of acks=all at 20 MB/s",
 			how:     clusterHow + "; batches of 16 KiB of 1 KiB records by the clock over 6 partitions, one connection to each leader with at most 5 requests under way; from the instant at which a batch was due until it was acknowledged",
-			measure: p99, columns: []string{p50, p99, p999, mbPerSecond, cpuPerGB}, warm: jvmWarmUp, subjects: brokersOnly, unpinned: true, heap: clusterHeap, run: paced.run,
+			measure: p99, columns: []string{p50, p99, p999, mbPerSecond, cpuPerGB}, warm: jvmWarmUp, subjects: everyone, unpinned: true, heap: clusterHeap, run: paced.run,
 			targets: []target{{metric: p99, atMost: 5}},
 		},
 	}
@@ -77,6 +77,9 @@ type clusterShape struct {
 // run tries a second time when a leader has refused: on a machine that has other things to do one may have moved meanwhile, and the
 // driver, unlike a client, does not follow.
 func (p clusterShape) run(e *env, s subject, r round) (metrics, error) {
+	if s.kind == kindRoofline {
+		return p.roofline(e, r)
+	}
 	m, err := p.once(e, s, r)
 	if load.Refused(err) {
 		fmt.Printf("  %s once more: %v\n", s.name, err)
@@ -95,10 +98,7 @@ func (p clusterShape) once(e *env, s subject, r round) (metrics, error) {
 		return nil, err
 	}
 	defer t.remove()
-	batch, err := keep(e, fmt.Sprintf("cluster/%d", p.batchBytes), func() ([]byte, error) {
-		b, _ := load.BatchOfSize(p.batchBytes, kib, record.None, 0, 1)
-		return b, nil
-	})
+	batch, err := p.batch(e)
 	if err != nil {
 		return nil, err
 	}
@@ -106,13 +106,18 @@ func (p clusterShape) once(e *env, s subject, r round) (metrics, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.drive(e, addrs, sources, measured{c.PIDs(), c.Members[0].Admin}, r)
+}
+
+// drive is a round against nodes or loops.
+func (p clusterShape) drive(e *env, addrs []string, sources []load.Source, m measured, r round) (metrics, error) {
 	d, err := load.DialEach(addrs, p.depth, sources)
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
 	if p.mbPerSecond > 0 {
-		if err := d.Schedule(p.mbPerSecond * 1e6 / float64(len(batch))); err != nil {
+		if err := d.Schedule(p.mbPerSecond * 1e6 / float64(p.batchBytes)); err != nil {
 			return nil, err
 		}
 	}
@@ -129,7 +134,38 @@ func (p clusterShape) once(e *env, s subject, r round) (metrics, error) {
 	if !r.warming {
 		length *= time.Duration(max(1, p.stretch))
 	}
-	return e.loadRound(measured{c.PIDs(), c.Members[0].Admin}, d, length, p.maxBytes, r.profile)
+	return e.loadRound(m, d, length, p.maxBytes, r.profile)
+}
+
+// roofline is the same against the loops.
+func (p clusterShape) roofline(e *env, r round) (metrics, error) {
+	loops, end, err := e.replicatingLoops()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	batch, err := p.batch(e)
+	if err != nil {
+		return nil, err
+	}
+	var addrs []string
+	var sources []load.Source
+	m := measured{}
+	for _, l := range loops {
+		m.pids = append(m.pids, l.pid)
+		for range p.perLeader {
+			addrs = append(addrs, l.addr)
+			sources = append(sources, load.Plain{Source: load.NewProducer([16]byte{}, []int32{0}, batch, -1, true), Payload: len(batch)})
+		}
+	}
+	return p.drive(e, addrs, sources, m, r)
+}
+
+func (p clusterShape) batch(e *env) ([]byte, error) {
+	return keep(e, fmt.Sprintf("cluster/%d", p.batchBytes), func() ([]byte, error) {
+		b, _ := load.BatchOfSize(p.batchBytes, kib, record.None, 0, 1)
+		return b, nil
+	})
 }
 
 // sources are the connections: so many to each leader, which share its partitions.

@@ -3,6 +3,7 @@ package roofline
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +28,8 @@ const (
 	Echo Mode = "echo"
 	// Send answers with bytes of a file in the page cache by sendfile, in pieces of 60 KiB.
 	Send Mode = "send"
+	// Replicate is one of three processes, see replicate.go.
+	Replicate Mode = "replicate"
 )
 
 // Options say what a loop does.
@@ -143,6 +147,8 @@ func (s *server) accept(l net.Listener) {
 			go s.echoLoop(c)
 		case Send:
 			go s.sendLoop(c)
+		case Replicate:
+			go s.replicateLoop(c, n)
 		}
 	}
 }
@@ -261,29 +267,31 @@ func (s *server) sendLoop(c net.Conn) {
 		if pos+int64(s.o.Bytes) > cacheBytes {
 			pos = 0
 		}
-		left, headed := s.o.Bytes, false
-		err := raw.Write(func(fd uintptr) bool {
-			for !headed || left > 0 {
-				if !headed {
-					if _, err := unix.SendmsgN(int(fd), head, nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL); err == unix.EAGAIN {
-						return false
-					}
-					headed = true
-					continue
-				}
-				n, err := unix.Sendfile(int(fd), int(s.cache.Fd()), &pos, min(left, pieceBytes))
-				if err == unix.EAGAIN {
-					return false
-				}
-				if err != nil {
-					return true
-				}
-				left -= n
-			}
-			return true
-		})
-		if err != nil || left > 0 {
+		if sendRange(raw, head, s.cache, pos, s.o.Bytes) != nil {
 			return
 		}
+		pos += int64(s.o.Bytes)
 	}
+}
+
+// sendRange sends head and a range of a file.
+func sendRange(raw syscall.RawConn, head []byte, f *os.File, pos int64, n int) error {
+	var failed error
+	err := raw.Write(func(fd uintptr) bool {
+		for len(head) > 0 || n > 0 {
+			var sent int
+			if len(head) > 0 {
+				if sent, failed = unix.SendmsgN(int(fd), head, nil, nil, unix.MSG_MORE|unix.MSG_NOSIGNAL); failed == nil {
+					head = head[sent:]
+				}
+			} else if sent, failed = unix.Sendfile(int(fd), int(f.Fd()), &pos, min(n, pieceBytes)); failed == nil {
+				n -= sent
+			}
+			if failed != nil {
+				return failed != unix.EAGAIN
+			}
+		}
+		return true
+	})
+	return errors.Join(err, failed)
 }
