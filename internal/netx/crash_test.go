@@ -3,6 +3,8 @@ package netx
 import (
 	"context"
 	"errors"
+	"net"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -56,4 +58,62 @@ func TestAHostThatHasCrashedIsSilent(t *testing.T) {
 			t.Errorf("the next life cannot listen: %v", err)
 		}
 	}
+}
+
+// A machine that has lost power and come back answers what is sent on its old connections with a reset.
+func TestAHostThatIsBackResetsWhatItDoesNotKnow(t *testing.T) {
+	dialled := func(m *Mem) (out, in net.Conn) {
+		l, err := m.Host("b").Listen("b:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err = m.Host("a").Dial(context.Background(), "b:1"); err != nil {
+			t.Fatal(err)
+		}
+		if in, err = l.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		return out, in
+	}
+	for name, c := range map[string]struct {
+		before bool // it was sent before the host was back
+		cut    bool // and cannot reach it for a while
+	}{"sent later": {}, "sent before": {before: true}, "cut off": {cut: true}} {
+		t.Run(name, func(t *testing.T) {
+			m := NewMem(clock.Real{})
+			out, _ := dialled(m)
+			m.Crash("b", false)
+			if c.before {
+				_, _ = out.Write([]byte("x"))
+			}
+			_ = m.Host("b")
+			if c.cut {
+				m.Partition("a", "b")
+			}
+			if !c.before {
+				_, _ = out.Write([]byte("x"))
+			}
+			if c.cut {
+				_ = out.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+				if _, err := out.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Fatalf("what is cut off hears: %v", err)
+				}
+				m.Heal("a", "b")
+			}
+			_ = out.SetReadDeadline(time.Now().Add(time.Minute))
+			if _, err := out.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+				t.Fatal(err)
+			}
+		})
+	}
+	t.Run("silent", func(t *testing.T) { // who sends nothing learns nothing
+		m := NewMem(clock.Real{})
+		_, in := dialled(m)
+		m.Crash("a", false)
+		_ = m.Host("a")
+		_ = in.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		if _, err := in.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+	})
 }

@@ -29,7 +29,8 @@ type Mem struct {
 	links     map[link]linkState
 	conns     map[*memConn]struct{} // one end of each connection
 	nextPort  int
-	lives     map[string]int // of each host, how often it has crashed
+	lives     map[string]int        // of each host, how often it has crashed
+	orphans   map[string][]*memConn // of each host, connections of which it knew nothing any more when it came back
 }
 
 // link is the way from one host to another.
@@ -44,15 +45,20 @@ type linkState struct {
 func NewMem(c clock.Clock) *Mem {
 	return &Mem{
 		clock: c, changed: make(chan struct{}), listeners: map[string]*memListener{},
-		links: map[link]linkState{}, conns: map[*memConn]struct{}{}, nextPort: firstFreePort, lives: map[string]int{},
+		links: map[link]linkState{}, conns: map[*memConn]struct{}{}, nextPort: firstFreePort, lives: map[string]int{}, orphans: map[string][]*memConn{},
 	}
 }
 
 // Host is the network as one host sees it. It listens only on itself.
 func (m *Mem) Host(name string) Network {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	return memHost{m, name, m.lives[name]}
+	h, orphans := memHost{m, name, m.lives[name]}, m.orphans[name]
+	delete(m.orphans, name)
+	m.mu.Unlock()
+	for _, c := range orphans {
+		c.towards(name).reborn(c)
+	}
+	return h
 }
 
 type memHost struct {

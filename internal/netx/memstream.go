@@ -26,6 +26,8 @@ type stream struct {
 	finished bool      // guarded by mu; the writer has ended, after packets
 	finAt    time.Time // guarded by mu; when the reader may learn that
 	vanished bool      // guarded by mu; nothing arrives any more
+	orphan   *memConn  // guarded by mu; the connection, once the reader's host has come back without it
+	knocks   bool      // guarded by mu; a timer tries again to reach that host
 	readErr  error     // guarded by mu; what the reader gets at once
 	writeErr error     // guarded by mu; what the writer gets at once
 	readBy   deadline  // guarded by mu
@@ -141,6 +143,9 @@ func (s *stream) sendLocked(b []byte) {
 	s.packets = append(s.packets, packet{b: append([]byte(nil), b...), at: s.arrivalLocked()})
 	s.bytes += len(b)
 	s.moved.Broadcast()
+	if s.orphan != nil {
+		s.knockLocked()
+	}
 }
 
 // arrivalLocked is when what is sent now arrives: never before what was sent earlier.
