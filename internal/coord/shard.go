@@ -375,14 +375,16 @@ func (s *shard[M]) expireParked() {
 	s.fail(late, ErrTimedOut)
 }
 
-// rearm sees to it that fireDue is called when the next timer is due.
+// rearm sees to it that fireDue is called when the next timer is due. A wake that is armed for a moment which has passed is no
+// wake: the clock has jumped, and it may be hours off.
 func (s *shard[M]) rearm() {
 	next, ok := s.timers.next()
-	if !ok || s.unloadDone || (s.wakeArmed && s.wakeMs <= next) {
+	monoMs := s.rt.monoMs()
+	if !ok || s.unloadDone || s.wakeArmed && s.wakeMs <= next && s.wakeMs > monoMs {
 		return
 	}
 	s.wakeArmed, s.wakeMs = true, next
-	d := max(time.Duration(next-s.rt.monoMs())*time.Millisecond, 0)
+	d := max(time.Duration(next-monoMs)*time.Millisecond, 0)
 	if s.wake == nil {
 		s.wake = s.rt.cfg.Clock.AfterFunc(d, s.onWake)
 	} else {
