@@ -80,7 +80,11 @@ func runConfigs(r *run, args []string) int {
 	if !errors.As(err, &use) {
 		r.errorf("Error while executing config command with args '%s'\n", strings.Join(args, " "))
 	}
-	r.errorln(err.Error())
+	if ke := new(client.KafkaError); errors.As(err, &ke) && ke.Message == "" {
+		r.errorln(ke.ClassName() + ": ") // there is nothing else to go by
+	} else {
+		r.errorln(err.Error())
+	}
 	r.explainConstruct(err)
 	return r.fail(1)
 }
