@@ -48,6 +48,7 @@ var (
 	javaHash    = regexp.MustCompile(`(\[B|Spec)@[0-9a-f]+\b`)
 	diskBytes   = regexp.MustCompile(`"size":\d+`)
 	clientLine  = regexp.MustCompile(`^\[[^\]]*\] (ERROR|WARN) `)
+	ofClients   = regexp.MustCompile(`\(org\.apache\.kafka\.clients\.(NetworkClient|Metadata)\)$`) // no exception belongs to them
 	loggerAlone = regexp.MustCompile(`^ \([\w.$]+\)$`)
 )
 
@@ -148,7 +149,7 @@ func comparableLines(text string, l line) []string {
 			continue
 		}
 		underLog := logged && loggedCause.MatchString(s)
-		logged = logLine.MatchString(s)
+		logged = logLine.MatchString(s) && !ofClients.MatchString(s)
 		if pattern { // a regular expression under a log line, up to where it is wrong
 			pattern = strings.TrimSpace(s) != "^"
 			continue
