@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,4 +194,9 @@ func (w *world) startKafka(dir string, port int) (failure string) {
 // kafkaFolder is where Apache Kafka's nodes have their files.
 func (w *world) kafkaFolder() string {
 	return filepath.Dir(filepath.Dir(filepath.Dir(w.metadataLog)))
+}
+
+// logs reports whether a section compares what clients log.
+func (s section) logs() bool {
+	return slices.ContainsFunc(s.lines, func(l line) bool { return l.how["log"] })
 }

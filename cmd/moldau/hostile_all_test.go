@@ -231,7 +231,7 @@ func TestMetricsThatAreNone(t *testing.T) {
 		{"another page", listenFor(t, answerWith(page("<html>"+strings.Repeat("x", 34)))), "No matched attributes"},
 		{"binary page", listenFor(t, answerWith(page(strings.Repeat("\xff\x00", 20)))), "No matched attributes"},
 		{"half a page", listenFor(t, answerWith(page("a 1\n"))), "it closed the connection"},
-		{"an error", listenFor(t, answerWith("HTTP/1.1 503 "+http.StatusText(503)+"\r\nContent-Length: 0\r\n\r\n")), "answers 503"},
+		{"an error", listenFor(t, answerWith("HTTP/1.1 503 "+http.StatusText(http.StatusServiceUnavailable)+"\r\nContent-Length: 0\r\n\r\n")), "answers 503"},
 	} {
 		line := "kafka-jmx --one-time --jmx-url service:jmx:rmi:///jndi/rmi://" + c.address + "/jmxrmi"
 		res := finish(w.strictly(w.words(line)))

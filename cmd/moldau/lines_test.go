@@ -42,11 +42,6 @@ func (s section) nodes() int {
 // logins reports whether a section logs in as users: what Moldau does not serve yet.
 func (s section) logins() bool { return strings.HasSuffix(s.name, "(with logins)") }
 
-// logs reports whether a section compares what clients log.
-func (s section) logs() bool {
-	return slices.ContainsFunc(s.lines, func(l line) bool { return l.how["log"] })
-}
-
 // wanted tells whether a section is among those in whose names stands what MOLDAU_CLI_SECTION has, one or several separated by
 // semicolons; empty is all.
 func (s section) wanted() bool {
