@@ -32,6 +32,7 @@ type membership struct {
 	epoch    int64
 	leaving  bool
 	answered time.Time     // when a controller answered a heartbeat last, or this broker began to leave
+	alive    time.Time     // when a controller last said that this broker is not fenced
 	mayGo    chan struct{} // closed when the controller says that the broker may shut down
 	hurry    chan struct{} // holds one when the next heartbeat has something to tell
 	unfenced chan struct{} // closed at the first heartbeat that finds the broker unfenced
@@ -244,6 +245,9 @@ func (m *membership) registerAgain(cause error) time.Duration {
 func (m *membership) note(r *kmsg.BrokerHeartbeatResponse) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.alive = (time.Time{}); !r.IsFenced {
+		m.alive = m.n.o.Clock.Now()
+	}
 	if !r.IsFenced && !closed(m.unfenced) {
 		close(m.unfenced)
 	}
@@ -279,6 +283,13 @@ func (m *membership) leave(ctx context.Context) bool {
 	m.n.o.Logger.Warn("the controller has not consented to the shutdown in time: going all the same")
 	m.stop()
 	return false
+}
+
+// inTouch says that no more than two heartbeats are missing.
+func (m *membership) inTouch() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.n.o.Clock.Now().Sub(m.alive) <= 2*m.interval
 }
 
 // alone says that no controller has answered for a while.

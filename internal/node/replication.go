@@ -20,7 +20,7 @@ func (n *Node) replicaConfig() replica.Config {
 		NodeID: n.id, Logs: n.logs, Clock: n.o.Clock, Logger: n.o.Logger, FlushAcks: s.Bool(config.MoldauFlushAcks),
 		TopicConfig: n.topicConfig, OnHighWatermark: n.onHighWatermark, OnRole: n.onRole, OnDeleted: n.onDeleted,
 		OnPlaced: n.placements.note, InterBrokerListener: s.InterBrokerListener(), Dial: n.dialBroker,
-		Controller: isrLink{n}, BrokerEpoch: n.brokerEpoch, Settings: replicationSettings(s), MoveThreads: n.moveThreads(),
+		Controller: isrLink{n}, BrokerEpoch: n.brokerEpoch, InTouch: n.inTouch, Settings: replicationSettings(s), MoveThreads: n.moveThreads(),
 	}
 }
 

@@ -75,6 +75,12 @@ func (n *Node) brokerEpoch() int64 {
 	return n.member.brokerEpoch()
 }
 
+// inTouch says whether the controller has of late called this broker alive.
+func (n *Node) inTouch() bool {
+	m := n.beating.Load()
+	return m != nil && m.inTouch()
+}
+
 // directoryID is the id of a directory that identify has seen.
 func (n *Node) directoryID(dir string) meta.UUID { return n.directories[filepath.Clean(dir)] }
 

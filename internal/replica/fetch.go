@@ -195,6 +195,9 @@ func (p *Partition) readAsRole(spec *FetchSpec, f *FetchPart, maxBytes int64, fi
 		return out
 	}
 	err := p.checkPlace(f)
+	if err == storage.ErrOffsetOutOfRange && !spec.FromReplica && p.mayBeDeposed(f.Offset) {
+		err = ErrNotLeader
+	}
 	if err == nil && f.Diverging == nil && spec.FromReplica && !f.noted {
 		out, err = p.noteFetch(spec, f)
 		f.noted = true
@@ -255,6 +258,13 @@ func (p *Partition) checkPlace(f *FetchPart) error {
 		return storage.ErrOffsetOutOfRange
 	}
 	return nil
+}
+
+// mayBeDeposed says that an offset lies beyond the log's end of a leader which has heard nothing of the controller for a while: the
+// records may be on another that leads by now. A consumer that is told that its offset does not exist begins anew, and reads all twice.
+// lead must be held.
+func (p *Partition) mayBeDeposed(offset int64) bool {
+	return p.role == Leader && len(p.replicas) > 1 && p.m.inTouch != nil && offset > p.log.LogEndOffset() && !p.m.inTouch()
 }
 
 func (p *Partition) readUpTo(f *FetchPart, upTo, maxBytes int64, first bool) error {

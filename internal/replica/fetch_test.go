@@ -267,6 +267,35 @@ func TestReplicasReadToTheLogEnd(t *testing.T) {
 	wantTexts(t, consumer.wait(), "1 2")
 }
 
+// A leader that nobody has called alive of late does not say of an offset beyond its log that it does not exist: another may lead,
+// and have it.
+func TestALeaderOutOfTouchDoesNotDenyOffsets(t *testing.T) {
+	inTouch := true
+	r := newRig(t, func(c *Config) { c.InTouch = func() bool { return inTouch } })
+	r.create("t", 1, 1, me, other)
+	r.lead(1, me)
+	r.put("t", "a", "b")
+	r.create("alone", 2, 1)
+	r.lead(2, me)
+	for _, c := range []struct {
+		name    string
+		inTouch bool
+		part    FetchPart
+		want    error
+	}{
+		{"in touch", true, from("t", 3), storage.ErrOffsetOutOfRange},
+		{"out of touch", false, from("t", 3), ErrNotLeader},
+		{"out of touch, before the start", false, from("t", -1), storage.ErrOffsetOutOfRange},
+		{"out of touch, at the end", false, from("t", 2), nil},
+		{"out of touch, the only replica", false, from("alone", 3), storage.ErrOffsetOutOfRange},
+	} {
+		inTouch = c.inTouch
+		if got := r.read(FetchSpec{}, c.part)[0]; !errors.Is(got.Err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got.Err, c.want)
+		}
+	}
+}
+
 func TestFetchRefusals(t *testing.T) {
 	r := newRig(t)
 	r.create("t", 1, 1)

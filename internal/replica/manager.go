@@ -28,6 +28,8 @@ type Config struct {
 	// BrokerEpoch is that of this broker's registration, -1 before the first: until an image knows of it, the broker
 	// takes no role. nil where the metadata names no brokers.
 	BrokerEpoch func() int64
+	// InTouch says whether the controller has of late called this broker alive; nil: always. It must not block.
+	InTouch func() bool
 	// Settings of replication; zero means DefaultSettings.
 	Settings Settings
 	// TopicConfig gives the settings of a topic's logs and its min.insync.replicas, as the image has them.
@@ -70,6 +72,7 @@ type Manager struct {
 	dial            func(int32, string) Peer
 	controller      Controller
 	brokerEpoch     func() int64
+	inTouch         func() bool
 	// spawn runs fn beside the caller, and awaitSync is storage's: a simulation has both wait for their turn.
 	spawn     func(fn func())
 	awaitSync func(log *storage.Log, offset int64, fn func(error))
@@ -99,7 +102,7 @@ func NewManager(c Config) *Manager {
 	m := &Manager{
 		nodeID: c.NodeID, logs: c.Logs, clock: c.Clock, logger: c.Logger, flushAcks: c.FlushAcks,
 		topicConfig: c.TopicConfig, onHighWatermark: c.OnHighWatermark, onRole: c.OnRole, onDeleted: c.OnDeleted, onPlaced: c.OnPlaced,
-		listener: c.InterBrokerListener, dial: c.Dial, controller: c.Controller, brokerEpoch: c.BrokerEpoch,
+		listener: c.InterBrokerListener, dial: c.Dial, controller: c.Controller, brokerEpoch: c.BrokerEpoch, inTouch: c.InTouch,
 		partitions: make(map[storage.TopicPartition]*Partition),
 		spawn:      func(fn func()) { go fn() },
 		awaitSync:  func(log *storage.Log, offset int64, fn func(error)) { log.AwaitSync(offset, fn) },
