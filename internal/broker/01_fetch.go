@@ -36,6 +36,9 @@ func (b *Broker) fetch(r *server.Request) {
 		f.prepare(i)
 	}
 	spec := b.fetchSpec(req, id)
+	if spec.Session = f.ctx.watch(); spec.Session != nil {
+		spec.More = f.more
+	}
 	if parked := b.replicas.Fetch(spec, f.parts, f.answer); parked != nil {
 		f.parked.add(f, parked) // its memory is left to the collector: it was handed around
 		return
@@ -111,7 +114,7 @@ func (f *fetching) prepare(i int) {
 		TP: storage.TopicPartition{Topic: k.topic, Partition: k.partition}, TopicID: k.id,
 		Offset: want.FetchOffset, MaxBytes: int64(want.PartitionMaxBytes),
 		LeaderEpoch: want.CurrentLeaderEpoch, LastFetchedEpoch: want.LastFetchedEpoch, ReplicaStart: want.LogStartOffset,
-		HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1,
+		HighWatermark: -1, LastStableOffset: -1, LogStartOffset: -1, Watch: f.ctx.watched(i),
 	}
 	if f.r.Version < 9 {
 		p.LeaderEpoch = -1
@@ -130,6 +133,21 @@ func (f *fetching) prepare(i int) {
 	if p.Err == nil && (k.partition < 0 || int(k.partition) >= len(f.topic.Partitions)) {
 		p.Err = replica.ErrUnknownTopicOrPartition
 	}
+}
+
+// more adds what has become due in a follower's session while its fetch waited.
+func (f *fetching) more(due []*replica.Watch) []replica.FetchPart {
+	f.ctx.session.mu.Lock()
+	f.ctx.readDue(due)
+	f.ctx.session.mu.Unlock()
+	n := len(f.parts)
+	f.img, f.key = f.b.Image(), f.ctx.keys[n]
+	f.topic, f.err = f.lookUp(f.key)
+	for i := n; i < len(f.ctx.keys); i++ {
+		f.parts = append(f.parts, replica.FetchPart{})
+		f.prepare(i)
+	}
+	return f.parts
 }
 
 // lookUp finds the topic that k means, and why it may not be read: permission first, where the request gives its name.

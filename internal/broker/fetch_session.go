@@ -39,14 +39,15 @@ type cachedPartition struct {
 	want kmsg.FetchRequestTopicPartition
 	// What the reader was told last: -1 before the first answer and after an error.
 	highWatermark, logStartOffset int64
-	forgotten                     bool // by the reader, while a request for it may be under way
+	forgotten                     bool           // by the reader, while a request for it may be under way
+	watch                         *replica.Watch // in a follower's session
 }
 
 // fetchSession belongs to one reader; mu keeps a retried request from meeting its original.
 type fetchSession struct {
 	id       int32
 	usesIDs  bool
-	replica  bool // of a follower, which no consumer's takes the place of
+	watch    *replica.Session // of a follower, which no consumer's takes the place of; nil: a consumer's
 	created  time.Time
 	lastUsed time.Time     // guarded by the cache
 	place    *list.Element // in the cache's order of use; guarded by the cache
@@ -125,12 +126,42 @@ func (s *fetchSessions) begin(req *kmsg.FetchRequest, c *fetchContext) *kerr.Err
 		return kerr.FetchSessionIDNotFound // the reader begins anew, without a session
 	}
 	c.session, c.incremental = session, true
+	if session.watch != nil {
+		c.readDue(session.watch.Take())
+		return nil
+	}
 	c.reserve(session.order.Len())
 	for e := session.order.Front(); e != nil; e = e.Next() {
 		p := e.Value.(*cachedPartition)
 		c.keys, c.wants, c.places = append(c.keys, p.key), append(c.wants, p.want), append(c.places, e)
 	}
 	return nil
+}
+
+// readDue adds the partitions of a follower's session of which there may be something to tell. The session's mu must be held.
+func (c *fetchContext) readDue(due []*replica.Watch) {
+	c.reserve(len(due))
+	for _, w := range due {
+		e := w.Owner.(*list.Element)
+		p := e.Value.(*cachedPartition)
+		c.keys, c.wants, c.places = append(c.keys, p.key), append(c.wants, p.want), append(c.places, e)
+	}
+}
+
+// watched is what a follower's session has of part i, nil for a consumer.
+func (c *fetchContext) watched(i int) *replica.Watch {
+	if c.session == nil || c.session.watch == nil || c.places[i] == nil {
+		return nil
+	}
+	return c.places[i].Value.(*cachedPartition).watch
+}
+
+// watch is the follower's session, nil for a consumer.
+func (c *fetchContext) watch() *replica.Session {
+	if c.session == nil {
+		return nil
+	}
+	return c.session.watch
 }
 
 // reserve makes room for n partitions.
@@ -161,6 +192,9 @@ func (c *fetchContext) readAll(req *kmsg.FetchRequest, session *fetchSession) {
 	defer session.mu.Unlock()
 	for _, k := range c.keys {
 		c.places = append(c.places, session.parts[k])
+	}
+	if session.watch != nil {
+		session.watch.Take() // it is read anyway
 	}
 }
 
@@ -202,13 +236,19 @@ func keyOf(version int16, topic string, id [16]byte, partition int32) fetchKey {
 func (s *fetchSessions) create(req *kmsg.FetchRequest) *fetchSession {
 	now := s.clock.Now()
 	session := &fetchSession{
-		usesIDs: req.Version >= 13, replica: fetchReplicaID(req) >= 0, created: now, lastUsed: now, epoch: 1,
+		usesIDs: req.Version >= 13, created: now, lastUsed: now, epoch: 1,
 		order: list.New(), parts: make(map[fetchKey]*list.Element),
+	}
+	if fetchReplicaID(req) >= 0 {
+		session.watch = replica.NewSession()
 	}
 	session.update(req)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.byID) >= s.slots && !s.evictLocked(now, session.replica) || s.named+len(session.parts) > maxSessionPartitions {
+	if session.watch != nil {
+		s.dropLostLocked(now)
+	}
+	if len(s.byID) >= s.slots && !s.evictLocked(now, session.watch != nil) || s.named+len(session.parts) > maxSessionPartitions {
 		return nil
 	}
 	session.counted = len(session.parts)
@@ -219,6 +259,20 @@ func (s *fetchSessions) create(req *kmsg.FetchRequest) *fetchSession {
 	s.byID[session.id] = session
 	session.place = s.byUse.PushBack(session)
 	return session
+}
+
+// dropLostLocked ends sessions of followers that have not fetched for long, which they do twice a second: one whose first answer was
+// lost is known to nobody, and would be told of all that happens.
+func (s *fetchSessions) dropLostLocked(now time.Time) {
+	for e := s.byUse.Front(); e != nil; {
+		session := e.Value.(*fetchSession)
+		if now.Sub(session.lastUsed) < sessionEvictionAge {
+			return
+		}
+		if e = e.Next(); session.watch != nil {
+			s.removeLocked(session)
+		}
+	}
 }
 
 // account notes how many partitions a session names now; false says that they are too many, and it is gone.
@@ -242,7 +296,7 @@ func (s *fetchSessions) account(session *fetchSession) bool {
 func (s *fetchSessions) evictLocked(now time.Time, forReplica bool) bool {
 	for e := s.byUse.Front(); e != nil; e = e.Next() {
 		session := e.Value.(*fetchSession)
-		if now.Sub(session.lastUsed) >= sessionEvictionAge || forReplica && !session.replica {
+		if now.Sub(session.lastUsed) >= sessionEvictionAge || forReplica && session.watch == nil {
 			s.removeLocked(session)
 			return true
 		}
@@ -277,6 +331,9 @@ func (s *fetchSessions) removeLocked(session *fetchSession) {
 	delete(s.byID, session.id)
 	s.named -= session.counted
 	s.byUse.Remove(session.place)
+	if session.watch != nil {
+		session.watch.Close()
+	}
 }
 
 // count is how many sessions there are, and how many partitions they name.
@@ -310,10 +367,18 @@ func nextSessionEpoch(epoch int32) int32 {
 func (s *fetchSession) update(req *kmsg.FetchRequest) {
 	eachWanted(req, func(k fetchKey, want kmsg.FetchRequestTopicPartition) {
 		if e := s.parts[k]; e != nil {
-			e.Value.(*cachedPartition).want = want
+			p := e.Value.(*cachedPartition)
+			p.want = want
+			if p.watch != nil {
+				p.watch.Want()
+			}
 			return
 		}
-		s.parts[k] = s.order.PushBack(&cachedPartition{key: k, want: want, highWatermark: -1, logStartOffset: -1})
+		p := &cachedPartition{key: k, want: want, highWatermark: -1, logStartOffset: -1}
+		s.parts[k] = s.order.PushBack(p)
+		if s.watch != nil {
+			p.watch = s.watch.Watch(s.parts[k])
+		}
 	})
 	for i := range req.ForgottenTopics {
 		t := &req.ForgottenTopics[i]
@@ -322,7 +387,11 @@ func (s *fetchSession) update(req *kmsg.FetchRequest) {
 			if e := s.parts[k]; e != nil {
 				s.order.Remove(e)
 				delete(s.parts, k)
-				e.Value.(*cachedPartition).forgotten = true
+				p := e.Value.(*cachedPartition)
+				p.forgotten = true
+				if p.watch != nil {
+					p.watch.Forget()
+				}
 			}
 		}
 	}

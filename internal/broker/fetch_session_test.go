@@ -236,3 +236,25 @@ func TestTheMemoryOfAFetchIsEmptyWhenItIsUsedAgain(t *testing.T) {
 		t.Fatalf("%+v", next)
 	}
 }
+
+// The session of a follower that nobody knows of, since its first answer was lost, is not kept until its slot is wanted.
+func TestALostSessionOfAFollowerIsDropped(t *testing.T) {
+	c := clock.NewFake(time.Unix(0, 0))
+	s := newFetchSessions(c, 10)
+	follower := func() {
+		r := &reader{t: t, s: s}
+		req := r.request(0, 1)
+		req.ReplicaID = 2
+		if r.poll(req, 5); r.id == 0 {
+			t.Fatal("no session")
+		}
+	}
+	follower()
+	consumer := &reader{t: t, s: s}
+	consumer.poll(consumer.request(0, 1), 5)
+	c.Advance(sessionEvictionAge)
+	follower()
+	if n, _ := s.count(); n != 2 {
+		t.Fatalf("%d sessions: of the consumer, of the follower, and of nobody", n)
+	}
+}

@@ -34,6 +34,7 @@ type cluster struct {
 	settings Settings
 	throttle ThrottledReplicas
 	seen     func(*kmsg.FetchRequest)
+	looked   int // partitions that fetches have looked at
 
 	cut    map[[2]int32]bool // links over which nothing passes; 0 is the controller
 	jitter time.Duration     // links and the metadata take up to this longer than they must
@@ -71,7 +72,14 @@ type node struct {
 // simSession is the leader's half of KIP-227, in small.
 type simSession struct {
 	epoch int32
-	wants map[isrKey]kmsg.FetchRequestTopicPartition
+	wants map[isrKey]*simWant
+	watch *Session // nil: the request stands alone
+}
+
+type simWant struct {
+	key   isrKey
+	want  kmsg.FetchRequestTopicPartition
+	watch *Watch
 }
 
 var simTopic = [16]byte{7}
@@ -339,15 +347,18 @@ func (n *node) serve(key, version int16, raw []byte, reply func(kmsg.Response)) 
 }
 
 // session finds what is to be read.
-func (n *node) session(r *kmsg.FetchRequest) (map[isrKey]kmsg.FetchRequestTopicPartition, int32, int16) {
-	s := &simSession{wants: map[isrKey]kmsg.FetchRequestTopicPartition{}}
+func (n *node) session(r *kmsg.FetchRequest) (*simSession, int32, int16) {
+	s := &simSession{wants: map[isrKey]*simWant{}}
 	id := int32(0)
 	switch {
 	case r.SessionEpoch == 0:
-		delete(n.sessions, r.SessionID)
+		if old := n.sessions[r.SessionID]; old != nil {
+			old.watch.Close()
+			delete(n.sessions, r.SessionID)
+		}
 		id = int32(len(n.sessions)) + n.c.rng.Int32N(1<<20) + 1
 		n.sessions[id] = s
-		s.epoch = 1
+		s.epoch, s.watch = 1, NewSession()
 	case r.SessionEpoch > 0:
 		id = r.SessionID
 		if s = n.sessions[id]; s == nil {
@@ -358,17 +369,57 @@ func (n *node) session(r *kmsg.FetchRequest) (map[isrKey]kmsg.FetchRequestTopicP
 		}
 		s.epoch++
 	}
+	s.update(r)
+	return s, id, 0
+}
+
+// update takes over what a request names.
+func (s *simSession) update(r *kmsg.FetchRequest) {
 	for _, t := range r.Topics {
 		for _, w := range t.Partitions {
-			s.wants[isrKey{t.TopicID, w.Partition}] = w
+			k := isrKey{t.TopicID, w.Partition}
+			x := s.wants[k]
+			switch {
+			case x == nil:
+				x = &simWant{key: k}
+				s.wants[k] = x
+				if s.watch != nil {
+					x.watch = s.watch.Watch(x)
+				}
+			case s.watch != nil:
+				x.watch.Want()
+			}
+			x.want = w
 		}
 	}
 	for _, t := range r.ForgottenTopics {
 		for _, w := range t.Partitions {
-			delete(s.wants, isrKey{t.TopicID, w})
+			k := isrKey{t.TopicID, w}
+			if x := s.wants[k]; x != nil && x.watch != nil {
+				x.watch.Forget()
+			}
+			delete(s.wants, k)
 		}
 	}
-	return s.wants, id, 0
+}
+
+// due is what a request reads: in a session what has something to tell.
+func (s *simSession) due() (out []*simWant) {
+	if s.watch != nil {
+		return owners(s.watch.Take())
+	}
+	for _, x := range s.wants {
+		out = append(out, x)
+	}
+	slices.SortFunc(out, func(a, b *simWant) int { return compareKeys(a.key, b.key) })
+	return out
+}
+
+func owners(due []*Watch) (out []*simWant) {
+	for _, w := range due {
+		out = append(out, w.Owner.(*simWant))
+	}
+	return out
 }
 
 func (n *node) serveFetch(r *kmsg.FetchRequest, reply func(kmsg.Response)) {
@@ -376,37 +427,43 @@ func (n *node) serveFetch(r *kmsg.FetchRequest, reply func(kmsg.Response)) {
 		n.c.seen(r)
 	}
 	resp := r.ResponseKind().(*kmsg.FetchResponse)
-	wants, id, code := n.session(r)
+	s, id, code := n.session(r)
 	if resp.ErrorCode = code; code != 0 {
 		reply(resp)
 		return
 	}
 	resp.SessionID = id
-	keys := make([]isrKey, 0, len(wants))
-	for k := range wants {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, compareKeys)
-	parts := make([]FetchPart, len(keys))
-	img := n.m.image.Load()
-	for i, k := range keys {
-		w := wants[k]
-		parts[i] = FetchPart{TopicID: k.topicID, Offset: w.FetchOffset, MaxBytes: int64(w.PartitionMaxBytes),
-			LeaderEpoch: w.CurrentLeaderEpoch, LastFetchedEpoch: w.LastFetchedEpoch, ReplicaStart: w.LogStartOffset}
-		if img == nil || img.TopicByID(k.topicID) == nil {
-			parts[i].Err = ErrUnknownTopicID
-			continue
+	var parts []FetchPart
+	var keys []isrKey
+	add := func(wants []*simWant) {
+		n.c.looked += len(wants)
+		for _, x := range wants {
+			keys, parts = append(keys, x.key), append(parts, n.part(x))
 		}
-		parts[i].TP = tp(img.TopicByID(k.topicID).Name, k.partition)
 	}
+	add(s.due())
 	spec := FetchSpec{MaxWait: time.Duration(r.MaxWaitMillis) * time.Millisecond, MinBytes: int64(r.MinBytes), MaxBytes: int64(r.MaxBytes),
-		Isolation: ReadLogEnd, FromReplica: true, Replica: r.ReplicaState.ID, ReplicaEpoch: r.ReplicaState.Epoch}
+		Isolation: ReadLogEnd, FromReplica: true, Replica: r.ReplicaState.ID, ReplicaEpoch: r.ReplicaState.Epoch, Session: s.watch,
+		More: func(due []*Watch) []FetchPart { add(owners(due)); return parts }}
 	n.m.Fetch(spec, parts, func() {
 		for i := range parts {
 			resp.Topics = append(resp.Topics, n.answer(keys[i], &parts[i]))
 		}
 		reply(resp)
 	})
+}
+
+func (n *node) part(x *simWant) FetchPart {
+	w := x.want
+	f := FetchPart{TopicID: x.key.topicID, Offset: w.FetchOffset, MaxBytes: int64(w.PartitionMaxBytes), Watch: x.watch,
+		LeaderEpoch: w.CurrentLeaderEpoch, LastFetchedEpoch: w.LastFetchedEpoch, ReplicaStart: w.LogStartOffset}
+	img := n.m.image.Load()
+	if img == nil || img.TopicByID(x.key.topicID) == nil {
+		f.Err = ErrUnknownTopicID
+		return f
+	}
+	f.TP = tp(img.TopicByID(x.key.topicID).Name, x.key.partition)
+	return f
 }
 
 func (n *node) answer(k isrKey, f *FetchPart) kmsg.FetchResponseTopic {

@@ -28,6 +28,10 @@ type FetchSpec struct {
 	FromReplica  bool
 	Replica      int32 // the broker's id
 	ReplicaEpoch int64 // of the broker's registration; -1: not told
+	// Session is that of a replica which names only what has changed; the parts are those of its watches that were due. When the fetch
+	// looks again, after a wait, More adds what has become due meanwhile, and returns all parts.
+	Session *Session
+	More    func(due []*Watch) []FetchPart
 	// Of a consumer:
 	FromFollower bool   // it knows that followers may serve it
 	Rack         string // where it is; empty: not told
@@ -42,6 +46,7 @@ type FetchPart struct {
 	LeaderEpoch      int32 // the leader epoch the reader knows; -1: none
 	LastFetchedEpoch int32 // the epoch of the reader's last record; -1: none
 	ReplicaStart     int64 // the log start offset of a replica
+	Watch            *Watch
 
 	// Err may be set before Fetch: the part is not read then, and the others are waited for.
 	Err                                             error
@@ -83,6 +88,9 @@ func (f *FetchPart) clear() {
 // gives at least one whole batch. done may run on another goroutine; a reader that
 // goes away calls Cancel on the returned wait, which is nil when done has been called.
 func (m *Manager) Fetch(spec FetchSpec, parts []FetchPart, done func()) *ParkedFetch {
+	if spec.Session != nil {
+		spec.Session.came(m.clock.Now(), spec.ReplicaEpoch)
+	}
 	got := m.read(&spec, parts)
 	if got.enough(&spec) || spec.MaxWait <= 0 {
 		m.handOut(&spec, parts)
@@ -92,10 +100,13 @@ func (m *Manager) Fetch(spec FetchSpec, parts []FetchPart, done func()) *ParkedF
 	return m.park(spec, parts, got, done)
 }
 
-// handOut counts what a replica is about to get.
+// handOut counts what a replica is about to get, and ends the look at its parts.
 func (m *Manager) handOut(spec *FetchSpec, parts []FetchPart) {
 	if !spec.FromReplica {
 		return
+	}
+	if spec.Session != nil {
+		spec.Session.giveBack(spec, parts)
 	}
 	for i := range parts {
 		if f := &parts[i]; f.Slice != nil {
@@ -132,7 +143,9 @@ func (m *Manager) read(spec *FetchSpec, parts []FetchPart) reading {
 			left = max(left-f.Slice.Len, 0)
 		}
 	}
-	got.urgent = got.urgent || !tried
+	if !tried && (spec.Session == nil || !spec.Session.rests()) {
+		got.urgent = true
+	}
 	return got
 }
 
@@ -148,6 +161,9 @@ func (m *Manager) readPart(spec *FetchSpec, f *FetchPart, left int64, first bool
 			return
 		}
 		f.partition = p
+		if f.Watch != nil {
+			p.watched(f.Watch)
+		}
 	}
 	f.partition.read(spec, f, max(min(left, f.MaxBytes), 0), first)
 }

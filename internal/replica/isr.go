@@ -139,6 +139,7 @@ func (p *Partition) takeAnswerLocked(change *isrChange, a *kmsg.AlterPartitionRe
 			return false // of another term: the metadata tells
 		}
 		p.isr, p.partitionEpoch, p.pending = a.ISR, a.PartitionEpoch, nil
+		p.tellWatchesLocked(0, false, nil)
 		p.uncleanTerm = false
 		p.m.counts.altered(change.kind)
 		return false

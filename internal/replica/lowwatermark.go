@@ -42,6 +42,7 @@ func (m *Manager) DeleteRecords(offsets map[storage.TopicPartition]int64) (map[s
 	errs := m.logs.AdvanceLogStartOffsets(starts)
 	for tp, d := range begun {
 		d.p.lead.RUnlock()
+		d.p.lookAtWatches()
 		if errs[tp] != nil {
 			failed[tp] = errs[tp]
 			delete(begun, tp)

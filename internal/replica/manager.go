@@ -154,6 +154,7 @@ func (m *Manager) checkLag() {
 	now, maxLag := m.clock.Now(), m.conf().LagTimeMax
 	m.Each(func(p *Partition) bool {
 		p.maybeShrink(now, maxLag)
+		p.lookAtWatches()
 		return true
 	})
 	m.armLagTimer()

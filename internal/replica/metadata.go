@@ -361,6 +361,7 @@ func (p *Partition) assumeLocked(want *meta.Partition, cfg TopicConfig, hasLog b
 	p.replicas, p.isr, p.minISR = want.Replicas, want.ISR, cfg.MinISR
 	p.uncleanTerm = want.RecoveryState == meta.RecoveryStateRecovering
 	p.throttleLocked(cfg)
+	p.tellWatchesLocked(0, false, nil) // who is in sync may be another now
 	p.partitionEpoch, p.leaderID, p.leaderEpoch = want.PartitionEpoch, want.Leader, want.LeaderEpoch
 	switch {
 	case !hasLog:

@@ -60,9 +60,14 @@ func (f *ParkedFetch) expire() {
 	f.settle(f.again())
 }
 
-// again reads the parts once more. mu must be held.
+// again reads the parts once more, and those that have become due. mu must be held.
 func (f *ParkedFetch) again() reading {
 	f.clear()
+	if s := f.spec.Session; s != nil {
+		if due := s.Take(); len(due) > 0 {
+			f.parts = f.spec.More(due)
+		}
+	}
 	return f.m.read(&f.spec, f.parts)
 }
 
@@ -96,6 +101,9 @@ func (f *ParkedFetch) hang(bytes int64) bool {
 	}
 	w.fetch.Store(f)
 	f.wait = w
+	if s := f.spec.Session; s != nil {
+		return s.hang(w) || w.take() == nil
+	}
 	for i := range f.parts {
 		part := &f.parts[i]
 		if part.partition == nil || part.partition.awaitData(&f.spec, w, part) {
@@ -115,6 +123,9 @@ func (f *ParkedFetch) Cancel() bool {
 		return false
 	}
 	f.timer.Stop()
+	if s := f.spec.Session; s != nil {
+		s.putBack(f.parts)
+	}
 	return true
 }
 

@@ -58,6 +58,7 @@ type Partition struct {
 
 	acks    ackHeap   // mu
 	readers fetchList // mu
+	watches []*Watch  // mu: the sessions of followers that ask for it
 	backlog backlog   // mu
 }
 

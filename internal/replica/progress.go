@@ -16,6 +16,10 @@ type follower struct {
 	caughtUp    time.Time // when its log last reached to the leader's end
 	fetchedAt   time.Time // when it last fetched
 	endThen     int64     // the leader's log end then
+	// resting says that the last fetch that was noted had everything, and the log has not grown since: then the fetches of its
+	// session are not noted one by one (session.go).
+	resting bool
+	watch   *Watch // nil: its fetches have no session
 }
 
 // unknownOffset is what a follower holds as long as it has not told.
@@ -33,11 +37,31 @@ func (f *follower) fetched(offset, start, end, brokerEpoch int64, now time.Time)
 	}
 	f.end, f.start, f.brokerEpoch = offset, start, brokerEpoch
 	f.fetchedAt, f.endThen = now, end
+	f.resting = offset >= end
 }
 
 // isCaughtUp says that the follower has everything, or had it less than maxLag ago.
 func (f *follower) isCaughtUp(leaderEnd int64, now time.Time, maxLag time.Duration) bool {
-	return f.end == leaderEnd || now.Sub(f.caughtUp) <= maxLag
+	return f.end == leaderEnd || now.Sub(f.lastCaughtUp()) <= maxLag
+}
+
+func (f *follower) lastCaughtUp() time.Time {
+	if f.resting && f.watch != nil {
+		if at := f.watch.lastFetch(); at.After(f.caughtUp) {
+			return at
+		}
+	}
+	return f.caughtUp
+}
+
+// leaveBehindLocked notes of followers which had everything up to end, where the log has just grown, when they last asked for more.
+func (p *Partition) leaveBehindLocked(end int64) {
+	for i := range p.followers {
+		if f := &p.followers[i]; f.resting && f.end == end {
+			f.caughtUp = f.lastCaughtUp()
+			f.fetchedAt, f.resting = f.caughtUp, false
+		}
+	}
 }
 
 // followerOf finds a replica on another broker; nil when the partition has none there. lead or mu must be held.
@@ -87,6 +111,7 @@ func (p *Partition) noteFetch(spec *FetchSpec, f *FetchPart) (released, error) {
 	}
 	rose := f.ReplicaStart > who.start
 	who.fetched(f.Offset, f.ReplicaStart, p.log.LogEndOffset(), spec.ReplicaEpoch, now)
+	who.watch = f.Watch
 	if rose {
 		r.low = p.takeReachedLowLocked()
 	}

@@ -177,7 +177,7 @@ type waits struct {
 }
 
 func (p *Partition) takeWaitsLocked() waits {
-	w := waits{p.acks.popAll(), p.readers.takeAll(), p.lows}
+	w := waits{p.acks.popAll(), p.tellWatchesLocked(0, true, p.readers.takeAll()), p.lows}
 	p.lows = nil
 	return w
 }

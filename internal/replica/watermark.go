@@ -38,7 +38,9 @@ func (p *Partition) appended(info storage.AppendInfo) released {
 	defer p.mu.Unlock()
 	var r released
 	if !info.Duplicate {
+		p.leaveBehindLocked(info.FirstOffset)
 		r.woken = p.readers.credit(logEndReader, int64(info.SizeInBytes), r.woken)
+		r.woken = p.tellWatchesLocked(int64(info.SizeInBytes), false, r.woken)
 		p.backlog.add(info.LastOffset+1, int64(info.SizeInBytes))
 	}
 	p.advanceLocked(&r)
@@ -70,6 +72,7 @@ func (p *Partition) advanceLocked(r *released) {
 		hw = end
 		r.hw, r.epoch, r.moved = hw, p.leaderEpoch, true
 		r.acked = p.acks.popReached(hw, r.acked)
+		r.woken = p.tellWatchesLocked(0, false, r.woken)
 	}
 	p.wakeReadersLocked(r, hw, r.moved)
 }
