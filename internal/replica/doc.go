@@ -11,7 +11,8 @@
 //
 // The leader counts a replica as in sync as long as it fetches from the log's end often enough; what
 // the in-sync replicas are the controller decides, and until it has answered, both sets are counted with
-// (isr.go). A follower has no goroutine: the answers of its leader append to its logs (fetcher.go). Where
+// (isr.go). What happens to a partition makes it due in the sessions of its followers, whose fetches look at nothing
+// else (session.go). A follower has no goroutine: the answers of its leader append to its logs (fetcher.go). Where
 // its log has left the leader's, it is cut by leader epoch, never to the watermark (follow.go). A broker takes no
 // role before the metadata knows of its registration.
 //
