@@ -29,9 +29,13 @@ func TestALeaderThatIsCutOffSendsNobodyBackToTheStart(t *testing.T) {
 	}
 	c.until("another leader", func() bool { l := c.leader("t", 0, old); return l >= 0 && l != old })
 	writer := c.client(kgo.SeedBrokers(rest...), kgo.RecordDeliveryTimeout(30*time.Second))
-	r := &kgo.Record{Topic: "t", Value: []byte("not seen by the old leader")}
-	if err := writer.ProduceSync(context.Background(), r).FirstErr(); err != nil {
-		t.Fatal(err)
+	at := int64(-1)
+	for at <= c.log(old, "t").LogEndOffset() { // it may have been sent some that it could not commit
+		r := &kgo.Record{Topic: "t", Value: []byte("not committed by the old leader")}
+		if err := writer.ProduceSync(context.Background(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		at = r.Offset + 1
 	}
 	ask := func() *kerr.Error {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -41,7 +45,7 @@ func TestALeaderThatIsCutOffSendsNobodyBackToTheStart(t *testing.T) {
 		ft := kmsg.NewFetchRequestTopic()
 		ft.Topic, ft.TopicID = "t", c.image(old).Topic("t").ID
 		fp := kmsg.NewFetchRequestTopicPartition()
-		fp.FetchOffset, fp.PartitionMaxBytes = r.Offset+1, 1<<20
+		fp.FetchOffset, fp.PartitionMaxBytes = at, 1<<20
 		ft.Partitions = append(ft.Partitions, fp)
 		req.Topics = append(req.Topics, ft)
 		resp, err := req.RequestWith(ctx, c.client(kgo.SeedBrokers(fmt.Sprintf("n%d:9092", old))).Broker(int(old)))
@@ -51,6 +55,6 @@ func TestALeaderThatIsCutOffSendsNobodyBackToTheStart(t *testing.T) {
 		return kerr.TypedErrorForCode(resp.Topics[0].Partitions[0].ErrorCode)
 	}
 	if err := ask(); err != kerr.NotLeaderForPartition {
-		t.Fatalf("the old leader says %v of offset %d", err, r.Offset+1)
+		t.Fatalf("the old leader says %v of offset %d", err, at)
 	}
 }
