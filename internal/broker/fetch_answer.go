@@ -13,7 +13,7 @@ import (
 )
 
 // fetchAnswer builds a Fetch response around ranges of log files: the records go
-// from the page cache to the socket and never pass through this process.
+// from the page cache to the socket and never pass through this process, but for small ranges, which were read when they were found.
 type fetchAnswer struct {
 	f    *fetching
 	resp *kmsg.FetchResponse

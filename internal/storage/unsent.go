@@ -2,7 +2,7 @@ package storage
 
 import "github.com/moldau-stream/moldau/internal/vfs"
 
-// Records leave by sendfile. When the disk fails under it, the answer has begun to leave, and nothing is left but to end the
+// Records leave by sendfile, but for small ranges (smallread.go). When the disk fails under it, the answer has begun to leave, and nothing is left but to end the
 // connection; the reader comes again, and would meet the same for ever. So the first byte of what is given out is read before, which
 // finds a disk that is gone, and of a segment whose file has failed once all of it is: what lies before the bad place is
 // given out, and who asks for the place itself is told.

@@ -11,7 +11,7 @@ import (
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
-// Records leave by sendfile, unseen. So that bytes which a disk has changed do not leave with them, the records of a
+// Records leave by sendfile, or are read and sent, unseen. So that bytes which a disk has changed do not leave with them, the records of a
 // segment that this process has found, not written, are checked once before they are first given out: a part of the
 // file at a time, and never again while the log is open. What this process appends was checked as it came.
 
