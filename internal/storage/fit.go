@@ -25,17 +25,13 @@ func (l *Log) fit(s *Slice, v view, end, maxBytes int64, minOneBatch bool) (int6
 	if ok && int64(e.pos) > pos && int64(e.pos) < end {
 		at = max(at, v.seg.startAt(&h, e))
 	}
-	next := int64(-1) // not known
+	next := int64(-1) // not known; where the index has led, the header was found good
 	for at < end {
 		if next >= 0 && at+record.HeaderBytes > limit {
 			return at, next, nil
 		}
 		b, size, err := h.at(at)
-		if errors.Is(err, ErrCorruptRecord) && at > pos && v.cuts == l.cuts() {
-			if next < 0 {
-				next, err = l.offsetAfter(s.File, pos, at)
-				return at, next, err
-			}
+		if errors.Is(err, ErrCorruptRecord) && next >= 0 && v.cuts == l.cuts() {
 			return at, next, nil
 		}
 		if err != nil {
