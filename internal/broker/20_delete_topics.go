@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"github.com/moldau-stream/moldau/internal/controller"
 	"github.com/moldau-stream/moldau/internal/security"
 	"github.com/moldau-stream/moldau/internal/server"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -108,6 +109,9 @@ func (d *deleting) byName(t kmsg.DeleteTopicsRequestTopic, ids map[[16]byte]int)
 		delete(ids, known.ID)
 		d.refuse(t.Topic, known.ID, kerr.InvalidRequest, "The topic is named here by its name and by its id.")
 		return
+	}
+	if known != nil {
+		controller.ExpectTopic(&t, known.ID)
 	}
 	d.accepted = append(d.accepted, t)
 }

@@ -264,6 +264,8 @@ func (b *batch) growTopic(t *kmsg.CreatePartitionsRequestTopic) *Error {
 	}
 	have := int32(len(topic.Partitions))
 	switch {
+	case t.Count == have && b.Try.again():
+		return nil
 	case t.Count == have:
 		return refuse(kerr.InvalidPartitions, "Topic already has %d partition(s).", have)
 	case t.Count < have:
@@ -332,7 +334,7 @@ func (b *batch) deleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response {
 		case t.Topic == nil && ids[t.TopicID] > 1:
 			err = refuse(kerr.InvalidRequest, "Duplicate topic id.")
 		default:
-			err = b.deleteTopic(&out)
+			err = b.deleteTopic(&t, &out)
 		}
 		out.ErrorCode, out.ErrorMessage = err.outcome()
 		resp.Topics = append(resp.Topics, out)
@@ -340,14 +342,18 @@ func (b *batch) deleteTopics(req *kmsg.DeleteTopicsRequest) kmsg.Response {
 	return resp
 }
 
-func (b *batch) deleteTopic(out *kmsg.DeleteTopicsResponseTopic) *Error {
-	var t *meta.Topic
-	if out.Topic != nil {
-		if t = b.img.Topic(*out.Topic); t == nil {
-			return refusePlain(kerr.UnknownTopicOrPartition)
-		}
-	} else if t = b.img.TopicByID(out.TopicID); t == nil {
-		return refusePlain(kerr.UnknownTopicID)
+func (b *batch) deleteTopic(asked *kmsg.DeleteTopicsRequestTopic, out *kmsg.DeleteTopicsResponseTopic) *Error {
+	missing, t := kerr.UnknownTopicID, b.img.TopicByID(asked.TopicID)
+	if asked.Topic != nil {
+		missing, t = kerr.UnknownTopicOrPartition, b.img.Topic(*asked.Topic)
+	}
+	switch {
+	case t == nil && b.Try.again():
+		return nil
+	case t == nil:
+		return refusePlain(missing)
+	case asked.Topic != nil && b.Try.another(asked, t.ID):
+		return refuse(kerr.InconsistentTopicID, "The topic %s was created anew while its deletion was under way: the new one is not deleted.", t.Name)
 	}
 	b.add(&meta.RemoveTopicRecord{TopicID: t.ID})
 	out.Topic, out.TopicID = &t.Name, t.ID

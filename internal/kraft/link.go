@@ -61,8 +61,9 @@ func (l *Link) Call(ctx context.Context, purpose string, req kmsg.Request) (kmsg
 	})
 }
 
-// Forward sends a client's request in the name of who sent it. It may be sent more than once, and carried out more than once: of the
-// topics that it creates each sending after the first finds those that are its own (controller.Try).
+// Forward sends a client's request in the name of who sent it. It may be sent more than once, and carried out more than once: topics
+// that are created or deleted, and partitions that are added, each sending after the first finds as the one before has left them
+// (controller.Try).
 func (l *Link) Forward(ctx context.Context, p security.Principal, clientHost []byte, req kmsg.Request) (kmsg.Response, error) {
 	var try controller.Try
 	_, _ = rand.Read(try.Request[:])
