@@ -211,7 +211,7 @@ const (
 )
 
 func manyTopics(e *env, x subject, r round) (metrics, error) {
-	c, err := e.cluster(x, "topics")
+	c, err := e.cluster(x, manyVariant)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,49 @@
+//go:build realkafka
+
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// clustersOfKafka is how many clusters of one node share the sections: most of their time is spent waiting.
+const clustersOfKafka = 3
+
+// TestGoldenOnKafka gives the lines of testdata/lines.txt to our tools on Apache Kafka, and compares with what Kafka's own said
+// to them there: TestGolden on the other broker, so that no tool is made for ours. MOLDAU_CLI_SECTION picks sections.
+func TestGoldenOnKafka(t *testing.T) {
+	if os.Getenv("MOLDAU_REALKAFKA") == "" {
+		t.Skip("MOLDAU_REALKAFKA is not set")
+	}
+	rec, byNodes := readRecord(t), map[int][]section{}
+	for _, s := range readSections(t) {
+		if s.wanted() {
+			byNodes[s.nodes()] = append(byNodes[s.nodes()], s)
+		}
+	}
+	for nodes, sections := range byNodes {
+		clusters := 1
+		if nodes == 1 {
+			clusters = min(clustersOfKafka, len(sections))
+		}
+		idle := make(chan *world, clusters)
+		for range clusters {
+			w := kafkaWorld(t, nodes)
+			w.internalTopics()
+			w.writeFiles()
+			idle <- w
+		}
+		for _, s := range sections {
+			t.Run(strings.ReplaceAll(s.name, "/", "-"), func(t *testing.T) {
+				t.Parallel()
+				w := <-idle
+				defer func() { idle <- w }()
+				w.t = t
+				w.cleanAll()
+				w.compareRecorded(t, s, rec)
+			})
+		}
+	}
+}
