@@ -60,7 +60,6 @@ func compareOn(t *testing.T, broker string, nodes int, rec *kafkaSaid) (lines, d
 		w = moldauWorld(t, nodes)
 	}
 	w.internalTopics()
-	w.writeFiles()
 	drivers := map[bool]*javaDriver{} // one that logs, and one that does not
 	for _, s := range sections {
 		began := time.Now()
@@ -79,6 +78,7 @@ func compareOn(t *testing.T, broker string, nodes int, rec *kafkaSaid) (lines, d
 
 func (w *world) compareSection(t *testing.T, s section, driver *javaDriver, rec *kafkaSaid) (lines, differ int) {
 	w.cleanAll()
+	w.writeFiles() // sections change them
 	theirs := w.runSection(s, func(words []string, stdin string, seconds int) result {
 		res, err := driver.run(words, stdin, seconds)
 		if err != nil {
@@ -87,6 +87,7 @@ func (w *world) compareSection(t *testing.T, s section, driver *javaDriver, rec 
 		return res
 	})
 	w.cleanAll()
+	w.writeFiles()
 	ours := w.runSection(s, w.toolFor)
 	asked := s.askedLines()
 	for i, l := range s.lines {

@@ -32,7 +32,6 @@ func TestGoldenOnKafka(t *testing.T) {
 		for range clusters {
 			w := kafkaWorld(t, nodes)
 			w.internalTopics()
-			w.writeFiles()
 			idle <- w
 		}
 		for _, s := range sections {
@@ -42,6 +41,7 @@ func TestGoldenOnKafka(t *testing.T) {
 				defer func() { idle <- w }()
 				w.t = t
 				w.cleanAll()
+				w.writeFiles()
 				w.compareRecorded(t, s, rec)
 			})
 		}

@@ -42,7 +42,7 @@ var (
 	memberID    = regexp.MustCompile(`(^|\s)[A-Za-z0-9_-]{22}(?:==)?( +/127)`)
 	anyNumber   = regexp.MustCompile(`-?\d+(\.\d+)?(E-?\d+)?|NaN|Infinity`)
 	dateTime    = regexp.MustCompile(`\d{4}-\d\d-\d\d[ T][0-9:,.]+`)
-	nameList    = regexp.MustCompile(`((?:required|(?:states|types) are|operations|options|combination|scenarios|Set\(|one of these options|be one of):? ?\[?)([^\n]*)`)
+	nameList    = regexp.MustCompile(`((?:required|(?:states|types) are|user-principal '[^']*' are|operations|options|combination|scenarios|Set\(|one of these options|be one of):? ?\[?)([^\n]*)`)
 	dataFolder  = regexp.MustCompile(`/[^"\s,\]=]*/data-(\d)`)
 	ofProducers = regexp.MustCompile(`(producers for partition )\S+( on brokerId)`)
 	javaHash    = regexp.MustCompile(`(\[B|Spec)@[0-9a-f]+\b`)
