@@ -29,6 +29,8 @@ const (
 	firstRetryPause = 5 * time.Millisecond
 	// lanePoll is how long a request of the second lane waits: who comes while it is under way waits for that long.
 	lanePoll = 20 * time.Millisecond
+	// lanePartitions is for how many partitions it waits once more as long, since it names each of them every time.
+	lanePartitions = 500
 	// firstTopicIDs is the first version of Fetch that names topics by id. Every broker that may be a leader
 	// of this cluster speaks it, so whose records come is never in doubt, and the leader tells where logs part.
 	firstTopicIDs = 13
@@ -57,17 +59,18 @@ type followed struct {
 }
 
 type fetcher struct {
-	m    *Manager
-	key  fetcherKey
-	main *fetcher // nil for a main lane
-	side *fetcher // nil for a second lane
+	m     *Manager
+	key   fetcherKey
+	began time.Time
+	main  *fetcher // nil for a main lane
+	side  *fetcher // nil for a second lane
 
 	mu      sync.Mutex // a main lane's is taken before that of its second lane
 	all     map[isrKey]*followed
 	ask     []*followed // to put into the next request
 	forget  []isrKey    // to take out of the session
 	inUse   int         // partitions in the session
-	paused  []*followed
+	paused  pauses
 	session struct {
 		id, epoch int32
 	}
@@ -78,12 +81,15 @@ type fetcher struct {
 	address  string
 	retry    clock.Timer // ends the pause after a failure
 	wake     clock.Timer // for the first of paused
+	wakeAt   time.Time   // when wake goes off; zero when it does not
+	trouble  trouble
 	stopped  bool
 }
 
 func newFetcher(m *Manager, key fetcherKey) *fetcher {
-	f := &fetcher{m: m, key: key, all: make(map[isrKey]*followed)}
-	f.side = &fetcher{m: m, key: key, main: f, all: make(map[isrKey]*followed)}
+	now := m.clock.Now()
+	f := &fetcher{m: m, key: key, began: now, all: make(map[isrKey]*followed)}
+	f.side = &fetcher{m: m, key: key, began: now, main: f, all: make(map[isrKey]*followed)}
 	return f
 }
 
@@ -364,59 +370,6 @@ func (m *Manager) retryPause(failures int) time.Duration {
 	return min(firstRetryPause<<min(failures-1, 16), max(m.conf().FetchBackoff, firstRetryPause))
 }
 
-// pauseLocked has d wait after a failure of its own.
-func (f *fetcher) pauseLocked(d *followed, pause time.Duration) {
-	f.leaveSessionLocked(d)
-	d.state, d.due = waiting, f.m.clock.Now().Add(pause)
-	f.paused = append(f.paused, d)
-	f.armLocked()
-}
-
-// armLocked sets the timer for the first of the paused.
-func (f *fetcher) armLocked() {
-	if len(f.paused) == 0 || f.stopped {
-		return
-	}
-	first := f.paused[0].due
-	for _, d := range f.paused[1:] {
-		if d.due.Before(first) {
-			first = d.due
-		}
-	}
-	if f.wake != nil {
-		f.wake.Stop()
-	}
-	f.wake = f.m.clock.AfterFunc(max(first.Sub(f.m.clock.Now()), 0), f.endPauses)
-}
-
-// endPauses asks again for those whose pause is over.
-func (f *fetcher) endPauses() {
-	f.mu.Lock()
-	now := f.m.clock.Now()
-	still := f.paused[:0]
-	var over []*followed
-	for _, d := range f.paused {
-		switch {
-		case !f.isMine(d) || d.state != waiting:
-		case d.due.After(now):
-			still = append(still, d)
-		default:
-			over = append(over, d)
-		}
-	}
-	clear(f.paused[len(still):])
-	f.paused = still
-	for _, d := range over {
-		f.readyLocked(d)
-	}
-	f.armLocked()
-	f.mu.Unlock()
-	f.send()
-	if f.side != nil {
-		f.side.send()
-	}
-}
-
 // stop ends the fetcher; answers that still come are thrown away.
 func (f *fetcher) stop() {
 	for _, lane := range []*fetcher{f, f.side} {
@@ -444,7 +397,7 @@ func (f *fetcher) newFetch() *kmsg.FetchRequest {
 	req.ReplicaID, req.ReplicaState.ID, req.ReplicaState.Epoch = f.m.nodeID, f.m.nodeID, f.m.epochNow()
 	req.MaxWaitMillis, req.MinBytes, req.MaxBytes = int32(c.FetchWaitMax/time.Millisecond), c.FetchMinBytes, c.FetchResponseMaxBytes
 	if f.main != nil {
-		req.MaxWaitMillis = min(req.MaxWaitMillis, int32(lanePoll/time.Millisecond))
+		req.MaxWaitMillis = min(req.MaxWaitMillis, int32(lanePoll/time.Millisecond)*int32(1+len(f.all)/lanePartitions))
 	}
 	return req
 }

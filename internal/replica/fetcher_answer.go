@@ -202,10 +202,7 @@ func (f *fetcher) partFailed(d *followed, err error) {
 		return
 	}
 	d.failures++
-	if d.failures > quietFailures {
-		f.m.logger.Warn("a partition cannot be copied from its leader: trying again", "topic", d.p.tp.Topic,
-			"partition", d.p.tp.Partition, "leader", f.key.leader, "leaderEpoch", d.epoch, "failures", d.failures, "cause", err)
-	}
+	f.tellLocked(d, err)
 	f.pauseLocked(d, f.m.retryPause(d.failures))
 }
 
@@ -215,10 +212,6 @@ func (f *fetcher) isOver(d *followed, err error) bool {
 	log := d.p.Log()
 	return log == nil || log.Err() != nil || errors.Is(err, ErrFencedLeaderEpoch)
 }
-
-// quietFailures is how many failures in a row are not told: after an election some are in order, until both sides
-// have heard of it. More than that pause for so long that each may be told.
-const quietFailures = 8
 
 // The special timestamps are asked for one after the other: no request may name a partition twice.
 
