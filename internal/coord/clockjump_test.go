@@ -34,3 +34,25 @@ func TestATimerSetAfterAJumpOfTheClockFires(t *testing.T) {
 		t.Fatalf("%d timers have fired: %v", n, m.fired)
 	}
 }
+
+// A clock that is put back while timers fire makes what they set lie in the past of the firing: it fires in another one, and this one ends.
+func TestAClockThatGoesBackWhileTimersFire(t *testing.T) {
+	by := new(atomic.Int64)
+	w := newWorld(t, func(c *Config[*register]) { c.Clock = jumping{c.Clock.(*clock.Fake), by} })
+	w.lead(0, 1)
+	var m *register
+	w.rt.Do(0, func(r *register, t *Turn) {
+		m = r
+		r.onFire = func(t *Turn) {
+			by.Store(-int64(2 * time.Hour))
+			if len(r.fired) < 100 {
+				t.SetTimer(TimerKey{Group: "again"}, 1)
+			}
+		}
+		t.SetTimer(TimerKey{Group: "again"}, 5)
+	}, nil)
+	w.clk.Advance(5 * time.Millisecond)
+	if n := len(m.fired); n != 1 {
+		t.Fatalf("%d timers have fired at once", n)
+	}
+}

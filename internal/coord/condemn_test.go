@@ -119,7 +119,7 @@ func TestATimerThatPanics(t *testing.T) {
 	w := newWorld(t)
 	w.lead(0, 1)
 	w.rt.Do(0, func(m *register, t *Turn) {
-		m.onFire = func() { panic("bug") }
+		m.onFire = func(*Turn) { panic("bug") }
 		t.SetTimer(TimerKey{}, 10)
 		t.SetTimer(TimerKey{Group: "later"}, 5000)
 	}, nil)

@@ -22,7 +22,7 @@ type register struct {
 	fired    []TimerKey
 	parked   []Reply
 	loaded   bool
-	onFire   func()
+	onFire   func(*Turn)
 	onUnload func()
 }
 
@@ -72,9 +72,9 @@ func (r *register) EndTxn(id int64, _ int16, commit bool) {
 
 func (r *register) Loaded(*Turn) { r.loaded = true }
 
-func (r *register) Fire(_ *Turn, k TimerKey) {
+func (r *register) Fire(t *Turn, k TimerKey) {
 	if r.onFire != nil {
-		r.onFire()
+		r.onFire(t)
 	}
 	r.fired = append(r.fired, k)
 }

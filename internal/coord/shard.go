@@ -59,6 +59,7 @@ type shard[M Machine] struct {
 	wake       clock.Timer // fires at wakeMs or earlier
 	wakeMs     int64
 	wakeArmed  bool
+	firingMs   int64 // up to when timers are fired just now; what a firing sets is later, so that there is an end to it
 	unloadDone bool
 	open       []*Turn // turns that are not over; more than one where a turn has others follow it
 	dismissed  bool    // the machine has had its last turn
@@ -193,7 +194,7 @@ func (s *shard[M]) settle(t *Turn) {
 		if op.stop {
 			s.timers.stop(op.key)
 		} else {
-			s.timers.set(op.key, monoMs+op.afterMs)
+			s.timers.set(op.key, max(monoMs+op.afterMs, s.firingMs+1))
 		}
 	}
 	s.tell(t.notes)
@@ -403,9 +404,10 @@ func (s *shard[M]) onWake() {
 
 func (s *shard[M]) fireDue() {
 	s.wakeArmed = false
-	monoMs := s.rt.monoMs()
+	s.firingMs = s.rt.monoMs()
+	defer func() { s.firingMs = 0 }()
 	for !s.unloadDone {
-		key, ok := s.timers.pop(monoMs)
+		key, ok := s.timers.pop(s.firingMs)
 		if !ok {
 			break
 		}
