@@ -202,14 +202,7 @@ func (r *run) apiVersions(p *parsed) error {
 		return err
 	}
 	defer c.Close()
-	md, err := c.Metadata(r.ctx, "METADATA", nil, false)
-	if te, ok := err.(*client.TimeoutError); ok {
-		var nodes []string
-		for i, b := range c.Settings.Bootstrap {
-			nodes = append(nodes, fmt.Sprintf("%s (id: %d rack: null isFenced: false)", b, -1-i))
-		}
-		return &javaError{plain: fmt.Sprintf("Request METADATA failed on brokers [%s]", strings.Join(nodes, ", ")), cause: te}
-	}
+	md, err := r.brokersAtOnce(c)
 	if err != nil {
 		return err
 	}
@@ -235,6 +228,20 @@ func (r *run) apiVersions(p *parsed) error {
 		r.printVersions(node, resp.(*kmsg.ApiVersionsResponse))
 	}
 	return nil
+}
+
+// brokersAtOnce asks for the brokers without waiting for one that may come.
+func (r *run) brokersAtOnce(c *client.Client) (*kmsg.MetadataResponse, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{}
+	err := c.OnceEach(r.ctx, req)
+	if ue := new(client.UnansweredError); errors.As(err, &ue) {
+		return nil, &javaError{plain: ue.Error(), cause: ue.Cause}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.Metadata(r.ctx, "METADATA", nil, false) // the client underneath learns the brokers
 }
 
 // jsonVersions writes a row for each API of a broker.

@@ -13,6 +13,9 @@ import (
 
 func (t *configsTool) describe() error {
 	e := t.entities[0]
+	if e.typ == "brokers" && e.named && e.name == "" {
+		e = entity{typ: e.typ, isDefault: true}
+	}
 	switch e.typ {
 	case "users", "clients", "ips":
 		return t.describeQuotas()
@@ -59,9 +62,6 @@ func (t *configsTool) describe() error {
 // exists reports whether the entity is there or has configs of its own, which
 // may be set before or outlive it.
 func (t *configsTool) exists(e entity) (bool, error) {
-	if t.c.Settings.BootstrapIsQuorum {
-		return true, nil
-	}
 	switch e.typ {
 	case "topics":
 		md, err := t.c.Metadata(t.ctx, "listTopics", []string{e.name}, false)
@@ -75,11 +75,11 @@ func (t *configsTool) exists(e entity) (bool, error) {
 		}
 		return false, nil
 	case "brokers", "broker-loggers":
-		md, err := t.c.Metadata(t.ctx, "listNodes", nil, false)
+		dr, err := t.describeCluster(t.c, false)
 		if err != nil {
 			return false, err
 		}
-		for _, b := range md.Brokers {
+		for _, b := range dr.Brokers {
 			if strconv.Itoa(int(b.NodeID)) == e.name {
 				return true, nil
 			}

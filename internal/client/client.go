@@ -164,6 +164,9 @@ func (c *Client) Deadline(ctx context.Context) (context.Context, context.CancelF
 //
 // With bootstrap.controllers it is the active controller that is asked: of what others answer, much is only that.
 func (c *Client) Any(ctx context.Context, call string, req kmsg.Request) (kmsg.Response, error) {
+	if c.Settings.BootstrapIsQuorum && forBrokersOnly(req.Key()) {
+		return nil, &KafkaError{Code: codeUnsupportedEndpoint, Message: "This Admin API is not yet supported when communicating directly with the controller quorum."}
+	}
 	if c.Settings.BootstrapIsQuorum && req.Key() != describeClusterKey {
 		return c.onController(ctx, call, activeController, req)
 	}
@@ -224,6 +227,9 @@ func (c *Client) untilAnswered(ctx context.Context, call string, try func(contex
 		}
 		if fatal := c.fatal(err); fatal != nil {
 			return nil, fatal
+		}
+		if wrong := c.wrongEndpoint(ctx, err, n); wrong != nil {
+			return nil, wrong
 		}
 		if ctx.Err() == nil {
 			c.explainOnce()

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -17,6 +18,38 @@ const (
 	// activeController stands for whichever controller leads.
 	activeController = -1
 )
+
+// Kafka's codes of what is asked of the wrong kind of node.
+const (
+	codeMismatchedEndpoint  = 114
+	codeUnsupportedEndpoint = 115
+)
+
+// forBrokersOnly tells of the APIs that Kafka's client never asks a controller for.
+func forBrokersOnly(key int16) bool {
+	const describeClientQuotas, describeUserScramCredentials = 48, 50
+	return key == describeClientQuotas || key == describeUserScramCredentials
+}
+
+// wrongEndpoint is what is to be said of controllers where brokers should be, or the other way about; nil if it is not that. A
+// controller closes the connection on a request that is for brokers. Once is enough to ask.
+func (c *Client) wrongEndpoint(ctx context.Context, err error, try int) error {
+	var ke *KafkaError
+	if errors.As(err, &ke) && ke.Code == codeMismatchedEndpoint {
+		return ke
+	}
+	const metadata = 3
+	var op *net.OpError
+	if try > 1 || c.Settings.BootstrapIsQuorum || errors.As(err, &op) && op.Op == "dial" {
+		return nil
+	}
+	for _, seed := range c.Client.SeedBrokers() {
+		if lacks(ctx, seed, metadata) {
+			return &KafkaError{Code: CodeUnsupportedVersion, Message: "The node does not support METADATA"}
+		}
+	}
+	return nil
+}
 
 // onController sends req to one controller, or to the active one, as DescribeCluster names them at this moment: the
 // client underneath knows brokers only.
