@@ -198,6 +198,9 @@ func (r *run) apiVersions(p *parsed) error {
 		return errors.New("Configuration 'bootstrap.servers' must not be empty. Valid values include: any non-empty value")
 	}
 	c, err := r.open(client.Admin, bootstrap, p.value("command-config"))
+	if ce := new(client.ConstructError); errors.As(err, &ce) {
+		return ce.Cause // there is no Admin that could not be made
+	}
 	if err != nil {
 		return err
 	}

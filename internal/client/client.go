@@ -51,7 +51,7 @@ func Open(role Role, props Properties, voice Voice, extra func(*Settings) ([]kgo
 	for _, r := range s.Remarks {
 		voice.hint(r)
 	}
-	if s.Bootstrap, err = checkBootstrap(s.Bootstrap, voice.hint); err != nil {
+	if s.Bootstrap, err = checkBootstrap(s, voice); err != nil {
 		return nil, &ConstructError{role.constructFailure(), err}
 	}
 	c := &Client{Settings: s, voice: voice, dialer: newDialer(s, voice)}
@@ -84,7 +84,11 @@ func constructError(role Role, err error) error {
 
 // checkBootstrap checks the form of each address and that one of the names at
 // least resolves.
-func checkBootstrap(addrs []string, hint func(string)) ([]string, error) {
+func checkBootstrap(s *Settings, voice Voice) ([]string, error) {
+	addrs, key := s.Bootstrap, "bootstrap.servers"
+	if s.BootstrapIsQuorum {
+		key = "bootstrap.controllers"
+	}
 	if len(addrs) == 0 {
 		return nil, &ConfigError{"No resolvable bootstrap urls given in bootstrap.servers"}
 	}
@@ -97,20 +101,23 @@ func checkBootstrap(addrs []string, hint func(string)) ([]string, error) {
 			return nil, &ConfigError{"Invalid port in bootstrap.servers: " + a}
 		}
 		if err != nil {
-			hint(fmt.Sprintf("%s is not host:port, such as localhost:9092", a))
+			voice.hint(fmt.Sprintf("%s is not host:port, such as localhost:9092", a))
 			return nil, &ConfigError{"Invalid url in bootstrap.servers: " + a}
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
 		_, err = net.DefaultResolver.LookupHost(ctx, host)
 		cancel()
 		if err != nil {
+			if voice.Log != nil {
+				voice.Log("WARN", "org.apache.kafka.clients.ClientUtils", fmt.Sprintf("Couldn't resolve server %s from %s as DNS resolution failed for %s", a, key, host))
+			}
 			problems = append(problems, fmt.Sprintf("the name %s does not resolve", host))
 			continue
 		}
 		good = append(good, net.JoinHostPort(host, port))
 	}
 	for _, p := range problems {
-		hint(p)
+		voice.hint(p)
 	}
 	if len(good) == 0 {
 		return nil, &ConfigError{"No resolvable bootstrap urls given in bootstrap.servers"}
