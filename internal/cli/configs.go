@@ -239,7 +239,7 @@ func (t *configsTool) checkAction(first entity) error {
 			}
 		}
 	}
-	if first.typ == "broker-loggers" && !first.named {
+	if first.typ == "broker-loggers" && (!first.named || first.name == "") {
 		return illegal("An entity name must be specified with --%s of broker-loggers", map[bool]string{true: "alter", false: "describe"}[t.p.has("alter")])
 	}
 	if t.p.has("alter") && !t.p.hasAny("add-config", "add-config-file", "delete-config") {
@@ -444,6 +444,9 @@ func (t *configsTool) alterResource(e entity) error {
 		typ = resourceTopic // controllers take it for any broker
 	}
 	resp, err := t.sendConfigs(t.c, typ, []string{e.name}, req, "incrementalAlterConfigs")
+	if client.IsCode(err, client.CodeUnsupportedVersion) {
+		return illegal("The INCREMENTAL_ALTER_CONFIGS API is not supported by the cluster. The API is supported starting from version 2.3.0. You may want to use an older version of this tool to interact with your cluster, or upgrade your brokers to version 2.3.0 or newer to avoid this error.")
+	}
 	if err != nil {
 		return err
 	}

@@ -26,8 +26,9 @@ type Client struct {
 	opts   []kgo.Opt // of which clients of single controllers are made
 
 	mu   sync.Mutex
-	good int  // index of the seed that answered last
-	told bool // the hints about unreachable seeds were given
+	good int          // index of the seed that answered last
+	seen map[int]bool // seeds that are no controllers in the brokers' place
+	told bool         // the hints about unreachable seeds were given
 }
 
 // ConstructError is Kafka's "Failed to construct ..." with its cause.
@@ -54,7 +55,7 @@ func Open(role Role, props Properties, voice Voice, extra func(*Settings) ([]kgo
 	if s.Bootstrap, err = checkBootstrap(s, voice); err != nil {
 		return nil, &ConstructError{role.constructFailure(), err}
 	}
-	c := &Client{Settings: s, voice: voice, dialer: newDialer(s, voice)}
+	c := &Client{Settings: s, voice: voice, dialer: newDialer(s, voice), seen: map[int]bool{}}
 	c.dialer.unreachable = c.explainOnce
 	opts := s.commonOptions(c.dialer)
 	if extra != nil {
@@ -272,6 +273,9 @@ func (c *Client) anySeed(ctx context.Context, req kmsg.Request) (kmsg.Response, 
 	var lastErr error
 	for i := range seeds {
 		at := (first + i) % len(seeds)
+		if err := c.checkBroker(ctx, at, seeds[at]); err != nil {
+			return nil, err
+		}
 		resp, err := seeds[at].Request(ctx, req)
 		if err == nil {
 			c.mu.Lock()

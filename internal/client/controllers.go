@@ -27,8 +27,8 @@ const (
 
 // forBrokersOnly tells of the APIs that Kafka's client never asks a controller for.
 func forBrokersOnly(key int16) bool {
-	const describeClientQuotas, describeUserScramCredentials = 48, 50
-	return key == describeClientQuotas || key == describeUserScramCredentials
+	const describeClientQuotas, describeUserScramCredentials, alterUserScramCredentials = 48, 50, 51
+	return key == describeClientQuotas || key == describeUserScramCredentials || key == alterUserScramCredentials
 }
 
 // wrongEndpoint is what is to be said of controllers where brokers should be, or the other way about; nil if it is not that. A
@@ -38,16 +38,42 @@ func (c *Client) wrongEndpoint(ctx context.Context, err error, try int) error {
 	if errors.As(err, &ke) && ke.Code == codeMismatchedEndpoint {
 		return ke
 	}
-	const metadata = 3
 	var op *net.OpError
 	if try > 1 || c.Settings.BootstrapIsQuorum || errors.As(err, &op) && op.Op == "dial" {
 		return nil
 	}
 	for _, seed := range c.Client.SeedBrokers() {
-		if lacks(ctx, seed, metadata) {
-			return &KafkaError{Code: CodeUnsupportedVersion, Message: "The node does not support METADATA"}
+		if lacks(ctx, seed, metadataKey) {
+			return noMetadata()
 		}
 	}
+	return nil
+}
+
+const metadataKey = 3
+
+// noMetadata is what Kafka's client says of a controller in a broker's place: it asks for metadata before all.
+func noMetadata() error {
+	return &KafkaError{Code: CodeUnsupportedVersion, Message: "The node does not support METADATA"}
+}
+
+// checkBroker refuses to send to a controller what is for brokers, though it may serve it.
+func (c *Client) checkBroker(ctx context.Context, at int, seed *kgo.Broker) error {
+	if c.Settings.Role != Admin || c.Settings.BootstrapIsQuorum {
+		return nil
+	}
+	c.mu.Lock()
+	seen := c.seen[at]
+	c.mu.Unlock()
+	if seen {
+		return nil
+	}
+	if lacks(ctx, seed, metadataKey) {
+		return noMetadata()
+	}
+	c.mu.Lock()
+	c.seen[at] = true
+	c.mu.Unlock()
 	return nil
 }
 

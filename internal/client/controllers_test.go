@@ -98,7 +98,7 @@ func TestWhatAControllerDoesNotServeIsSaidAtOnce(t *testing.T) {
 	}
 }
 
-// Where brokers should be there is a controller: that is said at once, and by the old admin client too.
+// Where brokers should be there is a controller: that is said at once, of what controllers serve too.
 func TestAControllerInTheBrokersPlaceIsToldAtOnce(t *testing.T) {
 	const want = "The node does not support METADATA"
 	c, err := Open(Admin, Properties{"bootstrap.servers": aController(t)}, Voice{}, nil)
@@ -111,8 +111,8 @@ func TestAControllerInTheBrokersPlaceIsToldAtOnce(t *testing.T) {
 	if _, err := c.Metadata(ctx, "listTopics", nil, true); err == nil || err.Error() != want {
 		t.Errorf("metadata: %v, wanted: %s", err, want)
 	}
-	if err := c.OnceEach(ctx, kmsg.NewPtrMetadataRequest()); err == nil || err.Error() != want {
-		t.Errorf("the old client: %v, wanted: %s", err, want)
+	if _, err := c.Any(ctx, "describeCluster", kmsg.NewPtrDescribeClusterRequest()); err == nil || err.Error() != want {
+		t.Errorf("what a controller serves: %v, wanted: %s", err, want)
 	}
 }
 

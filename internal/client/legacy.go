@@ -38,9 +38,6 @@ func (c *Client) OnceEach(ctx context.Context, req kmsg.Request) error {
 		if fatal := c.fatal(err); fatal != nil {
 			return fatal
 		}
-		if wrong := c.wrongEndpoint(ctx, err, 1); wrong != nil {
-			return wrong
-		}
 		failed.Servers, failed.Cause = append(failed.Servers, fmt.Sprintf("%s (id: %d rack: null isFenced: false)", c.Settings.Bootstrap[at], -1-at)), err
 	}
 	c.explainOnce()
