@@ -192,7 +192,10 @@ func (t *aclsTool) resources() []resource {
 		}
 	}
 	add(kmsg.ACLResourceTypeTopic, t.p.all("topic")...)
-	if t.pattern == kmsg.ACLResourcePatternTypeLiteral && (t.p.has("cluster") || t.p.has("idempotent")) {
+	switch { // an idempotent producer needs the cluster itself, however its topics are named
+	case t.p.has("idempotent"):
+		out = append(out, resource{kmsg.ACLResourceTypeCluster, clusterResourceName, kmsg.ACLResourcePatternTypeLiteral})
+	case t.p.has("cluster") && t.pattern == kmsg.ACLResourcePatternTypeLiteral:
 		add(kmsg.ACLResourceTypeCluster, clusterResourceName)
 	}
 	add(kmsg.ACLResourceTypeGroup, t.p.all("group")...)

@@ -194,10 +194,17 @@ func (r *run) apiVersions(p *parsed) error {
 		return err
 	}
 	bootstrap := p.value("bootstrap-server")
+	if p.err != nil {
+		return p.err
+	}
 	if bootstrap == "" {
 		return errors.New("Configuration 'bootstrap.servers' must not be empty. Valid values include: any non-empty value")
 	}
-	c, err := r.open(client.Admin, bootstrap, p.value("command-config"))
+	own, err := legacyProperties(p.value("command-config"))
+	if err != nil {
+		return err
+	}
+	c, err := r.open(client.Admin, bootstrap, "", own)
 	if ce := new(client.ConstructError); errors.As(err, &ce) {
 		return ce.Cause // there is no Admin that could not be made
 	}
@@ -231,6 +238,28 @@ func (r *run) apiVersions(p *parsed) error {
 		r.printVersions(node, resp.(*kmsg.ApiVersionsResponse))
 	}
 	return nil
+}
+
+// legacyProperties are those of a file that the old admin client of Kafka knows: it does not look at others.
+func legacyProperties(file string) (client.Properties, error) {
+	if file == "" {
+		return nil, nil
+	}
+	all, err := client.LoadProperties(file)
+	if err != nil {
+		return nil, err
+	}
+	own := client.Properties{}
+	for k, v := range all {
+		switch k {
+		case "client.dns.lookup", "security.protocol", "request.timeout.ms", "socket.connection.setup.timeout.ms", "socket.connection.setup.timeout.max.ms":
+			own[k] = v
+		}
+		if strings.HasPrefix(k, "ssl.") || strings.HasPrefix(k, "sasl.") {
+			own[k] = v
+		}
+	}
+	return own, nil
 }
 
 // brokersAtOnce asks for the brokers without waiting for one that may come.
