@@ -306,9 +306,13 @@ func checkPrincipal(s string) error {
 	return nil
 }
 
-// entries makes one entry for each principal, host and operation.
+// entries makes one entry for each principal, host and operation. None, but not nil, are those of nobody: with --remove they
+// stand for all.
 func (t *aclsTool) entries(ops []kmsg.ACLOperation) ([]aclEntry, error) {
 	var out []aclEntry
+	if len(ops) > 0 {
+		out = []aclEntry{}
+	}
 	for _, side := range []struct {
 		principals, hosts string
 		permission        kmsg.ACLPermissionType

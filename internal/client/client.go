@@ -86,10 +86,7 @@ func constructError(role Role, err error) error {
 // checkBootstrap checks the form of each address and that one of the names at
 // least resolves.
 func checkBootstrap(s *Settings, voice Voice) ([]string, error) {
-	addrs, key := s.Bootstrap, "bootstrap.servers"
-	if s.BootstrapIsQuorum {
-		key = "bootstrap.controllers"
-	}
+	addrs := s.Bootstrap
 	if len(addrs) == 0 {
 		return nil, &ConfigError{"No resolvable bootstrap urls given in bootstrap.servers"}
 	}
@@ -110,7 +107,7 @@ func checkBootstrap(s *Settings, voice Voice) ([]string, error) {
 		cancel()
 		if err != nil {
 			if voice.Log != nil {
-				voice.Log("WARN", "org.apache.kafka.clients.ClientUtils", fmt.Sprintf("Couldn't resolve server %s from %s as DNS resolution failed for %s", a, key, host))
+				voice.Log("WARN", "org.apache.kafka.clients.ClientUtils", fmt.Sprintf("Couldn't resolve server %s from bootstrap.servers as DNS resolution failed for %s", a, host))
 			}
 			problems = append(problems, fmt.Sprintf("the name %s does not resolve", host))
 			continue
