@@ -192,7 +192,10 @@ func (t *aclsTool) resources() []resource {
 		}
 	}
 	add(kmsg.ACLResourceTypeTopic, t.p.all("topic")...)
-	if t.pattern == kmsg.ACLResourcePatternTypeLiteral && (t.p.has("cluster") || t.p.has("idempotent")) {
+	switch { // an idempotent producer needs the cluster itself, however its topics are named
+	case t.p.has("idempotent"):
+		out = append(out, resource{kmsg.ACLResourceTypeCluster, clusterResourceName, kmsg.ACLResourcePatternTypeLiteral})
+	case t.p.has("cluster") && t.pattern == kmsg.ACLResourcePatternTypeLiteral:
 		add(kmsg.ACLResourceTypeCluster, clusterResourceName)
 	}
 	add(kmsg.ACLResourceTypeGroup, t.p.all("group")...)
@@ -303,9 +306,13 @@ func checkPrincipal(s string) error {
 	return nil
 }
 
-// entries makes one entry for each principal, host and operation.
+// entries makes one entry for each principal, host and operation. None, but not nil, are those of nobody: with --remove they
+// stand for all.
 func (t *aclsTool) entries(ops []kmsg.ACLOperation) ([]aclEntry, error) {
 	var out []aclEntry
+	if len(ops) > 0 {
+		out = []aclEntry{}
+	}
 	for _, side := range []struct {
 		principals, hosts string
 		permission        kmsg.ACLPermissionType

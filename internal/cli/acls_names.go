@@ -63,11 +63,11 @@ func plainOperationNames() []string {
 	return out
 }
 
-// parseOperation reads DescribeConfigs and DESCRIBE_CONFIGS alike; what it does
-// not know is UNKNOWN.
+// parseOperation reads DescribeConfigs in any case; what it does not know is
+// UNKNOWN, as DESCRIBE_CONFIGS is.
 func parseOperation(s string) kmsg.ACLOperation {
 	for i, n := range operationNames() {
-		if strings.EqualFold(s, n) || strings.EqualFold(s, strings.ReplaceAll(n, "_", "")) {
+		if strings.EqualFold(s, strings.ReplaceAll(n, "_", "")) {
 			return kmsg.ACLOperation(i)
 		}
 	}

@@ -237,6 +237,15 @@ func (r *run) readSubOptions(t *subTool, c *subcommand, parsed *subArgs, args []
 			name, inline, hasInline = strings.Cut(a, "=")
 		}
 		o := findSubOption(c.options, name)
+		if o == nil && !strings.HasPrefix(a, "--") {
+			if strings.HasPrefix(a, "-h") {
+				r.stdoutHelp(t, c, t.commandsOf(c))
+				return nil, t.helpCode, true
+			}
+			if short := findSubOption(c.options, a[:2]); short != nil && short.metavar != "" { // the value stands right behind
+				o, name, inline, hasInline = short, a[:2], a[2:], true
+			}
+		}
 		if several := meanings(c.options, name); o == nil && len(several) > 1 {
 			return mistake("ambiguous option: %s could match %s", name, strings.Join(several, ", "))
 		}

@@ -194,22 +194,25 @@ func (r *run) apiVersions(p *parsed) error {
 		return err
 	}
 	bootstrap := p.value("bootstrap-server")
+	if p.err != nil {
+		return p.err
+	}
 	if bootstrap == "" {
 		return errors.New("Configuration 'bootstrap.servers' must not be empty. Valid values include: any non-empty value")
 	}
-	c, err := r.open(client.Admin, bootstrap, p.value("command-config"))
+	own, err := legacyProperties(p.value("command-config"))
+	if err != nil {
+		return err
+	}
+	c, err := r.open(client.Admin, bootstrap, "", own)
+	if ce := new(client.ConstructError); errors.As(err, &ce) {
+		return ce.Cause // there is no Admin that could not be made
+	}
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	md, err := c.Metadata(r.ctx, "METADATA", nil, false)
-	if te, ok := err.(*client.TimeoutError); ok {
-		var nodes []string
-		for i, b := range c.Settings.Bootstrap {
-			nodes = append(nodes, fmt.Sprintf("%s (id: %d rack: null isFenced: false)", b, -1-i))
-		}
-		return &javaError{plain: fmt.Sprintf("Request METADATA failed on brokers [%s]", strings.Join(nodes, ", ")), cause: te}
-	}
+	md, err := r.brokersAtOnce(c)
 	if err != nil {
 		return err
 	}
@@ -235,6 +238,42 @@ func (r *run) apiVersions(p *parsed) error {
 		r.printVersions(node, resp.(*kmsg.ApiVersionsResponse))
 	}
 	return nil
+}
+
+// legacyProperties are those of a file that the old admin client of Kafka knows: it does not look at others.
+func legacyProperties(file string) (client.Properties, error) {
+	if file == "" {
+		return nil, nil
+	}
+	all, err := client.LoadProperties(file)
+	if err != nil {
+		return nil, err
+	}
+	own := client.Properties{}
+	for k, v := range all {
+		switch k {
+		case "client.dns.lookup", "security.protocol", "request.timeout.ms", "socket.connection.setup.timeout.ms", "socket.connection.setup.timeout.max.ms":
+			own[k] = v
+		}
+		if strings.HasPrefix(k, "ssl.") || strings.HasPrefix(k, "sasl.") {
+			own[k] = v
+		}
+	}
+	return own, nil
+}
+
+// brokersAtOnce asks for the brokers without waiting for one that may come.
+func (r *run) brokersAtOnce(c *client.Client) (*kmsg.MetadataResponse, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{}
+	err := c.OnceEach(r.ctx, req)
+	if ue := new(client.UnansweredError); errors.As(err, &ue) {
+		return nil, &javaError{plain: ue.Error(), cause: ue.Cause}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.Metadata(r.ctx, "METADATA", nil, false) // the client underneath learns the brokers
 }
 
 // jsonVersions writes a row for each API of a broker.

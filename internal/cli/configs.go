@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,7 +130,7 @@ func (t *configsTool) checkArgs() error {
 		return t.usage(p.set, nil, "Command must include exactly one action: --describe, --alter")
 	}
 	for _, o := range []string{"alter", "describe"} {
-		invalid := map[string][]string{"alter": {"describe", "all"}, "describe": {"alter", "add-config", "delete-config"}}[o]
+		invalid := map[string][]string{"alter": {"describe"}, "describe": {"alter", "add-config", "delete-config"}}[o]
 		if err := t.checkInvalid(p, nil, o, invalid...); err != nil {
 			return err
 		}
@@ -172,12 +173,24 @@ func (t *configsTool) readEntities() error {
 		}
 		at++
 	}
-	for _, e := range shortEntities() {
+	for _, e := range namesThenDefaults(shortEntities()) {
 		if p.has(e.option) {
 			t.entities = append(t.entities, entity{typ: e.entityType, name: p.value(e.option), named: !e.isDefault, isDefault: e.isDefault})
 		}
 	}
 	return p.err
+}
+
+func namesThenDefaults(all []shortEntity) []shortEntity {
+	var names, defaults []shortEntity
+	for _, e := range all {
+		if e.isDefault {
+			defaults = append(defaults, e)
+		} else {
+			names = append(names, e)
+		}
+	}
+	return append(names, defaults...)
 }
 
 func entityTypes() []string {
@@ -201,7 +214,7 @@ func (t *configsTool) checkEntities() error {
 		}
 		seen[e.typ] = true
 	}
-	if t.p.hasAny("entity-name", "entity-default") {
+	if t.p.hasAny("entity-type", "entity-name", "entity-default") {
 		for _, e := range shortEntities() {
 			if t.p.has(e.option) {
 				return illegal("--entity-{type,name,default} should not be used in conjunction with specific entity flags")
@@ -226,7 +239,7 @@ func (t *configsTool) checkAction(first entity) error {
 			}
 		}
 	}
-	if first.typ == "broker-loggers" && !first.named {
+	if first.typ == "broker-loggers" && (!first.named || first.name == "") {
 		return illegal("An entity name must be specified with --%s of broker-loggers", map[bool]string{true: "alter", false: "describe"}[t.p.has("alter")])
 	}
 	if t.p.has("alter") && !t.p.hasAny("add-config", "add-config-file", "delete-config") {
@@ -249,7 +262,19 @@ func (t *configsTool) checkAction(first entity) error {
 			return illegal("An entity name must be specified for every entity type")
 		}
 	}
+	if given := len(t.p.all("entity-name")) + count(t.p.order, "entity-default"); t.p.has("alter") && given > len(t.entities) {
+		return illegal("An entity name must be specified for every entity type")
+	}
 	return t.checkName(first)
+}
+
+func count(list []string, s string) (n int) {
+	for _, x := range list {
+		if x == s {
+			n++
+		}
+	}
+	return n
 }
 
 // checkName refuses names that cannot be.
@@ -259,8 +284,8 @@ func (t *configsTool) checkName(e entity) error {
 	}
 	switch e.typ {
 	case "topics":
-		if t.p.has("describe") && t.p.has("all") && e.name != "" {
-			return nil // describeOne looks, under the title
+		if (t.p.has("alter") || t.p.has("all")) && e.name != "" {
+			return nil // the broker looks, or describeOne, under the title
 		}
 		if err := checkTopicName(e.name); err != nil {
 			return illegal("%s", err)
@@ -299,7 +324,7 @@ func (t *configsTool) readChanges() error {
 	p := t.p
 	t.add = client.Properties{}
 	if p.has("add-config-file") {
-		loaded, err := client.LoadProperties(p.value("add-config-file"))
+		loaded, err := client.LoadProperties(cmp.Or(p.value("add-config-file"), "."))
 		if err != nil {
 			return err
 		}
@@ -320,21 +345,20 @@ func (t *configsTool) readChanges() error {
 	return p.err
 }
 
-// parseAddConfig reads k1=v1,k2=[a,b]: commas inside brackets do not separate.
+// parseAddConfig reads k1=v1,k2=[a,b]: commas and equals signs inside brackets do not separate.
 func parseAddConfig(s string) (client.Properties, error) {
 	out := client.Properties{}
-	for _, part := range splitOutsideBrackets(s) {
-		k, v, ok := strings.Cut(part, "=")
-		if !ok || strings.TrimSpace(k) == "" {
-			return nil, invalidEntityConfig()
-		}
-		v = strings.TrimSpace(v)
-		bracketed := strings.HasPrefix(v, "[") && strings.HasSuffix(v, "]")
-		if !bracketed && strings.Contains(v, "=") {
+	parts := splitOutsideBrackets(s, ',')
+	for len(parts) > 0 && parts[len(parts)-1] == "" && s != "" { // as Java's split leaves them out
+		parts = parts[:len(parts)-1]
+	}
+	for _, part := range parts {
+		kv := splitOutsideBrackets(part, '=')
+		if len(kv) != 2 {
 			return nil, invalidEntityConfig()
 		}
 		// Kafka's tool drops brackets wherever they stand.
-		out[strings.TrimSpace(k)] = strings.TrimSpace(strings.NewReplacer("[", "", "]", "").Replace(v))
+		out[strings.TrimSpace(kv[0])] = strings.TrimSpace(strings.NewReplacer("[", "", "]", "").Replace(kv[1]))
 	}
 	return out, nil
 }
@@ -343,16 +367,15 @@ func invalidEntityConfig() error {
 	return illegal(`requirement failed: Invalid entity config: all configs to be added must be in the format "key=val" or  "key=[val1,val2]" to group values which contain commas.`)
 }
 
-func splitOutsideBrackets(s string) []string {
+// splitOutsideBrackets splits where the next bracket, if there is one, opens.
+func splitOutsideBrackets(s string, sep byte) []string {
 	var out []string
-	depth, from := 0, 0
-	for i, c := range s {
-		switch {
-		case c == '[':
-			depth++
-		case c == ']':
-			depth--
-		case c == ',' && depth <= 0:
+	from := 0
+	for i := range len(s) {
+		if s[i] != sep {
+			continue
+		}
+		if next := strings.IndexAny(s[i:], "[]"); next < 0 || s[i+next] == '[' {
 			out = append(out, s[from:i])
 			from = i + 1
 		}
@@ -421,6 +444,9 @@ func (t *configsTool) alterResource(e entity) error {
 		typ = resourceTopic // controllers take it for any broker
 	}
 	resp, err := t.sendConfigs(t.c, typ, []string{e.name}, req, "incrementalAlterConfigs")
+	if client.IsCode(err, client.CodeUnsupportedVersion) {
+		return illegal("The INCREMENTAL_ALTER_CONFIGS API is not supported by the cluster. The API is supported starting from version 2.3.0. You may want to use an older version of this tool to interact with your cluster, or upgrade your brokers to version 2.3.0 or newer to avoid this error.")
+	}
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,9 @@ import (
 
 func (t *configsTool) describe() error {
 	e := t.entities[0]
+	if e.typ == "brokers" && e.named && e.name == "" {
+		e = entity{typ: e.typ, isDefault: true}
+	}
 	switch e.typ {
 	case "users", "clients", "ips":
 		return t.describeQuotas()
@@ -59,9 +62,6 @@ func (t *configsTool) describe() error {
 // exists reports whether the entity is there or has configs of its own, which
 // may be set before or outlive it.
 func (t *configsTool) exists(e entity) (bool, error) {
-	if t.c.Settings.BootstrapIsQuorum {
-		return true, nil
-	}
 	switch e.typ {
 	case "topics":
 		md, err := t.c.Metadata(t.ctx, "listTopics", []string{e.name}, false)
@@ -75,14 +75,12 @@ func (t *configsTool) exists(e entity) (bool, error) {
 		}
 		return false, nil
 	case "brokers", "broker-loggers":
-		md, err := t.c.Metadata(t.ctx, "listNodes", nil, false)
+		ids, err := t.nodeIDs()
 		if err != nil {
 			return false, err
 		}
-		for _, b := range md.Brokers {
-			if strconv.Itoa(int(b.NodeID)) == e.name {
-				return true, nil
-			}
+		if contains(ids, e.name) {
+			return true, nil
 		}
 		if e.typ == "broker-loggers" {
 			return false, nil
@@ -108,15 +106,7 @@ func (t *configsTool) entityNames(typ string) ([]string, error) {
 	case "topics":
 		return t.topicNames(t.c, false)
 	case "brokers", "broker-loggers":
-		md, err := t.c.Metadata(t.ctx, "listNodes", nil, false)
-		if err != nil {
-			return nil, err
-		}
-		var out []string
-		for _, id := range i32s(brokerSet(md)) {
-			out = append(out, strconv.Itoa(int(id)))
-		}
-		return out, nil
+		return t.nodeIDs()
 	case "groups":
 		groups, err := t.listGroups(t.c, nil, nil)
 		if err != nil {
@@ -133,6 +123,31 @@ func (t *configsTool) entityNames(typ string) ([]string, error) {
 		return sortedKeys(set), err
 	}
 	return t.configured(typ)
+}
+
+// nodeIDs are those of the brokers, or of the controllers if it is those that are asked.
+func (t *configsTool) nodeIDs() ([]string, error) {
+	set := map[int32]bool{}
+	if t.c.Settings.BootstrapIsQuorum {
+		dr, err := t.describeCluster(t.c, false)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range dr.Brokers {
+			set[n.NodeID] = true
+		}
+	} else {
+		md, err := t.c.Metadata(t.ctx, "listNodes", nil, false)
+		if err != nil {
+			return nil, err
+		}
+		set = brokerSet(md)
+	}
+	var out []string
+	for _, id := range i32s(set) {
+		out = append(out, strconv.Itoa(int(id)))
+	}
+	return out, nil
 }
 
 // configured lists the entities that have configs of their own.

@@ -161,11 +161,11 @@ func quotaKeys() []string {
 	return []string{"producer_byte_rate", "consumer_byte_rate", "request_percentage", "controller_mutation_rate"}
 }
 
-// unexpected returns the keys that are neither in known nor SCRAM mechanisms
+// unexpected returns those of keys that are neither in known nor SCRAM mechanisms
 // where those are allowed.
-func (t *configsTool) unexpected(known []string, scram bool) []string {
+func unexpected(keys, known []string, scram bool) []string {
 	var out []string
-	for _, k := range append(t.add.Keys(), t.del...) {
+	for _, k := range keys {
 		if _, isScram := scramMechanismOf(k); !contains(known, k) && !(scram && isScram) {
 			out = append(out, k)
 		}
@@ -173,17 +173,31 @@ func (t *configsTool) unexpected(known []string, scram bool) []string {
 	return out
 }
 
-func (t *configsTool) alterUserClient() error {
-	onlyUser := len(t.entities) == 1 && t.entities[0].typ == "users"
-	if bad := t.unexpected(quotaKeys(), onlyUser); len(bad) > 0 {
+// checkKinds refuses keys that are none of what users and clients have.
+func (t *configsTool) checkKinds(onlyUser bool) error {
+	what := "quota"
+	if onlyUser {
+		what = "quota and SCRAM credential"
+	}
+	for _, c := range []struct {
+		done, list string
+		keys       []string
+	}{{"added", "Set", t.add.Keys()}, {"deleted", "ArrayBuffer", t.del}} {
+		bad := unexpected(c.keys, quotaKeys(), onlyUser)
 		for _, k := range bad {
 			t.hintNearest("config", k, quotaKeys())
 		}
-		what := "quota"
-		if onlyUser {
-			what = "quota and SCRAM credential"
+		if len(bad) > 0 {
+			return illegal("Only %s configs can be %s for '%s' using --bootstrap-server. Unexpected config names: %s(%s)", what, c.done, t.entities[0].typ, c.list, strings.Join(bad, ", "))
 		}
-		return illegal("Only %s configs can be added for '%s' using --bootstrap-server. Unexpected config names: Set(%s)", what, t.entities[0].typ, strings.Join(bad, ", "))
+	}
+	return nil
+}
+
+func (t *configsTool) alterUserClient() error {
+	onlyUser := len(t.entities) == 1 && t.entities[0].typ == "users"
+	if err := t.checkKinds(onlyUser); err != nil {
+		return err
 	}
 	quotas, scram := client.Properties{}, client.Properties{}
 	var delQuotas, delScram []string
@@ -205,7 +219,7 @@ func (t *configsTool) alterUserClient() error {
 		if len(quotas)+len(delQuotas) > 0 {
 			return illegal("Cannot alter both quota and SCRAM credential configs simultaneously for 'users' using --bootstrap-server.")
 		}
-		if t.entities[0].isDefault {
+		if t.entities[0].isDefault || t.entities[0].name == "" {
 			return illegal("The use of --entity-default or --user-defaults is not allowed with User SCRAM Credentials using --bootstrap-server.")
 		}
 		if err := t.alterScram(t.entities[0].name, scram, delScram); err != nil {
@@ -219,7 +233,7 @@ func (t *configsTool) alterUserClient() error {
 }
 
 func (t *configsTool) alterIP() error {
-	if bad := t.unexpected([]string{"connection_creation_rate"}, false); len(bad) > 0 {
+	if bad := unexpected(append(t.add.Keys(), t.del...), []string{"connection_creation_rate"}, false); len(bad) > 0 {
 		return illegal("Only connection quota configs can be added for 'ips' using --bootstrap-server. Unexpected config names: %s", strings.Join(bad, ","))
 	}
 	return t.alterQuotas(t.add, t.del)
@@ -240,7 +254,7 @@ func (t *configsTool) alterQuotas(set client.Properties, del []string) error {
 		en.Entity = append(en.Entity, part)
 	}
 	for _, k := range set.Keys() {
-		v, err := strconv.ParseFloat(set[k], 64)
+		v, err := parseJavaDouble(set[k])
 		if err != nil {
 			return illegal("Cannot parse quota configuration value for %s: %s", k, set[k])
 		}

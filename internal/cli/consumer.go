@@ -311,7 +311,7 @@ func (plan *consumerPlan) settle(p *parsed) error {
 	if p.value("include") == "" {
 		return &consumerFailure{"java.lang.IllegalArgumentException", errors.New("Topic pattern to subscribe to cannot be empty")}
 	}
-	re, err := compileJava(p.value("include"))
+	re, err := compileSubscription(p.value("include"))
 	if err != nil {
 		return &consumerFailure{"java.util.regex.PatternSyntaxException", err}
 	}

@@ -129,7 +129,10 @@ func (r *run) cutRecords(c *client.Client, cuts map[topicPartition]int64) map[to
 	ctx, cancel := c.Deadline(r.ctx)
 	defer cancel()
 	for n := 1; len(left) > 0; n++ {
-		there, err := r.partitionsThere(c, left)
+		there, err := r.partitionsThere(c, left, out)
+		for tp := range out {
+			delete(left, tp)
+		}
 		for _, tp := range sortedPartitions(left) {
 			if err != nil {
 				out[tp] = offsetResult{err: err}
@@ -156,8 +159,8 @@ func (r *run) cutRecords(c *client.Client, cuts map[topicPartition]int64) map[to
 	return out
 }
 
-// partitionsThere are those of the partitions that the cluster has.
-func (r *run) partitionsThere(c *client.Client, cuts map[topicPartition]int64) (map[topicPartition]int64, error) {
+// partitionsThere are those of the partitions that the cluster has. What cannot be is done with.
+func (r *run) partitionsThere(c *client.Client, cuts map[topicPartition]int64, done map[topicPartition]offsetResult) (map[topicPartition]int64, error) {
 	topics := map[string]bool{}
 	for tp := range cuts {
 		topics[tp.topic] = true
@@ -168,6 +171,14 @@ func (r *run) partitionsThere(c *client.Client, cuts map[topicPartition]int64) (
 	}
 	out := map[topicPartition]int64{}
 	for _, t := range md.Topics {
+		if t.ErrorCode == codeInvalidTopic {
+			for tp := range cuts {
+				if tp.topic == *t.Topic {
+					done[tp] = offsetResult{err: &client.KafkaError{Code: codeInvalidTopic, Message: fmt.Sprintf("Failed to fetch metadata for partition %s due to invalid topic `%s`", tp, tp.topic)}}
+				}
+			}
+			continue
+		}
 		unsure := t.ErrorCode != 0 && t.ErrorCode != client.CodeUnknownTopicOrPartition // the leader's answer says more
 		for tp, offset := range cuts {
 			if tp.topic == *t.Topic && (unsure || slices.ContainsFunc(t.Partitions, func(p kmsg.MetadataResponseTopicPartition) bool { return p.Partition == tp.partition })) {
@@ -177,6 +188,9 @@ func (r *run) partitionsThere(c *client.Client, cuts map[topicPartition]int64) (
 	}
 	return out, nil
 }
+
+// codeInvalidTopic is of a name that no topic can have.
+const codeInvalidTopic = 17
 
 // timedOutCall is Kafka's complaint about a call that was tried until its time was up.
 func (r *run) timedOutCall(call string, tries int) error {

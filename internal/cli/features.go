@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -128,8 +129,8 @@ func splitFeature(s string) (name string, level int16, err error) {
 	if !ok {
 		return "", 0, fmt.Errorf("Can't parse feature=level string %s: equals sign not found.", s)
 	}
-	var n int
-	if _, err := fmt.Sscanf(strings.TrimSpace(value), "%d", &n); err != nil || n < -1<<15 || n >= 1<<15 {
+	n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 16)
+	if err != nil {
 		return "", 0, fmt.Errorf("Can't parse feature=level string %s: unable to parse %s as a short.", s, value)
 	}
 	return strings.TrimSpace(name), int16(n), nil

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strconv"
@@ -81,6 +82,9 @@ func (r *run) askFeatures(c *client.Client, a *subArgs) (*kmsg.ApiVersionsRespon
 	var resp kmsg.Response
 	var err error
 	if a.has("node-id") {
+		if id := a.number("node-id"); id < 0 {
+			return nil, fmt.Errorf("Invalid node id %d: must be non-negative.", id)
+		}
 		if !c.Settings.BootstrapIsQuorum { // controllers are found without it
 			if _, err = c.Metadata(r.ctx, call, nil, false); err != nil {
 				return nil, err
@@ -161,12 +165,8 @@ func (r *run) changeFeatures(a *subArgs, op string, kind int8) int {
 		if err != nil {
 			return err
 		}
-		if kind == featureUpgrade {
-			for _, name := range sortedKeys(levels) {
-				if levels[name] < 1 {
-					return fmt.Errorf("The upgradeType flag should be set to SAFE_DOWNGRADE or UNSAFE_DOWNGRADE when the provided maxVersionLevel:%d is < 1.", levels[name])
-				}
-			}
+		if err := checkLevels(levels, kind); err != nil {
+			return err
 		}
 		for _, name := range sortedKeys(levels) {
 			r.hintNearest("feature", name, append(featureNames(), "metadata.version"))
@@ -176,6 +176,22 @@ func (r *run) changeFeatures(a *subArgs, op string, kind int8) int {
 		}
 		return nil
 	})
+}
+
+// checkLevels refuses what no request can be made of.
+func checkLevels(levels map[string]int16, kind int8) error {
+	for _, name := range sortedKeys(levels) {
+		switch level := levels[name]; {
+		case level < 0:
+			return errors.New("Cannot specify a negative version level.")
+		case level < 1 && kind == featureUpgrade:
+			return fmt.Errorf("The upgradeType flag should be set to SAFE_DOWNGRADE or UNSAFE_DOWNGRADE when the provided maxVersionLevel:%d is < 1.", level)
+		}
+	}
+	if _, nameless := levels[""]; nameless {
+		return errors.New("Provided feature can not be empty.")
+	}
+	return nil
 }
 
 // wantedLevels reads which features are to have which levels.
@@ -198,7 +214,9 @@ func (r *run) wantedLevels(a *subArgs, op string) (map[string]int16, error) {
 		}
 		levels[metadataVersionFeature] = level
 		for _, f := range features() {
-			levels[f.name] = defaultLevel(f.levels, level)
+			if l := defaultLevel(f.levels, level); l > 0 || op != "upgrade" { // nothing is raised to 0
+				levels[f.name] = l
+			}
 		}
 		return levels, nil
 	}

@@ -123,12 +123,20 @@ func (f jsonFields) partition() (tp topicPartition, err error) {
 	return tp, err
 }
 
+// firstJSON is the value that a text begins with; what stands behind it is not read.
+func firstJSON(text []byte) (jsonNode, bool) {
+	var first json.RawMessage
+	err := json.NewDecoder(bytes.NewReader(text)).Decode(&first)
+	return jsonNode{first}, err == nil
+}
+
 // listIn reads the list that a file of version 1 has in a field; ok is whether it has one.
 func listIn(text []byte, field string) (list []jsonNode, ok bool, err error) {
-	if !json.Valid(text) {
+	first, ok := firstJSON(text)
+	if !ok {
 		return nil, false, errors.New(notJSON)
 	}
-	file, err := jsonNode{text}.fields()
+	file, err := first.fields()
 	if err != nil {
 		return nil, false, err
 	}

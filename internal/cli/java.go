@@ -54,11 +54,9 @@ func parseUUID(s string) (id [16]byte, err error) {
 	if len(s) > 24 {
 		return id, fmt.Errorf("Input string with prefix `%s` is too long to be decoded as a base64 UUID", s[:24])
 	}
-	b, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
+	b, err := javaBase64URL(s)
 	if err != nil {
-		// Java's decoder accepts trailing bits that Go's strictness refuses
-		// only in strict mode, so what is left here is a foreign character.
-		return id, fmt.Errorf("Illegal base64 character in %q", s)
+		return id, err
 	}
 	if len(b) != 16 {
 		return id, fmt.Errorf("Input string `%s` decoded as %d bytes, which is not equal to the expected 16 bytes of a base64-encoded UUID", s, len(b))
@@ -67,50 +65,21 @@ func parseUUID(s string) (id [16]byte, err error) {
 	return id, nil
 }
 
-// patternError is a regular expression that cannot be used; its text is what
-// Java prints for the common mistakes.
-type patternError struct{ msg string }
-
-func (e *patternError) Error() string { return e.msg }
-
-// compileJava compiles a Java regular expression that must match a whole name.
-// Go's engine knows all of Java's syntax that names need, except look-around
-// and back references, which are refused by name.
-func compileJava(expr string) (*regexp.Regexp, error) {
-	_, err := regexp.Compile(expr)
-	if err == nil {
-		return regexp.Compile(`\A(?:` + expr + `)\z`)
+// compileSubscription compiles a Java regular expression for the client underneath, which subscribes by Go's: look-around and
+// back references are refused by name.
+func compileSubscription(expr string) (*regexp.Regexp, error) {
+	if _, err := compileJava(expr); err != nil {
+		return nil, err
 	}
-	for _, s := range []string{"(?!", "(?=", "(?<!", "(?<=", "(?>"} {
-		if strings.Contains(expr, s) {
-			return nil, &patternError{fmt.Sprintf("the regular expression %s uses %s, which is not available: look-around is not supported", expr, s)}
-		}
+	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
+	if err != nil {
+		return nil, &patternError{fmt.Sprintf("the regular expression %s uses what is not available here, such as look-around: %s", expr, strings.TrimPrefix(err.Error(), "error parsing regexp: "))}
 	}
-	return nil, &patternError{javaPatternMessage(expr, err)}
-}
-
-func javaPatternMessage(expr string, err error) string {
-	msg := err.Error()
-	what, index := "Illegal pattern", len(expr)
-	switch {
-	case strings.Contains(msg, "missing closing ]"):
-		what, index = "Unclosed character class", len(expr)-1
-	case strings.Contains(msg, "missing closing )"), strings.Contains(msg, "unexpected )"):
-		what = "Unclosed group"
-		if strings.Contains(msg, "unexpected )") {
-			what, index = "Unmatched closing ')'", max(strings.IndexByte(expr, ')')-1, 0)
-		}
-	case strings.Contains(msg, "missing argument to repetition operator"):
-		index = max(strings.IndexAny(expr, "*+?"), 0)
-		what = fmt.Sprintf("Dangling meta character '%c'", expr[index])
-	default:
-		return strings.TrimPrefix(msg, "error parsing regexp: ")
-	}
-	return fmt.Sprintf("%s near index %d\n%s\n%s^", what, index, expr, strings.Repeat(" ", index))
+	return re, nil
 }
 
 // topicFilter is Kafka's IncludeList: a Java pattern in which a comma means "or".
-type topicFilter struct{ re *regexp.Regexp }
+type topicFilter struct{ re *javaPattern }
 
 func newTopicFilter(expr string) (*topicFilter, error) {
 	s := strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(expr), ",", "|"), " ", "")

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -112,10 +111,11 @@ func readElectionFile(path string) ([]topicPartition, error) {
 	if err != nil {
 		return nil, fmt.Errorf("Unable to read file %s", path)
 	}
-	if !json.Valid(b) {
+	first, ok := firstJSON(b)
+	if !ok {
 		return nil, errors.New("Replica election data is empty")
 	}
-	file, err := jsonNode{b}.fields()
+	file, err := first.fields()
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -43,12 +44,16 @@ func (r *run) logDirs(p *parsed) error {
 		return err
 	}
 	var asked []int32
-	for _, s := range commaList(p.value("broker-list")) {
+	for _, s := range filledParts(p.value("broker-list")) {
 		id, err := strconv.ParseInt(s, 10, 32)
 		if err != nil {
 			return numberFormat(s)
 		}
 		asked = append(asked, int32(id))
+	}
+	topics := filledParts(p.value("topic-list"))
+	if p.err != nil {
+		return p.err
 	}
 	c, err := r.open(client.Admin, p.value("bootstrap-server"), p.value("command-config"), client.Properties{"client.id": "log-dirs-tool"})
 	if err != nil {
@@ -66,7 +71,6 @@ func (r *run) logDirs(p *parsed) error {
 	if !r.json {
 		r.println("Querying brokers for log directories information")
 	}
-	topics := commaList(p.value("topic-list"))
 	answers, err := r.askLogDirs(c, md, brokers, topics)
 	if err != nil {
 		return err
@@ -85,6 +89,11 @@ func (r *run) logDirs(p *parsed) error {
 	}
 	r.println(string(b))
 	return nil
+}
+
+// filledParts are those between commas, but for the empty ones; blanks belong to them.
+func filledParts(list string) []string {
+	return slices.DeleteFunc(strings.Split(list, ","), func(s string) bool { return s == "" })
 }
 
 func chooseBrokers(md *kmsg.MetadataResponse, asked []int32) ([]int32, error) {

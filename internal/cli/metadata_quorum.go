@@ -44,10 +44,15 @@ func runMetadataQuorum(r *run, args []string) int { return r.runSubTool(quorumTo
 
 func (r *run) onQuorum(a *subArgs, fn func(*client.Client) error) int {
 	c, err := r.openSub(a)
+	return r.onSub(c, noSuchProperties(err), fn)
+}
+
+// noSuchProperties is Kafka's sentence about a file of properties that is not there.
+func noSuchProperties(err error) error {
 	if fe := new(client.FileError); errors.As(err, &fe) && errors.Is(fe.Cause, fs.ErrNotExist) {
-		err = fmt.Errorf("Properties file %s does not exists!", fe.Path)
+		return fmt.Errorf("Properties file %s does not exists!", fe.Path)
 	}
-	return r.onSub(c, err, fn)
+	return err
 }
 
 func runQuorumDescribe(r *run, a *subArgs) int {
@@ -226,7 +231,7 @@ func runAddController(r *run, a *subArgs) int {
 	}
 	node, err := readControllerToAdd(a.value("command-config"))
 	if err != nil {
-		return r.failln(err.Error(), 1)
+		return r.failln(noSuchProperties(err).Error(), 1)
 	}
 	return r.onQuorum(a, func(c *client.Client) error {
 		intro := "Added "

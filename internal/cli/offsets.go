@@ -39,6 +39,17 @@ func runGetOffsets(r *run, args []string) int {
 	return r.fail(1)
 }
 
+// bootstrapProblem is what is wrong with the form of a list of servers, "" if nothing is.
+func bootstrapProblem(list string) string {
+	switch {
+	case strings.TrimSpace(list) == "":
+		return "Error while validating the bootstrap address\n"
+	case !client.ValidHostPorts(list):
+		return "Please provide valid host:port like host1:9091,host2:9092\n"
+	}
+	return ""
+}
+
 func (r *run) getOffsets(p *parsed) error {
 	req := []string{"bootstrap-server"}
 	if err := r.helpOrVersion(p, req, "An interactive shell for getting topic-partition offsets."); err != nil {
@@ -46,6 +57,9 @@ func (r *run) getOffsets(p *parsed) error {
 	}
 	if err := r.checkRequired(p, req, "bootstrap-server"); err != nil {
 		return err
+	}
+	if problem := bootstrapProblem(p.value("bootstrap-server")); problem != "" {
+		return r.usage(p.set, req, problem)
 	}
 	if p.has("topic-partitions") && p.hasAny("topic", "partitions") {
 		return errors.New("--topic-partitions cannot be used with --topic or --partitions")
@@ -169,7 +183,6 @@ func offsetFilter(p *parsed) (partitionFilter, error) {
 func parseTopicPartitions(list string) (partitionFilter, error) {
 	var filters []partitionFilter
 	for _, s := range javaSplit(list, ",") {
-		s = strings.TrimSpace(s)
 		name, span, _ := strings.Cut(s, ":")
 		if name == "" {
 			name = ".*"
@@ -179,6 +192,9 @@ func parseTopicPartitions(list string) (partitionFilter, error) {
 			return nil, err
 		}
 		lower, upper, err := parseSpan(span)
+		if ne := new(strconv.NumError); errors.As(err, &ne) && errors.Is(err, strconv.ErrRange) {
+			return nil, numberFormat(ne.Num)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("org.apache.kafka.tools.TerseException: Invalid rule specification: %s", s)
 		}

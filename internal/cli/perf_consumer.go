@@ -123,7 +123,7 @@ func (t *consumerPerf) execute() error {
 		return errors.New("Topic collection to subscribe to cannot contain null or empty topic")
 	}
 	if t.p.has("include") {
-		if t.include, err = compileJava(t.p.value("include")); err != nil {
+		if t.include, err = compileSubscription(t.p.value("include")); err != nil {
 			return err
 		}
 	}

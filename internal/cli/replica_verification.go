@@ -70,8 +70,8 @@ func (t *replicaVerifier) check() error {
 	if t.filter, err = newTopicFilter(p.value("topics-include")); err != nil {
 		return fmt.Errorf("%s is an invalid regex", p.value("topics-include"))
 	}
-	if !client.ValidHostPorts(p.value("broker-list")) {
-		return t.usage(p.set, req, "Please provide valid host:port like host1:9091,host2:9092\n")
+	if problem := bootstrapProblem(p.value("broker-list")); problem != "" {
+		return t.usage(p.set, req, problem)
 	}
 	return nil
 }
@@ -138,6 +138,9 @@ func (t *replicaVerifier) choose(ctx context.Context) error {
 		t.ids[*topic.Topic] = topic.TopicID
 		for _, p := range topic.Partitions {
 			tp := topicPartition{*topic.Topic, p.Partition}
+			if when < earliestOffset {
+				return fmt.Errorf("The target time for partition %s is %d. The target time cannot be negative.", tp, when)
+			}
 			t.parts[tp] = &verifiedPartition{replicas: p.Replicas}
 			at[tp] = when
 		}

@@ -104,7 +104,7 @@ func (r *run) checkTopicsArgs(p *parsed) error {
 			return err
 		}
 	}
-	if p.hasAny("alter", "create") && p.has("delete-config") {
+	if p.has("delete-config") {
 		r.errorln("delete-config option is no longer supported and deprecated since version 4.0. The config will be fully removed in future releases.")
 	}
 	if p.has("alter") {
@@ -134,7 +134,6 @@ func (r *run) checkTopicCombinations(p *parsed, req []string) error {
 	reports := []string{"under-replicated-partitions", "under-min-isr-partitions", "at-min-isr-partitions", "unavailable-partitions"}
 	rules := []exclusion{
 		{"config", except("alter", "create")},
-		{"delete-config", except("alter", "create")},
 		{"partitions", except("alter", "create")},
 		{"replication-factor", except("create")},
 		{"replica-assignment", except("create", "alter")},
@@ -194,11 +193,14 @@ const createTimeoutMs = 30000
 
 func (t *topicsTool) create() error {
 	name := t.p.value("topic")
+	rt, err := t.newTopic(name)
+	if err != nil {
+		return err
+	}
 	if strings.ContainsAny(name, "._") {
 		t.println("WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. To avoid issues it is best to use either, but not both.")
 	}
-	rt, err := t.newTopic(name)
-	if err != nil {
+	if err := t.size(&rt); err != nil {
 		return err
 	}
 	if name == "" {
@@ -226,21 +228,10 @@ func (t *topicsTool) create() error {
 	return nil
 }
 
+// newTopic is what the options say of a topic, but for its size.
 func (t *topicsTool) newTopic(name string) (kmsg.CreateTopicsRequestTopic, error) {
 	rt := kmsg.NewCreateTopicsRequestTopic()
 	rt.Topic, rt.NumPartitions, rt.ReplicationFactor = name, -1, -1
-	if n, ok := t.p.number("replication-factor"); ok {
-		if n < 1 || n > math.MaxInt16 {
-			return rt, fmt.Errorf("The replication factor must be between 1 and %d inclusive", math.MaxInt16)
-		}
-		rt.ReplicationFactor = int16(n)
-	}
-	if n, ok := t.p.number("partitions"); ok {
-		if n < 1 {
-			return rt, errors.New("The partitions must be greater than 0")
-		}
-		rt.NumPartitions = int32(n)
-	}
 	assignment, err := parseReplicaAssignment(t.p.value("replica-assignment"))
 	if err != nil {
 		return rt, err
@@ -250,16 +241,47 @@ func (t *topicsTool) newTopic(name string) (kmsg.CreateTopicsRequestTopic, error
 		a.Partition, a.Replicas = int32(i), replicas
 		rt.ReplicaAssignment = append(rt.ReplicaAssignment, a)
 	}
+	rt.Configs, err = t.newTopicConfigs()
+	return rt, err
+}
+
+// newTopicConfigs checks the configs as far as the definition of a topic's configs goes. The broker checks them again.
+func (t *topicsTool) newTopicConfigs() ([]kmsg.CreateTopicsRequestTopicConfig, error) {
+	var out []kmsg.CreateTopicsRequestTopicConfig
+	values := map[string]string{}
 	for _, kv := range t.p.all("config") {
 		k, v, _ := strings.Cut(kv, "=")
 		if strings.Count(kv, "=") != 1 || strings.TrimSpace(v) == "" { // as Java's split tells two parts from other numbers of them
-			return rt, errors.New(`requirement failed: Invalid topic config: all configs to be added must be in the format "key=val".`)
+			return nil, errors.New(`requirement failed: Invalid topic config: all configs to be added must be in the format "key=val".`)
 		}
 		cfg := kmsg.NewCreateTopicsRequestTopicConfig()
 		cfg.Name, cfg.Value = strings.TrimSpace(k), kmsg.StringPtr(strings.TrimSpace(v))
-		rt.Configs = append(rt.Configs, cfg)
+		out, values[cfg.Name] = append(out, cfg), *cfg.Value
 	}
-	return rt, nil
+	if err := config.CheckTopic(values); err != nil {
+		for name := range values {
+			t.hintUnknownKeys(config.Topic, []string{name})
+		}
+		return nil, err
+	}
+	return out, nil
+}
+
+// size says of how many partitions and replicas a new topic is.
+func (t *topicsTool) size(rt *kmsg.CreateTopicsRequestTopic) error {
+	if n, ok := t.p.number("replication-factor"); ok {
+		if n < 1 || n > math.MaxInt16 {
+			return fmt.Errorf("The replication factor must be between 1 and %d inclusive", math.MaxInt16)
+		}
+		rt.ReplicationFactor = int16(n)
+	}
+	if n, ok := t.p.number("partitions"); ok {
+		if n < 1 {
+			return errors.New("The partitions must be greater than 0")
+		}
+		rt.NumPartitions = int32(n)
+	}
+	return nil
 }
 
 // parseReplicaAssignment reads `1:2,2:3`: partitions separated by commas, the
@@ -269,11 +291,11 @@ func parseReplicaAssignment(s string) ([][]int32, error) {
 		return nil, nil
 	}
 	var out [][]int32
-	for i, part := range strings.Split(s, ",") {
+	for i, part := range javaSplit(s, ",") {
 		var replicas []int32
 		var dups []string
 		seen := map[int32]bool{}
-		for _, b := range strings.Split(part, ":") {
+		for _, b := range javaSplit(part, ":") {
 			id, err := strconv.ParseInt(strings.TrimSpace(b), 10, 32)
 			if err != nil {
 				return nil, numberFormat(strings.TrimSpace(b))
@@ -372,7 +394,7 @@ func (t *topicsTool) alter() error {
 	for _, mt := range topics {
 		rt := kmsg.NewCreatePartitionsRequestTopic()
 		rt.Topic, rt.Count = *mt.Topic, int32(count)
-		if t.p.has("replica-assignment") {
+		if t.p.value("replica-assignment") != "" {
 			// What is given covers the partitions that exist too; nothing left
 			// for the new ones is not the same as leaving the choice open.
 			rt.Assignment = []kmsg.CreatePartitionsRequestTopicAssignment{}

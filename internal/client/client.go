@@ -26,8 +26,9 @@ type Client struct {
 	opts   []kgo.Opt // of which clients of single controllers are made
 
 	mu   sync.Mutex
-	good int  // index of the seed that answered last
-	told bool // the hints about unreachable seeds were given
+	good int          // index of the seed that answered last
+	seen map[int]bool // seeds that are no controllers in the brokers' place
+	told bool         // the hints about unreachable seeds were given
 }
 
 // ConstructError is Kafka's "Failed to construct ..." with its cause.
@@ -51,10 +52,10 @@ func Open(role Role, props Properties, voice Voice, extra func(*Settings) ([]kgo
 	for _, r := range s.Remarks {
 		voice.hint(r)
 	}
-	if s.Bootstrap, err = checkBootstrap(s.Bootstrap, voice.hint); err != nil {
+	if s.Bootstrap, err = checkBootstrap(s, voice); err != nil {
 		return nil, &ConstructError{role.constructFailure(), err}
 	}
-	c := &Client{Settings: s, voice: voice, dialer: newDialer(s, voice)}
+	c := &Client{Settings: s, voice: voice, dialer: newDialer(s, voice), seen: map[int]bool{}}
 	c.dialer.unreachable = c.explainOnce
 	opts := s.commonOptions(c.dialer)
 	if extra != nil {
@@ -84,7 +85,8 @@ func constructError(role Role, err error) error {
 
 // checkBootstrap checks the form of each address and that one of the names at
 // least resolves.
-func checkBootstrap(addrs []string, hint func(string)) ([]string, error) {
+func checkBootstrap(s *Settings, voice Voice) ([]string, error) {
+	addrs := s.Bootstrap
 	if len(addrs) == 0 {
 		return nil, &ConfigError{"No resolvable bootstrap urls given in bootstrap.servers"}
 	}
@@ -97,20 +99,23 @@ func checkBootstrap(addrs []string, hint func(string)) ([]string, error) {
 			return nil, &ConfigError{"Invalid port in bootstrap.servers: " + a}
 		}
 		if err != nil {
-			hint(fmt.Sprintf("%s is not host:port, such as localhost:9092", a))
+			voice.hint(fmt.Sprintf("%s is not host:port, such as localhost:9092", a))
 			return nil, &ConfigError{"Invalid url in bootstrap.servers: " + a}
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
 		_, err = net.DefaultResolver.LookupHost(ctx, host)
 		cancel()
 		if err != nil {
+			if voice.Log != nil {
+				voice.Log("WARN", "org.apache.kafka.clients.ClientUtils", fmt.Sprintf("Couldn't resolve server %s from bootstrap.servers as DNS resolution failed for %s", a, host))
+			}
 			problems = append(problems, fmt.Sprintf("the name %s does not resolve", host))
 			continue
 		}
 		good = append(good, net.JoinHostPort(host, port))
 	}
 	for _, p := range problems {
-		hint(p)
+		voice.hint(p)
 	}
 	if len(good) == 0 {
 		return nil, &ConfigError{"No resolvable bootstrap urls given in bootstrap.servers"}
@@ -164,6 +169,9 @@ func (c *Client) Deadline(ctx context.Context) (context.Context, context.CancelF
 //
 // With bootstrap.controllers it is the active controller that is asked: of what others answer, much is only that.
 func (c *Client) Any(ctx context.Context, call string, req kmsg.Request) (kmsg.Response, error) {
+	if c.Settings.BootstrapIsQuorum && forBrokersOnly(req.Key()) {
+		return nil, &KafkaError{Code: codeUnsupportedEndpoint, Message: "This Admin API is not yet supported when communicating directly with the controller quorum."}
+	}
 	if c.Settings.BootstrapIsQuorum && req.Key() != describeClusterKey {
 		return c.onController(ctx, call, activeController, req)
 	}
@@ -225,6 +233,9 @@ func (c *Client) untilAnswered(ctx context.Context, call string, try func(contex
 		if fatal := c.fatal(err); fatal != nil {
 			return nil, fatal
 		}
+		if wrong := c.wrongEndpoint(ctx, err, n); wrong != nil {
+			return nil, wrong
+		}
 		if ctx.Err() == nil {
 			c.explainOnce()
 		}
@@ -259,6 +270,9 @@ func (c *Client) anySeed(ctx context.Context, req kmsg.Request) (kmsg.Response, 
 	var lastErr error
 	for i := range seeds {
 		at := (first + i) % len(seeds)
+		if err := c.checkBroker(ctx, at, seeds[at]); err != nil {
+			return nil, err
+		}
 		resp, err := seeds[at].Request(ctx, req)
 		if err == nil {
 			c.mu.Lock()

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -17,6 +18,64 @@ const (
 	// activeController stands for whichever controller leads.
 	activeController = -1
 )
+
+// Kafka's codes of what is asked of the wrong kind of node.
+const (
+	codeMismatchedEndpoint  = 114
+	codeUnsupportedEndpoint = 115
+)
+
+// forBrokersOnly tells of the APIs that Kafka's client never asks a controller for.
+func forBrokersOnly(key int16) bool {
+	const describeClientQuotas, describeUserScramCredentials, alterUserScramCredentials = 48, 50, 51
+	return key == describeClientQuotas || key == describeUserScramCredentials || key == alterUserScramCredentials
+}
+
+// wrongEndpoint is what is to be said of controllers where brokers should be, or the other way about; nil if it is not that. A
+// controller closes the connection on a request that is for brokers. Once is enough to ask.
+func (c *Client) wrongEndpoint(ctx context.Context, err error, try int) error {
+	var ke *KafkaError
+	if errors.As(err, &ke) && ke.Code == codeMismatchedEndpoint {
+		return ke
+	}
+	var op *net.OpError
+	if try > 1 || c.Settings.BootstrapIsQuorum || errors.As(err, &op) && op.Op == "dial" {
+		return nil
+	}
+	for _, seed := range c.Client.SeedBrokers() {
+		if lacks(ctx, seed, metadataKey) {
+			return noMetadata()
+		}
+	}
+	return nil
+}
+
+const metadataKey = 3
+
+// noMetadata is what Kafka's client says of a controller in a broker's place: it asks for metadata before all.
+func noMetadata() error {
+	return &KafkaError{Code: CodeUnsupportedVersion, Message: "The node does not support METADATA"}
+}
+
+// checkBroker refuses to send to a controller what is for brokers, though it may serve it.
+func (c *Client) checkBroker(ctx context.Context, at int, seed *kgo.Broker) error {
+	if c.Settings.Role != Admin || c.Settings.BootstrapIsQuorum {
+		return nil
+	}
+	c.mu.Lock()
+	seen := c.seen[at]
+	c.mu.Unlock()
+	if seen {
+		return nil
+	}
+	if lacks(ctx, seed, metadataKey) {
+		return noMetadata()
+	}
+	c.mu.Lock()
+	c.seen[at] = true
+	c.mu.Unlock()
+	return nil
+}
 
 // onController sends req to one controller, or to the active one, as DescribeCluster names them at this moment: the
 // client underneath knows brokers only.

@@ -89,11 +89,42 @@ func TestWhatAControllerDoesNotServeIsSaidAtOnce(t *testing.T) {
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	for _, req := range []kmsg.Request{kmsg.NewPtrDescribeACLsRequest(), kmsg.NewPtrDescribeClientQuotasRequest()} {
+	for _, req := range []kmsg.Request{kmsg.NewPtrDescribeACLsRequest(), kmsg.NewPtrDescribeTransactionsRequest()} {
 		_, err := c.Any(ctx, "describe", req)
 		var ke *KafkaError
 		if want := "The node does not support " + apiConstant(kmsg.NameForKey(req.Key())); !errors.As(err, &ke) || ke.Code != CodeUnsupportedVersion || err.Error() != want {
 			t.Errorf("%v, wanted: %s", err, want)
 		}
+	}
+}
+
+// Where brokers should be there is a controller: that is said at once, of what controllers serve too.
+func TestAControllerInTheBrokersPlaceIsToldAtOnce(t *testing.T) {
+	const want = "The node does not support METADATA"
+	c, err := Open(Admin, Properties{"bootstrap.servers": aController(t)}, Voice{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if _, err := c.Metadata(ctx, "listTopics", nil, true); err == nil || err.Error() != want {
+		t.Errorf("metadata: %v, wanted: %s", err, want)
+	}
+	if _, err := c.Any(ctx, "describeCluster", kmsg.NewPtrDescribeClusterRequest()); err == nil || err.Error() != want {
+		t.Errorf("what a controller serves: %v, wanted: %s", err, want)
+	}
+}
+
+// What Kafka's client never asks controllers for is refused before anything is sent.
+func TestControllersAreNotAskedForQuotas(t *testing.T) {
+	c, err := Open(Admin, Properties{"bootstrap.controllers": "127.0.0.1:1"}, Voice{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = c.Any(context.Background(), "describeClientQuotas", kmsg.NewPtrDescribeClientQuotasRequest())
+	if want := "This Admin API is not yet supported when communicating directly with the controller quorum."; err == nil || err.Error() != want {
+		t.Errorf("%v, wanted: %s", err, want)
 	}
 }

@@ -113,3 +113,40 @@ func TestARefusedLoginIsLogged(t *testing.T) {
 		t.Errorf("%s", strings.Join(got, "\n"))
 	}
 }
+
+// kafka-broker-api-versions asks each server once, and logs as a client of its own.
+func TestTheOldAdminClientAsksEachServerOnce(t *testing.T) {
+	said := &logged{}
+	c, err := Open(Admin, Properties{"bootstrap.servers": "127.0.0.1:1,127.0.0.1:2", "client.id": "mine"}, Voice{Log: said.write}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	err = c.OnceEach(context.Background(), kmsg.NewPtrMetadataRequest())
+	if err == nil || !strings.HasPrefix(err.Error(), "Request METADATA failed on brokers [127.0.0.1:") {
+		t.Errorf("%v, wanted that the request failed", err)
+	}
+	lines := said.all()
+	slices.Sort(lines)
+	var want []string
+	for _, n := range []string{"1", "2"} {
+		want = append(want, "WARN [LegacyAdminClient clientId=admin-1] Bootstrap broker 127.0.0.1:"+n+" (id: -"+n+" rack: null isFenced: false) disconnected ("+networkLogger+")",
+			"WARN [LegacyAdminClient clientId=admin-1] Connection to node -"+n+" (/127.0.0.1:"+n+") could not be established. Node may not be available. ("+networkLogger+")")
+	}
+	slices.Sort(want)
+	if !slices.Equal(lines, want) {
+		t.Errorf("logged\n%s\nwanted\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A name that does not resolve is logged too, by no client yet.
+func TestANameThatDoesNotResolveIsLogged(t *testing.T) {
+	said := &logged{}
+	if _, err := Open(Admin, Properties{"bootstrap.servers": "no.such.host.invalid:9092"}, Voice{Log: said.write}, nil); err == nil {
+		t.Error("a name that does not resolve was taken")
+	}
+	const want = "WARN Couldn't resolve server no.such.host.invalid:9092 from bootstrap.servers as DNS resolution failed for no.such.host.invalid (org.apache.kafka.clients.ClientUtils)"
+	if got := strings.Join(said.all(), "\n"); got != want {
+		t.Errorf("logged %s, wanted %s", got, want)
+	}
+}

@@ -48,7 +48,7 @@ func newMechanism(mechanism, jaas string, oa oauthSettings) (sasl.Mechanism, err
 		return nil, err
 	}
 	if login == nil && mechanism != "OAUTHBEARER" {
-		return nil, &ConfigError{"Could not find a 'KafkaClient' entry in the JAAS configuration: sasl.jaas.config is not set (system property java.security.auth.login.config is not used here)"}
+		return nil, &ConfigError{"Could not find a 'KafkaClient' entry in the JAAS configuration. System property 'java.security.auth.login.config' is not set"}
 	}
 	switch mechanism {
 	case "":

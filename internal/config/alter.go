@@ -128,18 +128,44 @@ func removeEach(items, less []string) []string {
 // ValidateTopic judges all overrides of a topic together. c is the configuration of the node that
 // decides. The error is an *AlterError.
 func (c *Config) ValidateTopic(overrides map[string]string) error {
-	values, err := parseOverrides(Topic, overrides, func(name string) *AlterError {
-		return invalidConfig("Unknown topic config name: %s", name)
-	})
+	values, err := parseTopic(overrides)
 	if err != nil {
 		return err
 	}
-	least, most := c.lagOf(values, TopicMinCompactionLagMs), c.lagOf(values, TopicMaxCompactionLagMs)
-	if least > most {
-		return invalidConfig("conflict topic config setting %s (%d) > %s (%d)", TopicMinCompactionLagMs, least, TopicMaxCompactionLagMs, most)
+	if err := checkLags(c.lagOf(values, TopicMinCompactionLagMs), c.lagOf(values, TopicMaxCompactionLagMs)); err != nil {
+		return err
 	}
 	if values[TopicRemoteStorageEnable].yes {
 		return invalidConfig("Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage.")
+	}
+	return nil
+}
+
+// CheckTopic judges the configs of a topic without a node that decides: as a tool can. The error is an *AlterError.
+func CheckTopic(overrides map[string]string) error {
+	values, err := parseTopic(overrides)
+	if err != nil {
+		return err
+	}
+	lag := func(name string) int64 {
+		if v, ok := values[name]; ok {
+			return v.num
+		}
+		k, _ := lookupExact(Topic, name)
+		return k.fallback().num
+	}
+	return checkLags(lag(TopicMinCompactionLagMs), lag(TopicMaxCompactionLagMs))
+}
+
+func parseTopic(overrides map[string]string) (map[string]value, error) {
+	return parseOverrides(Topic, overrides, func(name string) *AlterError {
+		return invalidConfig("Unknown topic config name: %s", name)
+	})
+}
+
+func checkLags(least, most int64) error {
+	if least > most {
+		return invalidConfig("conflict topic config setting %s (%d) > %s (%d)", TopicMinCompactionLagMs, least, TopicMaxCompactionLagMs, most)
 	}
 	return nil
 }
