@@ -33,19 +33,19 @@ const networkLogger = "org.apache.kafka.clients.NetworkClient"
 // clientLog writes the lines that Kafka's clients log about their connections, in Kafka's words: people look for them.
 type clientLog struct {
 	write   func(level, logger, message string)
-	name    string // who logs: [Producer clientId=a]
-	admin   bool   // admin clients say less of bootstrap servers
+	who     *Settings
+	admin   bool // admin clients say less of bootstrap servers
 	sent    atomic.Int32
 	knowing atomic.Bool // the cluster has told of its brokers
 }
 
 func newClientLog(s *Settings, v Voice) *clientLog {
-	return &clientLog{write: v.Log, name: s.logName(), admin: s.Role == Admin}
+	return &clientLog{write: v.Log, who: s, admin: s.Role == Admin}
 }
 
 func (l *clientLog) line(level, logger, format string, args ...any) {
 	if l.write != nil {
-		l.write(level, logger, l.name+" "+fmt.Sprintf(format, args...))
+		l.write(level, logger, l.who.logName()+" "+fmt.Sprintf(format, args...))
 	}
 }
 
@@ -65,6 +65,12 @@ func (s *Settings) logName() string {
 		}
 		return fmt.Sprintf("[Producer clientId=%s]", id)
 	case Consumer:
+		if g := s.Consumer.ShareGroup; g != "" {
+			if id == "" {
+				id = "consumer-" + g + "-1"
+			}
+			return fmt.Sprintf("[ShareConsumer clientId=%s, groupId=%s]", id, g)
+		}
 		group, instance := s.Consumer.GroupID, ""
 		if i := s.Consumer.InstanceID; i != "" {
 			instance = "instanceId=" + i + ", "
