@@ -247,9 +247,6 @@ func (g *groupsTool) readOnce() error {
 	if g.p.has("delete-offsets") {
 		once = append(once, "group")
 	}
-	if g.p.has("reset-offsets") {
-		once = append(once, resetScenarios()...)
-	}
 	var twice *consumerFailure
 	if err := g.p.repeated(once...); errors.As(err, &twice) {
 		return &javaError{text: twice.error.Error(), plain: twice.error.Error()}

@@ -96,21 +96,22 @@ func jacksonError(class, text string) error { return &javaError{text: class + te
 // csvCells splits at commas that are not inside quotes.
 func csvCells(line string) []string {
 	var cells []string
-	cell, quoted := "", false
+	var cell []byte
+	quoted := false
 	for i := 0; i < len(line); i++ {
 		switch c := line[i]; {
 		case c == '"' && quoted && i+1 < len(line) && line[i+1] == '"':
-			cell += `"`
+			cell = append(cell, '"')
 			i++
 		case c == '"':
 			quoted = !quoted
 		case c == ',' && !quoted:
-			cells, cell = append(cells, cell), ""
+			cells, cell = append(cells, string(cell)), nil
 		default:
-			cell += string(c)
+			cell = append(cell, c)
 		}
 	}
-	return append(cells, cell)
+	return append(cells, string(cell))
 }
 
 // csvNumber reads a whole number of so many bits; nothing, and null, are zero.

@@ -18,7 +18,7 @@ func (r *run) openShare(ctx context.Context, props client.Properties, topic, gro
 	c, err := client.Open(client.Consumer, props, r.voice(), func(s *client.Settings) ([]kgo.Opt, error) {
 		s.Consumer.ShareGroup = group
 		opts, err := s.ConsumerOptions()
-		return append(opts, kgo.ShareGroup(group), kgo.ConsumeTopics(topic)), err
+		return append(opts, s.NameOption(), kgo.ShareGroup(group), kgo.ConsumeTopics(topic)), err
 	})
 	if err != nil {
 		return nil, err

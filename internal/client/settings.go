@@ -313,9 +313,7 @@ func (s *Settings) commonOptions(d *dialer) []kgo.Opt {
 	if s.Role == Admin {
 		opts = append(opts, kgo.MaxVersions(adminVersions()))
 	}
-	if s.ClientID != "" {
-		opts = append(opts, kgo.ClientID(s.ClientID))
-	}
+	opts = append(opts, kgo.ClientID(s.clientName()))
 	if s.MaxIdle > 0 {
 		opts = append(opts, kgo.ConnIdleTimeout(max(s.MaxIdle, time.Second)))
 	}
