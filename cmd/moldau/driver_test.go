@@ -32,7 +32,7 @@ func startDriver(t *testing.T, realkafka, dir string, logs bool) *javaDriver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"-Djava.security.manager=allow", "-Xmx400m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
+	args := []string{"-Djava.security.manager=allow", "--add-opens=java.base/java.lang=ALL-UNNAMED", "-Xmx400m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"}
 	if logs {
 		config, err := filepath.Abs("testdata/log4j2.xml")
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 //	num   numbers are N            lat   numbers are N, blanks are one blank
 //	sort  lines are sorted         uniq  lines are sorted, each is there once
 //	ws    blanks are one blank     json  the order of objects and the bytes on disk do not count
+//	fields  the order of an object's fields does not count: it is that in which a JVM lists methods
 //	out   standard error is not    code  only the exit code is
 //	kafka  only on Apache Kafka: on a cluster without share groups ours says so at once, Kafka's when its
 //	       time is up; or groups are listed of which the driver's JVM keeps members alive that a golden run has not
@@ -120,6 +121,9 @@ func (w *world) comparable(text string, l line) string {
 	if l.how["json"] {
 		text = sortJSON(diskBytes.ReplaceAllString(text, `"size":N`))
 	}
+	if l.how["fields"] {
+		text = sortFields(text)
+	}
 	if l.how["help"] {
 		text = helpShape(text)
 	}
@@ -212,6 +216,15 @@ func sortJSON(text string) string {
 		lines[i] = inner.ReplaceAllString(l, "{}") + strings.Join(objects, "\n")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// sortFields puts the fields of objects that hold no others in order.
+func sortFields(text string) string {
+	return regexp.MustCompile(`\{[^{}\[\]]*\}`).ReplaceAllStringFunc(text, func(object string) string {
+		fields := strings.Split(strings.Trim(object, "{}"), ",")
+		sort.Strings(fields)
+		return "{" + strings.Join(fields, ",") + "}"
+	})
 }
 
 var (

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"sort"
+	"syscall"
 
 	"github.com/moldau-stream/moldau/internal/client"
 
@@ -115,6 +116,9 @@ func withClass(err error) string {
 func withFileClass(err error) string {
 	if fe := new(client.FileError); errors.As(err, &fe) && errors.Is(fe.Cause, fs.ErrNotExist) {
 		return "java.nio.file.NoSuchFileException: " + err.Error()
+	}
+	if fe := new(client.FileError); errors.As(err, &fe) && errors.Is(fe.Cause, syscall.EISDIR) {
+		return "java.io.IOException: " + err.Error()
 	}
 	return withClass(err)
 }

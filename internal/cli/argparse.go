@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -22,7 +23,7 @@ type subOption struct {
 	deprecated  bool
 	exclusive   string // at most one of the options with the same mark
 	choices     []string
-	kind        string // Integer, Long or Double: the value must be one
+	kind        string // Short, Integer, Long or Double: the value must be one
 	defs        string // the default, for the help and for value()
 	many        bool   // takes all words up to the next option
 	mustName    bool   // a required exclusive group of one option, in Kafka's words
@@ -257,11 +258,14 @@ func (r *run) readSubOptions(t *subTool, c *subcommand, parsed *subArgs, args []
 		}
 		parsed.given[o.long] = true
 		if o.metavar == "" {
+			if hasInline {
+				return mistake("argument %s: ignore implicit argument '%s'", o.label(), inline)
+			}
 			continue
 		}
 		words, ok := o.take(inline, hasInline, args[i+1:])
 		if !ok {
-			return mistake("argument %s: expected %s", o.label(), map[bool]string{true: "at least one argument", false: "one argument"}[o.many])
+			return mistake("argument %s: expected %s", o.label(), map[bool]string{true: "1 argument(s)", false: "one argument"}[o.many])
 		}
 		if !hasInline {
 			i += len(words)
@@ -323,7 +327,14 @@ func (o *subOption) check(v string) error {
 		_, err = strconv.ParseInt(v, 10, 32)
 	case "Long":
 		_, err = strconv.ParseInt(v, 10, 64)
+	case "Short":
+		if _, err = strconv.ParseInt(v, 10, 16); errors.Is(err, strconv.ErrRange) && len(v) < 10 {
+			return fmt.Errorf("could not convert '%s' to %s (Value out of range. Value:\"%s\" Radix:10)", v, o.kind, v)
+		}
 	case "Double":
+		if v == "" {
+			return fmt.Errorf("could not convert '' to %s (empty String)", o.kind)
+		}
 		_, err = strconv.ParseFloat(v, 64)
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sort"
 	"strconv"
+	"strings"
 
 	"github.com/moldau-stream/moldau/internal/client"
 )
@@ -93,6 +94,10 @@ func (t *clientMetricsTool) check() error {
 }
 
 func (t *clientMetricsTool) execute() error {
+	var twice *consumerFailure
+	if err := t.p.repeated("name", "interval", "bootstrap-server", "command-config"); errors.As(err, &twice) {
+		return twice.error
+	}
 	c, err := t.open(client.Admin, t.p.value("bootstrap-server"), t.p.value("command-config"))
 	if err != nil {
 		return err
@@ -139,6 +144,9 @@ func (t *clientMetricsTool) alterSubscription() error {
 			t.del = append(t.del, key)
 		default:
 			t.add[key] = v
+			if opt != "interval" { // a list, in which what is empty does not count
+				t.add[key] = strings.Join(strings.FieldsFunc(v, func(c rune) bool { return c == ',' }), ",")
+			}
 		}
 	}
 	sort.Strings(t.del)

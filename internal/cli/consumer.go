@@ -518,19 +518,26 @@ func (cc *consoleConsumer) ask(ctx context.Context) error {
 		_, err := cc.c.Metadata(ctx, "metadata", nil, false)
 		return err
 	}
-	// Metadata asks for the topic first, so that a missing one is created, or
-	// a forbidden one refused, as for any consumer.
-	if !cc.c.Settings.Consumer.AllowAutoCreate {
-		_, err := cc.c.Metadata(ctx, "metadata", []string{cc.plan.topic}, false)
+	return askTopic(ctx, cc.c, cc.plan.topic)
+}
+
+// askTopic asks for the topic before it is read, so that a missing one is created, or a forbidden one refused, as for any
+// consumer.
+func askTopic(ctx context.Context, c *client.Client, topic string) error {
+	if err := c.Settings.Consumer.CheckRemoteAssignor(); err != nil {
 		return err
 	}
-	md, err := cc.c.MetadataCreating(ctx, "metadata", cc.plan.topic)
+	if !c.Settings.Consumer.AllowAutoCreate {
+		_, err := c.Metadata(ctx, "metadata", []string{topic}, false)
+		return err
+	}
+	md, err := c.MetadataCreating(ctx, "metadata", topic)
 	if err != nil {
 		return err
 	}
 	for _, t := range md.Topics {
 		if t.ErrorCode == client.CodeTopicAuthFailed || t.ErrorCode == kerr.InvalidTopicException.Code {
-			return topicError(t.ErrorCode, cc.plan.topic)
+			return topicError(t.ErrorCode, topic)
 		}
 	}
 	return nil
@@ -567,10 +574,14 @@ func (cc *consoleConsumer) poll(ctx context.Context) (kgo.Fetches, error) {
 
 // fetchError is the first error that is not a passing one.
 func (cc *consoleConsumer) fetchError(fetches kgo.Fetches) error {
+	return cc.readError(cc.c, fetches)
+}
+
+func (r *run) readError(c *client.Client, fetches kgo.Fetches) error {
 	var found error
 	fetches.EachError(func(topic string, partition int32, err error) {
 		if found == nil {
-			found = cc.consumeError(topic, partition, err)
+			found = r.consumeError(c, topic, partition, err)
 		}
 	})
 	return found
@@ -585,7 +596,7 @@ func passing(err error) bool {
 	return errors.As(err, &session) && !errors.As(err, &refused) && !errors.As(err, &tls)
 }
 
-func (cc *consoleConsumer) consumeError(topic string, partition int32, err error) error {
+func (r *run) consumeError(c *client.Client, topic string, partition int32, err error) error {
 	var lost *kgo.ErrDataLoss
 	switch {
 	case passing(err):
@@ -595,14 +606,14 @@ func (cc *consoleConsumer) consumeError(topic string, partition int32, err error
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
 		return topicError(client.CodeTopicAuthFailed, topic)
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
-		return &client.KafkaError{Code: client.CodeGroupAuthFailed, Message: "Not authorized to access group: " + cc.plan.props["group.id"]}
+		return &client.KafkaError{Code: client.CodeGroupAuthFailed, Message: "Not authorized to access group: " + c.Settings.Consumer.GroupID}
 	case errors.As(err, &lost):
-		cc.hint(fmt.Sprintf("records of %s-%d were lost or deleted before they could be read: %v", topic, partition, err))
+		r.hint(fmt.Sprintf("records of %s-%d were lost or deleted before they could be read: %v", topic, partition, err))
 		return nil
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.LeaderNotAvailable), errors.Is(err, kerr.NotLeaderForPartition):
 		return nil // it may come
-	case cc.c.Settings.Consumer.OffsetReset == "none" && (strings.Contains(err.Error(), "no offset") || strings.Contains(err.Error(), "offset")):
-		return fmt.Errorf("Undefined offset with no reset policy for partitions: [%s-%d]", topic, partition)
+	case c.Settings.Consumer.OffsetReset == "none" && (strings.Contains(err.Error(), "no offset") || strings.Contains(err.Error(), "offset")):
+		return &consumerFailure{"org.apache.kafka.clients.consumer.NoOffsetForPartitionException", fmt.Errorf("Undefined offset with no reset policy for partitions: [%s-%d]", topic, partition)}
 	}
 	var ke *kerr.Error
 	if errors.As(err, &ke) {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -48,8 +49,11 @@ func (f fields) MarshalJSON() ([]byte, error) {
 }
 
 func (c coordinatorFormatter) write(w *bufio.Writer, rec *kgo.Record) error {
-	if len(rec.Key) < 2 {
+	if rec.Key == nil {
 		return nil
+	}
+	if len(rec.Key) < 2 {
+		return &consumerFailure{"java.nio.BufferUnderflowException", errors.New("")}
 	}
 	keyType := int16(binary.BigEndian.Uint16(rec.Key))
 	k, v, known, err := c.data(keyType, rec.Key, rec.Value)

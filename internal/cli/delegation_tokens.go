@@ -142,12 +142,12 @@ func (t *tokensTool) create() error {
 	if err != nil {
 		return err
 	}
+	life, _ := t.p.number("max-life-time-period")
+	t.printf("Calling create token operation with renewers :%s , max-life-time-period :%d\n", principalText(renewers), life)
 	owners, err := t.principals("owner-principal")
 	if err != nil {
 		return err
 	}
-	life, _ := t.p.number("max-life-time-period")
-	t.printf("Calling create token operation with renewers :%s , max-life-time-period :%d\n", principalText(renewers), life)
 	req := kmsg.NewPtrCreateDelegationTokenRequest()
 	req.MaxLifetimeMillis = life
 	for _, p := range renewers {

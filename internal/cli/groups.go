@@ -54,6 +54,7 @@ type groupsTool struct {
 	p            *parsed
 	c            *client.Client
 	brokersKnown bool
+	filePlan     resetPlan // what --from-file holds, once it is read
 	// remarkClamp tells that a wanted offset lies outside a partition; nil logs it.
 	remarkClamp func(tp topicPartition, want, limit int64, tooHigh bool)
 }
@@ -110,8 +111,10 @@ func (r *run) checkGroupsArgs(p *parsed) error {
 	if err := r.helpOrVersion(p, req, "This tool helps to list all consumer groups, describe a consumer group, delete consumer group info, or reset consumer group offsets."); err != nil {
 		return err
 	}
-	if err := r.checkRequired(p, req, "bootstrap-server"); err != nil {
-		return err
+	if p.has("bootstrap-server") || !p.has("validate-regex") { // which asks nobody
+		if err := r.checkRequired(p, req, "bootstrap-server"); err != nil {
+			return err
+		}
 	}
 	if err := r.readFormat(p, "list", "describe"); err != nil {
 		return err
@@ -199,6 +202,9 @@ func countGiven(p *parsed, names ...string) int {
 }
 
 func (g *groupsTool) execute() error {
+	if err := g.readOnce(); err != nil {
+		return err
+	}
 	// Kafka's tool reads its numbers late: a wrong one is a failure of the command and not of its use.
 	for _, o := range []string{"timeout", "to-offset", "shift-by"} {
 		if g.p.value(o); g.p.err != nil {
@@ -233,6 +239,19 @@ func (g *groupsTool) execute() error {
 		return g.reset()
 	}
 	return g.deleteOffsets()
+}
+
+// readOnce refuses options that are there twice and can count only once.
+func (g *groupsTool) readOnce() error {
+	once := []string{"bootstrap-server", "command-config", "timeout"}
+	if g.p.has("delete-offsets") {
+		once = append(once, "group")
+	}
+	var twice *consumerFailure
+	if err := g.p.repeated(once...); errors.As(err, &twice) {
+		return &javaError{text: twice.error.Error(), plain: twice.error.Error()}
+	}
+	return nil
 }
 
 func (r *run) validateRegex(expr string) int {
@@ -391,6 +410,7 @@ func (g *groupsTool) deleteGroups() error {
 	if err != nil {
 		return err
 	}
+	ids = hashMapOrder(ids)
 	failures := map[string]error{}
 	var deleted []string
 	lost := func(id string, err error) { failures[id] = err }

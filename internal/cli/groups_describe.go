@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strconv"
@@ -18,6 +19,9 @@ func (g *groupsTool) describe() error {
 		return err
 	}
 	infos, err := g.describeGroups(ids)
+	if late := new(client.TimeoutError); errors.As(err, &late) { // which is of one group, as what follows
+		return executionError(err)
+	}
 	if err != nil {
 		return wrapExecution(err)
 	}

@@ -38,13 +38,15 @@ func runGroups(r *run, args []string) int {
 	var ke *client.KafkaError
 	var te *client.TimeoutError
 	var je *javaError
-	if errors.As(err, &ke) || errors.As(err, &te) || errors.As(err, &je) {
+	var ce *client.ConstructError
+	if errors.As(err, &ke) || errors.As(err, &te) || errors.As(err, &je) || errors.As(err, &ce) {
 		r.printf("Error while executing groups command : %s\n", err)
 		cause := withClass(err)
 		if je != nil {
 			cause = strings.TrimPrefix(je.text, "java.util.concurrent.ExecutionException: ")
 		}
 		r.logError("org.apache.kafka.tools.GroupsCommand", cause, nil)
+		r.explainConstruct(err)
 		return r.fail(1)
 	}
 	return r.outcome(err)

@@ -1,14 +1,10 @@
 package cli
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"os"
-	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/moldau-stream/moldau/internal/client"
 
@@ -21,6 +17,7 @@ func (g *groupsTool) reset() error {
 	if err != nil {
 		return err
 	}
+	ids = hashMapOrder(ids)
 	plan, err := g.planReset(ids)
 	if err != nil {
 		return err
@@ -103,11 +100,15 @@ func (g *groupsTool) newOffsets(id string, ids []string) (map[topicPartition]int
 		}
 		return g.offsetsAtTime(tps, ts)
 	case p.has("by-duration"):
-		d, err := parseISODuration(p.value("by-duration"))
+		length, err := parseISOLength(p.value("by-duration"))
 		if err != nil {
 			return nil, err
 		}
-		return g.offsetsAtTime(tps, g.Now().Add(-d).UnixMilli())
+		ts, err := length.before(g.Now())
+		if err != nil {
+			return nil, err
+		}
+		return g.offsetsAtTime(tps, ts)
 	case p.has("to-current"):
 		return g.currentOrEnd(tps, current[id])
 	case p.has("from-file"):
@@ -157,7 +158,7 @@ func (g *groupsTool) topicPartitions(args []string) ([]topicPartition, error) {
 		}
 		for _, s := range strings.Split(list, ",") {
 			n, err := strconv.ParseInt(s, 10, 32)
-			if err != nil || n < 0 {
+			if err != nil {
 				return nil, &optionError{fmt.Sprintf("Invalid partition '%s' specified in topic arg '%s''", s, a)}
 			}
 			tps = append(tps, topicPartition{topic, int32(n)})
@@ -201,6 +202,9 @@ func (g *groupsTool) offsetsAt(tps []topicPartition, at int64) (map[topicPartiti
 func unknownPartition(tp topicPartition, err error) error {
 	if client.IsCode(err, client.CodeUnknownTopicOrPartition) {
 		return fmt.Errorf("The partitions \"%s\" do not exist", tp)
+	}
+	if client.IsCode(err, client.CodeUnsupportedVersion) { // what is asked for is no time
+		return wrapExecution(err)
 	}
 	return err
 }
@@ -305,61 +309,6 @@ func (g *groupsTool) currentOrEnd(tps []topicPartition, current map[topicPartiti
 	return out, nil
 }
 
-// offsetsFromFile reads topic,partition,offset for one group and
-// group,topic,partition,offset for several.
-func (g *groupsTool) offsetsFromFile(id string, ids []string) (map[topicPartition]int64, error) {
-	path := g.p.value("from-file")
-	f, err := os.Open(path)
-	if err != nil {
-		text := "Unable to read file " + path
-		return nil, &javaError{text: "java.io.IOException: " + text, plain: text, cause: err}
-	}
-	defer f.Close()
-	want := map[topicPartition]int64{}
-	sc := bufio.NewScanner(f)
-	for n := 1; sc.Scan(); n++ {
-		line := strings.TrimSpace(strings.TrimPrefix(sc.Text(), byteOrderMark))
-		if line == "" {
-			continue
-		}
-		group, tp, offset, err := parseResetLine(line)
-		if err != nil {
-			return nil, fmt.Errorf("%s line %d: %w", path, n, err)
-		}
-		if group == "" && len(ids) > 1 {
-			return nil, fmt.Errorf("%s line %d: with several groups a line is group,topic,partition,offset", path, n)
-		}
-		if group == "" || group == id {
-			want[tp] = offset
-		}
-	}
-	if err := sc.Err(); err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", path, err)
-	}
-	return g.clamped(want)
-}
-
-func parseResetLine(line string) (group string, tp topicPartition, offset int64, err error) {
-	cells := strings.Split(line, ",")
-	for i := range cells {
-		cells[i] = strings.Trim(strings.TrimSpace(cells[i]), `"`)
-	}
-	if len(cells) == 4 {
-		group, cells = cells[0], cells[1:]
-	}
-	if len(cells) != 3 {
-		return "", tp, 0, errors.New("expected topic,partition,offset or group,topic,partition,offset")
-	}
-	partition, err := strconv.ParseInt(cells[1], 10, 32)
-	if err != nil {
-		return "", tp, 0, fmt.Errorf("the partition %q is not a number", cells[1])
-	}
-	if offset, err = strconv.ParseInt(cells[2], 10, 64); err != nil {
-		return "", tp, 0, fmt.Errorf("the offset %q is not a number", cells[2])
-	}
-	return group, topicPartition{cells[0], int32(partition)}, offset, nil
-}
-
 // commit stores offsets for a group without members.
 func (g *groupsTool) commit(id string, offsets map[topicPartition]int64) error {
 	if len(offsets) == 0 {
@@ -417,7 +366,12 @@ func sortedPartitions[V any](m map[topicPartition]V) []topicPartition {
 }
 
 func (g *groupsTool) printReset(ids []string, plan resetPlan) {
-	group, topic := minColumn, minColumn
+	g.printResetTable(ids, plan, minColumn)
+}
+
+// printResetTable prints a plan, its names in columns of so many signs at least.
+func (g *groupsTool) printResetTable(ids []string, plan resetPlan, least int) {
+	group, topic := least, least
 	for _, id := range ids {
 		for tp := range plan[id] {
 			group, topic = max(group, len(id)), max(topic, len(tp.topic))
@@ -531,62 +485,4 @@ func (g *groupsTool) sendOffsetDelete(id string, tps []topicPartition) (top erro
 		}
 	}
 	return client.CodeError(or.ErrorCode, nil), codes, nil
-}
-
-// parseISODuration reads PnDTnHnMnS, the form of java.time.Duration.
-func parseISODuration(s string) (time.Duration, error) {
-	re := regexp.MustCompile(`^(?i)([-+]?)P(?:([-+]?\d+)D)?(T(?:([-+]?\d+)H)?(?:([-+]?\d+)M)?(?:([-+]?\d+)(?:[.,](\d{0,9}))?S)?)?$`)
-	m := re.FindStringSubmatch(s)
-	bad := errors.New("Text cannot be parsed to a Duration")
-	if m == nil || m[2] == "" && m[4] == "" && m[5] == "" && m[6] == "" || strings.EqualFold(m[3], "T") {
-		return 0, bad
-	}
-	var total time.Duration
-	for _, part := range []struct {
-		text string
-		unit time.Duration
-	}{{m[2], 24 * time.Hour}, {m[4], time.Hour}, {m[5], time.Minute}, {m[6], time.Second}} {
-		if part.text == "" {
-			continue
-		}
-		n, err := strconv.ParseInt(part.text, 10, 64)
-		if err != nil || n > int64(1<<62)/int64(part.unit) || n < -int64(1<<62)/int64(part.unit) {
-			return 0, bad
-		}
-		total += time.Duration(n) * part.unit
-	}
-	if m[7] != "" {
-		n, err := strconv.ParseInt((m[7] + "000000000")[:9], 10, 64)
-		if err != nil {
-			return 0, bad
-		}
-		if strings.HasPrefix(m[6], "-") {
-			n = -n
-		}
-		total += time.Duration(n)
-	}
-	if m[1] == "-" {
-		total = -total
-	}
-	return total, nil
-}
-
-// parseDateTime reads 2026-01-31T15:30:00.000 with or without an offset; without
-// one the time is UTC.
-func parseDateTime(s string) (int64, error) {
-	day, clock, ok := strings.Cut(s, "T")
-	if !ok {
-		const text = "Error parsing timestamp. It does not contain a 'T' according to ISO8601 format"
-		return 0, &javaError{text: "java.text.ParseException: " + text, plain: text}
-	}
-	if !strings.ContainsAny(clock, "+-Z") {
-		s = day + "T" + clock + "Z"
-	}
-	for _, layout := range []string{"2006-01-02T15:04:05.000Z07:00", "2006-01-02T15:04:05.000Z0700", "2006-01-02T15:04:05.000Z07"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UnixMilli(), nil
-		}
-	}
-	text := fmt.Sprintf("Unparseable date: \"%s\"", s)
-	return 0, &javaError{text: "java.text.ParseException: " + text, plain: text}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"github.com/moldau-stream/moldau/internal/client"
@@ -21,6 +22,7 @@ type lineReader struct {
 	keySep        []byte
 	headersDelim  []byte
 	headersSep    string
+	headersSplit  *regexp.Regexp
 	headersKeySep string
 	nullMarker    []byte
 	hasNullMarker bool
@@ -75,6 +77,11 @@ func (l *lineReader) configure(props client.Properties) error {
 			l.hint(fmt.Sprintf("the reader property %s is not known%s", k, meant(k, readerKeys())))
 		}
 	}
+	re, err := compileJavaPart(l.headersSep) // of all the separators only this is a pattern
+	if err != nil {
+		return err
+	}
+	l.headersSplit = re
 	return l.checkSeparators()
 }
 
@@ -193,7 +200,7 @@ func (l *lineReader) headers(b []byte) ([]kgo.RecordHeader, error) {
 		return nil, nil
 	}
 	var out []kgo.RecordHeader
-	for _, pair := range strings.Split(string(b), l.headersSep) {
+	for _, pair := range patternSplit(l.headersSplit, string(b)) {
 		key, value, ok := strings.Cut(pair, l.headersKeySep)
 		if !ok {
 			if !l.ignoreError {

@@ -67,6 +67,29 @@ func TestDurationsAndDates(t *testing.T) {
 			t.Errorf("%s: %d, %v", s, got, err)
 		}
 	}
+	for s, want := range map[string]int64{"2020-1-1T0:0:0.5": 1577836800005, "2020-01-01T00:00:00.000+09:30": 1577802600000, "2020-01-01T00:00:00.000+09": 1577804400000, "2020-01-01T00:00:00.000+0960": 1577804400000,
+		"2020-01-01T00:00:00.000Zfoo": 1577836800000, "12020-01-01T00:00:00.000Z": 317147356800000, "2020-01-01T00:00: 5.0001Z": 1577836805001} {
+		if got, err := parseDateTime(s); err != nil || got != want {
+			t.Errorf("%s: %d, %v", s, got, err)
+		}
+	}
+	for _, s := range []string{"2020-02-30T00:00:00.000", "2020-01-01T24:00:00.000", "2020-01-01T00:00:60.000", "2020-01-01T00:00:00.1234", "2020-01-01T00:00:00.", "2020-01-01T00:00:00.000+9", "2020-01-01T00:00:00.000+2500", "-2020-01-01T00:00:00.000Z"} {
+		if got, err := parseDateTime(s); err == nil {
+			t.Errorf("%s was read as %d", s, got)
+		}
+	}
+	now := time.UnixMilli(1795460020279)
+	for s, want := range map[string]int64{"P99999D": 1795460020279 - 99999*86400000, "PT1.5S": 1795460018779, "PT-1H": 1795463620279, "P106751991168D": 1795460020279 - 106751991168*86400000} {
+		l, err := parseISOLength(s)
+		if got, beyond := l.before(now); err != nil || beyond != nil || got != want {
+			t.Errorf("%s: %d, %v, %v", s, got, err, beyond)
+		}
+	}
+	if l, err := parseISOLength("P999999999999D"); err != nil {
+		t.Error(err)
+	} else if _, err := l.before(now); err == nil || err.Error() != "Instant exceeds minimum or maximum instant" {
+		t.Error(err)
+	}
 	if _, err := parseDateTime("noon"); err == nil {
 		t.Error("noon is no date")
 	}

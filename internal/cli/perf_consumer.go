@@ -88,7 +88,7 @@ func (t *consumerPerf) check() error {
 		return err
 	}
 	if p.has("consumer.config") && p.has("command-config") {
-		return bad("Option \"[command-config]\" can't be used with option \"[consumer.config]\"")
+		return bad("Option \"[consumer.config]\" can't be used with option \"[command-config]\"")
 	}
 	if p.has("messages") {
 		t.println("Warning: --messages is deprecated. Use --num-records instead.")
@@ -136,8 +136,7 @@ func (t *consumerPerf) execute() error {
 		return err
 	}
 	defer t.leave()
-	t.measure()
-	return nil
+	return t.measure()
 }
 
 func (t *consumerPerf) printHeader() {
@@ -226,7 +225,7 @@ func (t *consumerPerf) wanted() int64 {
 	return n
 }
 
-func (t *consumerPerf) measure() {
+func (t *consumerPerf) measure() error {
 	ctx, stop := t.interruptible()
 	defer stop()
 	ms, _ := t.p.number("timeout")
@@ -237,6 +236,11 @@ func (t *consumerPerf) measure() {
 	var messages, bytes, lastMessages, lastBytes int64
 	lastReport, lastRecords := start, start
 	wanted := t.wanted()
+	if t.include == nil && wanted > 0 {
+		if err := t.refused(ctx, timeout); err != nil {
+			return err
+		}
+	}
 	for messages < wanted && t.Now().Sub(lastRecords) <= timeout && ctx.Err() == nil {
 		pollCtx, cancel := context.WithTimeout(ctx, min(100*time.Millisecond, max(timeout, time.Millisecond)))
 		fetches := t.c.PollFetches(pollCtx)
@@ -244,6 +248,9 @@ func (t *consumerPerf) measure() {
 		now := t.Now()
 		if fetches.NumRecords() > 0 {
 			lastRecords = now
+		}
+		if err := t.readError(t.c, fetches); err != nil && fetches.NumRecords() == 0 {
+			return err
 		}
 		t.read.note(fetches)
 		for iter := fetches.RecordIter(); !iter.Done(); {
@@ -264,6 +271,18 @@ func (t *consumerPerf) measure() {
 		t.printf("WARNING: Exiting before consuming the expected number of records: timeout (%d ms) exceeded. You can use the --timeout option to increase the timeout.\n", ms)
 	}
 	t.total(start, messages, bytes)
+	return nil
+}
+
+// refused is what a broker has against the topic, where it answers.
+func (t *consumerPerf) refused(ctx context.Context, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, max(timeout, time.Millisecond))
+	defer cancel()
+	err := askTopic(ctx, t.c, t.p.value("topic"))
+	if refusal := new(client.KafkaError); errors.As(err, &refusal) {
+		return refusal
+	}
+	return nil
 }
 
 const megabyte = 1024 * 1024

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +9,9 @@ import (
 	"path/filepath"
 	"sort"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/client"
@@ -100,8 +99,6 @@ func checkProducerPerf(a *subArgs) string {
 		}
 	}
 	switch {
-	case a.number("warmup-records") < 0:
-		return "The value for --warmup-records must not be negative."
 	case a.number("warmup-records") >= a.number("num-records"):
 		return "The value for --warmup-records must be strictly fewer than the number of records in the test, --num-records."
 	case a.has("command-property") && a.has("producer-props"):
@@ -129,11 +126,11 @@ func (p *producerPerfTest) properties() (client.Properties, error) {
 		props.Merge(loaded)
 	}
 	for _, kv := range append(p.a.all("producer-props"), p.a.all("command-property")...) {
-		k, v, ok := strings.Cut(kv, "=")
-		if !ok || k == "" {
+		pair := javaSplit(kv, "=")
+		if len(pair) != 2 || pair[0] == "" {
 			return nil, fmt.Errorf("Invalid property: %s", kv)
 		}
-		props[k] = v
+		props[pair[0]] = pair[1]
 	}
 	if p.a.has("bootstrap-server") {
 		props["bootstrap.servers"] = p.a.value("bootstrap-server")
@@ -180,16 +177,15 @@ func (p *producerPerfTest) measure(props client.Properties) int {
 		p.printf("Warmup first %d records. Steady state results will print after the complete test summary.\n", p.warmup)
 	}
 	p.out.Flush()
-	err = p.send(ctx)
+	if err = p.send(ctx); err != nil && ctx.Err() == nil {
+		return p.subFailed(err)
+	}
 	p.stats.printTotal()
 	if p.steady != nil {
 		p.steady.printTotal()
 	}
 	if p.a.has("print-metrics") {
 		p.printMetrics(counters.table(c.Settings.ClientID))
-	}
-	if err != nil && ctx.Err() == nil {
-		return p.subFailed(err)
 	}
 	if p.failures.Load() > 0 {
 		p.failed = true
@@ -343,18 +339,21 @@ func (r *run) readPayloads(a *subArgs) (payloads, error) {
 	}
 	r.println("Reading payloads from: " + path)
 	b, err := os.ReadFile(path)
-	if err != nil || len(b) == 0 {
+	if folder := errors.Is(err, syscall.EISDIR); err != nil && !folder || len(b) == 0 && !folder {
 		return payloads{}, errors.New("File does not exist or empty file provided.")
 	}
-	delimiter := strings.ReplaceAll(a.value("payload-delimiter"), `\n`, "\n")
-	fixed := bytes.Split(b, []byte(delimiter))
-	for len(fixed) > 0 && len(fixed[len(fixed)-1]) == 0 {
-		fixed = fixed[:len(fixed)-1] // as Java's split leaves them out
+	delimiter, err := compileJavaPart(a.value("payload-delimiter"))
+	if err != nil {
+		return payloads{}, err
 	}
-	if len(fixed) == 0 {
-		return payloads{}, errors.New("File does not exist or empty file provided.")
+	var fixed [][]byte
+	for _, token := range scannerTokens(delimiter, string(b)) {
+		fixed = append(fixed, []byte(token))
 	}
 	r.printf("Number of records read: %d\n", len(fixed))
+	if len(fixed) == 0 {
+		return payloads{}, errors.New("No payload file, record size or payload-monotonic option provided.")
+	}
 	return payloads{fixed: fixed}, nil
 }
 

@@ -316,10 +316,14 @@ func topicError(code int16, topic string) error {
 func (cp *consoleProducer) wording(err error) error {
 	var ke *kerr.Error
 	if errors.As(err, &ke) {
-		if ke.Code == client.CodeTopicAuthFailed {
+		if ke.Code == client.CodeTopicAuthFailed || ke.Code == kerr.InvalidTopicException.Code {
 			return topicError(ke.Code, cp.topic)
 		}
-		return &client.KafkaError{Code: ke.Code, Message: ke.Description}
+		text := ke.Description
+		if ke.Code == kerr.InvalidTransactionTimeout.Code {
+			text = "Unexpected error in InitProducerIdResponse; " + text
+		}
+		return &client.KafkaError{Code: ke.Code, Message: text}
 	}
 	if errors.Is(err, kgo.ErrRecordRetries) {
 		return client.CodeError(kerr.NetworkException.Code, nil)

@@ -16,8 +16,9 @@ import (
 // refused before anything else.
 func (r *run) openShare(ctx context.Context, props client.Properties, topic, group string) (*client.Client, error) {
 	c, err := client.Open(client.Consumer, props, r.voice(), func(s *client.Settings) ([]kgo.Opt, error) {
+		s.Consumer.ShareGroup = group
 		opts, err := s.ConsumerOptions()
-		return append(opts, kgo.ShareGroup(group), kgo.ConsumeTopics(topic)), err
+		return append(opts, s.NameOption(), kgo.ShareGroup(group), kgo.ConsumeTopics(topic)), err
 	})
 	if err != nil {
 		return nil, err
@@ -229,6 +230,7 @@ func (t *shareConsumer) loop(ctx context.Context) error {
 	cancel()
 	if late && err != nil {
 		t.failed = true // that nobody answered is nothing new to who asked for a timeout, and exits with 0
+		t.readFailed(&client.TimeoutError{})
 		return nil
 	}
 	if err != nil {
@@ -237,8 +239,16 @@ func (t *shareConsumer) loop(ctx context.Context) error {
 	defer t.closeShare(c)
 	for ctx.Err() == nil && (t.max < 0 || t.messages < t.max) {
 		fetches, err := t.poll(ctx, c)
-		if err != nil || fetches.NumRecords() == 0 {
-			return err
+		if err != nil {
+			t.failed = true
+			t.readFailed(err)
+			return nil
+		}
+		if fetches.NumRecords() == 0 {
+			if ctx.Err() == nil {
+				t.readFailed(&client.TimeoutError{}) // Kafka's has no message either
+			}
+			return nil
 		}
 		if err := t.printAll(c, fetches); err != nil {
 			return err
@@ -250,6 +260,11 @@ func (t *shareConsumer) loop(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// readFailed logs what ends the tool while it reads; as Kafka's, it exits with 0.
+func (t *shareConsumer) readFailed(err error) {
+	t.logError(shareConsumerLogger, "Error processing message, terminating consumer process: ", err)
 }
 
 // poll waits for records; without any, the time is over. What passes, as a broker that is away for a moment, does not begin it anew.

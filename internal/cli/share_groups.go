@@ -83,12 +83,14 @@ func (g *shareTool) check() error {
 		return err
 	}
 	bad := func(msg string) error { return g.usage(p.set, req, msg) }
-	if err := g.checkGroupAction(req, "--list, --describe, --delete, --reset-offsets, --delete-offsets."); err != nil {
+	if err := g.checkDescribe(req); err != nil {
 		return err
 	}
 	switch {
 	case p.has("delete") && !p.hasAny("group", "all-groups"):
 		return bad("Option [delete] takes the options [group] or [all-groups]")
+	case p.has("delete") && p.has("group") && p.has("all-groups"):
+		return bad("Option [delete] takes either [group] or [all-groups], not both.")
 	case p.has("delete-offsets") && !(p.has("group") && p.has("topic")):
 		return bad("Option [delete-offsets] takes the following options: [group], [topic]")
 	case p.has("reset-offsets"):
@@ -104,12 +106,19 @@ func (g *shareTool) check() error {
 	}); err != nil {
 		return err
 	}
-	p.number("timeout")
-	return p.err
+	return g.checkOneAction(req, "--list, --describe, --delete, --reset-offsets, --delete-offsets.")
 }
 
-// checkGroupAction checks what the tools of share groups and of streams groups check alike: one action, and what --describe takes.
-func (g *groupsTool) checkGroupAction(req []string, actions string) error {
+// checkOneAction comes behind all that is to be said of each action.
+func (g *groupsTool) checkOneAction(req []string, actions string) error {
+	if countGiven(g.p, "list", "describe", "delete", "reset-offsets", "delete-offsets") != 1 {
+		return g.usage(g.p.set, req, "Command must include exactly one action: "+actions)
+	}
+	return nil
+}
+
+// checkDescribe checks what the tools of share groups and of streams groups check alike first.
+func (g *groupsTool) checkDescribe(req []string) error {
 	p := g.p
 	if err := g.checkRequired(p, req, "bootstrap-server"); err != nil {
 		return err
@@ -119,8 +128,6 @@ func (g *groupsTool) checkGroupAction(req []string, actions string) error {
 	}
 	msg := ""
 	switch {
-	case countGiven(p, "list", "describe", "delete", "reset-offsets", "delete-offsets") != 1:
-		msg = "Command must include exactly one action: " + actions
 	case !p.has("describe"):
 		return nil
 	case !p.hasAny("group", "all-groups"):
@@ -146,13 +153,20 @@ func (g *shareTool) checkShareReset(bad func(string) error) error {
 		return bad("Option [reset-offsets] takes the option: [group]")
 	case !p.hasAny("topic", "all-topics"):
 		return bad("Option [reset-offsets] takes one of these options: [all-topics], [topic]")
-	case countGiven(p, "to-datetime", "to-earliest", "to-latest") != 1:
+	case p.has("to-datetime") && p.hasAny("to-earliest", "to-latest"):
+		return bad("Option \"[to-datetime]\" can't be used with option \"[" + map[bool]string{true: "to-earliest", false: "to-latest"}[p.has("to-earliest")] + "]\"")
+	case p.has("to-earliest") && p.has("to-latest"):
+		return bad("Option \"[to-earliest]\" can't be used with option \"[to-latest]\"")
+	case !p.hasAny("to-datetime", "to-earliest", "to-latest"):
 		return bad("Option [reset-offsets] takes one of these options: [to-datetime], [to-earliest], [to-latest]")
 	}
 	return nil
 }
 
 func (g *shareTool) execute() error {
+	if g.p.number("timeout"); g.p.err != nil { // read late: a failure of the command and not of its use
+		return errors.New(g.p.err.Error())
+	}
 	c, err := g.open(client.Admin, g.p.value("bootstrap-server"), g.p.value("command-config"), g.timeoutProperties())
 	if err != nil {
 		return err
@@ -183,6 +197,7 @@ func (g *groupsTool) timeoutProperties() client.Properties {
 // callTimeout lets each call take as long as --timeout says, and no request longer.
 func (g *groupsTool) callTimeout(given client.Properties) client.Properties {
 	call, err := strconv.ParseInt(g.p.value("timeout"), 10, 64)
+	call = int64(int32(call))                 // what is too large goes round, as in Kafka's tools
 	ms := strconv.FormatInt(max(call, 0), 10) // no time is over at once, and so is less than none
 	out := client.Properties{"default.api.timeout.ms": ms}
 	request, bad := strconv.ParseInt(given["request.timeout.ms"], 10, 64)

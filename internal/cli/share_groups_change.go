@@ -40,7 +40,17 @@ func (g *shareTool) reset() error {
 		return err
 	}
 	if g.p.has("execute") && len(want) > 0 {
-		if err := g.alterShareOffsets(node.NodeID, id, want); err != nil {
+		err := g.alterShareOffsets(node.NodeID, id, want)
+		if client.IsCode(err, client.CodeGroupIDNotFound) {
+			var names []string
+			for tp := range want {
+				names = append(names, tp.String())
+			}
+			text := "Failed altering group offsets for the following partitions: [" + strings.Join(names, ", ") + "]"
+			g.hint(err.Error())
+			return &javaError{text: text, plain: text, cause: err}
+		}
+		if err != nil {
 			return executionError(err)
 		}
 	}

@@ -104,6 +104,9 @@ func (t *sharePerf) execute() error {
 			t.println("start.time, end.time, " + sharePerfColumns + ", fetch.time.ms")
 		}
 	}
+	if err := p.repeated("topic", "group", "bootstrap-server"); err != nil {
+		return err
+	}
 	interval, _ := p.number("reporting-interval")
 	threads, _ := p.number("threads")
 	var ok bool
@@ -114,10 +117,11 @@ func (t *sharePerf) execute() error {
 	switch {
 	case p.err != nil:
 		return p.err
-	case interval <= 0:
-		return errors.New("Reporting interval must be greater than 0.")
+	case p.value("group") == "":
+		return &client.ConstructError{Message: "Failed to construct Kafka share consumer", Cause: errors.New("a share consumer needs a group: --group is empty")}
 	case threads <= 0:
-		return errors.New("Number of threads must be greater than 0.")
+		t.hint("--threads must be at least 1")
+		return errors.New("null\njava.lang.IllegalArgumentException")
 	}
 	var err error
 	if t.format, err = parseDateFormat(p.value("date-format")); err != nil {
@@ -136,7 +140,7 @@ func (t *sharePerf) execute() error {
 	}
 	t.props["max.partition.fetch.bytes"] = p.value("fetch-size")
 	delete(t.props, "group.id")
-	return t.measure(int(threads), client.Millis(interval))
+	return t.measure(int(threads), client.Millis(max(interval, 1)))
 }
 
 // threadStats is what one consumer has read.

@@ -62,7 +62,7 @@ func (g *streamsTool) check() error {
 		return err
 	}
 	bad := func(msg string) error { return g.usage(p.set, req, msg) }
-	if err := g.checkGroupAction(req, "--list, --describe, --delete, --reset-offsets, or --delete-offsets."); err != nil {
+	if err := g.checkDescribe(req); err != nil {
 		return err
 	}
 	selected := p.hasAny("group", "all-groups")
@@ -75,8 +75,8 @@ func (g *streamsTool) check() error {
 		if err := g.checkStreamsReset(bad, selected); err != nil {
 			return err
 		}
-	case p.hasAny("delete-internal-topic", "delete-all-internal-topics"):
-		return bad("Options [delete-internal-topic] and [delete-all-internal-topics] need [reset-offsets]")
+	case p.has("delete-internal-topic"):
+		return bad("Option [delete-internal-topic] takes [reset-offsets] when [execute] is used.")
 	}
 	if err := g.checkExclusions(p, req, []exclusion{
 		{"group", []string{"all-groups", "list"}},
@@ -84,6 +84,9 @@ func (g *streamsTool) check() error {
 		{"input-topic", []string{"all-input-topics", "list", "describe", "delete"}},
 		{"all-input-topics", []string{"list", "describe", "delete"}},
 	}); err != nil {
+		return err
+	}
+	if err := g.checkOneAction(req, "--list, --describe, --delete, --reset-offsets, or --delete-offsets."); err != nil {
 		return err
 	}
 	for _, o := range []string{"timeout", "to-offset", "shift-by"} {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -19,11 +20,17 @@ func (g *streamsTool) reset() error {
 		return err
 	}
 	infos, err := g.describeStreams(ids)
+	if client.IsCode(err, client.CodeGroupIDNotFound) && !g.p.has("all-input-topics") { // it may have offsets all the same
+		infos, err = map[string]*streamsInfo{}, nil
+	}
 	if err != nil {
 		return wrapExecution(err)
 	}
 	plan := resetPlan{}
 	for _, id := range ids {
+		if infos[id] == nil {
+			infos[id] = deadStreams(id)
+		}
 		if s := infos[id].State; !strings.EqualFold(s, "Empty") && !strings.EqualFold(s, "Dead") {
 			g.failed = true
 			g.printf("\nError: Assignments can only be reset if the group '%s' is inactive, but the current state is %s.\n", id, s)
@@ -49,8 +56,34 @@ func (g *streamsTool) reset() error {
 		g.exportReset(ids, plan)
 		return nil
 	}
-	g.printReset(ids, plan)
+	g.printResetTable(ids, plan, 30)
 	return nil
+}
+
+func deadStreams(id string) *streamsInfo {
+	info := &streamsInfo{}
+	info.Group, info.State = id, "Dead"
+	return info
+}
+
+// ofGroup are the topics of a scope, or none where the group has no offsets of one of them.
+func (g *streamsTool) ofGroup(id string, scope []string) ([]string, error) {
+	current, err := g.committedOffsets([]string{id})
+	if err != nil {
+		return nil, executionError(err)
+	}
+	read := map[string]bool{}
+	for tp := range current[id] {
+		read[tp.topic] = true
+	}
+	for _, arg := range scope {
+		if topic, _, _ := strings.Cut(arg, ":"); !read[topic] {
+			g.failed = true
+			g.printf("\nError: One or more topics are not part of the group '%s'.\n", id)
+			return nil, nil
+		}
+	}
+	return scope, nil
 }
 
 // streamsOffsets works out new offsets through the consumer groups' code, which
@@ -64,10 +97,16 @@ func (g *streamsTool) streamsOffsets(info *streamsInfo, ids []string) (map[topic
 		if g.p.has("all-input-topics") {
 			return nil, nil
 		}
-		return nil, &optionError{"One of the reset scopes should be defined: --all-input-topics, --input-topic."}
+		return nil, &optionError{"One of the reset scopes should be defined: --all-topics, --topic."}
+	}
+	if !g.p.hasAny("all-input-topics", "from-file") {
+		var err error
+		if scope, err = g.ofGroup(info.Group, scope); err != nil {
+			return nil, err
+		}
 	}
 	sub := *g.p
-	sub.given, sub.values = map[string]bool{"topic": true}, map[string][]string{"topic": scope}
+	sub.given, sub.values = map[string]bool{"topic": len(scope) > 0 || !g.p.has("from-file")}, map[string][]string{"topic": scope}
 	for name := range g.p.given {
 		sub.given[name] = true
 	}
@@ -165,7 +204,7 @@ func (g *streamsTool) deleteOffsets() error {
 	if g.p.has("all-input-topics") {
 		infos, err := g.describeStreams([]string{id})
 		if err != nil {
-			return executionError(err)
+			return wrapExecution(err)
 		}
 		scope = inputTopics(infos[id])
 	}
@@ -186,9 +225,15 @@ func (g *streamsTool) deleteOffsets() error {
 		rows = append(rows, row{tp.topic, strconv.Itoa(int(tp.partition)), client.CodeError(code, nil)})
 	}
 	sort.SliceStable(rows, func(i, j int) bool { return rows[i].topic < rows[j].topic })
-	if top != nil {
+	partial := slices.ContainsFunc(rows, func(x row) bool { return x.err != nil })
+	switch {
+	case top != nil:
 		g.failed = true
 		g.printf("\nError: %s\n", top)
+	case partial:
+		g.println("\nError: Encountered some partition-level error, see the follow-up details.")
+	default:
+		g.printf("Request succeeded for deleting offsets from group %s.\n", id)
 	}
 	width := minColumn
 	for _, x := range rows {

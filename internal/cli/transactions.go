@@ -40,7 +40,7 @@ func transactionsTool() *subTool {
 			{name: "abort", run: runTxnAbort, doc: "Abort a transaction that hangs.",
 				usage: head + "abort [-h]\n" + pad + "--topic TOPIC --partition PARTITION\n" + pad + "[--start-offset START_OFFSET]\n" + pad + "[--producer-id PRODUCER_ID]\n" + pad + "[--producer-epoch PRODUCER_EPOCH]\n" + pad + "[--coordinator-epoch COORDINATOR_EPOCH]",
 				options: []subOption{must(topic), must(partition), num("start-offset", "Long", "Where the transaction begins."),
-					num("producer-id", "Long", "The producer's id."), num("producer-epoch", "Integer", "The producer's epoch."), num("coordinator-epoch", "Integer", "The coordinator's epoch.")}},
+					num("producer-id", "Long", "The producer's id."), num("producer-epoch", "Short", "The producer's epoch."), num("coordinator-epoch", "Integer", "The coordinator's epoch.")}},
 			{name: "find-hanging", run: runTxnHanging, doc: "Find transactions that no coordinator knows any more.",
 				usage: head + "find-hanging [-h]\n" + pad + "[--broker-id BROKER_ID]\n" + pad + "[--max-transaction-timeout MAX_TRANSACTION_TIMEOUT]\n" + pad + "[--topic TOPIC] [--partition PARTITION]",
 				options: listing(broker, subOption{long: "max-transaction-timeout", metavar: "MAX_TRANSACTION_TIMEOUT", kind: "Integer", defs: "15", unsaid: true, doc: "The brokers' transaction.max.timeout.ms, in minutes."},

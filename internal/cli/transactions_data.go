@@ -181,7 +181,11 @@ func describeProducersError(tp topicPartition, node int32, p kmsg.DescribeProduc
 	if p.ErrorCode == client.CodeNotLeaderOrFollower {
 		return &client.KafkaError{Code: p.ErrorCode, Message: fmt.Sprintf("Failed to describe active producers for partition %s on brokerId %d", tp, node)}
 	}
-	return client.CodeError(p.ErrorCode, p.ErrorMessage)
+	err := client.CodeError(p.ErrorCode, p.ErrorMessage)
+	if p.ErrorCode == kerr.InvalidTopicException.Code {
+		return &client.KafkaError{Code: p.ErrorCode, Message: fmt.Sprintf("Failed to fetch metadata for partition %s due to invalid topic error: %s", tp, err)}
+	}
+	return err
 }
 
 // firstOf names the first partition of a topic.

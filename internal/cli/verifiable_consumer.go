@@ -44,14 +44,15 @@ func runVerifiableConsumer(r *run, args []string) int {
 
 func runVerifiableConsumerParsed(r *run, a *subArgs) int {
 	if a.has("consumer.config") && a.has("command-config") {
-		return r.failln("Options --consumer.config and --command-config are mutually exclusive.", 1)
+		return a.mistake("Options --consumer.config and --command-config are mutually exclusive.")
 	}
 	if a.has("consumer.config") {
 		r.println("Option --consumer.config has been deprecated and will be removed in a future version. Use --command-config instead.")
 	}
 	protocol := strings.ToLower(a.value("group-protocol"))
 	if protocol != "classic" && protocol != "consumer" {
-		return r.failln("--group-protocol must be classic or consumer, not "+a.value("group-protocol"), 1)
+		r.hint("--group-protocol must be classic or consumer, not " + a.value("group-protocol"))
+		return r.failln("No enum constant org.apache.kafka.clients.consumer.GroupProtocol."+strings.ToUpper(protocol), 1)
 	}
 	props, err := verifiableProperties(a, "consumer.config")
 	if err != nil {
@@ -95,14 +96,18 @@ func (v *verifiableReader) options(s *client.Settings) ([]kgo.Opt, error) {
 		return nil, err
 	}
 	opts = append(append(opts, resetOptions(s.Consumer.OffsetReset)...), group...)
-	opts = append(opts, kgo.ConsumeTopics(v.topic), kgo.BlockRebalanceOnPoll(),
+	if v.topic != "" {
+		opts = append(opts, kgo.ConsumeTopics(v.topic))
+	}
+	opts = append(opts, kgo.BlockRebalanceOnPoll(),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { v.partitions("partitions_assigned", m) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { v.partitions("partitions_revoked", m) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { v.partitions("partitions_revoked", m) }))
 	if !s.Consumer.AutoCommit {
 		return append(opts, kgo.DisableAutoCommit()), nil
 	}
-	return append(opts, kgo.AutoCommitMarks(), kgo.AutoCommitInterval(s.Consumer.CommitInterval)), nil
+	// Kafka's consumer commits where it stands, behind what it was given: also what is above --max-messages.
+	return append(opts, kgo.AutoCommitInterval(s.Consumer.CommitInterval)), nil
 }
 
 type jsonPartition struct {
@@ -132,25 +137,59 @@ func (v *verifiableReader) read(props client.Properties) int {
 	defer stop()
 	v.unread = stop
 	v.event("startup_complete")
-	left := v.a.number("max-messages")
-	for ctx.Err() == nil && left != 0 {
-		fetches := c.PollRecords(ctx, int(c.Settings.Consumer.MaxPollRecords))
-		left = v.consumed(ctx, fetches, left)
-		c.AllowRebalance()
-	}
-	if ctx.Err() != nil {
+	v.poll(ctx)
+	ended := ctx.Err() != nil
+	if ended {
 		v.event("shutdown_requested")
 	}
 	leave, cancel := context.WithTimeout(v.ctx, leaveTimeout)
 	defer cancel()
+	if v.a.has("enable-autocommit") {
+		_ = c.CommitUncommittedOffsets(leave) // who comes next reads again what is not committed
+	}
 	// What cannot be left now, the session timeout will end.
 	_ = c.LeaveGroupContext(leave)
 	c.CloseAllowingRebalance()
 	v.event("shutdown_complete")
+	if !ended { // Kafka's JVM asks once more when it goes
+		v.event("shutdown_requested")
+	}
 	if s := sig(); s != nil {
 		return signalExit(s)
 	}
 	return 0
+}
+
+// poll reads until there is reason to stop. What stands in the way is logged, and the tool ends well, as Kafka's does.
+func (v *verifiableReader) poll(ctx context.Context) {
+	left := v.a.number("max-messages")
+	if left == 0 {
+		return
+	}
+	err := error(&consumerFailure{"java.lang.IllegalArgumentException", errors.New("Topic collection to subscribe to cannot contain null or empty topic")})
+	if v.topic != "" {
+		err = v.awaitCluster(ctx)
+	}
+	for err == nil && ctx.Err() == nil && left != 0 {
+		fetches := v.c.PollRecords(ctx, int(v.c.Settings.Consumer.MaxPollRecords))
+		left = v.consumed(ctx, fetches, left)
+		v.c.AllowRebalance()
+		err = v.readError(v.c, fetches)
+	}
+	if err != nil && ctx.Err() == nil {
+		v.failed = true
+		v.logError("org.apache.kafka.tools.VerifiableConsumer", "Error during processing, terminating consumer process: ", err)
+	}
+}
+
+// awaitCluster asks for the topic until the cluster answers.
+func (v *verifiableReader) awaitCluster(ctx context.Context) error {
+	for {
+		err := askTopic(ctx, v.c, v.topic)
+		if te := new(client.TimeoutError); err == nil || !errors.As(err, &te) || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 type jsonConsumed struct {
@@ -194,9 +233,7 @@ func (v *verifiableReader) consumed(ctx context.Context, fetches kgo.Fetches, le
 		return left
 	}
 	v.event("records_consumed", "count", fetches.NumRecords(), "partitions", parts)
-	if v.a.has("enable-autocommit") {
-		v.c.MarkCommitRecords(commit...)
-	} else {
+	if !v.a.has("enable-autocommit") {
 		v.commit(ctx, commit)
 	}
 	if left >= 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/moldau-stream/moldau/internal/client"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -84,7 +84,7 @@ func verifiableProperties(a *subArgs, old string) (client.Properties, error) {
 
 func runVerifiableProducerParsed(r *run, a *subArgs) int {
 	if a.has("producer.config") && a.has("command-config") {
-		return r.failln("Options --producer.config and --command-config are mutually exclusive.", 1)
+		return a.mistake("Options --producer.config and --command-config are mutually exclusive.")
 	}
 	if a.has("producer.config") {
 		r.println("Option --producer.config has been deprecated and will be removed in a future version. Use --command-config instead.")
@@ -93,20 +93,26 @@ func runVerifiableProducerParsed(r *run, a *subArgs) int {
 	if err != nil {
 		return a.mistake(err.Error())
 	}
-	if a.number("message-create-time") >= 0 {
-		// The client underneath reckons a record's age from its timestamp.
-		props["delivery.timeout.ms"] = strconv.Itoa(math.MaxInt32)
-	}
 	props["acks"] = a.value("acks")
 	props["retries"] = "0" // whoever checks wants to hear of each failure
 	v := &verifiableSender{verifiableEvents: verifiableEvents{run: r}, a: a, topic: a.value("topic")}
-	c, err := client.Open(client.Producer, props, r.voice(), producerExtra)
+	c, err := client.Open(client.Producer, props, r.voice(), v.options)
 	if err != nil {
 		return r.subFailed(err)
 	}
 	defer c.Close()
 	v.c = c
 	return v.pump()
+}
+
+// options let a record be as old as it is made: the client underneath reckons its age from its timestamp.
+func (v *verifiableSender) options(s *client.Settings) ([]kgo.Opt, error) {
+	opts, err := s.ProducerOptions()
+	if created := v.a.number("message-create-time"); created >= 0 {
+		age := max(v.Now().Sub(time.UnixMilli(created)), 0)
+		opts = append(opts, kgo.RecordDeliveryTimeout(max(s.Producer.DeliveryTimeout, time.Second)+age))
+	}
+	return opts, err
 }
 
 type verifiableSender struct {
@@ -130,8 +136,8 @@ func (v *verifiableSender) pump() int {
 	limit, keys, created := v.a.number("max-messages"), v.a.number("repeating-keys"), v.a.number("message-create-time")
 	for i := int64(0); (limit < 0 || i < limit) && ctx.Err() == nil; i++ {
 		rec := &kgo.Record{Topic: v.topic, Value: []byte(v.value(i))}
-		if v.a.has("repeating-keys") && keys > 0 {
-			rec.Key = strconv.AppendInt(nil, i%keys, 10)
+		if v.a.has("repeating-keys") {
+			rec.Key = strconv.AppendInt(nil, keyAt(i, keys), 10)
 		}
 		if created >= 0 {
 			rec.Timestamp = time.UnixMilli(created).Add(v.Now().Sub(start))
@@ -154,6 +160,14 @@ func (v *verifiableSender) pump() int {
 	return 0
 }
 
+// keyAt counts up to the number that the keys never reach; what is below one is never met.
+func keyAt(i, keys int64) int64 {
+	if keys > 0 {
+		return i % keys
+	}
+	return i
+}
+
 func (v *verifiableSender) value(i int64) string {
 	if v.a.has("value-prefix") {
 		return v.a.value("value-prefix") + "." + strconv.FormatInt(i, 10)
@@ -165,30 +179,32 @@ func (v *verifiableSender) send(rec *kgo.Record) {
 	v.count.Lock()
 	v.sent++
 	v.count.Unlock()
+	if v.topic == "" { // the client underneath would look for another
+		v.refused(rec, topicError(kerr.InvalidTopicException.Code, v.topic))
+		return
+	}
 	v.c.Send(v.ctx, rec, func(rec *kgo.Record, err error) {
-		var key any
-		if rec.Key != nil {
-			key = string(rec.Key)
-		}
 		if err != nil {
-			v.failed = true
-			cp := &consoleProducer{run: v.run, c: v.c, topic: v.topic}
-			err = cp.wording(err)
-			v.event("producer_send_error", "key", key, "value", string(rec.Value), "topic", v.topic, "exception", "class "+client.ClassOf(err), "message", err.Error())
+			v.refused(rec, (&consoleProducer{run: v.run, c: v.c, topic: v.topic}).wording(err))
 			return
 		}
 		v.count.Lock()
 		v.acked++
 		v.count.Unlock()
-		v.event("producer_send_success", "key", key, "value", string(rec.Value), "topic", v.topic, "partition", rec.Partition, "offset", rec.Offset)
+		v.event("producer_send_success", "key", textOrNil(rec.Key), "value", string(rec.Value), "offset", rec.Offset, "topic", v.topic, "partition", rec.Partition)
 	})
+}
+
+func (v *verifiableSender) refused(rec *kgo.Record, err error) {
+	v.failed = true
+	v.event("producer_send_error", "topic", v.topic, "key", textOrNil(rec.Key), "value", string(rec.Value), "exception", "class "+client.ClassOf(err), "message", err.Error())
 }
 
 func (v *verifiableSender) summary(start time.Time) {
 	v.count.Lock()
 	defer v.count.Unlock()
 	ms := max(v.Now().Sub(start).Milliseconds(), 1)
-	v.event("tool_data", "sent", v.sent, "acked", v.acked, "target_throughput", v.a.number("throughput"), "avg_throughput", 1000*float64(v.acked)/float64(ms))
+	v.event("tool_data", "sent", v.sent, "acked", v.acked, "target_throughput", v.a.number("throughput"), "avg_throughput", json.RawMessage(javaDouble(1000*float64(v.acked)/float64(ms), 64)))
 }
 
 // watchSignals ends a context at SIGINT or SIGTERM and tells which came.

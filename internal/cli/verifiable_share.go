@@ -2,7 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"sort"
+	"strings"
 
 	"github.com/moldau-stream/moldau/internal/client"
 
@@ -19,7 +22,7 @@ func verifiableShare() (*subTool, *subcommand) {
 			{long: "group-id", metavar: "GROUP-ID", required: true, doc: "The share group."},
 			{long: "max-messages", metavar: "MAX-MESSAGES", kind: "Integer", defs: "-1", doc: "How many to read; -1 for no end."},
 			{long: "verbose", doc: "Print each record. (default: false)"},
-			{long: "acknowledgement-mode", metavar: "ACKNOWLEDGEMENT-MODE", choices: []string{"auto", "sync", "async"}, defs: "auto", doc: "How records are acknowledged."},
+			{long: "acknowledgement-mode", metavar: "ACKNOWLEDGEMENT-MODE", defs: "auto", doc: "How records are acknowledged: auto, sync or async."},
 			{long: "offset-reset-strategy", metavar: "OFFSET-RESET-STRATEGY", doc: "earliest or latest: set as the group's share.auto.offset.reset before reading. (default: )"},
 			{long: "command-config", metavar: "CONFIG-FILE", doc: "A properties file for the consumer."},
 			{long: "bootstrap-server", metavar: "HOST1:PORT1[,HOST2:PORT2[...]]", required: true, mustName: true, unmarked: true, doc: "The brokers to connect to."},
@@ -38,7 +41,15 @@ type shareVerifier struct {
 }
 
 func runVerifiableShareParsed(r *run, a *subArgs) int {
+	mode := strings.ToUpper(a.value("acknowledgement-mode"))
+	if mode != "AUTO" && mode != "SYNC" && mode != "ASYNC" {
+		r.hint("--acknowledgement-mode must be auto, sync or async")
+		return r.failln("No enum constant org.apache.kafka.tools.VerifiableShareConsumer.AcknowledgementMode."+mode, 1)
+	}
 	props, err := verifiableProperties(a, "")
+	if file := new(client.FileError); errors.As(err, &file) && errors.Is(err, fs.ErrNotExist) {
+		return a.mistake(file.Path)
+	}
 	if err != nil {
 		return a.mistake(err.Error())
 	}
@@ -47,31 +58,38 @@ func runVerifiableShareParsed(r *run, a *subArgs) int {
 	ctx, sig, stop := v.watchSignals()
 	defer stop()
 	v.unread = stop
-	if err := v.setReset(props); err != nil {
-		return r.subFailed(err)
-	}
-	c, err := v.openShare(ctx, props, a.value("topic"), a.value("group-id"))
-	if err != nil {
-		return r.subFailed(err)
-	}
 	v.event("startup_complete")
-	left := a.number("max-messages")
-	for ctx.Err() == nil && left != 0 {
-		fetches := c.PollFetches(ctx)
-		if err = shareFetchError(fetches); err != nil {
-			break
-		}
-		left = v.consumed(ctx, c, fetches, left)
+	if err := v.read(ctx, props); err != nil && ctx.Err() == nil {
+		v.failed = true
+		v.logError("org.apache.kafka.tools.VerifiableShareConsumer", "Error during processing, terminating share consumer process: ", err)
 	}
-	v.closeShare(c)
 	v.event("shutdown_complete")
-	if err != nil {
-		return r.subFailed(err)
-	}
 	if s := sig(); s != nil {
 		return signalExit(s)
 	}
 	return 0
+}
+
+// read reads until enough is acknowledged. What stands in the way is logged by the caller, and the tool ends well, as Kafka's
+// does.
+func (v *shareVerifier) read(ctx context.Context, props client.Properties) error {
+	if err := v.setReset(props); err != nil {
+		return err
+	}
+	c, err := v.openShare(ctx, props, v.a.value("topic"), v.a.value("group-id"))
+	if err != nil {
+		return err
+	}
+	defer v.closeShare(c)
+	limit, acknowledged := v.a.number("max-messages"), int64(0)
+	for ctx.Err() == nil && (limit < 0 || acknowledged < limit) {
+		fetches := c.PollFetches(ctx)
+		if err := shareFetchError(fetches); err != nil {
+			return err
+		}
+		acknowledged += v.consumed(ctx, c, fetches)
+	}
+	return nil
 }
 
 // setReset sets where the group begins.
@@ -100,15 +118,12 @@ type jsonShareRead struct {
 	Offsets   []int64 `json:"offsets"`
 }
 
-func (v *shareVerifier) consumed(ctx context.Context, c *client.Client, fetches kgo.Fetches, left int64) int64 {
+// consumed prints and acknowledges what was read, and returns how many records were acknowledged.
+func (v *shareVerifier) consumed(ctx context.Context, c *client.Client, fetches kgo.Fetches) int64 {
 	byPartition := map[topicPartition][]int64{}
 	total := int64(0)
 	for iter := fetches.RecordIter(); !iter.Done(); {
 		rec := iter.Next()
-		if left >= 0 && total >= left {
-			c.MarkAcks(kgo.AckRelease, rec)
-			continue
-		}
 		total++
 		tp := topicPartition{rec.Topic, rec.Partition}
 		byPartition[tp] = append(byPartition[tp], rec.Offset)
@@ -118,7 +133,7 @@ func (v *shareVerifier) consumed(ctx context.Context, c *client.Client, fetches 
 		c.MarkAcks(kgo.AckAccept, rec)
 	}
 	if total == 0 {
-		return left
+		return 0
 	}
 	var parts []jsonShareRead
 	for _, tp := range sortedPartitions(byPartition) {
@@ -127,20 +142,13 @@ func (v *shareVerifier) consumed(ctx context.Context, c *client.Client, fetches 
 		parts = append(parts, jsonShareRead{tp.topic, tp.partition, len(offsets), offsets})
 	}
 	v.event("records_consumed", "count", total, "partitions", parts)
-	if v.a.value("acknowledgement-mode") != "async" {
+	if !strings.EqualFold(v.a.value("acknowledgement-mode"), "async") {
 		if err := c.FlushAcks(ctx); err != nil && ctx.Err() == nil {
 			v.failed = true
 			v.event("offsets_acknowledged", "count", total, "partitions", parts, "success", false, "error", err.Error())
-			return v.remaining(left, total)
+			return 0
 		}
 	}
 	v.event("offsets_acknowledged", "count", total, "partitions", parts, "success", true)
-	return v.remaining(left, total)
-}
-
-func (v *shareVerifier) remaining(left, total int64) int64 {
-	if left < 0 {
-		return left
-	}
-	return left - total
+	return total
 }

@@ -189,7 +189,7 @@ func withoutEffect() map[string]string {
 		"sasl.login.retry.backoff.max.ms": oauth, "sasl.login.retry.backoff.ms": oauth,
 		"partitioner.availability.timeout.ms": jvm, "transaction.two.phase.commit.enable": "two-phase commit is not available",
 		"internal.throw.on.fetch.stable.offset.unsupported": jvm, "share.acknowledgement.mode": "only share consumers use it",
-		"share.acquire.mode": "only share consumers use it", "group.remote.assignor": jvm,
+		"share.acquire.mode": "only share consumers use it",
 	}
 }
 

@@ -33,55 +33,66 @@ const networkLogger = "org.apache.kafka.clients.NetworkClient"
 // clientLog writes the lines that Kafka's clients log about their connections, in Kafka's words: people look for them.
 type clientLog struct {
 	write   func(level, logger, message string)
-	name    string // who logs: [Producer clientId=a]
-	admin   bool   // admin clients say less of bootstrap servers
+	who     *Settings
+	admin   bool // admin clients say less of bootstrap servers
 	sent    atomic.Int32
 	knowing atomic.Bool // the cluster has told of its brokers
 }
 
 func newClientLog(s *Settings, v Voice) *clientLog {
-	return &clientLog{write: v.Log, name: s.logName(), admin: s.Role == Admin}
+	return &clientLog{write: v.Log, who: s, admin: s.Role == Admin}
 }
 
 func (l *clientLog) line(level, logger, format string, args ...any) {
 	if l.write != nil {
-		l.write(level, logger, l.name+" "+fmt.Sprintf(format, args...))
+		l.write(level, logger, l.who.logName()+" "+fmt.Sprintf(format, args...))
 	}
 }
 
 // logName is how Kafka's clients begin each line of their log.
 func (s *Settings) logName() string {
-	id := s.ClientID
+	id := s.clientName()
 	switch s.Role {
 	case Producer:
 		if txn := s.Producer.TransactionalID; txn != "" {
-			if id == "" {
-				id = "producer-" + txn
-			}
 			return fmt.Sprintf("[Producer clientId=%s, transactionalId=%s]", id, txn)
-		}
-		if id == "" {
-			id = "producer-1"
 		}
 		return fmt.Sprintf("[Producer clientId=%s]", id)
 	case Consumer:
-		group, instance := s.Consumer.GroupID, ""
+		if g := s.Consumer.ShareGroup; g != "" {
+			return fmt.Sprintf("[ShareConsumer clientId=%s, groupId=%s]", id, g)
+		}
+		instance := ""
 		if i := s.Consumer.InstanceID; i != "" {
 			instance = "instanceId=" + i + ", "
-			if id == "" {
-				id = "consumer-" + group + "-" + i
-			}
 		}
-		if id == "" {
-			id = "consumer-" + group + "-1"
-		}
-		return fmt.Sprintf("[Consumer %sclientId=%s, groupId=%s]", instance, id, group)
-	}
-	if id == "" {
-		id = "adminclient-1"
+		return fmt.Sprintf("[Consumer %sclientId=%s, groupId=%s]", instance, id, s.Consumer.GroupID)
 	}
 	return fmt.Sprintf("[AdminClient clientId=%s]", id)
 }
+
+// clientName is client.id, or what Kafka's clients make up without one.
+func (s *Settings) clientName() string {
+	group, end := s.Consumer.GroupID, "1"
+	switch {
+	case s.ClientID != "":
+		return s.ClientID
+	case s.Role == Admin:
+		return "adminclient-1"
+	case s.Role == Producer && s.Producer.TransactionalID != "":
+		return "producer-" + s.Producer.TransactionalID
+	case s.Role == Producer:
+		return "producer-1"
+	case s.Consumer.ShareGroup != "":
+		group = s.Consumer.ShareGroup
+	case s.Consumer.InstanceID != "":
+		end = s.Consumer.InstanceID
+	}
+	return "consumer-" + group + "-" + end
+}
+
+// NameOption is the client's name, for who knows of its group only now.
+func (s *Settings) NameOption() kgo.Opt { return kgo.ClientID(s.clientName()) }
 
 // connectFailed logs a connection that was not made.
 func (l *clientLog) connectFailed(meta kgo.BrokerMetadata, addr string, err error) {

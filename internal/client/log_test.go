@@ -73,6 +73,8 @@ func TestEachRoleLogsUnderItsName(t *testing.T) {
 		{&Settings{Role: Producer, Producer: ProducerSettings{TransactionalID: "x"}}, "[Producer clientId=producer-x, transactionalId=x]"},
 		{&Settings{Role: Consumer, Consumer: ConsumerSettings{GroupID: "g"}}, "[Consumer clientId=consumer-g-1, groupId=g]"},
 		{&Settings{Role: Consumer, Consumer: ConsumerSettings{GroupID: "g", InstanceID: "i"}}, "[Consumer instanceId=i, clientId=consumer-g-i, groupId=g]"},
+		{&Settings{Role: Consumer, ClientID: "console-share-consumer", Consumer: ConsumerSettings{ShareGroup: "g"}}, "[ShareConsumer clientId=console-share-consumer, groupId=g]"},
+		{&Settings{Role: Consumer, Consumer: ConsumerSettings{ShareGroup: "g"}}, "[ShareConsumer clientId=consumer-g-1, groupId=g]"},
 	} {
 		if got := c.s.logName(); got != c.want {
 			t.Errorf("%s, wanted %s", got, c.want)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
@@ -86,7 +87,9 @@ type ConsumerSettings struct {
 	SessionTimeout  time.Duration
 	Heartbeat       time.Duration
 	ReadCommitted   bool
-	Assignors       []string
+	Assignors       []string // of a classic group's members
+	RemoteAssignor  string   // the broker's, with the protocol consumer
+	ShareGroup      string   // of a member of a share group
 }
 
 // ReadSettings checks properties for a role; the error is Kafka's sentence.
@@ -118,6 +121,9 @@ func (s *Settings) readCommon(r *reader) {
 	s.Bootstrap = r.list("bootstrap.servers")
 	if v := r.str("bootstrap.servers", ""); v != "" && len(s.Bootstrap) < len(strings.Split(v, ",")) && r.err == nil {
 		r.err = &ConfigError{"Configuration 'bootstrap.servers' values must not be empty."}
+	}
+	if v, set := r.props["bootstrap.servers"]; set && v == "" && s.Role != Admin && r.err == nil {
+		r.err = &ConfigError{"Configuration 'bootstrap.servers' must not be empty. Valid values include: any non-empty value"}
 	}
 	if s.Role == Admin {
 		if c := r.list("bootstrap.controllers"); len(c) > 0 {
@@ -273,10 +279,14 @@ func (s *Settings) readConsumer(r *reader) {
 	c.Heartbeat = Millis(r.int("heartbeat.interval.ms", 3000, 0))
 	c.ReadCommitted = r.oneOf("isolation.level", "read_uncommitted", "read_committed", "read_uncommitted") == "read_committed"
 	c.Assignors = r.list("partition.assignment.strategy")
+	c.RemoteAssignor = r.filled("group.remote.assignor")
 	for _, key := range []string{"partition.assignment.strategy", "session.timeout.ms", "heartbeat.interval.ms"} {
 		if _, set := r.props[key]; set && c.Protocol == "consumer" && r.err == nil {
 			r.err = &ConfigError{key + " cannot be set when group.protocol=CONSUMER"}
 		}
+	}
+	if c.RemoteAssignor != "" && c.Protocol == "classic" && r.err == nil {
+		r.err = &ConfigError{"group.remote.assignor cannot be set when group.protocol=CLASSIC"}
 	}
 	r.str("key.deserializer", "")
 	r.str("value.deserializer", "")
@@ -303,9 +313,7 @@ func (s *Settings) commonOptions(d *dialer) []kgo.Opt {
 	if s.Role == Admin {
 		opts = append(opts, kgo.MaxVersions(adminVersions()))
 	}
-	if s.ClientID != "" {
-		opts = append(opts, kgo.ClientID(s.ClientID))
-	}
+	opts = append(opts, kgo.ClientID(s.clientName()))
 	if s.MaxIdle > 0 {
 		opts = append(opts, kgo.ConnIdleTimeout(max(s.MaxIdle, time.Second)))
 	}
@@ -347,7 +355,7 @@ func (s *Settings) ProducerOptions() ([]kgo.Opt, error) {
 	opts := []kgo.Opt{
 		kgo.RequiredAcks(map[string]kgo.Acks{"all": kgo.AllISRAcks(), "1": kgo.LeaderAck(), "0": kgo.NoAck()}[p.Acks]),
 		kgo.ProducerBatchCompression(codec),
-		kgo.ProducerLinger(p.Linger),
+		kgo.ProducerLinger(min(p.Linger, time.Minute)),
 		kgo.RecordDeliveryTimeout(max(p.DeliveryTimeout, time.Second)),
 		kgo.ProduceRequestTimeout(max(s.RequestTimeout, 100*time.Millisecond)),
 		kgo.MaxBufferedBytes(int(max(p.BufferBytes, 1))),
@@ -463,13 +471,30 @@ func (s *Settings) GroupOptions() ([]kgo.Opt, error) {
 		opts = append(opts, kgo.InstanceID(c.InstanceID))
 	}
 	if c.Protocol == "consumer" {
-		return append(opts, kgo.ServerSideBalancer(), kgo.Balancers(kgo.RangeBalancer())), nil
+		return append(opts, kgo.ServerSideBalancer(), kgo.Balancers(c.remoteBalancer())), nil
 	}
 	balancers, err := c.balancers()
 	if err != nil {
 		return nil, err
 	}
 	return append(opts, kgo.Balancers(balancers...), kgo.SessionTimeout(c.SessionTimeout), kgo.HeartbeatInterval(c.Heartbeat)), nil
+}
+
+// remoteBalancer is what makes the client underneath ask for an assignor of the broker's: uniform, or range.
+func (c *ConsumerSettings) remoteBalancer() kgo.GroupBalancer {
+	if c.RemoteAssignor == "range" {
+		return kgo.RangeBalancer()
+	}
+	return kgo.StickyBalancer()
+}
+
+// CheckRemoteAssignor refuses an assignor that brokers do not have. It is no setting that keeps a client from being made: Kafka's
+// learns of it from the broker.
+func (c *ConsumerSettings) CheckRemoteAssignor() error {
+	if a := c.RemoteAssignor; c.Protocol == "consumer" && a != "" && a != "uniform" && a != "range" {
+		return &KafkaError{Code: kerr.UnsupportedAssignor.Code, Message: "ServerAssignor " + a + " is not supported. Supported assignors: uniform, range."}
+	}
+	return nil
 }
 
 func (c *ConsumerSettings) balancers() ([]kgo.GroupBalancer, error) {
@@ -490,7 +515,7 @@ func (c *ConsumerSettings) balancers() ([]kgo.GroupBalancer, error) {
 		case "CooperativeStickyAssignor":
 			out = append(out, kgo.CooperativeStickyBalancer())
 		default:
-			return nil, &ConfigError{fmt.Sprintf("Invalid value %s for configuration partition.assignment.strategy: only Kafka's own assignors (Range, RoundRobin, Sticky, CooperativeSticky) can be used here", n)}
+			return nil, fmt.Errorf("%s is no assignor that can be used here: Kafka's own Range, RoundRobin, Sticky and CooperativeSticky can", n)
 		}
 	}
 	return out, nil

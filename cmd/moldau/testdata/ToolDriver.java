@@ -89,6 +89,7 @@ public class ToolDriver {
         System.setOut(so);
         System.setErr(se);
         System.setIn(new ByteArrayInputStream(stdin));
+        Set<Thread> own = new HashSet<>(hooksOfJava().keySet());
         Class<?> tool = Class.forName(cls);
         for (Field f : tool.getDeclaredFields()) {
             if (Modifier.isStatic(f.getModifiers()) && !Modifier.isFinal(f.getModifiers()) && f.getType() == int.class) {
@@ -123,12 +124,27 @@ public class ToolDriver {
             ht.start();
             running.add(ht);
         }
+        for (Thread ht : new ArrayList<>(hooksOfJava().keySet())) {
+            if (own.contains(ht) || ht.getThreadGroup() != group) continue;
+            hooksOfJava().remove(ht);
+            ht.setDaemon(true);
+            ht.start();
+            running.add(ht);
+        }
         for (Thread ht : running) ht.join(5000);
         so.flush();
         se.flush();
         System.setOut(ERR);
         System.setErr(ERR);
         return code;
+    }
+
+    /** The shutdown hooks that tools gave to Java itself. */
+    @SuppressWarnings("unchecked")
+    static Map<Thread, Thread> hooksOfJava() throws Exception {
+        Field hooks = Class.forName("java.lang.ApplicationShutdownHooks").getDeclaredField("hooks");
+        hooks.setAccessible(true);
+        return (Map<Thread, Thread>) hooks.get(null);
     }
 
     /** Leaves out what threads of tools that were run before have to log. */
