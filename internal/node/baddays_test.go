@@ -1,9 +1,11 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -75,6 +77,24 @@ func TestTwoBrokersOfOneID(t *testing.T) {
 	c.refuses(7, "another process serves as broker 1", "node.id")
 	delete(c.opts, 7)
 	c.create("colours", 1, 1) // the first one serves on
+}
+
+// Nobody speaks to a controller whose id another process has: it says for whom it waits, and why that may be in vain.
+func TestASecondControllerOfOneIDSaysForWhomItWaits(t *testing.T) {
+	c := combined(t, 3)
+	c.startAll()
+	c.disks[7] = vfs.NewMem()
+	c.opts[7] = append(append([]string{}, c.opts[1]...), "listeners=PLAINTEXT://n7:9092,CONTROLLER://n7:9093", "initial.broker.registration.timeout.ms=6000")
+	var said bytes.Buffer
+	o := c.options(7)
+	o.Logger = slog.New(slog.NewTextHandler(&said, nil))
+	_, err := Start(context.Background(), o)
+	wantError(t, err, "has not heard from a majority", "1@n1:9093,2@n2:9093,3@n3:9093", "no other process may have the id of this node, 1")
+	if !strings.Contains(said.String(), "waiting for a majority of the controllers") {
+		t.Error(said.String())
+	}
+	delete(c.opts, 7)
+	c.create("colours", 1, 3) // the others serve on
 }
 
 func TestAnotherSetOfVoters(t *testing.T) {

@@ -34,7 +34,7 @@ func (n *Node) identify() (identity, error) {
 			continue
 		}
 		if err != nil {
-			return id, fmt.Errorf("cannot use log directory %s: %w", dir, err)
+			return id, n.unreadProperties(dir, id.clusterID, err)
 		}
 		if p.NodeID != n.id {
 			return id, fmt.Errorf("log directory %s belongs to node %d, and this node is %d: correct node.id, or give this node a directory of its own", dir, p.NodeID, n.id)
@@ -116,7 +116,7 @@ func (n *Node) holdsAny(dir string, names ...string) (bool, error) {
 }
 
 func notFormatted(dirs []string) error {
-	return fmt.Errorf("log directory %s is not formatted: format it once with\n\n    kafka-storage format --cluster-id $(kafka-storage random-uuid) --config server.properties\n\nand start again (for a node that stands alone add --standalone where controller.quorum.bootstrap.servers is set)",
+	return fmt.Errorf("log directory %s is not formatted: format it once with\n\n    kafka-storage format --cluster-id $(kafka-storage random-uuid) --config server.properties\n\nand start again (for a node that stands alone add --standalone where controller.quorum.bootstrap.servers is set). All nodes of a cluster have one id: a node of one that runs already takes its id, which kafka-cluster cluster-id tells",
 		strings.Join(dirs, ", "))
 }
 
@@ -146,11 +146,23 @@ func (n *Node) lostProperties(dir, found, cluster string) error {
 	if found == "" {
 		return nil
 	}
+	return fmt.Errorf("log directory %s holds data (%s) but no meta.properties: it is not formatted anew, since the data would then be lost to the cluster; %s", dir, found, n.backToProperties(cluster))
+}
+
+// unreadProperties says how to mend a file that was cut or emptied; one that cannot be reached is not to be mended.
+func (n *Node) unreadProperties(dir, cluster string, err error) error {
+	if !errors.Is(err, storage.ErrMetaProperties) {
+		return fmt.Errorf("cannot use log directory %s: %w", dir, err)
+	}
+	return fmt.Errorf("cannot use log directory %s: %w; %s", dir, err, n.backToProperties(cluster))
+}
+
+func (n *Node) backToProperties(cluster string) string {
 	whose := "cluster.id=" + cluster
 	if cluster == "" {
 		whose = "cluster.id=ID, where ID is the cluster's, which the meta.properties of its other nodes and clients' logs name (kafka-cluster cluster-id asks a running node; a new id would make this another cluster)"
 	}
-	return fmt.Errorf("log directory %s holds data (%s) but no meta.properties: it is not formatted anew, since the data would then be lost to the cluster; put the file back from a backup (lines version=1, node.id=%d, directory.id as it was and %s), or move the data away to start with an empty directory", dir, found, n.id, whose)
+	return fmt.Sprintf("put the file back from a backup (lines version=1, node.id=%d, directory.id as it was and %s), or move the data away to start with an empty directory", n.id, whose)
 }
 
 // format makes dir a log directory of this node. meta.properties comes last: with

@@ -32,6 +32,13 @@ func TestDataWithoutMetaPropertiesIsNotFormattedOver(t *testing.T) {
 	if _, err := Start(context.Background(), r.options()); err == nil || !strings.Contains(err.Error(), "but no meta.properties") {
 		t.Fatalf("%v", err)
 	}
+	for _, left := range []string{"", string(kept[:len(kept)/2])} { // a disk was full, an editor was killed
+		if err := vfs.WriteFileAtomic(fs, name, []byte(left)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Start(context.Background(), r.options())
+		wantError(t, err, name, "put the file back from a backup", "node.id=1", "directory.id as it was")
+	}
 	if err := vfs.WriteFileAtomic(fs, name, kept); err != nil {
 		t.Fatal(err)
 	}

@@ -210,11 +210,8 @@ func (n *Node) buildBroker() {
 
 // join follows the metadata log and registers the broker; it returns when the broker is unfenced.
 func (n *Node) join(ctx context.Context) error {
-	patience := n.o.Settings.Duration(config.InitialBrokerRegistrationTimeoutMs)
-	known, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if err := n.metadata.CaughtUp(known); err != nil {
-		return fmt.Errorf("cannot read the cluster's metadata within %s: %w", patience, err)
+	if err := n.knowMetadata(ctx); err != nil {
+		return err
 	}
 	// before the first image: a broker takes no role before the metadata knows of its registration
 	n.member = newMembership(n)

@@ -286,7 +286,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	o := r.options("listeners=PLAINTEXT://localhost:9192", "log.dirs=/elsewhere")
 	o.AutoFormat = false
 	_, err := Start(context.Background(), o)
-	wantError(t, err, "/elsewhere is not formatted", "kafka-storage format")
+	wantError(t, err, "/elsewhere is not formatted", "kafka-storage format", "kafka-cluster cluster-id")
 	r.produce("t", "still", "serving")
 }
 

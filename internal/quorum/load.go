@@ -230,7 +230,8 @@ func (d *disk) loadWAL(cfg *Config) (walState, error) {
 			return st, nil
 		}
 		if len(voters) != 1 || voters[0] != ownID(cfg, &d.kraft) || len(st.base.voters) > 1 {
-			return st, err
+			return st, fmt.Errorf("the Raft log %s and the metadata log beside it do not belong together, one of them was cut or is from another time (%w): %s",
+				path.Join(cfg.Dir, WALName), err, d.wayOut(cfg, "put both back from the same backup"))
 		}
 		cfg.Logger.Warn("the metadata log went on without this node's Raft log; as the only voter it follows the metadata log", "reason", err)
 	}
@@ -243,14 +244,16 @@ func (d *disk) loadWAL(cfg *Config) (walState, error) {
 // walIsLost refuses a voter that has metadata and no Raft log: it has forgotten for whom it voted and what it promised to keep,
 // and a second vote in one epoch could make two leaders, each with a majority.
 func (d *disk) walIsLost(cfg *Config) error {
-	what := "put the file back from a backup that is not older than the metadata log"
-	if d.kraft.dynamic() {
-		what += fmt.Sprintf(", or give this controller a new identity: remove it from the quorum (kafka-metadata-quorum remove-controller --controller-id %d), empty its metadata directory, format it with kafka-storage format --no-initial-controllers, start it, and run kafka-metadata-quorum add-controller", cfg.NodeID)
-	} else {
-		what += ", or, while all other voters run and have everything, move the metadata directory away whole, format it again with the same cluster id and start: the others then bring it up to date"
-	}
 	return fmt.Errorf("the Raft log %s is missing, but the metadata log beside it holds what this node has decided with others: without it the node does not know for whom it voted, and two leaders could come of that: %s",
-		path.Join(cfg.Dir, WALName), what)
+		path.Join(cfg.Dir, WALName), d.wayOut(cfg, "put the file back from a backup that is not older than the metadata log"))
+}
+
+// wayOut says how a voter whose files cannot be used comes back.
+func (d *disk) wayOut(cfg *Config, backup string) string {
+	if d.kraft.dynamic() {
+		return backup + fmt.Sprintf(", or give this controller a new identity: remove it from the quorum (kafka-metadata-quorum remove-controller --controller-id %d), empty its metadata directory, format it with kafka-storage format --no-initial-controllers, start it, and run kafka-metadata-quorum add-controller", cfg.NodeID)
+	}
+	return backup + ", or, while all other voters run and have everything, move the metadata directory away whole, format it again with the same cluster id and start: the others then bring it up to date"
 }
 
 // match finds how far the metadata log has what the WAL has. Committed batches alone are in the metadata log, and each

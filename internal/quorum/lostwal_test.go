@@ -4,10 +4,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/moldau-stream/moldau/internal/vfs"
 )
 
-// A voter without its Raft log could vote a second time in one epoch. It refuses, says what to do, and touches nothing.
-func TestAVoterThatHasLostItsRaftLogRefuses(t *testing.T) {
+// saidAndClosed is a quorum that was under way, and is at rest.
+func saidAndClosed(t *testing.T) *sea {
 	s := underWay(t)
 	for s.nodes[0].LogEndOffset() < 4 {
 		s.pass(100 * time.Millisecond)
@@ -19,6 +21,38 @@ func TestAVoterThatHasLostItsRaftLogRefuses(t *testing.T) {
 		}
 	}
 	s.calls.Wait()
+	return s
+}
+
+// A Raft log that ends where a frame ends looks whole, but the metadata log beside it has more.
+func TestAVoterWhoseRaftLogWasCutSaysWhatToDo(t *testing.T) {
+	s := saidAndClosed(t)
+	name := testDir + "/" + WALName
+	whole, err := vfs.ReadFile(s.disks[0], name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for n := len(whole) - 1; n > 0; n-- {
+		if err := vfs.WriteFileAtomic(s.disks[0], name, whole[:n]); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.start(0); err == nil {
+			if err := s.nodes[0].Close(); err != nil {
+				t.Fatal(err)
+			}
+		} else if refused++; !strings.Contains(err.Error(), "from a") || !strings.Contains(err.Error(), "backup") {
+			t.Fatalf("cut to %d of %d bytes: %v", n, len(whole), err)
+		}
+	}
+	if refused == 0 {
+		t.Fatal("nothing was refused")
+	}
+}
+
+// A voter without its Raft log could vote a second time in one epoch. It refuses, says what to do, and touches nothing.
+func TestAVoterThatHasLostItsRaftLogRefuses(t *testing.T) {
+	s := saidAndClosed(t)
 	if err := s.disks[0].Remove(testDir + "/" + WALName); err != nil {
 		t.Fatal(err)
 	}

@@ -56,6 +56,7 @@ type followed struct {
 	failures  int       // in a row
 	due       time.Time // end of its pause
 	lag       int64
+	start     int64 // of its log, as the last request has told it
 }
 
 type fetcher struct {

@@ -132,7 +132,7 @@ func (f *fetcher) takePart(x answerPart, starts map[storage.TopicPartition]int64
 	if c.startsAt >= 0 {
 		starts[d.p.tp] = c.startsAt
 	}
-	if c.bytes > 0 || c.startsAt >= 0 {
+	if c.bytes > 0 || c.startsAt >= 0 || f.isUntold(d, x.a.LogStartOffset) {
 		f.goOn(d, &c)
 		return false
 	}
@@ -142,6 +142,14 @@ func (f *fetcher) takePart(x answerPart, starts map[storage.TopicPartition]int64
 		d.lag, d.failures = c.lag, 0
 	}
 	return false
+}
+
+// isUntold says that the leader takes our log to begin before its own, and may wait for it to follow: it has been there before, and
+// has not said so.
+func (f *fetcher) isUntold(d *followed, leaderStart int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return d.start < leaderStart
 }
 
 // goOn has d put into the next request, which waits for its log to be synced where acknowledgements rest on the disk.

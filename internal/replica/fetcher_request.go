@@ -78,7 +78,7 @@ func (f *fetcher) fillLocked(req *kmsg.FetchRequest, all []*followed) {
 			n++
 		}
 		req.Topics[n-1].Partitions = append(req.Topics[n-1].Partitions, want)
-		d.state = askedFor
+		d.state, d.start = askedFor, pos.start
 		if f.main == nil && !d.inSession {
 			d.inSession = true
 			f.inUse++

@@ -127,3 +127,23 @@ func TestWhoWasServedGoesToTheEndOfTheLine(t *testing.T) {
 		}
 	}
 }
+
+// A follower's log deletes by itself too, and may have done so before records are deleted by request: who waits for that is told.
+func TestADeletionThatAFollowerIsAheadOf(t *testing.T) {
+	c := three(t)
+	for range 3 {
+		c.produce(1, 0)
+	}
+	c.run(time.Second)
+	for _, err := range c.node(2).logs.AdvanceLogStartOffsets(map[storage.TopicPartition]int64{tp(simName, 0): 3}) {
+		must(t, err)
+	}
+	begun, failed := c.node(1).m.DeleteRecords(map[storage.TopicPartition]int64{tp(simName, 0): 2})
+	if len(failed) > 0 {
+		t.Fatal(failed)
+	}
+	c.run(2 * time.Second)
+	if low, wait, err := begun[tp(simName, 0)].look(); wait != nil || err != nil {
+		t.Fatalf("the low watermark is %d: %v", low, err)
+	}
+}

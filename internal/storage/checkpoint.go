@@ -137,6 +137,9 @@ type MetaProperties struct {
 	DirectoryID [16]byte // zero in files that have none
 }
 
+// ErrMetaProperties is that of a meta.properties that is there and says nothing that can be understood.
+var ErrMetaProperties = errors.New("cannot understand meta.properties")
+
 // ReadMetaProperties reads meta.properties of a log directory; fs.ErrNotExist when it was never formatted.
 func ReadMetaProperties(fsys vfs.FS, dir string) (MetaProperties, error) {
 	name := path.Join(dir, metaPropertiesFile)
@@ -146,7 +149,7 @@ func ReadMetaProperties(fsys vfs.FS, dir string) (MetaProperties, error) {
 	}
 	p, err := parseMetaProperties(data)
 	if err != nil {
-		return p, fmt.Errorf("cannot read %s: %w", name, err)
+		return p, fmt.Errorf("%w: %s: %w", ErrMetaProperties, name, err)
 	}
 	return p, nil
 }
