@@ -25,7 +25,7 @@ func (e *UnansweredError) Unwrap() error { return e.Cause }
 // OnceEach asks the bootstrap servers in any order, each once, until one answers. It logs as the old admin client of
 // Kafka, which asks so: the one that has no configuration of its name.
 func (c *Client) OnceEach(ctx context.Context, req kmsg.Request) error {
-	c.dialer.log.name, c.dialer.log.admin = "[LegacyAdminClient clientId=admin-1]", false
+	c.Settings.legacy, c.dialer.log.admin = true, false
 	failed := &UnansweredError{Request: apiConstant(kmsg.NameForKey(req.Key()))}
 	seeds := c.Client.SeedBrokers()
 	for _, at := range rand.Perm(len(seeds)) {

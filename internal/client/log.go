@@ -51,6 +51,9 @@ func (l *clientLog) line(level, logger, format string, args ...any) {
 
 // logName is how Kafka's clients begin each line of their log.
 func (s *Settings) logName() string {
+	if s.legacy {
+		return "[LegacyAdminClient clientId=admin-1]"
+	}
 	id := s.clientName()
 	switch s.Role {
 	case Producer:

@@ -21,6 +21,7 @@ const RequestTimeoutMs = 30000
 // Settings are client properties, read and checked.
 type Settings struct {
 	Role              Role
+	legacy            bool // logs as the admin client that Kafka had before
 	Bootstrap         []string
 	ClientID          string
 	APITimeout        time.Duration // default.api.timeout.ms: how long a call may try
