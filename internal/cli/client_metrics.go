@@ -90,15 +90,17 @@ func (t *clientMetricsTool) check() error {
 	if err := t.readFormat(p, "list", "describe"); err != nil {
 		return err
 	}
+	p.value("bootstrap-server")
+	p.value("command-config")
 	return p.err
 }
 
 func (t *clientMetricsTool) execute() error {
 	var twice *consumerFailure
-	if err := t.p.repeated("name", "interval", "bootstrap-server", "command-config"); errors.As(err, &twice) {
+	if err := t.p.repeated("name", "interval"); errors.As(err, &twice) {
 		return twice.error
 	}
-	c, err := t.open(client.Admin, t.p.value("bootstrap-server"), t.p.value("command-config"))
+	c, err := t.openServers(t.p)
 	if err != nil {
 		return err
 	}

@@ -200,7 +200,11 @@ func (r *run) apiVersions(p *parsed) error {
 	if bootstrap == "" {
 		return errors.New("Configuration 'bootstrap.servers' must not be empty. Valid values include: any non-empty value")
 	}
-	own, err := legacyProperties(p.value("command-config"))
+	config := p.value("command-config")
+	if p.err != nil {
+		return p.err
+	}
+	own, err := legacyProperties(config)
 	if err != nil {
 		return err
 	}

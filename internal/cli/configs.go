@@ -141,9 +141,6 @@ func (t *configsTool) checkArgs() error {
 	if !p.hasAny("bootstrap-server", "bootstrap-controller") {
 		return illegal("Either --bootstrap-server or --bootstrap-controller must be specified.")
 	}
-	if p.has("bootstrap-server") && p.has("bootstrap-controller") {
-		return illegal("Only one of --bootstrap-server or --bootstrap-controller can be specified")
-	}
 	if err := t.checkEntities(); err != nil {
 		return err
 	}
@@ -175,7 +172,7 @@ func (t *configsTool) readEntities() error {
 	}
 	for _, e := range namesThenDefaults(shortEntities()) {
 		if p.has(e.option) {
-			t.entities = append(t.entities, entity{typ: e.entityType, name: p.value(e.option), named: !e.isDefault, isDefault: e.isDefault})
+			t.entities = append(t.entities, entity{typ: e.entityType, name: p.first(e.option), named: !e.isDefault, isDefault: e.isDefault})
 		}
 	}
 	return p.err
@@ -201,18 +198,21 @@ func (t *configsTool) checkEntities() error {
 	if len(t.entities) == 0 {
 		return illegal("At least one entity type must be specified")
 	}
-	for _, e := range t.entities {
-		if !contains(entityTypes(), e.typ) {
-			t.hintNearest("entity type", e.typ, entityTypes())
-			return illegal("Invalid entity type %s, the entity type must be one of %s with a --bootstrap-server or --bootstrap-controller argument", e.typ, strings.Join(entityTypes(), ", "))
-		}
-	}
 	seen := map[string]bool{}
 	for _, e := range t.entities {
 		if seen[e.typ] {
 			return illegal("Duplicate entity type(s) specified: %s", e.typ)
 		}
 		seen[e.typ] = true
+	}
+	for _, e := range t.entities {
+		if !contains(entityTypes(), e.typ) {
+			t.hintNearest("entity type", e.typ, entityTypes())
+			return illegal("Invalid entity type %s, the entity type must be one of %s with a --bootstrap-server or --bootstrap-controller argument", e.typ, strings.Join(entityTypes(), ", "))
+		}
+	}
+	if t.p.has("bootstrap-server") && t.p.has("bootstrap-controller") {
+		return illegal("Only one of --bootstrap-server or --bootstrap-controller can be specified")
 	}
 	if t.p.hasAny("entity-type", "entity-name", "entity-default") {
 		for _, e := range shortEntities() {
@@ -223,6 +223,14 @@ func (t *configsTool) checkEntities() error {
 	}
 	if len(t.entities) > 1 && !t.isUserClient() {
 		return illegal("Only 'users' and 'clients' entity types may be specified together")
+	}
+	for _, e := range shortEntities() {
+		if !e.isDefault && t.p.has(e.option) {
+			t.p.value(e.option) // which complains if it is there twice
+		}
+	}
+	if t.p.err != nil {
+		return t.p.err
 	}
 	return t.checkAction(t.entities[0])
 }
@@ -242,12 +250,6 @@ func (t *configsTool) checkAction(first entity) error {
 	if first.typ == "broker-loggers" && (!first.named || first.name == "") {
 		return illegal("An entity name must be specified with --%s of broker-loggers", map[bool]string{true: "alter", false: "describe"}[t.p.has("alter")])
 	}
-	if t.p.has("alter") && !t.p.hasAny("add-config", "add-config-file", "delete-config") {
-		return illegal("At least one of --add-config, --add-config-file, or --delete-config must be specified with --alter")
-	}
-	if t.p.has("alter") && t.p.has("add-config") && t.p.has("add-config-file") {
-		return illegal("Only one of --add-config or --add-config-file must be specified")
-	}
 	if t.p.has("alter") && (!first.named || first.name == "") {
 		switch first.typ {
 		case "topics", "client-metrics", "groups":
@@ -256,6 +258,12 @@ func (t *configsTool) checkAction(first entity) error {
 	}
 	if t.p.has("alter") && !first.named && !first.isDefault {
 		return illegal("An entity-name or default entity must be specified with --alter of users, clients, brokers or ips")
+	}
+	if t.p.has("alter") && !t.p.hasAny("add-config", "add-config-file", "delete-config") {
+		return illegal("At least one of --add-config, --add-config-file, or --delete-config must be specified with --alter")
+	}
+	if t.p.has("alter") && t.p.has("add-config") && t.p.has("add-config-file") {
+		return illegal("Only one of --add-config or --add-config-file must be specified")
 	}
 	for _, e := range t.entities {
 		if t.p.has("alter") && !e.named && !e.isDefault {

@@ -67,7 +67,7 @@ func (t *tokensTool) check() error {
 	}
 	all := []string{"renewer-principal", "max-life-time-period", "renew-time-period", "expiry-time-period", "hmac", "owner-principal"}
 	for action, takes := range map[string][]string{"create": {"renewer-principal", "max-life-time-period", "owner-principal"}, "renew": {"hmac", "renew-time-period"},
-		"expire": {"hmac", "expiry-time-period"}, "describe": {"owner-principal"}} {
+		"expire": {"hmac", "expiry-time-period"}, "describe": {"owner-principal", "renewer-principal"}} {
 		var invalid []string
 		for _, o := range all {
 			if !contains(takes, o) {
@@ -90,7 +90,7 @@ func (t *tokensTool) check() error {
 }
 
 func (t *tokensTool) execute() error {
-	c, err := t.open(client.Admin, t.p.value("bootstrap-server"), t.p.value("command-config"))
+	c, err := t.openServers(t.p)
 	if err != nil {
 		return err
 	}

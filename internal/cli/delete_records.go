@@ -47,7 +47,7 @@ func (r *run) deleteRecords(p *parsed) error {
 	if err != nil {
 		return err
 	}
-	c, err := r.open(client.Admin, p.value("bootstrap-server"), p.value("command-config"))
+	c, err := r.openServers(p)
 	if err != nil {
 		return err
 	}

@@ -174,7 +174,16 @@ func (r *run) openEither(p *parsed, own ...client.Properties) (*client.Client, e
 	if p.has("bootstrap-controller") {
 		props["bootstrap.controllers"] = p.value("bootstrap-controller")
 	}
-	return r.open(client.Admin, p.value("bootstrap-server"), p.value("command-config"), props)
+	return r.openServers(p, props)
+}
+
+// openServers opens an admin client to the brokers of --bootstrap-server.
+func (r *run) openServers(p *parsed, own ...client.Properties) (*client.Client, error) {
+	bootstrap, config := p.value("bootstrap-server"), p.value("command-config")
+	if p.err != nil {
+		return nil, p.err
+	}
+	return r.open(client.Admin, bootstrap, config, own...)
 }
 
 // explainConstruct adds the cause of a "Failed to create new KafkaAdminClient",

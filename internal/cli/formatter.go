@@ -23,6 +23,11 @@ type formatter interface {
 // newFormatter picks and configures the formatter; the error is a class name
 // that is not available.
 func (r *run) newFormatter(p *parsed) (formatter, error) {
+	for _, o := range []string{"formatter", "formatter-config", "key-deserializer", "value-deserializer"} {
+		if p.value(o); p.err != nil {
+			return nil, p.err
+		}
+	}
 	props := client.Properties{}
 	if f := p.value("formatter-config"); f != "" {
 		loaded, err := client.LoadProperties(f)

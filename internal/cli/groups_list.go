@@ -76,14 +76,14 @@ func (r *run) allGroups(p *parsed) error {
 		}
 	}
 	wanted := strings.ToLower(p.value("group-type"))
+	if p.err != nil {
+		return p.err
+	}
 	if p.has("group-type") && groupTypeText(wanted) == "Unknown" {
 		r.hintNearestWord("group type", p.value("group-type"), []string{"classic", "consumer", "share", "streams"})
 		return errors.New("--group-type must be a valid group type.")
 	}
-	if p.err != nil {
-		return p.err
-	}
-	c, err := r.open(client.Admin, p.value("bootstrap-server"), p.value("command-config"))
+	c, err := r.openServers(p)
 	if err != nil {
 		return err
 	}
@@ -91,6 +91,9 @@ func (r *run) allGroups(p *parsed) error {
 	all, err := r.listGroups(c, nil, nil)
 	if err != nil {
 		return err
+	}
+	if p.value("protocol"); p.err != nil { // read last: a failure of the command and not of its use
+		return &javaError{text: p.err.Error(), plain: p.err.Error()}
 	}
 	return r.printGroups(p, all, wanted)
 }

@@ -33,7 +33,9 @@ func (g *groupsTool) reset() error {
 		g.exportReset(ids, plan)
 		return nil
 	}
-	g.printReset(ids, plan)
+	if len(ids) > 0 {
+		g.printReset(ids, plan)
+	}
 	return nil
 }
 

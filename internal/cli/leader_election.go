@@ -58,7 +58,11 @@ func (r *run) leaderElection(p *parsed) error {
 	if p.err != nil {
 		return p.err
 	}
-	c, err := r.open(client.Admin, p.value("bootstrap-server"), p.value("command-config")+p.value("admin.config"))
+	bootstrap, config := p.value("bootstrap-server"), p.value("command-config")+p.value("admin.config")
+	if p.err != nil {
+		return p.err
+	}
+	c, err := r.open(client.Admin, bootstrap, config)
 	if err != nil {
 		return err
 	}

@@ -32,14 +32,17 @@ type lineReader struct {
 }
 
 func (r *run) newLineReader(p *parsed) (*lineReader, error) {
-	class := p.value("line-reader")
+	class, config := p.value("line-reader"), p.value("reader-config")
+	if p.err != nil {
+		return nil, p.err
+	}
 	if c := class[strings.LastIndexByte(class, '.')+1:]; c != "LineMessageReader" {
 		r.hintNearest("line reader", class, []string{"org.apache.kafka.tools.LineMessageReader"})
 		return nil, fmt.Errorf("%s\nmoldau: only Kafka's own line reader, org.apache.kafka.tools.LineMessageReader, is available", class)
 	}
 	props := client.Properties{}
-	if f := p.value("reader-config"); f != "" {
-		loaded, err := client.LoadProperties(f)
+	if config != "" {
+		loaded, err := client.LoadProperties(config)
 		if err != nil {
 			return nil, err
 		}

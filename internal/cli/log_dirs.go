@@ -43,8 +43,12 @@ func (r *run) logDirs(p *parsed) error {
 	if err := r.readFormat(p); err != nil {
 		return err
 	}
+	wanted := p.value("broker-list")
+	if p.err != nil {
+		return p.err
+	}
 	var asked []int32
-	for _, s := range filledParts(p.value("broker-list")) {
+	for _, s := range filledParts(wanted) {
 		id, err := strconv.ParseInt(s, 10, 32)
 		if err != nil {
 			return numberFormat(s)
@@ -55,7 +59,7 @@ func (r *run) logDirs(p *parsed) error {
 	if p.err != nil {
 		return p.err
 	}
-	c, err := r.open(client.Admin, p.value("bootstrap-server"), p.value("command-config"), client.Properties{"client.id": "log-dirs-tool"})
+	c, err := r.openServers(p, client.Properties{"client.id": "log-dirs-tool"})
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func (r *run) getOffsets(p *parsed) error {
 	if p.err != nil {
 		return p.err
 	}
-	c, err := r.open(client.Admin, p.value("bootstrap-server"), p.value("command-config"), client.Properties{"client.id": "GetOffsetShell"})
+	c, err := r.openServers(p, client.Properties{"client.id": "GetOffsetShell"})
 	if err != nil {
 		return err
 	}

@@ -66,11 +66,15 @@ func (t *replicaVerifier) check() error {
 	if p.err != nil {
 		return p.err
 	}
-	var err error
-	if t.filter, err = newTopicFilter(p.value("topics-include")); err != nil {
-		return fmt.Errorf("%s is an invalid regex", p.value("topics-include"))
+	include, brokers := p.value("topics-include"), p.value("broker-list")
+	if p.err != nil {
+		return p.err
 	}
-	if problem := bootstrapProblem(p.value("broker-list")); problem != "" {
+	var err error
+	if t.filter, err = newTopicFilter(include); err != nil {
+		return fmt.Errorf("%s is an invalid regex", include)
+	}
+	if problem := bootstrapProblem(brokers); problem != "" {
 		return t.usage(p.set, req, problem)
 	}
 	return nil

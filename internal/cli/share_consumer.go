@@ -146,10 +146,10 @@ func (t *shareConsumer) plan() error {
 	case p.has("release"):
 		t.status = kgo.AckRelease
 	}
-	if n, ok := p.number("max-messages"); ok {
+	if n, ok := p.numberOnce("max-messages"); ok {
 		t.max = n
 	}
-	if n, ok := p.number("timeout-ms"); ok {
+	if n, ok := p.numberOnce("timeout-ms"); ok {
 		t.timeout = client.Millis(n)
 	}
 	if p.err != nil {
@@ -195,7 +195,7 @@ func (t *shareConsumer) planProperties(bad func(string) error) error {
 const shareConsumerLogger = "org.apache.kafka.tools.consumer.ConsoleShareConsumer"
 
 func (t *shareConsumer) consume() int {
-	if err := t.p.repeated("topic"); err != nil {
+	if err := t.p.repeated("topic", "timeout-ms"); err != nil {
 		t.logError(shareConsumerLogger, "Unknown error when running consumer: ", err)
 		return t.fail(1)
 	}
@@ -218,6 +218,9 @@ func (t *shareConsumer) consume() int {
 }
 
 func (t *shareConsumer) loop(ctx context.Context) error {
+	if err := t.p.repeated("max-messages"); err != nil {
+		return err
+	}
 	if t.max == 0 {
 		return nil
 	}

@@ -91,6 +91,8 @@ func (g *shareTool) check() error {
 		return bad("Option [delete] takes the options [group] or [all-groups]")
 	case p.has("delete") && p.has("group") && p.has("all-groups"):
 		return bad("Option [delete] takes either [group] or [all-groups], not both.")
+	case p.has("delete") && p.has("topic"):
+		return bad("Option [delete] does not take the option: [topic]")
 	case p.has("delete-offsets") && !(p.has("group") && p.has("topic")):
 		return bad("Option [delete-offsets] takes the following options: [group], [topic]")
 	case p.has("reset-offsets"):
@@ -100,9 +102,8 @@ func (g *shareTool) check() error {
 	}
 	if err := g.checkExclusions(p, req, []exclusion{
 		{"group", []string{"all-groups", "list"}},
-		{"all-groups", []string{"list", "reset-offsets", "delete-offsets"}},
-		{"topic", []string{"list", "describe", "delete", "all-topics"}},
-		{"all-topics", []string{"list", "describe", "delete"}},
+		{"all-groups", []string{"reset-offsets", "delete-offsets"}},
+		{"topic", []string{"list", "describe"}},
 	}); err != nil {
 		return err
 	}
@@ -164,10 +165,14 @@ func (g *shareTool) checkShareReset(bad func(string) error) error {
 }
 
 func (g *shareTool) execute() error {
+	var twice *consumerFailure
+	if err := g.p.repeated("bootstrap-server", "command-config"); errors.As(err, &twice) {
+		return &javaError{text: twice.error.Error(), plain: twice.error.Error()}
+	}
 	if g.p.number("timeout"); g.p.err != nil { // read late: a failure of the command and not of its use
 		return errors.New(g.p.err.Error())
 	}
-	c, err := g.open(client.Admin, g.p.value("bootstrap-server"), g.p.value("command-config"), g.timeoutProperties())
+	c, err := g.openServers(g.p, g.timeoutProperties())
 	if err != nil {
 		return err
 	}

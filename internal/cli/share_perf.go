@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -85,6 +86,9 @@ func (t *sharePerf) check(req []string) error {
 	if err := t.checkRequired(p, req, "topic", "bootstrap-server"); err != nil {
 		return err
 	}
+	if err := t.checkInvalid(p, req, "consumer.config", "command-config"); err != nil {
+		return err
+	}
 	for _, pair := range [][2]string{{"messages", "num-records"}, {"consumer.config", "command-config"}} {
 		if p.has(pair[0]) {
 			t.printf("Warning: --%s is deprecated. Use --%s instead.\n", pair[0], pair[1])
@@ -104,10 +108,10 @@ func (t *sharePerf) execute() error {
 			t.println("start.time, end.time, " + sharePerfColumns + ", fetch.time.ms")
 		}
 	}
-	if err := p.repeated("topic", "group", "bootstrap-server"); err != nil {
+	if err := p.repeated("topic", "group", "bootstrap-server", "command-config", "consumer.config", "date-format", "fetch-size", "socket-buffer-size"); err != nil {
 		return err
 	}
-	interval, _ := p.number("reporting-interval")
+	interval, _ := strconv.ParseInt(p.first("reporting-interval"), 10, 64)
 	threads, _ := p.number("threads")
 	var ok bool
 	if t.wanted, ok = p.number("num-records"); !ok {

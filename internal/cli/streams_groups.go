@@ -2,8 +2,6 @@ package cli
 
 import (
 	"strings"
-
-	"github.com/moldau-stream/moldau/internal/client"
 )
 
 func streamsGroupsOptions() *optionSet {
@@ -69,28 +67,35 @@ func (g *streamsTool) check() error {
 	switch {
 	case p.has("delete") && !selected:
 		return bad("Option [delete] takes one of these options: [group], [all-groups]")
+	case p.has("delete") && p.hasAny("input-topic", "all-input-topics"):
+		return bad("Kafka Streams does not support topic-specific offset deletion from a streams group.")
 	case p.has("delete-offsets") && !(p.has("group") && p.hasAny("all-input-topics", "input-topic")):
 		return bad("Option [delete-offsets] takes the [group] and one of these options: all-input-topics, input-topic")
+	case p.has("delete-all-internal-topics") && !p.hasAny("delete", "reset-offsets"):
+		return bad("Option [delete-all-internal-topics] takes one of these options: [delete], [reset-offsets]")
 	case p.has("reset-offsets"):
 		if err := g.checkStreamsReset(bad, selected); err != nil {
 			return err
 		}
 	case p.has("delete-internal-topic"):
 		return bad("Option [delete-internal-topic] takes [reset-offsets] when [execute] is used.")
+	case p.hasAny("dry-run", "execute"):
+		return bad("Only Option [reset-offsets] accepts [execute] or [dry-run]")
 	}
 	if err := g.checkExclusions(p, req, []exclusion{
 		{"group", []string{"all-groups", "list"}},
-		{"all-groups", []string{"list"}},
-		{"input-topic", []string{"all-input-topics", "list", "describe", "delete"}},
-		{"all-input-topics", []string{"list", "describe", "delete"}},
+		{"input-topic", []string{"list", "describe"}},
 	}); err != nil {
 		return err
 	}
 	if err := g.checkOneAction(req, "--list, --describe, --delete, --reset-offsets, or --delete-offsets."); err != nil {
 		return err
 	}
+	p.value("by-duration")
 	for _, o := range []string{"timeout", "to-offset", "shift-by"} {
-		p.number(o)
+		if !g.unreadTwice(o) {
+			p.number(o)
+		}
 	}
 	return p.err
 }
@@ -106,14 +111,16 @@ func (g *streamsTool) checkStreamsReset(bad func(string) error, selected bool) e
 		return bad("Option [reset-offsets] takes one of these options: [group], [all-groups]")
 	case countGiven(p, resetScenarios()...) > 1:
 		return bad("Option [reset-offsets] takes one of these options: " + strings.Join(resetScenarios(), ", "))
-	case p.has("dry-run") && p.hasAny("delete-internal-topic", "delete-all-internal-topics"):
-		return bad("Option [dry-run] deletes nothing: leave out [delete-internal-topic] and [delete-all-internal-topics]")
+	case p.has("dry-run") && p.has("delete-all-internal-topics"):
+		return bad("Option [delete-all-internal-topics] takes [execute] when [reset-offsets] is used.")
+	case p.has("dry-run") && p.has("delete-internal-topic"):
+		return bad("Option [delete-internal-topic] takes [reset-offsets] when [execute] is used.")
 	}
 	return nil
 }
 
 func (g *streamsTool) execute() error {
-	c, err := g.open(client.Admin, g.p.value("bootstrap-server"), g.p.value("command-config"), g.timeoutProperties())
+	c, err := g.openServers(g.p, g.timeoutProperties())
 	if err != nil {
 		return err
 	}

@@ -90,11 +90,16 @@ func (t *streamsReset) check() error {
 	if p.has("config-file") {
 		t.println("Option --config-file has been deprecated and will be removed in a future version. Use --command-config instead.")
 	}
-	t.id = p.value("application-id")
 	return p.err
 }
 
 func (t *streamsReset) execute() error {
+	for _, o := range []string{"application-id", "bootstrap-server", "command-config", "config-file"} {
+		if t.p.value(o); t.p.err != nil {
+			return t.p.err
+		}
+	}
+	t.id = t.p.value("application-id")
 	c, err := t.open(client.Admin, t.p.value("bootstrap-server"), t.p.value("command-config")+t.p.value("config-file"))
 	if err != nil {
 		return err
@@ -252,6 +257,11 @@ func (t *streamsReset) inputOffsets(topics []string, want map[topicPartition]int
 		t.printf("New offset (%d) is %s offset. Value will be set to %d\n", want, beyond, limit)
 	}
 	t.printf("Following input topics offsets will be reset to (for consumer group %s)\n", t.id)
+	for _, o := range []string{"by-duration", "from-file", "to-datetime"} {
+		if t.p.value(o); t.p.err != nil {
+			return t.p.err
+		}
+	}
 	for _, o := range []string{"to-offset", "shift-by"} {
 		if sub.number(o); sub.err != nil {
 			return sub.err

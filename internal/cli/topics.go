@@ -99,13 +99,13 @@ func (r *run) checkTopicsArgs(p *parsed) error {
 	if p.has("describe") && p.has("if-exists") && !p.hasAny("topic", "topic-id") {
 		return r.usage(p.set, req, "--topic or --topic-id is required to describe a topic")
 	}
+	if p.has("delete-config") {
+		r.errorln("delete-config option is no longer supported and deprecated since version 4.0. The config will be fully removed in future releases.")
+	}
 	if !p.hasAny("list", "describe") {
 		if err := r.checkRequired(p, req, "topic"); err != nil {
 			return err
 		}
-	}
-	if p.has("delete-config") {
-		r.errorln("delete-config option is no longer supported and deprecated since version 4.0. The config will be fully removed in future releases.")
 	}
 	if p.has("alter") {
 		if p.has("config") {
@@ -168,7 +168,11 @@ type topicsTool struct {
 }
 
 func (t *topicsTool) execute() error {
-	for _, name := range []string{"topic", "topic-id", "partitions", "replication-factor", "replica-assignment", "partition-size-limit-per-response"} {
+	read := []string{"topic", "partitions", "replication-factor", "replica-assignment"}
+	if t.p.has("describe") {
+		read = append(read, "topic-id", "partition-size-limit-per-response")
+	}
+	for _, name := range read {
 		t.p.value(name)
 	}
 	if t.p.err != nil {
