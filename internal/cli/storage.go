@@ -294,6 +294,37 @@ func inspectDir(path string) dirState {
 	return d
 }
 
+// metaProblem is what is wrong with what a directory says of itself, "" if nothing is. Of before version 1 little is known.
+func metaProblem(meta client.Properties) string {
+	version, ok := meta["version"]
+	if meta == nil || !ok || version == "0" {
+		return ""
+	}
+	number, err := strconv.Atoi(version)
+	switch {
+	case err != nil:
+		return "Invalid meta.properties version string '" + version + "'"
+	case number != 1:
+		return fmt.Sprintf("Unknown meta.properties version number %d", number)
+	}
+	if _, ok := meta["cluster.id"]; !ok {
+		return "cluster.id was not found."
+	}
+	id, ok := meta["node.id"]
+	if !ok {
+		return "Failed to find node.id"
+	}
+	if _, err := strconv.ParseInt(id, 10, 32); err != nil {
+		return "Unable to read node.id as a base-10 number."
+	}
+	if directory, ok := meta["directory.id"]; ok {
+		if _, err := parseUUID(directory); err != nil {
+			return "Unable to read directory.id as a Uuid: " + err.Error()
+		}
+	}
+	return ""
+}
+
 func rootOf(err error) error {
 	if fe, ok := err.(*client.FileError); ok {
 		return fe.Cause
@@ -318,6 +349,10 @@ func runStorageInfo(r *run, a *subArgs) int {
 			continue
 		}
 		found = append(found, path)
+		if problem := metaProblem(d.meta); problem != "" {
+			problems = append(problems, "Error loading "+filepath.Join(path, "meta.properties")+": "+problem)
+			continue
+		}
 		switch {
 		case d.meta == nil:
 			problems = append(problems, path+" is not formatted.")
