@@ -59,11 +59,7 @@ func (r *run) dumpLog(p *parsed) error {
 		return err
 	}
 	d := newDumper(r, p, families)
-	files := strings.Split(p.value("files"), ",")
-
-	for len(files) > 1 && files[len(files)-1] == "" {
-		files = files[:len(files)-1] // as Java splits
-	}
+	files := javaSplit(p.value("files"), ",")
 	if p.err != nil {
 		return p.err
 	}
@@ -202,7 +198,7 @@ func openInput(name string) (*input, func(), error) {
 	}
 	st, err := f.Stat()
 	if err == nil && st.IsDir() {
-		err = fmt.Errorf("%s is a directory", name)
+		err = errors.New("Is a directory")
 	}
 	if err != nil {
 		_ = f.Close() // opened for reading only

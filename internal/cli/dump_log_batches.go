@@ -60,6 +60,9 @@ func snapshotName(base string) (offset int64, epoch int32, ok bool) {
 
 // batches prints what a log holds.
 func (d *dumper) batches(in *input) error {
+	if d.maxBytes < 0 {
+		return fmt.Errorf("Invalid size: %d in read from FileRecords(size=%d, file=%s, start=0, end=%d)", d.maxBytes, in.size, in.name, math.MaxInt32)
+	}
 	end := min(in.size, d.maxBytes)
 	w := batchWalker{in: in, end: end}
 	last := int64(-1)

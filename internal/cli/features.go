@@ -15,6 +15,7 @@ const (
 	kraftVersionFeature    = "kraft.version"
 	kraftVersion           = 1
 	latestStableMetadata   = 30
+	latestMetadata         = 31 // not finished
 	minMetadataVersion     = 7
 )
 
@@ -189,6 +190,9 @@ func runVersionMapping(r *run, a *subArgs) int {
 func runFeatureDependencies(r *run, a *subArgs) int {
 	for _, s := range a.all("feature") {
 		name, level, err := splitFeature(s)
+		if !strings.Contains(s, "=") && r.tool == "storage" {
+			err = fmt.Errorf("Invalid feature format: %s. Expected format: 'feature=version' (e.g. 'group.version=1')", s)
+		}
 		if name, value, ok := strings.Cut(s, "="); err != nil && ok && r.tool == "storage" {
 			err = fmt.Errorf("Invalid version format: %s for feature %s", value, name)
 		}

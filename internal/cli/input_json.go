@@ -43,6 +43,15 @@ func (n jsonNode) elements() ([]jsonNode, error) {
 	return out, nil
 }
 
+// values are the elements of what is asked for as one value.
+func (n jsonNode) values() ([]jsonNode, error) {
+	out, err := n.elements()
+	if err != nil {
+		return nil, n.expected("`JSON array` value")
+	}
+	return out, nil
+}
+
 func (n jsonNode) text() (string, error) {
 	var s *string
 	if err := json.Unmarshal(n.raw, &s); err != nil || s == nil {
@@ -103,15 +112,6 @@ func (f jsonFields) int64(name string) (int64, error) {
 		return 0, err
 	}
 	return n.int64()
-}
-
-// elements are those of an array in a field.
-func (f jsonFields) elements(name string) ([]jsonNode, error) {
-	n, err := f.field(name)
-	if err != nil {
-		return nil, err
-	}
-	return n.elements()
 }
 
 // partition reads topic and partition, with which all these files name what they are about.

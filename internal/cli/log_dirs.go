@@ -43,19 +43,8 @@ func (r *run) logDirs(p *parsed) error {
 	if err := r.readFormat(p); err != nil {
 		return err
 	}
-	wanted := p.value("broker-list")
-	if p.err != nil {
-		return p.err
-	}
-	var asked []int32
-	for _, s := range filledParts(wanted) {
-		id, err := strconv.ParseInt(s, 10, 32)
-		if err != nil {
-			return numberFormat(s)
-		}
-		asked = append(asked, int32(id))
-	}
 	topics := filledParts(p.value("topic-list"))
+	p.value("broker-list")
 	if p.err != nil {
 		return p.err
 	}
@@ -65,6 +54,10 @@ func (r *run) logDirs(p *parsed) error {
 	}
 	defer c.Close()
 	md, err := c.Metadata(r.ctx, "listNodes", nil, true)
+	if err != nil {
+		return err
+	}
+	asked, err := brokersAsked(p.value("broker-list"))
 	if err != nil {
 		return err
 	}
@@ -93,6 +86,18 @@ func (r *run) logDirs(p *parsed) error {
 	}
 	r.println(string(b))
 	return nil
+}
+
+func brokersAsked(list string) ([]int32, error) {
+	var out []int32
+	for _, s := range filledParts(list) {
+		id, err := strconv.ParseInt(s, 10, 32)
+		if err != nil {
+			return nil, numberFormat(s)
+		}
+		out = append(out, int32(id))
+	}
+	return out, nil
 }
 
 // filledParts are those between commas, but for the empty ones; blanks belong to them.

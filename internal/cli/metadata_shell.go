@@ -60,6 +60,9 @@ func shellCommands(session bool) []string {
 }
 
 func (sh *metaShell) once(words []string) {
+	if words[0] == "" {
+		return
+	}
 	if !contains(shellCommands(false), words[0]) {
 		sh.unknown(words[0], false)
 		return
@@ -109,16 +112,17 @@ func (sh *metaShell) execute(words []string) {
 	switch words[0] {
 	case "ls":
 		sh.ls(args)
-	case "cat":
-		sh.cat(args)
 	case "find":
 		sh.find(args)
-	case "tree":
-		if len(args) == 0 {
+	case "cat", "tree":
+		switch {
+		case len(args) == 0:
 			sh.println("too few arguments")
-			return
+		case words[0] == "cat":
+			sh.cat(args)
+		default:
+			sh.tree(args)
 		}
-		sh.tree(args)
 	case "cd":
 		sh.cd(args)
 	case "pwd":
@@ -179,7 +183,11 @@ func (sh *metaShell) glob(p string) []found {
 func globPattern(part string) *regexp.Regexp {
 	quoted := regexp.QuoteMeta(part)
 	quoted = strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(quoted)
-	return regexp.MustCompile("^" + quoted + "$")
+	choice := regexp.MustCompile(`\\\{([^{}]*)\\\}`) // one of several, with commas
+	quoted = choice.ReplaceAllStringFunc(quoted, func(s string) string {
+		return "(?:" + strings.ReplaceAll(s[2:len(s)-2], ",", "|") + ")"
+	})
+	return regexp.MustCompile("^(?:" + quoted + ")$")
 }
 
 func orHere(args []string) []string {
@@ -229,7 +237,7 @@ func (sh *metaShell) cat(args []string) {
 	for _, a := range args {
 		got := sh.glob(a)
 		if len(got) == 0 {
-			sh.complain("cat: %s: no such file or directory.", a)
+			sh.complain("cat: %s: No such file or directory.", a)
 		}
 		for _, f := range got {
 			if f.node.children != nil {
@@ -242,7 +250,10 @@ func (sh *metaShell) cat(args []string) {
 }
 
 func (sh *metaShell) find(args []string) {
-	for _, a := range orHere(args) {
+	if len(args) == 0 {
+		args = []string{"."}
+	}
+	for _, a := range args {
 		got := sh.glob(a)
 		if len(got) == 0 {
 			sh.complain("find: %s: no such file or directory.", a)

@@ -88,8 +88,8 @@ func reassignActions() []struct {
 		{"verify", []string{"reassignment-json-file"}, []string{"preserve-throttles"}},
 		{"generate", []string{"topics-to-move-json-file", "broker-list"}, []string{"disable-rack-aware"}},
 		{"execute", []string{"reassignment-json-file"}, []string{"additional", "throttle", "replica-alter-log-dirs-throttle", "timeout", "disallow-replication-factor-change"}},
-		{"cancel", []string{"reassignment-json-file"}, []string{"preserve-throttles", "timeout"}},
-		{"list", nil, []string{"format"}},
+		{"cancel", []string{"reassignment-json-file"}, []string{"bootstrap-controller", "preserve-throttles", "timeout"}},
+		{"list", nil, []string{"bootstrap-controller", "format"}},
 	}
 }
 
@@ -117,7 +117,7 @@ func (t *reassignTool) check() (string, error) {
 		if err := t.checkRequired(p, nil, a.needs...); err != nil {
 			return "", err
 		}
-		allowed := append(append([]string{"bootstrap-server", "bootstrap-controller", "command-config", a.name}, a.needs...), a.takes...)
+		allowed := append(append([]string{"bootstrap-server", "command-config", a.name}, a.needs...), a.takes...)
 		for _, o := range p.order {
 			if !contains(allowed, o) {
 				return bad("Option \"[%s]\" can't be used with action \"[%s]\"", o, a.name)

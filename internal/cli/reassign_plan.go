@@ -79,7 +79,11 @@ func planMoveOf(e jsonNode) (m planMove, err error) {
 	if m.tp, err = fields.partition(); err != nil {
 		return m, err
 	}
-	replicas, err := fields.elements("replicas")
+	list, err := fields.field("replicas")
+	if err != nil {
+		return m, err
+	}
+	replicas, err := list.values()
 	if err != nil {
 		return m, err
 	}
@@ -105,7 +109,7 @@ func logDirsOf(fields jsonFields, replicas int) ([]string, error) {
 	if !ok {
 		return slices.Repeat([]string{anyLogDir}, replicas), nil
 	}
-	elements, err := list.elements()
+	elements, err := list.values()
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +167,9 @@ func duplicates(ids []int32) []int32 {
 
 // checkPlanSyntax words the commonest mistake, a file that is no JSON, as Kafka's parser does.
 func checkPlanSyntax(b []byte) error {
+	if _, ok := firstJSON(b); ok {
+		return nil
+	}
 	var any json.RawMessage
 	var syntax *json.SyntaxError
 	switch err := json.Unmarshal(b, &any); {
@@ -259,8 +266,8 @@ type broker struct {
 
 func parseBrokerList(s string) ([]int32, error) {
 	var out []int32
-	for _, part := range strings.Split(s, ",") {
-		n, err := strconv.ParseInt(strings.TrimSpace(part), 10, 32)
+	for _, part := range javaSplit(s, ",") {
+		n, err := strconv.ParseInt(part, 10, 32)
 		if err != nil {
 			return nil, numberFormat(part)
 		}

@@ -64,6 +64,12 @@ func (s *clusterState) ids() []int32 {
 }
 
 func (t *reassignTool) state(topics []string) (*clusterState, error) {
+	if contains(topics, "") {
+		return nil, badPlan("The given topic name '' cannot be represented in a request.")
+	}
+	if t.c.Settings.BootstrapIsQuorum {
+		return t.controllers()
+	}
 	md, err := t.c.Metadata(t.ctx, "describeTopics", topics, false)
 	if err != nil {
 		return nil, err
@@ -88,6 +94,20 @@ func (t *reassignTool) state(topics []string) (*clusterState, error) {
 			s.replicas[topicPartition{*topic.Topic, p.Partition}] = p.Replicas
 		}
 	}
+	return s, nil
+}
+
+// controllers are all that the quorum says, to which topics are no business.
+func (t *reassignTool) controllers() (*clusterState, error) {
+	dr, err := t.describeCluster(t.c, false)
+	if err != nil {
+		return nil, err
+	}
+	s := &clusterState{}
+	for _, n := range dr.Brokers {
+		s.brokers = append(s.brokers, broker{id: n.NodeID})
+	}
+	sort.Slice(s.brokers, func(i, j int) bool { return s.brokers[i].id < s.brokers[j].id })
 	return s, nil
 }
 
@@ -217,6 +237,7 @@ func (t *reassignTool) generate() error {
 	if err != nil {
 		return err
 	}
+	sort.SliceStable(proposed, func(i, j int) bool { return proposed[i].tp.topic < proposed[j].tp.topic })
 	next, err := planJSON(proposed)
 	if err != nil {
 		return err

@@ -87,6 +87,7 @@ func (t *reassignTool) throttleReplicas(plan []planMove, current map[topicPartit
 
 // clearThrottles takes every throttle off.
 func (t *reassignTool) clearThrottles(brokers []int32, topics []string) error {
+	topics = hashMapOrder(topics)
 	t.printf("Clearing broker-level throttles on broker%s %s\n", plural(len(brokers)), joinInts(brokers, ","))
 	for _, id := range brokers {
 		if err := t.alter(resourceBroker, strconv.Itoa(int(id)), nil, []string{leaderRateKey, followerRateKey, dirRateKey}); err != nil {
@@ -117,7 +118,11 @@ func (t *reassignTool) alter(typ kmsg.ConfigResourceType, name string, set map[s
 		res.Configs = append(res.Configs, c)
 	}
 	req.Resources = append(req.Resources, res)
-	resp, err := t.sendConfigs(t.c, typ, []string{name}, req, "incrementalAlterConfigs")
+	to := typ
+	if t.c.Settings.BootstrapIsQuorum {
+		to = resourceTopic // controllers take it for any broker
+	}
+	resp, err := t.sendConfigs(t.c, to, []string{name}, req, "incrementalAlterConfigs")
 	if err != nil {
 		return err
 	}

@@ -2,15 +2,19 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/moldau-stream/moldau/internal/client"
+	"github.com/moldau-stream/moldau/internal/config"
 )
 
 // StorageWriter is how kafka-storage format leaves its marks in a directory.
@@ -139,7 +143,7 @@ type nodeStorage struct {
 }
 
 func readNodeStorage(path string) (*nodeStorage, error) {
-	p, err := client.LoadProperties(path)
+	p, err := client.LoadProperties(cmp.Or(path, "."))
 	if err != nil {
 		return nil, err
 	}
@@ -148,32 +152,67 @@ func readNodeStorage(path string) (*nodeStorage, error) {
 	if !ok {
 		return nil, fmt.Errorf("Missing required configuration \"process.roles\" which has no default value.")
 	}
-	for _, role := range commaList(roles) {
-		switch role {
-		case "controller":
-			n.controller = true
-		case "broker":
-		default:
-			return nil, fmt.Errorf("Unknown process role '%s' (only 'broker' and 'controller' are allowed roles)", role)
-		}
-	}
-	id := p["node.id"]
-	if id == "" {
-		id = p["broker.id"]
-	}
+	n.controller = contains(commaList(roles), "controller")
+	id := strings.TrimSpace(cmp.Or(p["node.id"], p["broker.id"]))
 	if id == "" {
 		return nil, fmt.Errorf("Missing required configuration \"node.id\" which has no default value.")
 	}
-	v, err := strconv.ParseInt(strings.TrimSpace(id), 10, 32)
-	if err != nil {
-		return nil, fmt.Errorf("Invalid value %s for configuration node.id: Not a number of type INT", id)
+	v, err := strconv.ParseInt(id, 10, 32)
+	if err != nil { // the older name is the first that is read
+		return nil, fmt.Errorf("Invalid value %s for configuration broker.id: Not a number of type INT", id)
 	}
 	n.nodeID = int32(v)
+	if err := config.CheckNode(p); err != nil {
+		return nil, err
+	}
+	if err := n.checkController(p); err != nil {
+		return nil, err
+	}
 	n.staticVoters = len(commaList(p["controller.quorum.voters"])) > 0
 	n.bootstrapVoters = len(commaList(p["controller.quorum.bootstrap.servers"])) > 0
 	n.readDirs(p)
 	n.readListener(p)
 	return n, nil
+}
+
+// checkController judges what a controller must say of itself and of the quorum.
+func (n *nodeStorage) checkController(p client.Properties) error {
+	voters := commaList(p["controller.quorum.voters"])
+	own := false
+	for _, voter := range voters {
+		id, address, _ := strings.Cut(voter, "@")
+		number, err := strconv.ParseInt(id, 10, 32)
+		if err != nil || !client.ValidHostPorts(address) {
+			return errors.New("Invalid configuration value for controller.quorum.voters. Each entry should be in the form `{id}@{host}:{port}`.")
+		}
+		own = own || int32(number) == n.nodeID
+	}
+	switch {
+	case !n.controller:
+		return nil
+	case len(voters) > 0 && !own:
+		return fmt.Errorf("requirement failed: If process.roles contains the 'controller' role, the node id %d must be included in the set of voters controller.quorum.voters=Set(%s)", n.nodeID, voterIDs(voters))
+	case len(commaList(p["controller.listener.names"])) == 0:
+		return errors.New("Missing required configuration \"controller.listener.names\" which has no default value.")
+	}
+	return nil
+}
+
+func voterIDs(voters []string) string {
+	var ids []string
+	for _, v := range voters {
+		id, _, _ := strings.Cut(v, "@")
+		ids = append(ids, id)
+	}
+	return strings.Join(ids, ", ")
+}
+
+// quorumMissing is what is to be said of a node that does not say where the controllers are.
+func (n *nodeStorage) quorumMissing() error {
+	if n.staticVoters || n.bootstrapVoters {
+		return nil
+	}
+	return errors.New("If using process.roles, either controller.quorum.bootstrap.servers must contain the set of bootstrap controllers or controller.quorum.voters must contain a parseable set of controllers.")
 }
 
 func (n *nodeStorage) readDirs(p client.Properties) {
@@ -232,7 +271,7 @@ func inspectDir(path string) dirState {
 	d := dirState{path: path}
 	info, err := os.Stat(path)
 	switch {
-	case os.IsNotExist(err):
+	case os.IsNotExist(err), errors.Is(err, syscall.ENOTDIR):
 		d.fault = path + " does not exist"
 		return d
 	case err != nil:
@@ -255,6 +294,37 @@ func inspectDir(path string) dirState {
 	return d
 }
 
+// metaProblem is what is wrong with what a directory says of itself, "" if nothing is. Of before version 1 little is known.
+func metaProblem(meta client.Properties) string {
+	version, ok := meta["version"]
+	if meta == nil || !ok || version == "0" {
+		return ""
+	}
+	number, err := strconv.Atoi(version)
+	switch {
+	case err != nil:
+		return "Invalid meta.properties version string '" + version + "'"
+	case number != 1:
+		return fmt.Sprintf("Unknown meta.properties version number %d", number)
+	}
+	if _, ok := meta["cluster.id"]; !ok {
+		return "cluster.id was not found."
+	}
+	id, ok := meta["node.id"]
+	if !ok {
+		return "Failed to find node.id"
+	}
+	if _, err := strconv.ParseInt(id, 10, 32); err != nil {
+		return "Unable to read node.id as a base-10 number."
+	}
+	if directory, ok := meta["directory.id"]; ok {
+		if _, err := parseUUID(directory); err != nil {
+			return "Unable to read directory.id as a Uuid: " + err.Error()
+		}
+	}
+	return ""
+}
+
 func rootOf(err error) error {
 	if fe, ok := err.(*client.FileError); ok {
 		return fe.Cause
@@ -264,6 +334,9 @@ func rootOf(err error) error {
 
 func runStorageInfo(r *run, a *subArgs) int {
 	n, err := readNodeStorage(a.value("config"))
+	if err == nil {
+		err = n.quorumMissing()
+	}
 	if err != nil {
 		return r.failln(err.Error(), 1)
 	}
@@ -276,6 +349,10 @@ func runStorageInfo(r *run, a *subArgs) int {
 			continue
 		}
 		found = append(found, path)
+		if problem := metaProblem(d.meta); problem != "" {
+			problems = append(problems, "Error loading "+filepath.Join(path, "meta.properties")+": "+problem)
+			continue
+		}
 		switch {
 		case d.meta == nil:
 			problems = append(problems, path+" is not formatted.")

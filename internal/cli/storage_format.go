@@ -78,8 +78,8 @@ func (p *formatPlan) checkQuorum(a *subArgs) error {
 		return errors.New("You cannot specify controller.quorum.voters and format the node with --initial-controllers or --standalone. If you want to use dynamic quorum, please remove controller.quorum.voters and specify controller.quorum.bootstrap.servers instead.")
 	case a.has("standalone") && !n.controller:
 		return errors.New("You can only use --standalone on a controller.")
-	case !n.staticVoters && !n.bootstrapVoters:
-		return errors.New("If using process.roles, either controller.quorum.bootstrap.servers must contain the set of bootstrap controllers or controller.quorum.voters must contain a parseable set of controllers.")
+	case n.quorumMissing() != nil:
+		return n.quorumMissing()
 	case n.controller && !n.staticVoters && !chosen:
 		return errors.New("Because controller.quorum.voters is not set on this controller, you must specify one of the following: --standalone, --initial-controllers, or --no-initial-controllers.")
 	}
@@ -100,16 +100,16 @@ func (p *formatPlan) planFeatures(a *subArgs) error {
 		if err != nil {
 			return err
 		}
-		if _, twice := asked[name]; twice {
-			return fmt.Errorf("Feature %s was specified more than once.", name)
-		}
 		asked[name] = l
 	}
 	if l, ok := asked[metadataVersionFeature]; ok {
 		if a.has("release-version") {
 			return errors.New("Use --release-version instead of --feature metadata.version=X to avoid ambiguity.")
 		}
-		if l < minMetadataVersion || l > latestStableMetadata {
+		if l < minMetadataVersion || l > latestMetadata {
+			return fmt.Errorf("No MetadataVersion with feature level %d. Valid feature levels are from %d to %d.", l, minMetadataVersion, latestMetadata)
+		}
+		if l > latestStableMetadata {
 			return fmt.Errorf("No feature:metadata.version with feature level %d", l)
 		}
 		level = l
@@ -124,7 +124,7 @@ func (p *formatPlan) planFeatures(a *subArgs) error {
 			return errors.New("Cannot set kraft.version to 0 if controller.quorum.voters is empty and one of the flags --standalone, --initial-controllers, or --no-initial-controllers is used. For dynamic controllers support, try removing the --feature flag for kraft.version.")
 		}
 		if l > 0 && p.node.staticVoters {
-			return fmt.Errorf("Cannot set kraft.version to %d if controller.quorum.voters is set: it names a static quorum. For dynamic controllers support, try using one of --standalone, --initial-controllers, or --no-initial-controllers and removing controller.quorum.voters.", l)
+			return fmt.Errorf("Cannot set kraft.version to %d unless controller.quorum.voters is empty and one of the flags --standalone, --initial-controllers, or --no-initial-controllers is used. For dynamic controllers support, try using one of --standalone, --initial-controllers, or --no-initial-controllers and removing controller.quorum.voters.", l)
 		}
 	}
 	p.kraft = levels[kraftVersionFeature]
@@ -246,7 +246,7 @@ func (p *formatPlan) findUnformatted(ignore bool) (done bool, err error) {
 			continue
 		}
 		name := filepath.Join(path, "meta.properties")
-		if got := d.meta["cluster.id"]; got != "" && got != p.clusterID {
+		if got, known := d.meta["cluster.id"]; known && got != p.clusterID {
 			return false, fmt.Errorf("Invalid cluster.id in: %s. Expected %s, but read %s", name, p.clusterID, got)
 		}
 		if got := d.meta["node.id"]; got != "" && got != strconv.Itoa(int(p.node.nodeID)) {
@@ -379,7 +379,7 @@ func (m scramMechanism) credential(values map[string]string) (ScramCredential, e
 	if text, ok := take("iterations"); ok {
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return c, numberFormat(text)
+			return c, fmt.Errorf("Failed to parse iterations count: %s", text)
 		}
 		if n < minScramIterations {
 			return c, fmt.Errorf("The 'iterations' value must be >= %d for add-scram using %s", minScramIterations, m.name)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,7 +129,7 @@ func checkBootstrap(s *Settings, voice Voice) ([]string, error) {
 const resolveTimeout = 15 * time.Second
 
 func hostPort() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:[A-Za-z][A-Za-z0-9+_.-]*://)?(?:\[([0-9a-zA-Z:%._-]+)\]|([^:/\s\[\]]+)):([0-9]+)$`)
+	return regexp.MustCompile(`^(?:[A-Za-z][A-Za-z0-9+_.-]*://)?(?:\[([0-9a-zA-Z:%._-]+)\]|([^:/\s\[\]]*)):([0-9]+)$`)
 }
 
 func splitHostPort(s string) (host, port string, err error) {
@@ -136,10 +137,7 @@ func splitHostPort(s string) (host, port string, err error) {
 	if m == nil || len(m[3]) > 5 {
 		return "", "", fmt.Errorf("%q is not host:port", s)
 	}
-	if m[1] != "" {
-		return m[1], m[3], nil
-	}
-	return m[2], m[3], nil
+	return cmp.Or(m[1], m[2], "localhost"), m[3], nil // as Java resolves an empty name
 }
 
 // validPort reports whether a number is one that TCP has.

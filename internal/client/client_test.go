@@ -260,3 +260,11 @@ func TestExceptionClasses(t *testing.T) {
 		}
 	}
 }
+
+// A server without a name is this machine, as Java resolves it.
+func TestAServerWithoutANameIsThisMachine(t *testing.T) {
+	host, port, err := splitHostPort(":9092")
+	if err != nil || host != "localhost" || port != "9092" {
+		t.Errorf("got %s, %s, %v", host, port, err)
+	}
+}

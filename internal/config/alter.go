@@ -157,6 +157,20 @@ func CheckTopic(overrides map[string]string) error {
 	return checkLags(lag(TopicMinCompactionLagMs), lag(TopicMaxCompactionLagMs))
 }
 
+// CheckNode judges each value of a node's properties alone, as a tool can. The error is an *AlterError.
+func CheckNode(properties map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		k, known := Lookup(Broker, name)
+		if !known {
+			continue
+		}
+		if _, no := k.parse(strings.TrimSpace(properties[name])); no != nil {
+			return invalidConfig("%s", no.sentence(name))
+		}
+	}
+	return nil
+}
+
 func parseTopic(overrides map[string]string) (map[string]value, error) {
 	return parseOverrides(Topic, overrides, func(name string) *AlterError {
 		return invalidConfig("Unknown topic config name: %s", name)
