@@ -222,6 +222,10 @@ func (g *groupsTool) offsetsAtTime(tps []topicPartition, ts int64) (map[topicPar
 	}
 	sortPartitions(none)
 	for _, tp := range none {
+		if g.remarkEmpty != nil {
+			g.remarkEmpty(tp)
+			continue
+		}
 		g.printf("\nWarn: Partition %d from topic %s is empty. Falling back to latest known offset.\n", tp.partition, tp.topic)
 	}
 	ends, err := g.offsetsAt(none, latestOffset)
