@@ -274,7 +274,7 @@ func (g *groupsTool) logClamp(tp topicPartition, want, limit int64, tooHigh bool
 	if tooHigh {
 		beyond = "higher than latest"
 	}
-	g.logLine("WARN", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", fmt.Sprintf("New offset (%d) is %s offset for topic partition %s. Value will be set to %d", want, beyond, tp, limit))
+	g.logLine("WARN", "org.apache.kafka.tools.OffsetsUtils", fmt.Sprintf("New offset (%d) is %s offset for topic partition %s. Value will be set to %d", want, beyond, tp, limit))
 }
 
 func (g *groupsTool) shifted(tps []topicPartition, current map[topicPartition]committed) (map[topicPartition]int64, error) {
