@@ -51,11 +51,12 @@ func groupsRequired() []string { return []string{"bootstrap-server"} }
 
 type groupsTool struct {
 	*run
-	p            *parsed
-	c            *client.Client
-	brokersKnown bool
-	remarkEmpty  func(tp topicPartition) // tells that no record is so new; nil warns of it
-	filePlan     resetPlan               // what --from-file holds, once it is read
+	p             *parsed
+	c             *client.Client
+	brokersKnown  bool
+	laterThanZero bool                    // a time before 1970 is refused at once
+	remarkEmpty   func(tp topicPartition) // tells that no record is so new; nil warns of it
+	filePlan      resetPlan               // what --from-file holds, once it is read
 	// remarkClamp tells that a wanted offset lies outside a partition; nil logs it.
 	remarkClamp func(tp topicPartition, want, limit int64, tooHigh bool)
 }

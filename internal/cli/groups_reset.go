@@ -210,6 +210,9 @@ func unknownPartition(tp topicPartition, err error) error {
 }
 
 func (g *groupsTool) offsetsAtTime(tps []topicPartition, ts int64) (map[topicPartition]int64, error) {
+	if g.laterThanZero && ts < 0 && len(tps) > 0 {
+		return nil, &consumerFailure{"java.lang.IllegalArgumentException", fmt.Errorf("The target time for partition %s is %d. The target time cannot be negative.", tps[0], ts)}
+	}
 	out, err := g.offsetsAt(tps, ts)
 	if err != nil {
 		return nil, err

@@ -237,7 +237,7 @@ func (t *shareConsumer) settle() error {
 	}
 	switch {
 	case t.p.err != nil:
-		return t.p.err
+		return unreadable(t.p.err)
 	case t.nameless:
 		return &client.ConstructError{Message: "Failed to construct Kafka share consumer", Cause: errors.New("--group is empty")}
 	case t.p.value("topic") == "":
@@ -248,8 +248,14 @@ func (t *shareConsumer) settle() error {
 	}
 	if t.p.err != nil {
 		t.errorf("Processed a total of %d messages\n", t.messages)
+		return unreadable(t.p.err)
 	}
-	return t.p.err
+	return nil
+}
+
+// unreadable is a value that is no number, under its Java name.
+func unreadable(err error) error {
+	return &consumerFailure{"joptsimple.OptionArgumentConversionException", err}
 }
 
 // refused is what a broker has against the topic.

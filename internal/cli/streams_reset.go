@@ -267,6 +267,7 @@ func (t *streamsReset) inputOffsets(topics []string, want map[topicPartition]int
 		}
 		t.printf("New offset (%d) is %s offset. Value will be set to %d\n", want, beyond, limit)
 	}
+	inner.laterThanZero = true
 	inner.remarkEmpty = func(tp topicPartition) {
 		t.printf("Partition %d from topic %s is empty, without a committed record. Falling back to latest known offset.\n", tp.partition, tp.topic)
 	}
