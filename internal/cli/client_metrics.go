@@ -45,7 +45,11 @@ func runClientMetrics(r *run, args []string) int {
 			return r.outcome(err)
 		}
 		r.printf("Error while executing client metrics command : %s\n", err)
-		r.logError("org.apache.kafka.tools.ClientMetricsCommand", withClass(err), nil)
+		cause := withClass(err)
+		if ce := new(client.ConstructError); errors.As(err, &ce) {
+			cause = "org.apache.kafka.common.KafkaException: " + ce.Message
+		}
+		r.logError("org.apache.kafka.tools.ClientMetricsCommand", cause, nil)
 		r.explainConstruct(err)
 		return r.fail(1)
 	}

@@ -303,7 +303,7 @@ func (plan *consumerPlan) settle(p *parsed) error {
 		return &lateError{&consumerFailure{"org.apache.kafka.common.KafkaException", p.err}}
 	}
 	if p.has("group") && p.value("group") == "" {
-		return &consumerFailure{"org.apache.kafka.common.errors.InvalidGroupIdException", errors.New("The configured groupId is invalid")}
+		return &client.ConstructError{Message: "Failed to construct kafka consumer", Cause: errors.New("the group of --group has no name")}
 	}
 	if !p.has("include") {
 		return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/moldau-stream/moldau/internal/client"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -205,7 +206,7 @@ func (t *e2eTest) ends(admin *client.Client) (map[int32]kgo.Offset, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(md.Topics) != 1 || md.Topics[0].ErrorCode == client.CodeUnknownTopicOrPartition {
+	if len(md.Topics) != 1 || md.Topics[0].ErrorCode == client.CodeUnknownTopicOrPartition || md.Topics[0].ErrorCode == kerr.InvalidTopicException.Code {
 		if err := t.makeTopic(admin); err != nil {
 			return nil, err
 		}
@@ -241,7 +242,8 @@ func (t *e2eTest) makeTopic(admin *client.Client) error {
 	}
 	for _, res := range resp.(*kmsg.CreateTopicsResponse).Topics {
 		if err := client.CodeError(res.ErrorCode, res.ErrorMessage); err != nil {
-			return fmt.Errorf("Creation of topic %s failed: %w", t.topic, err)
+			t.printf("Creation of topic %s failed\n", t.topic)
+			return err
 		}
 	}
 	return nil

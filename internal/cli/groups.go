@@ -51,10 +51,12 @@ func groupsRequired() []string { return []string{"bootstrap-server"} }
 
 type groupsTool struct {
 	*run
-	p            *parsed
-	c            *client.Client
-	brokersKnown bool
-	filePlan     resetPlan // what --from-file holds, once it is read
+	p             *parsed
+	c             *client.Client
+	brokersKnown  bool
+	laterThanZero bool                    // a time before 1970 is refused at once
+	remarkEmpty   func(tp topicPartition) // tells that no record is so new; nil warns of it
+	filePlan      resetPlan               // what --from-file holds, once it is read
 	// remarkClamp tells that a wanted offset lies outside a partition; nil logs it.
 	remarkClamp func(tp topicPartition, want, limit int64, tooHigh bool)
 }
@@ -204,6 +206,11 @@ func countGiven(p *parsed, names ...string) int {
 func (g *groupsTool) execute() error {
 	if err := g.readOnce(); err != nil {
 		return err
+	}
+	for _, o := range resetScenarios() { // of these the first counts
+		if vs := g.p.values[o]; len(vs) > 1 {
+			g.p.values[o] = vs[:1]
+		}
 	}
 	// Kafka's tool reads its numbers late: a wrong one is a failure of the command and not of its use.
 	for _, o := range []string{"timeout", "to-offset", "shift-by"} {

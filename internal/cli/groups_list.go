@@ -45,6 +45,9 @@ func runGroups(r *run, args []string) int {
 		if je != nil {
 			cause = strings.TrimPrefix(je.text, "java.util.concurrent.ExecutionException: ")
 		}
+		if ce != nil {
+			cause = "org.apache.kafka.common.KafkaException: " + ce.Message
+		}
 		r.logError("org.apache.kafka.tools.GroupsCommand", cause, nil)
 		r.explainConstruct(err)
 		return r.fail(1)

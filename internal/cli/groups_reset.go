@@ -212,6 +212,9 @@ func unknownPartition(tp topicPartition, err error) error {
 }
 
 func (g *groupsTool) offsetsAtTime(tps []topicPartition, ts int64) (map[topicPartition]int64, error) {
+	if g.laterThanZero && ts < 0 && len(tps) > 0 {
+		return nil, &consumerFailure{"java.lang.IllegalArgumentException", fmt.Errorf("The target time for partition %s is %d. The target time cannot be negative.", tps[0], ts)}
+	}
 	out, err := g.offsetsAt(tps, ts)
 	if err != nil {
 		return nil, err
@@ -224,6 +227,10 @@ func (g *groupsTool) offsetsAtTime(tps []topicPartition, ts int64) (map[topicPar
 	}
 	sortPartitions(none)
 	for _, tp := range none {
+		if g.remarkEmpty != nil {
+			g.remarkEmpty(tp)
+			continue
+		}
 		g.printf("\nWarn: Partition %d from topic %s is empty. Falling back to latest known offset.\n", tp.partition, tp.topic)
 	}
 	ends, err := g.offsetsAt(none, latestOffset)
@@ -272,7 +279,7 @@ func (g *groupsTool) logClamp(tp topicPartition, want, limit int64, tooHigh bool
 	if tooHigh {
 		beyond = "higher than latest"
 	}
-	g.logLine("WARN", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", fmt.Sprintf("New offset (%d) is %s offset for topic partition %s. Value will be set to %d", want, beyond, tp, limit))
+	g.logLine("WARN", "org.apache.kafka.tools.OffsetsUtils", fmt.Sprintf("New offset (%d) is %s offset for topic partition %s. Value will be set to %d", want, beyond, tp, limit))
 }
 
 func (g *groupsTool) shifted(tps []topicPartition, current map[topicPartition]committed) (map[topicPartition]int64, error) {

@@ -276,14 +276,6 @@ func (p *parsed) number(name string) (n int64, ok bool) {
 	return n, err == nil
 }
 
-// numberOnce is number where a second one is nothing to complain about yet: repeated does that.
-func (p *parsed) numberOnce(name string) (n int64, ok bool) {
-	if len(p.values[name]) > 1 {
-		return 0, false
-	}
-	return p.number(name)
-}
-
 // usage is a mistake after which Kafka's tools print their option table.
 func (r *run) usage(s *optionSet, required []string, message string) error {
 	r.errorln(message)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/client"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -110,6 +112,7 @@ type shareConsumer struct {
 	p        *parsed
 	props    client.Properties
 	group    string
+	nameless bool // the group's name is empty
 	format   formatter
 	status   kgo.AckStatus
 	max      int64
@@ -146,15 +149,6 @@ func (t *shareConsumer) plan() error {
 	case p.has("release"):
 		t.status = kgo.AckRelease
 	}
-	if n, ok := p.numberOnce("max-messages"); ok {
-		t.max = n
-	}
-	if n, ok := p.numberOnce("timeout-ms"); ok {
-		t.timeout = client.Millis(n)
-	}
-	if p.err != nil {
-		return p.err
-	}
 	return t.planProperties(bad)
 }
 
@@ -170,17 +164,20 @@ func (t *shareConsumer) planProperties(bad func(string) error) error {
 	}
 	fromArgs := keyValues(append(p.all("command-property"), p.all("consumer-property")...))
 	t.props = fromFile.Clone().Merge(fromArgs)
+	var groups []string
 	for _, g := range []string{p.value("group"), fromArgs["group.id"], fromFile["group.id"]} {
-		switch {
-		case g == "" || g == t.group:
-		case t.group == "":
-			t.group = g
-		default:
-			return bad(fmt.Sprintf("The group ids provided in different places (directly using '--group', via '--consumer-property', or via '--consumer-config') do not match. Detected group ids: '%s', '%s'", t.group, g))
+		if g != "" && !contains(groups, g) {
+			groups = append(groups, g)
 		}
 	}
-	if t.group == "" {
+	switch len(groups) {
+	case 0:
+		t.nameless = p.has("group")
 		t.group = defaultShareGroup
+	case 1:
+		t.group = groups[0]
+	default:
+		return bad("The group ids provided in different places (directly using '--group', via '--consumer-property', or via '--consumer-config') do not match. Detected group ids: '" + strings.Join(hashMapOrder(groups), "', '") + "'")
 	}
 	delete(t.props, "group.id")
 	t.props["bootstrap.servers"] = p.value("bootstrap-server")
@@ -199,16 +196,23 @@ func (t *shareConsumer) consume() int {
 		t.logError(shareConsumerLogger, "Unknown error when running consumer: ", err)
 		return t.fail(1)
 	}
+	if err := t.settle(); err != nil {
+		t.logFailure(err)
+		return t.fail(1)
+	}
 	ctx, sig, stop := t.watchSignals()
 	defer stop()
 	err := t.loop(ctx)
+	if unbuilt := new(client.ConstructError); errors.As(err, &unbuilt) {
+		t.logFailure(err)
+		return t.fail(1)
+	}
 	if t.p.has("enable-systest-events") {
 		t.println("shutdown_complete")
 	}
 	t.errorf("Processed a total of %d messages\n", t.messages)
 	if err != nil && ctx.Err() == nil {
-		t.logError(shareConsumerLogger, "Unknown error when running consumer: ", err)
-		t.explainConstruct(err)
+		t.logFailure(err)
 		return t.fail(1)
 	}
 	if s := sig(); s != nil {
@@ -217,10 +221,59 @@ func (t *shareConsumer) consume() int {
 	return 0
 }
 
-func (t *shareConsumer) loop(ctx context.Context) error {
-	if err := t.p.repeated("max-messages"); err != nil {
-		return err
+// logFailure logs what keeps the tool from running.
+func (t *shareConsumer) logFailure(err error) {
+	if ce := new(client.ConstructError); errors.As(err, &ce) {
+		t.hint(ce.Cause.Error())
+		err = &consumerFailure{"org.apache.kafka.common.KafkaException", errors.New("Failed to construct Kafka share consumer")}
 	}
+	t.logError(shareConsumerLogger, "Unknown error when running consumer: ", err)
+}
+
+// settle reads what Kafka's tool reads only when it makes its consumer, or has it.
+func (t *shareConsumer) settle() error {
+	if n, ok := t.p.number("timeout-ms"); ok {
+		t.timeout = client.Millis(n)
+	}
+	switch {
+	case t.p.err != nil:
+		return unreadable(t.p.err)
+	case t.nameless:
+		return &client.ConstructError{Message: "Failed to construct Kafka share consumer", Cause: errors.New("--group is empty")}
+	case t.p.value("topic") == "":
+		return &consumerFailure{"java.lang.IllegalArgumentException", errors.New("Topic collection to subscribe to cannot contain null or empty topic")}
+	}
+	if n, ok := t.p.number("max-messages"); ok {
+		t.max = n
+	}
+	if t.p.err != nil {
+		t.errorf("Processed a total of %d messages\n", t.messages)
+		return unreadable(t.p.err)
+	}
+	return nil
+}
+
+// unreadable is a value that is no number, under its Java name.
+func unreadable(err error) error {
+	return &consumerFailure{"joptsimple.OptionArgumentConversionException", err}
+}
+
+// refused is what a broker has against the topic.
+func (t *shareConsumer) refused(ctx context.Context, c *client.Client) error {
+	topic := t.p.value("topic")
+	md, err := c.Metadata(ctx, "metadata", []string{topic}, false)
+	if err != nil {
+		return nil // reading will tell
+	}
+	for _, found := range md.Topics {
+		if found.ErrorCode == client.CodeTopicAuthFailed || found.ErrorCode == kerr.InvalidTopicException.Code {
+			return topicError(found.ErrorCode, topic)
+		}
+	}
+	return nil
+}
+
+func (t *shareConsumer) loop(ctx context.Context) error {
 	if t.max == 0 {
 		return nil
 	}
@@ -240,6 +293,11 @@ func (t *shareConsumer) loop(ctx context.Context) error {
 		return err
 	}
 	defer t.closeShare(c)
+	if err := t.refused(ctx, c); err != nil {
+		t.failed = true
+		t.readFailed(err)
+		return nil
+	}
 	for ctx.Err() == nil && (t.max < 0 || t.messages < t.max) {
 		fetches, err := t.poll(ctx, c)
 		if err != nil {

@@ -3,7 +3,9 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"sort"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moldau-stream/moldau/internal/client"
@@ -90,16 +92,18 @@ func (t *streamsReset) check() error {
 	if p.has("config-file") {
 		t.println("Option --config-file has been deprecated and will be removed in a future version. Use --command-config instead.")
 	}
-	return p.err
+	if t.id = p.value("application-id"); p.err != nil {
+		return fmt.Errorf("ERROR: %s", p.err)
+	}
+	return nil
 }
 
 func (t *streamsReset) execute() error {
-	for _, o := range []string{"application-id", "bootstrap-server", "command-config", "config-file"} {
+	for _, o := range []string{"bootstrap-server", "command-config", "config-file"} {
 		if t.p.value(o); t.p.err != nil {
 			return t.p.err
 		}
 	}
-	t.id = t.p.value("application-id")
 	c, err := t.open(client.Admin, t.p.value("bootstrap-server"), t.p.value("command-config")+t.p.value("config-file"))
 	if err != nil {
 		return err
@@ -142,7 +146,7 @@ func (t *streamsReset) noMembers() error {
 	if !t.p.has("force") {
 		var names []string
 		for _, m := range info.members {
-			names = append(names, m.id)
+			names = append(names, memberText(m))
 		}
 		return fmt.Errorf("Consumer group '%s' is still active and has following members: [%s]. Make sure to stop all running application instances before running the reset tool. You can use option '--force' to remove active members from the group.", t.id, strings.Join(names, ", "))
 	}
@@ -165,11 +169,23 @@ func (t *streamsReset) noMembers() error {
 	return client.CodeError(lr.ErrorCode, nil)
 }
 
+// memberText is a classic group's member as Kafka's tool prints it.
+func memberText(m groupMember) string {
+	instance, parts := "null", make([]string, len(m.assigned))
+	if m.instance != "" {
+		instance = "Optional[" + m.instance + "]"
+	}
+	for i, tp := range m.assigned {
+		parts[i] = tp.String()
+	}
+	return fmt.Sprintf("(memberId=%s, groupInstanceId=%s, rackId=null, clientId=%s, host=%s, assignment=(topicPartitions=%s), targetAssignment=Optional.empty, memberEpoch=null, upgraded=null)",
+		m.id, instance, m.clientID, m.host, strings.Join(parts, ","))
+}
+
 // split parts the topics that are there from those that are not.
 func split(names, all []string) (there, gone []string) {
 	for _, n := range names {
 		switch n = strings.TrimSpace(n); {
-		case n == "":
 		case contains(there, n):
 		case contains(all, n):
 			there = append(there, n)
@@ -199,8 +215,8 @@ func (t *streamsReset) moveOffsets(all []string) error {
 	}
 	inputsThere, inputsGone := split(inputs, all)
 	middlesThere, middlesGone := split(middles, all)
-	t.tellMissing("input", inputsGone)
-	t.tellMissing("intermediate", middlesGone)
+	t.tellMissing("input", "Topic: ", inputsGone)
+	t.tellMissing("intermediate", "Topic:", middlesGone)
 	if len(inputsThere)+len(middlesThere) == 0 {
 		return nil
 	}
@@ -220,7 +236,7 @@ func (t *streamsReset) moveOffsets(all []string) error {
 	return nil
 }
 
-func (t *streamsReset) tellMissing(kind string, gone []string) {
+func (t *streamsReset) tellMissing(kind, before string, gone []string) {
 	if len(gone) == 0 {
 		return
 	}
@@ -228,7 +244,7 @@ func (t *streamsReset) tellMissing(kind string, gone []string) {
 	t.hintNearestTopics(t.c, gone...)
 	t.printf("Following %s topics are not found, skipping them\n", kind)
 	for _, n := range gone {
-		t.println("Topic: " + n)
+		t.println(before + n)
 	}
 }
 
@@ -256,6 +272,10 @@ func (t *streamsReset) inputOffsets(topics []string, want map[topicPartition]int
 		}
 		t.printf("New offset (%d) is %s offset. Value will be set to %d\n", want, beyond, limit)
 	}
+	inner.laterThanZero = true
+	inner.remarkEmpty = func(tp topicPartition) {
+		t.printf("Partition %d from topic %s is empty, without a committed record. Falling back to latest known offset.\n", tp.partition, tp.topic)
+	}
 	t.printf("Following input topics offsets will be reset to (for consumer group %s)\n", t.id)
 	for _, o := range []string{"by-duration", "from-file", "to-datetime"} {
 		if t.p.value(o); t.p.err != nil {
@@ -267,7 +287,7 @@ func (t *streamsReset) inputOffsets(topics []string, want map[topicPartition]int
 			return sub.err
 		}
 	}
-	offsets, err := inner.newOffsets(t.id, []string{t.id})
+	offsets, err := t.newInputOffsets(&inner)
 	if err != nil {
 		if je := new(javaError); errors.As(err, &je) && (strings.HasPrefix(je.text, "java.text.ParseException") || strings.HasPrefix(je.text, "java.io.IOException")) {
 			t.errorln("ERROR: Resetting offsets failed.") // of two kinds of failure Kafka's tool says so twice
@@ -279,6 +299,51 @@ func (t *streamsReset) inputOffsets(topics []string, want map[topicPartition]int
 		want[tp] = offsets[tp]
 	}
 	return nil
+}
+
+// newInputOffsets are a file's, read by stricter rules than those of groups, or what the groups' code works out.
+func (t *streamsReset) newInputOffsets(inner *groupsTool) (map[topicPartition]int64, error) {
+	if t.p.has("from-file") {
+		want, err := readApplicationPlan(t.p.value("from-file"))
+		if err != nil {
+			return nil, err
+		}
+		if err := inner.checkTopicsOf(want); err != nil {
+			return nil, err
+		}
+		return inner.clamped(want)
+	}
+	return inner.newOffsets(t.id, []string{t.id})
+}
+
+// readApplicationPlan reads lines of topic,partition,offset.
+func readApplicationPlan(path string) (map[topicPartition]int64, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		text := "Unable to read file " + path
+		return nil, &javaError{text: "java.io.IOException: " + text, plain: text, cause: err}
+	}
+	wrong := func(text string) error { return &javaError{text: "java.text.ParseException: " + text, plain: text} }
+	if len(text) == 0 {
+		return nil, wrong("Error parsing reset plan CSV file. It is empty,")
+	}
+	want := map[topicPartition]int64{}
+	for _, line := range javaSplit(strings.TrimPrefix(string(text), byteOrderMark), "\n") {
+		cells := javaSplit(strings.TrimSuffix(line, "\r"), ",")
+		if len(cells) != 3 {
+			return nil, wrong("Reset plan CSV file is not following the format `TOPIC,PARTITION,OFFSET`.")
+		}
+		partition, err := strconv.ParseInt(cells[1], 10, 32)
+		if err != nil {
+			return nil, numberFormat(cells[1])
+		}
+		offset, err := strconv.ParseInt(cells[2], 10, 64)
+		if err != nil {
+			return nil, numberFormat(cells[2])
+		}
+		want[topicPartition{cells[0], int32(partition)}] = offset
+	}
+	return want, nil
 }
 
 func (t *streamsReset) middleOffsets(topics []string, want map[topicPartition]int64) error {
@@ -316,7 +381,7 @@ func inferred(application, topic string) bool {
 
 func (t *streamsReset) deleteInternals(all []string) error {
 	var doomed []string
-	for _, n := range all {
+	for _, n := range hashMapOrder(slices.DeleteFunc(slices.Clone(all), isInternalTopic)) {
 		if inferred(t.id, n) {
 			doomed = append(doomed, n)
 		}
@@ -330,7 +395,6 @@ func (t *streamsReset) deleteInternals(all []string) error {
 		doomed = named
 		t.println("Deleting specified internal topics " + bracketed(doomed))
 	} else {
-		sort.Strings(doomed)
 		t.println("Deleting inferred internal topics " + bracketed(doomed))
 	}
 	if !t.p.has("dry-run") {

@@ -89,6 +89,9 @@ func runTransactionalCopierParsed(r *run, a *subArgs) int {
 	if ctx.Err() != nil {
 		err = nil // what fails while the tool ends is no news
 	}
+	if ce := new(client.ConstructError); errors.As(err, &ce) {
+		err = &consumerFailure{"org.apache.kafka.common.KafkaException", ce}
+	}
 	if err != nil {
 		c.logError("org.apache.kafka.tools.TransactionalMessageCopier", "Shutting down after unexpected error in event loop", err)
 		c.errorf("Shutting down after unexpected error %s: %s (see the log for additional detail)\n", simpleClass(err), err)
@@ -119,14 +122,14 @@ func (c *copier) open(ctx context.Context) (begun bool, err error) {
 	if n := c.a.number("transaction-size"); n < 1 {
 		return false, &copierError{"org.apache.kafka.common.config.ConfigException", fmt.Sprintf("Invalid value %d for configuration max.poll.records: Value must be at least 1", n), nil}
 	}
-	if err := c.openConsumer(); err != nil {
-		return false, err
-	}
 	if err := c.openProducer(ctx); err != nil {
 		return false, err
 	}
+	if err := c.openConsumer(); err != nil {
+		return false, err
+	}
 	limit := c.a.number("max-messages")
-	if limit < 0 {
+	if limit == -1 {
 		limit = math.MaxInt64
 	}
 	if !c.member {

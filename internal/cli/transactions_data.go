@@ -37,7 +37,7 @@ func (r *run) listTransactions(c *client.Client, pattern string, longerMs int64,
 		lr := resp.(*kmsg.ListTransactionsResponse)
 		if lr.ErrorCode != 0 {
 			r.logLine("ERROR", "org.apache.kafka.clients.admin.internals.ListTransactionsHandler",
-				fmt.Sprintf("[AdminClient clientId=%s] The `ListTransactions` request sent to broker %d failed because of an unexpected error %s", c.Settings.ClientID, id, client.CodeName(lr.ErrorCode)))
+				fmt.Sprintf("[AdminClient clientId=%s] The `ListTransactions` request sent to broker %d failed because of an unexpected error %s", c.Settings.Name(), id, client.CodeName(lr.ErrorCode)))
 			return nil, &client.KafkaError{Code: lr.ErrorCode, Message: fmt.Sprintf("ListTransactions request sent to broker %d failed with an unexpected exception", id)}
 		}
 		for _, t := range lr.TransactionStates {

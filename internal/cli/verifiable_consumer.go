@@ -75,7 +75,7 @@ func runVerifiableConsumerParsed(r *run, a *subArgs) int {
 	}
 	props["enable.auto.commit"] = fmt.Sprint(a.has("enable-autocommit"))
 	props["auto.offset.reset"] = a.value("reset-policy")
-	v := &verifiableReader{verifiableEvents: verifiableEvents{run: r}, a: a, topic: a.value("topic")}
+	v := &verifiableReader{verifiableEvents: verifiableEvents{run: r}, a: a, topic: a.value("topic"), begun: make(chan struct{})}
 	return v.read(props)
 }
 
@@ -84,6 +84,7 @@ type verifiableReader struct {
 	a     *subArgs
 	topic string
 	c     *client.Client
+	begun chan struct{} // closed when the beginning is told; the group may be joined before
 }
 
 func (v *verifiableReader) options(s *client.Settings) ([]kgo.Opt, error) {
@@ -116,6 +117,7 @@ type jsonPartition struct {
 }
 
 func (v *verifiableReader) partitions(name string, m map[string][]int32) {
+	<-v.begun
 	list := []jsonPartition{}
 	for _, t := range sortedKeys(m) {
 		ps := append([]int32(nil), m[t]...)
@@ -137,6 +139,7 @@ func (v *verifiableReader) read(props client.Properties) int {
 	defer stop()
 	v.unread = stop
 	v.event("startup_complete")
+	close(v.begun)
 	v.poll(ctx)
 	ended := ctx.Err() != nil
 	if ended {

@@ -54,7 +54,7 @@ func (s *Settings) logName() string {
 	if s.legacy {
 		return "[LegacyAdminClient clientId=admin-1]"
 	}
-	id := s.clientName()
+	id := s.Name()
 	switch s.Role {
 	case Producer:
 		if txn := s.Producer.TransactionalID; txn != "" {
@@ -74,8 +74,8 @@ func (s *Settings) logName() string {
 	return fmt.Sprintf("[AdminClient clientId=%s]", id)
 }
 
-// clientName is client.id, or what Kafka's clients make up without one.
-func (s *Settings) clientName() string {
+// Name is client.id, or what Kafka's clients make up without one.
+func (s *Settings) Name() string {
 	group, end := s.Consumer.GroupID, "1"
 	switch {
 	case s.ClientID != "":
@@ -95,7 +95,7 @@ func (s *Settings) clientName() string {
 }
 
 // NameOption is the client's name, for who knows of its group only now.
-func (s *Settings) NameOption() kgo.Opt { return kgo.ClientID(s.clientName()) }
+func (s *Settings) NameOption() kgo.Opt { return kgo.ClientID(s.Name()) }
 
 // connectFailed logs a connection that was not made.
 func (l *clientLog) connectFailed(meta kgo.BrokerMetadata, addr string, err error) {

@@ -314,7 +314,7 @@ func (s *Settings) commonOptions(d *dialer) []kgo.Opt {
 	if s.Role == Admin {
 		opts = append(opts, kgo.MaxVersions(adminVersions()))
 	}
-	opts = append(opts, kgo.ClientID(s.clientName()))
+	opts = append(opts, kgo.ClientID(s.Name()))
 	if s.MaxIdle > 0 {
 		opts = append(opts, kgo.ConnIdleTimeout(max(s.MaxIdle, time.Second)))
 	}
