@@ -214,6 +214,26 @@ func TestALostDirectoryIsCopiedFromTheOthers(t *testing.T) {
 	}
 }
 
+// A disk was replaced and formatted: the controller knows the replicas in a directory that is no more. They are copied into the new one.
+func TestWhatWasOnAReplacedDiskIsCopied(t *testing.T) {
+	c := apart(t, 3)
+	for id := int32(1); id <= 3; id++ {
+		c.opts[id] = append(c.opts[id], "broker.session.timeout.ms=1000", "broker.heartbeat.interval.ms=200", "replica.lag.time.max.ms=1500")
+	}
+	c.startAll()
+	c.create("t", 1, 3)
+	c.until("everybody in sync", c.inSync("t", 3))
+	w := c.write("t")
+	c.until("a start", w.reached(100))
+	c.stop(2)
+	c.disks[2] = vfs.NewMem()
+	c.startAll(2)
+	c.until("everybody in sync again", c.inSync("t", 3))
+	w.stop.Store(true)
+	w.done.Wait()
+	c.verify("t", w)
+}
+
 // The directory's small files are of an older day than its logs, as after a restore by hand. The only replica has all of its log
 // committed, also what the files do not know of.
 func TestALogThatIsLongerThanItsCheckpointsIsCommitted(t *testing.T) {

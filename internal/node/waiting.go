@@ -25,6 +25,9 @@ func (n *Node) knowMetadata(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
+	if known.Err() == nil { // nobody need be waited for: it says itself what is wrong
+		return fmt.Errorf("cannot read the cluster's metadata: %w", err)
+	}
 	return fmt.Errorf("cannot read the cluster's metadata within %s: %w. The controllers of its configuration are %s: most of them must run and reach each other, these must be their controller listeners, and no other process may have the id of this node, %d",
 		patience, err, n.controllersAsked(), n.id)
 }

@@ -253,7 +253,7 @@ func (d *disk) wayOut(cfg *Config, backup string) string {
 	if d.kraft.dynamic() {
 		return backup + fmt.Sprintf(", or give this controller a new identity: remove it from the quorum (kafka-metadata-quorum remove-controller --controller-id %d), empty its metadata directory, format it with kafka-storage format --no-initial-controllers, start it, and run kafka-metadata-quorum add-controller", cfg.NodeID)
 	}
-	return backup + ", or, while all other voters run and have everything, move the metadata directory away whole, format it again with the same cluster id and start: the others then bring it up to date"
+	return backup + ", or, while all other voters run and have everything, move the metadata directory away whole, format it again with the same cluster id, restart the controller that leads (kafka-metadata-quorum describe --status), and start this one when another leads: the others then bring it up to date"
 }
 
 // match finds how far the metadata log has what the WAL has. Committed batches alone are in the metadata log, and each

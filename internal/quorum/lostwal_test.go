@@ -78,3 +78,47 @@ func TestAVoterThatHasLostItsRaftLogRefuses(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A voter of fixed ones has lost its disk. The leader counts on what it has promised to keep, and it ends and says what to do; it comes
+// back once another leads.
+func TestAVoterWithANewDiskComesBackUnderAnotherLeader(t *testing.T) {
+	s := underWay(t)
+	for s.nodes[0].LogEndOffset() < 4 {
+		s.pass(100 * time.Millisecond)
+		s.say("colours")
+	}
+	leader := s.awaitLeader().cfg.NodeID
+	lost := (leader + 1) % s.size
+	s.powerCut(lost)
+	s.disks[lost] = memDisk()
+	if err := s.disks[lost].MkdirAll(testDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.start(lost); err != nil {
+		t.Fatal(err)
+	}
+	n := s.nodes[lost]
+	for range 100 {
+		s.pass(100 * time.Millisecond)
+		if n.failure() != nil {
+			break
+		}
+	}
+	if err := n.failure(); err == nil || !strings.Contains(err.Error(), "restart the controller that leads") || strings.Contains(err.Error(), "remove it") {
+		t.Fatal(err)
+	}
+	s.powerCut(lost)
+	s.powerCut(leader)
+	for _, id := range []int32{leader, lost} {
+		if err := s.start(id); err != nil {
+			t.Fatal(err)
+		}
+		s.awaitLeader()
+	}
+	for range 200 {
+		if s.pass(100 * time.Millisecond); s.nodes[lost].LogEndOffset() >= 4 {
+			return
+		}
+	}
+	t.Fatalf("it ends at %d: %v", s.nodes[lost].LogEndOffset(), s.nodes[lost].failure())
+}

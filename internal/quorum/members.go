@@ -100,7 +100,7 @@ func (l *loop) disbelieve(m *raftpb.Message) error {
 	if err != nil || m.GetIndex() <= last {
 		return err
 	}
-	return rulesBroken(fmt.Sprintf("controller %d has entry %d of epoch %d, which this node leads, and here the log ends at entry %d", nodeOf(m.GetFrom()), m.GetIndex(), m.GetTerm(), last))
+	return l.rulesBroken(fmt.Sprintf("controller %d has entry %d of epoch %d, which this node leads, and here the log ends at entry %d", nodeOf(m.GetFrom()), m.GetIndex(), m.GetTerm(), last))
 }
 
 // Why a change of the members is refused.

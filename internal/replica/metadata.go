@@ -189,7 +189,7 @@ func (p *Partition) become(want *meta.Partition, cfg TopicConfig) {
 		p.configure(cfg)
 		return
 	}
-	err := p.open(cfg.Log, want.Directory(p.m.nodeID))
+	err := p.open(cfg.Log, p.m.directoryFor(want))
 	told := p.openLater(err)
 	was, newTerm := p.role, want.LeaderEpoch > p.leaderEpoch
 	if err == nil && want.Leader == p.m.nodeID {
@@ -324,15 +324,29 @@ func (p *Partition) holdWhatIsThere() {
 	}
 }
 
+// directoryFor is where the log of a partition is to lie, zero where any directory will do: the controller has assigned none, or one
+// that has been lost for good, such as that of a disk which was replaced. Then what others hold is copied. A replica that may have
+// what nobody else has does not begin anew, nor does one whose directory is only out of use.
+func (m *Manager) directoryFor(want *meta.Partition) [16]byte {
+	dir := want.Directory(m.nodeID)
+	if dir == meta.UnassignedDir() {
+		return [16]byte{}
+	}
+	missed := want.Leader < 0 || want.Leader == m.nodeID || slices.Contains(want.ISR, m.nodeID)
+	for _, d := range m.logs.Dirs() {
+		if missed = missed || d.Err != nil || d.ID == dir; missed {
+			return dir
+		}
+	}
+	return [16]byte{}
+}
+
 // open opens or makes the log in the directory that the controller has assigned, if it is not open yet, and
 // hands it its settings. lead must be held alone.
 func (p *Partition) open(cfg storage.LogConfig, dir [16]byte) error {
 	if p.log != nil {
 		p.log.SetConfig(cfg)
 		return nil
-	}
-	if dir == meta.UnassignedDir() {
-		dir = [16]byte{} // any will do
 	}
 	log, err := p.m.logs.CreateLog(p.tp, p.topicID, cfg, dir)
 	if err != nil {
