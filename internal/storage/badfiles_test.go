@@ -390,6 +390,38 @@ func TestAMissingDirectoryIsToldOf(t *testing.T) {
 	}
 }
 
+// A log that this node has deleted is no loss, though it dies, and dies again, before the checkpoints forget the log.
+func TestADeletedLogIsNotMissing(t *testing.T) {
+	m := closedLog(t, 60)
+	mgr := openManager(t, m, newTestClock(), smallConfig())
+	if err := mgr.Log(testTP).SetTopicID(testID); err != nil {
+		t.Fatal(err)
+	}
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	mgr = openManager(t, m, newTestClock(), smallConfig())
+	if err := mgr.DeleteLog(testTP); err != nil {
+		t.Fatal(err)
+	}
+	_ = mgr.Close(false)
+	var out logTo
+	for range 3 {
+		clk := newTestClock()
+		mgr = openManager(t, m, clk, smallConfig(), out.option)
+		clk.Advance(time.Second)
+		_ = mgr.Close(false)
+	}
+	mgr = openManager(t, m, newTestClock(), smallConfig(), out.option)
+	defer func() { _ = mgr.Close(true) }()
+	if _, err := mgr.CreateLog(testTP, testID, smallConfig(), [16]byte{}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "records are lost") {
+		t.Fatal(out.String())
+	}
+}
+
 // A directory that comes while the node runs, by a link or from a backup, keeps what it holds.
 func TestSegmentsInANewPartitionsDirectoryAreKept(t *testing.T) {
 	m := closedLog(t, 60)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/vfs"
 )
@@ -55,6 +56,7 @@ type logDir struct {
 	cleaned             map[TopicPartition]int64       // what the cleaner's says
 	lost                map[TopicPartition]lostRecords // logs that have lost records, and it is not decided how they go on
 	stale               map[TopicPartition]struct{}    // deleted logs that the files may still name
+	deleted             map[TopicPartition]struct{}    // of stale, those that this node has deleted itself, as their directories say; written by load
 	missing             map[TopicPartition]missingLog  // of stale, those that the last orderly stop has listed; written by load and, under createMu, by create
 	arriving            map[TopicPartition]struct{}    // logs that are about to come from another directory
 	sums                checkpointSums                 // what vouches for points and hws
@@ -68,7 +70,7 @@ type missingLog struct {
 }
 
 func newLogDir(m *Manager, p string) *logDir {
-	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}, mustWrite: map[string]bool{}, sums: checkpointSums{of: map[string][]contentSum{}}}
+	d := &logDir{m: m, path: p, futureNames: map[TopicPartition]string{}, deleted: map[TopicPartition]struct{}{}, stale: map[TopicPartition]struct{}{}, arriving: map[TopicPartition]struct{}{}, mustWrite: map[string]bool{}, sums: checkpointSums{of: map[string][]contentSum{}}}
 	d.env = &env{fs: m.opts.FS, clock: m.opts.Clock, logger: m.opts.Logger, files: m.files, syncer: newSyncer(), after: m.scheduler.after,
 		pointLowered: d.lowerRecoveryPoint, segmentSynced: d.noteSoon, markLowered: d.lowerHighWatermark, noteMarks: func() error { return m.checkpointHighWatermarks(d) }, startMoved: d.noteStartOffset, touch: d.touch, urgent: d.recovery.hurry,
 		failed: d.fail, doubtPages: d.doubtPages, probe: d.probe, lookFor: d.lookFor, differs: d.differs, noteLoss: d.noteLoss, suspect: d.suspect, verify: m.opts.VerifyReads, verifyTxns: &m.verifyTxns, flushTimes: m.opts.FlushTimes, tornTailBytes: m.opts.tornTailBytes}
@@ -241,7 +243,8 @@ func (d *logDir) findMissing() {
 		}
 	}
 	for tp := range d.stale {
-		if id, listed := ids[tp]; listed {
+		_, deleted := d.deleted[tp]
+		if id, listed := ids[tp]; listed && !deleted {
 			d.missing[tp] = missingLog{topicID: id, end: max(d.points[tp], d.hws[tp])}
 		}
 	}
@@ -273,7 +276,7 @@ func (d *logDir) partitionOf(e fs.DirEntry) (TopicPartition, bool) {
 	}
 	switch {
 	case strings.HasSuffix(name, deleteDirSuffix):
-		d.m.scheduler.after(0, func() { d.m.removeDir(full) })
+		d.m.scheduler.after(d.keepDeleted(name), func() { d.m.removeDir(full) })
 		return TopicPartition{}, false
 	case strings.HasSuffix(name, futureDirSuffix):
 		if tp, ok := parseFuture(name); ok {
@@ -293,6 +296,26 @@ func (d *logDir) partitionOf(e fs.DirEntry) (TopicPartition, bool) {
 	}
 	return tp, true
 }
+
+// keepDeleted notes that a log was deleted by this node, and tells how long what is left of it stays: until the checkpoint files, if
+// they still name it, do so no more. Else the next start, after another kill, would take it for lost.
+func (d *logDir) keepDeleted(name string) time.Duration {
+	stem := strings.TrimSuffix(name, deleteDirSuffix)
+	tp, err := ParseTopicPartition(stem[:max(strings.LastIndexByte(stem, '.'), 0)])
+	if err != nil {
+		return 0
+	}
+	for _, offsets := range []map[TopicPartition]int64{d.points, d.starts, d.hws, d.cleaned} {
+		if _, named := offsets[tp]; named {
+			d.deleted[tp] = struct{}{}
+			return millis(checkpointsToForget * max(d.m.opts.RecoveryPointCheckpointIntervalMs, d.m.opts.StartOffsetCheckpointIntervalMs))
+		}
+	}
+	return 0
+}
+
+// checkpointsToForget is after how many intervals of checkpoints a deleted log is surely in none of them.
+const checkpointsToForget = 2
 
 // isDirectory follows links, as Kafka does.
 func isDirectory(fsys vfs.FS, e fs.DirEntry, full string) bool {
