@@ -26,9 +26,9 @@ type viewedPartition struct {
 }
 
 const (
-	// voterIsBehindMs is how long a controller may not have had everything before it does not count: less than the
-	// time in which Kafka's clients lose patience, and longer than any pause of a process that is well.
-	voterIsBehindMs = 5000
+	// voterIsBehindMs is how long a controller may not have had everything before it does not count: some of the half seconds in which
+	// Apache Kafka's controllers ask for more. One that has died counts as well for so long, and whoever believes it may stop a second.
+	voterIsBehindMs = 2000
 	// shownExamples is how many partitions a sentence names.
 	shownExamples = 3
 )
