@@ -236,7 +236,10 @@ func repeat(n node, least, most int, how greed) node {
 	from = func(m *subject, at, count int, then func(int) bool) bool {
 		more := func() bool {
 			return (most == noMost || count < most) && n.match(m, at, func(end int) bool {
-				return (end > at || count < least) && from(m, end, count+1, then)
+				if end == at { // as often as it must be, and once more is of no use
+					return count < least && from(m, end, least, then)
+				}
+				return from(m, end, count+1, then)
 			})
 		}
 		switch {

