@@ -208,7 +208,7 @@ func (g *groupsTool) execute() error {
 		return err
 	}
 	for _, o := range resetScenarios() { // of these the first counts
-		if vs := g.p.values[o]; len(vs) > 1 {
+		if vs := g.p.values[o]; len(vs) > 1 && o != "shift-by" {
 			g.p.values[o] = vs[:1]
 		}
 	}

@@ -97,7 +97,7 @@ func (v *verifiableReader) options(s *client.Settings) ([]kgo.Opt, error) {
 		return nil, err
 	}
 	opts = append(append(opts, resetOptions(s.Consumer.OffsetReset)...), group...)
-	if v.topic != "" {
+	if v.topic != "" && v.a.number("max-messages") != 0 { // who wants nothing does not join
 		opts = append(opts, kgo.ConsumeTopics(v.topic))
 	}
 	opts = append(opts, kgo.BlockRebalanceOnPoll(),
