@@ -132,7 +132,7 @@ func (w *world) cleanAll() {
 		"for q in producer_byte_rate consumer_byte_rate request_percentage controller_mutation_rate SCRAM-SHA-256 SCRAM-SHA-512; do "+
 		"for e in '--user-defaults' '--client-defaults' '--user alice' '--user bob' '--user alice --client c1' '--user alice --client app' '--client app' '--client c1'; do kafka-configs"+b+"--alter $e --delete-config $q; done; done; "+
 		"for e in '--ip-defaults' '--ip 10.0.0.1' '--ip 10.1.2.3'; do kafka-configs"+b+"--alter $e --delete-config connection_creation_rate; done; "+
-		"for g in gx g1 shg shg2 sh1 spg; do for c in share.auto.offset.reset share.isolation.level consumer.session.timeout.ms; do kafka-configs"+b+"--alter --group $g --delete-config $c; done; done; "+
+		"for g in $(kafka-configs"+b+"--describe --entity-type groups | sed -n 's/^Dynamic configs for group \\(.*\\) are:$/\\1/p'); do for c in share.auto.offset.reset share.isolation.level consumer.session.timeout.ms; do kafka-configs"+b+"--alter --group $g --delete-config $c; done; done; "+
 		"kafka-configs"+b+"--alter --broker 1 --delete-config log.cleaner.threads; kafka-configs"+b+"--alter --broker-defaults --delete-config message.max.bytes", "")
 }
 
