@@ -28,8 +28,11 @@ func TestTenThousandGroupsOutliveTheirCoordinator(t *testing.T) {
 	c.commitAll(1)
 	c.commitAll(2)
 	old := c.killLeader(group.Topic)
-	adm := kadm.NewClient(c.client())
-	c.until("the offsets of all groups at the next coordinator", func() bool { return c.allCommitted(adm, 2) })
+	var adm *kadm.Client
+	c.until("the offsets of all groups at the next coordinator", func() bool {
+		adm = kadm.NewClient(c.client()) // a client that has heard of the dead one keeps to it in requests for many groups
+		return c.allCommitted(adm, 2)
+	})
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if listed, err := adm.ListGroups(ctx); err != nil || len(listed) != manyGroups {
