@@ -535,6 +535,11 @@ func askTopic(ctx context.Context, c *client.Client, topic string) error {
 	if err != nil {
 		return err
 	}
+	return refusedTopic(md, topic)
+}
+
+// refusedTopic is what the brokers have against the topic that waiting does not mend.
+func refusedTopic(md *kmsg.MetadataResponse, topic string) error {
 	for _, t := range md.Topics {
 		if t.ErrorCode == client.CodeTopicAuthFailed || t.ErrorCode == kerr.InvalidTopicException.Code {
 			return topicError(t.ErrorCode, topic)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/moldau-stream/moldau/internal/client"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -171,10 +172,10 @@ func (r *run) partitionsThere(c *client.Client, cuts map[topicPartition]int64, d
 	}
 	out := map[topicPartition]int64{}
 	for _, t := range md.Topics {
-		if t.ErrorCode == codeInvalidTopic {
+		if t.ErrorCode == kerr.InvalidTopicException.Code {
 			for tp := range cuts {
 				if tp.topic == *t.Topic {
-					done[tp] = offsetResult{err: &client.KafkaError{Code: codeInvalidTopic, Message: fmt.Sprintf("Failed to fetch metadata for partition %s due to invalid topic `%s`", tp, tp.topic)}}
+					done[tp] = offsetResult{err: &client.KafkaError{Code: t.ErrorCode, Message: invalidTopicText(tp)}}
 				}
 			}
 			continue
@@ -189,8 +190,10 @@ func (r *run) partitionsThere(c *client.Client, cuts map[topicPartition]int64, d
 	return out, nil
 }
 
-// codeInvalidTopic is of a name that no topic can have.
-const codeInvalidTopic = 17
+// invalidTopicText is Kafka's of a partition whose topic has a name that no topic can have.
+func invalidTopicText(tp topicPartition) string {
+	return fmt.Sprintf("Failed to fetch metadata for partition %s due to invalid topic `%s`", tp, tp.topic)
+}
 
 // timedOutCall is Kafka's complaint about a call that was tried until its time was up.
 func (r *run) timedOutCall(call string, tries int) error {

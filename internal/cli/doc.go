@@ -14,6 +14,9 @@
 // server side, such as formatting a directory or running a node, is handed in
 // as functions in Env.
 //
+// Where a tool takes a regular expression that must match a whole name it is Java's: pattern_parse.go and
+// pattern_class.go read it, pattern.go matches it.
+//
 // All state of a run is in its Env and dies with it. What is lost if this
 // package is wrong is trust: scripts that worked with Kafka no longer do.
 package cli

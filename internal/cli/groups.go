@@ -214,9 +214,6 @@ func (g *groupsTool) execute() error {
 	}
 	// Kafka's tool reads its numbers late: a wrong one is a failure of the command and not of its use.
 	for _, o := range []string{"timeout", "to-offset", "shift-by"} {
-		if g.unreadTwice(o) {
-			continue
-		}
 		if g.p.value(o); g.p.err != nil {
 			return errors.New(g.p.err.Error())
 		}
@@ -249,11 +246,6 @@ func (g *groupsTool) execute() error {
 		return g.reset()
 	}
 	return g.deleteOffsets()
-}
-
-// unreadTwice tells of an offset that is there twice, which matters to nobody where nothing is reset.
-func (g *groupsTool) unreadTwice(option string) bool {
-	return option == "to-offset" && len(g.p.all(option)) > 1 && !g.p.has("reset-offsets")
 }
 
 // readOnce refuses options that are there twice and can count only once.

@@ -167,7 +167,7 @@ func (g *groupsTool) checkTopicsOf(want map[topicPartition]int64) error {
 		case client.CodeUnknownTopicOrPartition:
 			text = fmt.Sprintf("Failed to fetch metadata for partition %s because metadata for topic `%s` could not be found", first[*t.Topic], *t.Topic)
 		case kerr.InvalidTopicException.Code:
-			text = fmt.Sprintf("Failed to fetch metadata for partition %s due to invalid topic `%s`", first[*t.Topic], *t.Topic)
+			text = invalidTopicText(first[*t.Topic])
 		}
 		if text != "" {
 			g.hintNearestTopics(g.c, *t.Topic)

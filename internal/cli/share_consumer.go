@@ -9,7 +9,6 @@ import (
 
 	"github.com/moldau-stream/moldau/internal/client"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -265,12 +264,7 @@ func (t *shareConsumer) refused(ctx context.Context, c *client.Client) error {
 	if err != nil {
 		return nil // reading will tell
 	}
-	for _, found := range md.Topics {
-		if found.ErrorCode == client.CodeTopicAuthFailed || found.ErrorCode == kerr.InvalidTopicException.Code {
-			return topicError(found.ErrorCode, topic)
-		}
-	}
-	return nil
+	return refusedTopic(md, topic)
 }
 
 func (t *shareConsumer) loop(ctx context.Context) error {

@@ -100,6 +100,11 @@ func (g *streamsTool) check() error {
 	return p.err
 }
 
+// unreadTwice tells of an offset that is there twice, which matters to nobody where nothing is reset.
+func (g *streamsTool) unreadTwice(option string) bool {
+	return option == "to-offset" && len(g.p.all(option)) > 1 && !g.p.has("reset-offsets")
+}
+
 func (g *streamsTool) checkStreamsReset(bad func(string) error, selected bool) error {
 	p := g.p
 	switch {

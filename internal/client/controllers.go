@@ -43,14 +43,12 @@ func (c *Client) wrongEndpoint(ctx context.Context, err error, try int) error {
 		return nil
 	}
 	for _, seed := range c.Client.SeedBrokers() {
-		if lacks(ctx, seed, metadataKey) {
+		if lacks(ctx, seed, int16(kmsg.Metadata)) {
 			return noMetadata()
 		}
 	}
 	return nil
 }
-
-const metadataKey = 3
 
 // noMetadata is what Kafka's client says of a controller in a broker's place: it asks for metadata before all.
 func noMetadata() error {
@@ -68,7 +66,7 @@ func (c *Client) checkBroker(ctx context.Context, at int, seed *kgo.Broker) erro
 	if seen {
 		return nil
 	}
-	if lacks(ctx, seed, metadataKey) {
+	if lacks(ctx, seed, int16(kmsg.Metadata)) {
 		return noMetadata()
 	}
 	c.mu.Lock()

@@ -97,7 +97,7 @@ func TestALeaderThatLacksItsOwnEntriesEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-leader.done
-	if err := leader.failure(); err == nil || !strings.Contains(err.Error(), "has entry 1000 of epoch") || !strings.Contains(err.Error(), "move its metadata directory away") {
+	if err := leader.failure(); err == nil || !strings.Contains(err.Error(), "has entry 1000 of epoch") || !strings.Contains(err.Error(), "move this one's metadata directory away") {
 		t.Errorf("it ended with %v", err)
 	}
 }

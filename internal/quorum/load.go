@@ -253,8 +253,12 @@ func (d *disk) wayOut(cfg *Config, backup string) string {
 	if d.kraft.dynamic() {
 		return backup + fmt.Sprintf(", or give this controller a new identity: remove it from the quorum (kafka-metadata-quorum remove-controller --controller-id %d), empty its metadata directory, format it with kafka-storage format --no-initial-controllers, start it, and run kafka-metadata-quorum add-controller", cfg.NodeID)
 	}
-	return backup + ", or, while all other voters run and have everything, move the metadata directory away whole, format it again with the same cluster id, restart the controller that leads (kafka-metadata-quorum describe --status), and start this one when another leads: the others then bring it up to date"
+	return backup + ", or, " + fixedWayOut
 }
+
+// fixedWayOut is how a fixed voter comes back that has lost its files. It cannot be removed; but a leader asks those anew what they
+// have that it finds when it is elected, and so one that has lost everything is brought up to date.
+const fixedWayOut = "while all other voters run and have everything, move this one's metadata directory away whole, format it again with the same cluster id, restart the controller that leads (kafka-metadata-quorum describe --status), which still counts on what was lost, and start this one when another leads: the others then bring it up to date"
 
 // match finds how far the metadata log has what the WAL has. Committed batches alone are in the metadata log, and each
 // was in the WAL before; so a metadata log that says otherwise was written by somebody else (Kafka itself, perhaps).

@@ -49,12 +49,11 @@ func (l *loop) guarded() (err error) {
 	return l.run()
 }
 
-// rulesBroken says how to go on. Members that are fixed cannot be removed; but a leader asks those anew what they have that it finds
-// when it is elected, and so one that has lost everything comes back.
+// rulesBroken says how to go on.
 func (l *loop) rulesBroken(what string) error {
 	way := "remove it from the quorum and add it again with an empty directory"
 	if !l.disk.kraft.dynamic() {
-		way = "while all other voters run and have everything, move its metadata directory away, format it again with the same cluster id, restart the controller that leads (kafka-metadata-quorum describe --status), which still counts on what was lost, and start this one when another leads"
+		way = fixedWayOut
 	}
 	return fmt.Errorf("the quorum's rules are broken: %s: this controller may have lost what it had promised to keep (its disk, or a copy of an old one); %s", what, way)
 }

@@ -13,7 +13,8 @@
 // the in-sync replicas are the controller decides, and until it has answered, both sets are counted with
 // (isr.go). What happens to a partition makes it due in the sessions of its followers, whose fetches look at nothing
 // else (session.go). A follower has no goroutine: the answers of its leader append to its logs (fetcher.go). Where
-// its log has left the leader's, it is cut by leader epoch, never to the watermark (follow.go). A broker takes no
+// its log has left the leader's, it is cut by leader epoch, never to the watermark (follow.go). A partition that its leader
+// refuses pauses alone (pauses.go), and of many that fail for one reason few lines are logged (trouble.go). A broker takes no
 // role before the metadata knows of its registration.
 //
 // The tests run clusters of three and five brokers in one process, by seed, with crashes, lost disks' caches,

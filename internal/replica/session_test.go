@@ -53,16 +53,23 @@ func TestAFollowerThatHasForgottenAPartitionFallsBehindAtOnce(t *testing.T) {
 	c.settle()
 }
 
-// A log deletes old segments by itself, and tells nobody.
-func TestFollowersHearOfALogStartThatHasMovedByItself(t *testing.T) {
+// threeOfWhichOneHasDeleted have a partition of three records, and one of them has deleted those before an offset by itself.
+func threeOfWhichOneHasDeleted(t *testing.T, node int32, before int64) *cluster {
+	t.Helper()
 	c := three(t)
 	for range 3 {
 		c.produce(1, 0)
 	}
 	c.run(time.Second)
-	for _, err := range c.node(1).logs.AdvanceLogStartOffsets(map[storage.TopicPartition]int64{tp(simName, 0): 2}) {
+	for _, err := range c.node(node).logs.AdvanceLogStartOffsets(map[storage.TopicPartition]int64{tp(simName, 0): before}) {
 		must(t, err)
 	}
+	return c
+}
+
+// A log deletes old segments by itself, and tells nobody.
+func TestFollowersHearOfALogStartThatHasMovedByItself(t *testing.T) {
+	c := threeOfWhichOneHasDeleted(t, 1, 2)
 	c.run(c.settings.LagTimeMax)
 	for id := int32(1); id <= 3; id++ {
 		if s := c.state(id); s.LogStartOffset != 2 {
@@ -130,14 +137,7 @@ func TestWhoWasServedGoesToTheEndOfTheLine(t *testing.T) {
 
 // A follower's log deletes by itself too, and may have done so before records are deleted by request: who waits for that is told.
 func TestADeletionThatAFollowerIsAheadOf(t *testing.T) {
-	c := three(t)
-	for range 3 {
-		c.produce(1, 0)
-	}
-	c.run(time.Second)
-	for _, err := range c.node(2).logs.AdvanceLogStartOffsets(map[storage.TopicPartition]int64{tp(simName, 0): 3}) {
-		must(t, err)
-	}
+	c := threeOfWhichOneHasDeleted(t, 2, 3)
 	begun, failed := c.node(1).m.DeleteRecords(map[storage.TopicPartition]int64{tp(simName, 0): 2})
 	if len(failed) > 0 {
 		t.Fatal(failed)

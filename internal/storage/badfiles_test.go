@@ -360,22 +360,29 @@ func TestMovesUnderLoadSurviveKills(t *testing.T) {
 	}
 }
 
+// closedLogWithID is a closed log that knows of which topic it is.
+func closedLogWithID(t *testing.T, records int) *vfs.Mem {
+	t.Helper()
+	m := closedLog(t, records)
+	mgr := openManager(t, m, newTestClock(), smallConfig())
+	if err := mgr.Log(testTP).SetTopicID(testID); err != nil {
+		t.Fatal(err)
+	}
+	if err := mgr.Close(true); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 // A partition's directory that is gone is told of, unless another topic has taken the name.
 func TestAMissingDirectoryIsToldOf(t *testing.T) {
 	for _, same := range []bool{true, false} {
-		m := closedLog(t, 60)
-		mgr := openManager(t, m, newTestClock(), smallConfig())
-		if err := mgr.Log(testTP).SetTopicID(testID); err != nil {
-			t.Fatal(err)
-		}
-		if err := mgr.Close(true); err != nil {
-			t.Fatal(err)
-		}
+		m := closedLogWithID(t, 60)
 		if err := m.RemoveAll("/d/t-0"); err != nil {
 			t.Fatal(err)
 		}
 		var out logTo
-		mgr = openManager(t, m, newTestClock(), smallConfig(), out.option)
+		mgr := openManager(t, m, newTestClock(), smallConfig(), out.option)
 		id := testID
 		if !same {
 			id = [16]byte{9}
@@ -392,15 +399,8 @@ func TestAMissingDirectoryIsToldOf(t *testing.T) {
 
 // A log that this node has deleted is no loss, though it dies, and dies again, before the checkpoints forget the log.
 func TestADeletedLogIsNotMissing(t *testing.T) {
-	m := closedLog(t, 60)
+	m := closedLogWithID(t, 60)
 	mgr := openManager(t, m, newTestClock(), smallConfig())
-	if err := mgr.Log(testTP).SetTopicID(testID); err != nil {
-		t.Fatal(err)
-	}
-	if err := mgr.Close(true); err != nil {
-		t.Fatal(err)
-	}
-	mgr = openManager(t, m, newTestClock(), smallConfig())
 	if err := mgr.DeleteLog(testTP); err != nil {
 		t.Fatal(err)
 	}
