@@ -3,7 +3,6 @@
 package main
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 
@@ -15,7 +14,8 @@ func (c *cleaner) configsOfNames() {
 	list := kmsg.NewPtrListConfigResourcesRequest()
 	list.ResourceTypes = []int8{int8(kmsg.ConfigResourceTypeClientMetrics), int8(kmsg.ConfigResourceTypeGroupConfig)}
 	for _, r := range ask[*kmsg.ListConfigResourcesResponse](c, list).ConfigResources {
-		c.deleteConfigs(kmsg.ConfigResourceType(r.Type), r.Name, kmsg.ConfigSourceClientMetricsConfig, kmsg.ConfigSourceGroupConfig)
+		kind := kmsg.ConfigResourceType(r.Type)
+		c.restore(kind, r.Name, c.ownConfigs(kind, r.Name, kmsg.ConfigSourceClientMetricsConfig, kmsg.ConfigSourceGroupConfig), nil)
 	}
 }
 
@@ -26,6 +26,9 @@ func (c *cleaner) configsOfNodes() {
 		if node != "" {
 			c.restore(kmsg.ConfigResourceTypeBrokerLogger, node, c.levels(node), c.loggersAtFirst(node))
 		}
+	}
+	for topic, first := range c.w.first.topics {
+		c.restore(kmsg.ConfigResourceTypeTopic, topic, c.ownConfigs(kmsg.ConfigResourceTypeTopic, topic, kmsg.ConfigSourceDynamicTopicConfig), first)
 	}
 }
 
@@ -51,49 +54,48 @@ func (c *cleaner) describe(kind kmsg.ConfigResourceType, name string) []kmsg.Des
 	return out
 }
 
-// deleteConfigs deletes those that come from one of sources.
-func (c *cleaner) deleteConfigs(kind kmsg.ConfigResourceType, name string, sources ...kmsg.ConfigSource) {
-	now := map[string]string{}
-	for _, cfg := range c.describe(kind, name) {
-		if slices.Contains(sources, cfg.Source) {
-			now[cfg.Name] = ""
-		}
-	}
-	c.restore(kind, name, now, nil)
-}
-
 // ofBroker are the configs that a node's users gave it, or all nodes if it is "". Some clusters have such a one from the beginning.
 func (c *cleaner) ofBroker(node string) map[string]string {
-	from, out := kmsg.ConfigSourceDynamicBrokerConfig, map[string]string{}
+	from := kmsg.ConfigSourceDynamicBrokerConfig
 	if node == "" {
 		from = kmsg.ConfigSourceDynamicDefaultBrokerConfig
 	}
-	for _, cfg := range c.describe(kmsg.ConfigResourceTypeBroker, node) {
-		if cfg.Source == from {
-			out[cfg.Name] = ""
-			if cfg.Value != nil {
-				out[cfg.Name] = *cfg.Value
-			}
+	return c.ownConfigs(kmsg.ConfigResourceTypeBroker, node, from)
+}
+
+// ownConfigs are those that come from one of sources.
+func (c *cleaner) ownConfigs(kind kmsg.ConfigResourceType, name string, sources ...kmsg.ConfigSource) map[string]string {
+	out := map[string]string{}
+	for _, cfg := range c.describe(kind, name) {
+		if !slices.Contains(sources, cfg.Source) {
+			continue
+		}
+		out[cfg.Name] = ""
+		if cfg.Value != nil {
+			out[cfg.Name] = *cfg.Value
 		}
 	}
 	return out
 }
 
-// restore makes what is there what was there.
+// restore makes the configs that are there now those that were there at first.
 func (c *cleaner) restore(kind kmsg.ConfigResourceType, name string, now, first map[string]string) {
 	var changes []kmsg.IncrementalAlterConfigsRequestResourceConfig
-	for key, value := range now {
-		want, known := first[key]
-		if known && want == value {
-			continue
-		}
+	change := func(key string, op kmsg.IncrementalAlterConfigOp, value *string) {
 		c.has("config "+key+" of", name)
-		change := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
-		change.Name, change.Op = key, kmsg.IncrementalAlterConfigOpDelete
-		if known {
-			change.Op, change.Value = kmsg.IncrementalAlterConfigOpSet, &want
+		one := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+		one.Name, one.Op, one.Value = key, op, value
+		changes = append(changes, one)
+	}
+	for key := range now {
+		if _, known := first[key]; !known {
+			change(key, kmsg.IncrementalAlterConfigOpDelete, nil)
 		}
-		changes = append(changes, change)
+	}
+	for key, value := range first {
+		if is, there := now[key]; !there || is != value {
+			change(key, kmsg.IncrementalAlterConfigOpSet, &value)
+		}
 	}
 	c.change(kind, name, changes)
 }
@@ -111,7 +113,10 @@ func (c *cleaner) change(kind kmsg.ConfigResourceType, name string, changes []km
 
 // atFirst are the configs and levels of every node, before a section changes them.
 func (c *cleaner) atFirst() *atFirst {
-	out := &atFirst{brokers: map[string]map[string]string{"": c.ofBroker("")}, loggers: map[string]map[string]string{}, features: c.features()}
+	out := &atFirst{brokers: map[string]map[string]string{"": c.ofBroker("")}, loggers: map[string]map[string]string{}, topics: map[string]map[string]string{}, features: c.features()}
+	for _, topic := range c.topics(true) {
+		out.topics[topic] = c.ownConfigs(kmsg.ConfigResourceTypeTopic, topic, kmsg.ConfigSourceDynamicTopicConfig)
+	}
 	for _, node := range c.nodes() {
 		out.brokers[node], out.loggers[node] = c.ofBroker(node), c.levels(node)
 	}
@@ -128,12 +133,13 @@ func (c *cleaner) levels(node string) map[string]string {
 	return out
 }
 
-// loggersAtFirst gives those that came later the root's level.
+// loggersAtFirst are those that are there now: one that came later has the root's level.
 func (c *cleaner) loggersAtFirst(node string) map[string]string {
-	out := maps.Clone(c.w.first.loggers[node])
+	out, first := map[string]string{}, c.w.first.loggers[node]
 	for name := range c.levels(node) {
-		if _, known := out[name]; !known {
-			out[name] = out["root"]
+		out[name] = first["root"]
+		if level, known := first[name]; known {
+			out[name] = level
 		}
 	}
 	return out

@@ -80,7 +80,7 @@ func (c *cleaner) pass() {
 		{kmsg.ListPartitionReassignments, c.reassignments},
 		{kmsg.ListTransactions, c.transactions},
 		{kmsg.ListGroups, c.groups},
-		{kmsg.Metadata, c.topics},
+		{kmsg.Metadata, c.madeTopics},
 		{kmsg.DescribeACLs, c.acls},
 		{kmsg.DescribeClientQuotas, c.quotas},
 		{kmsg.DescribeUserSCRAMCredentials, c.credentials},
@@ -130,23 +130,33 @@ func (c *cleaner) transactions() {
 	}
 }
 
-func (c *cleaner) topics() {
+// topics are the cluster's own, or those that sections made.
+func (c *cleaner) topics(internal bool) []string {
 	all := kmsg.NewPtrMetadataRequest()
 	all.Topics = nil
-	remove := kmsg.NewPtrDeleteTopicsRequest()
-	remove.TimeoutMillis = 10_000
-	for _, topic := range ask[*kmsg.MetadataResponse](c, all).Topics {
-		if topic.IsInternal || *topic.Topic == "__share_group_state" {
-			continue
+	var out []string
+	for _, t := range ask[*kmsg.MetadataResponse](c, all).Topics {
+		if (t.IsInternal || *t.Topic == "__share_group_state") == internal {
+			out = append(out, *t.Topic)
 		}
-		c.has("topic", *topic.Topic)
+	}
+	return out
+}
+
+func (c *cleaner) madeTopics() {
+	names := c.topics(false)
+	if len(names) == 0 {
+		return
+	}
+	remove := kmsg.NewPtrDeleteTopicsRequest()
+	remove.TimeoutMillis, remove.TopicNames = 10_000, names
+	for _, name := range names {
+		c.has("topic", name)
 		t := kmsg.NewDeleteTopicsRequestTopic()
-		t.Topic = topic.Topic
-		remove.Topics, remove.TopicNames = append(remove.Topics, t), append(remove.TopicNames, *topic.Topic)
+		t.Topic = &name
+		remove.Topics = append(remove.Topics, t)
 	}
-	if len(remove.Topics) > 0 {
-		ask[*kmsg.DeleteTopicsResponse](c, remove)
-	}
+	ask[*kmsg.DeleteTopicsResponse](c, remove)
 }
 
 func (c *cleaner) acls() {

@@ -45,6 +45,7 @@ const noSASL = "127.0.0.1:3"
 type atFirst struct {
 	brokers  map[string]map[string]string // configs that are not from files, by node, "" of all nodes
 	loggers  map[string]map[string]string // levels, by node
+	topics   map[string]map[string]string // configs of the cluster's own topics
 	features map[string]int16
 }
 
