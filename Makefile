@@ -40,10 +40,10 @@ tuning:
 cli-diff:
 	MOLDAU_CLI_RECORD=$(RECORD) MOLDAU_CLI_SECTION="$(SECTION)" $(GO) test -tags realkafka -count=1 -timeout 60m -run TestCLIDiff -v ./cmd/moldau
 
-# make cli-kafka: the recorded command lines through our tools on Apache Kafka, in five minutes.
+# make cli-kafka: the recorded command lines through our tools on Apache Kafka, in five minutes. SEED=n gives the sections another order.
 .PHONY: cli-kafka
 cli-kafka:
-	MOLDAU_CLI_SECTION="$(SECTION)" $(GO) test -tags realkafka -count=1 -parallel 4 -timeout 30m -run TestGoldenOnKafka -v ./cmd/moldau
+	MOLDAU_CLI_SECTION="$(SECTION)" $(GO) test -tags realkafka -count=1 -parallel 4 -timeout 30m -run TestGoldenOnKafka -v ./cmd/moldau $(if $(SEED),-args -golden.seed $(SEED))
 
 # make sim: two thousand runs of a cluster of brokers in one process, each by its seed, with crashes, lost caches of disks,
 # partitions and slow links; then two thousand of whole clusters, and a thousand of quorums. One seed again: go test ./internal/replica -run Simulation -v

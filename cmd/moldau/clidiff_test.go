@@ -122,20 +122,6 @@ func (w *world) asksAgain(t *testing.T, driver *javaDriver, l line, want, got re
 	return want
 }
 
-// cleanAll deletes what an earlier section left.
-func (w *world) cleanAll() {
-	w.endBackground()
-	const b = " --bootstrap-server $B "
-	w.shell("kafka-consumer-groups"+b+"--delete --all-groups; kafka-share-groups"+b+"--delete --all-groups; kafka-topics"+b+"--delete --topic '[^_].*' --if-exists; "+
-		"for t in topic group transactional-id; do kafka-acls"+b+"--remove --force --$t '*' --resource-pattern-type any; done; kafka-acls"+b+"--remove --force --topic at1 --topic at2 --topic x --topic open --group g --group secretgroup --user-principal foo; kafka-acls"+b+"--remove --force --cluster; "+
-		"kafka-client-metrics"+b+"--list | sed 's/.*=//' | while read m; do kafka-client-metrics"+b+"--delete --name $m; done; "+
-		"for q in producer_byte_rate consumer_byte_rate request_percentage controller_mutation_rate SCRAM-SHA-256 SCRAM-SHA-512; do "+
-		"for e in '--user-defaults' '--client-defaults' '--user alice' '--user bob' '--user alice --client c1' '--user alice --client app' '--client app' '--client c1'; do kafka-configs"+b+"--alter $e --delete-config $q; done; done; "+
-		"for e in '--ip-defaults' '--ip 10.0.0.1' '--ip 10.1.2.3'; do kafka-configs"+b+"--alter $e --delete-config connection_creation_rate; done; "+
-		"for g in $(kafka-configs"+b+"--describe --entity-type groups | sed -n 's/^Dynamic configs for group \\(.*\\) are:$/\\1/p'); do for c in share.auto.offset.reset share.isolation.level consumer.session.timeout.ms; do kafka-configs"+b+"--alter --group $g --delete-config $c; done; done; "+
-		"kafka-configs"+b+"--alter --broker 1 --delete-config log.cleaner.threads; kafka-configs"+b+"--alter --broker-defaults --delete-config message.max.bytes", "")
-}
-
 // security is the part of a node's properties that gives it a SASL listener, an
 // authorizer that lets the plaintext listener do anything, and delegation tokens.
 const security = `listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT

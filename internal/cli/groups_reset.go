@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -422,22 +424,42 @@ func (g *groupsTool) deleteOffsets() error {
 	default:
 		g.printf("Request succeeded for deleting offsets from group %s.\n", id)
 	}
-	g.printf("\n%-15s %-10s %-15s\n", "TOPIC", "PARTITION", "STATUS")
+	var rows []deletedOffset
 	for _, tp := range tps {
-		status := "Successful"
-		if err := client.CodeError(perPartition[tp], nil); err != nil {
-			status = "Error: " + withClass(err)
-		} else if top != nil {
-			status = "Error: " + withClass(top)
+		err := client.CodeError(perPartition[tp], nil)
+		if err == nil {
+			err = top
 		}
-		g.printf("%-15s %-10d %-15s\n", tp.topic, tp.partition, status)
+		rows = append(rows, deletedOffset{tp.topic, strconv.Itoa(int(tp.partition)), err})
 	}
 	g.hintNearestTopics(g.c, sortedKeys(unknown)...)
-	for _, topic := range sortedKeys(unknown) {
-		g.failed = true
-		g.printf("%-15s %-10s %-15s\n", topic, missingColumn, "Error: "+withClass(unknown[topic]))
+	for topic, err := range unknown {
+		rows = append(rows, deletedOffset{topic, missingColumn, err})
 	}
+	g.printDeletedOffsets(rows, minColumn)
 	return nil
+}
+
+// deletedOffset is a partition of which an offset was to be deleted, or a topic that is not there.
+type deletedOffset struct {
+	topic, partition string
+	err              error
+}
+
+// printDeletedOffsets puts partitions in the order of their text: 10 is before 2.
+func (g *groupsTool) printDeletedOffsets(rows []deletedOffset, width int) {
+	slices.SortFunc(rows, func(a, b deletedOffset) int {
+		return cmp.Or(strings.Compare(a.topic, b.topic), strings.Compare(a.partition, b.partition))
+	})
+	g.printf("\n%-*s %-10s %-15s\n", width, "TOPIC", "PARTITION", "STATUS")
+	for _, x := range rows {
+		status := "Successful"
+		if x.err != nil {
+			g.failed = true
+			status = "Error: " + withClass(x.err)
+		}
+		g.printf("%-*s %-10s %-15s\n", width, x.topic, x.partition, status)
+	}
 }
 
 // offsetsToDelete resolves each --topic by itself: one that is not there is a

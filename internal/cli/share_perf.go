@@ -36,7 +36,7 @@ func sharePerfOptions() *optionSet {
 	s.arg("consumer.config", "config file", "DEPRECATED: the old name of --command-config.")
 	s.arg("command-config", "config file", "A properties file for the consumer.")
 	s.flag("print-metrics", "Print the consumer's counters at the end.")
-	s.flag("show-detailed-stats", "Print a line for each reporting interval.")
+	s.flag("show-detailed-stats", "Print a line of each consumer's for each reporting interval.")
 	s.flag("show-consumer-stats", "Print a line for each consumer at the end.")
 	s.flag("timeout", "The longest wait between records, in ms.").takesMaybe("milliseconds").ofKind(longValue).withDefault("10000")
 	s.arg("num-records", "count", "How many records to read.").ofKind(longValue)
@@ -50,14 +50,27 @@ func sharePerfOptions() *optionSet {
 
 type sharePerf struct {
 	*run
-	p      *parsed
-	format dateFormat
-	props  client.Properties
-	wanted int64
+	p        *parsed
+	format   dateFormat
+	props    client.Properties
+	wanted   int64
+	timeout  int64 // in ms
+	interval time.Duration
+	noReport error // what is wrong with the interval: said when there is a record to report
 
-	mu              sync.Mutex
-	messages, bytes int64
-	last            time.Time // when a record came last
+	mu       sync.Mutex
+	messages int64 // of all consumers
+	bytes    int64
+	failure  error
+}
+
+// fails notes the first failure: others may come from that it ended all consumers.
+func (t *sharePerf) fails(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failure == nil {
+		t.failure = err
+	}
 }
 
 func runSharePerf(r *run, args []string) int {
@@ -97,27 +110,20 @@ func (t *sharePerf) check(req []string) error {
 	return nil
 }
 
-const sharePerfColumns = "data.consumed.in.MB, MB.sec, nMsg.sec, data.consumed.in.nMsg"
-
 func (t *sharePerf) execute() error {
 	p := t.p
 	if !p.has("hide-header") {
-		if p.has("show-detailed-stats") {
-			t.println("time, threadId, " + sharePerfColumns)
-		} else {
-			t.println("start.time, end.time, " + sharePerfColumns + ", fetch.time.ms")
-		}
+		t.println("start.time, end.time, data.consumed.in.MB, MB.sec, nMsg.sec, data.consumed.in.nMsg, fetch.time.ms")
 	}
 	if err := p.repeated("topic", "group", "bootstrap-server", "command-config", "consumer.config", "date-format", "fetch-size", "socket-buffer-size"); err != nil {
 		return err
 	}
-	interval, _ := strconv.ParseInt(p.first("reporting-interval"), 10, 64)
 	threads, _ := p.number("threads")
 	var ok bool
 	if t.wanted, ok = p.number("num-records"); !ok {
 		t.wanted, _ = p.number("messages")
 	}
-	p.number("timeout")
+	t.timeout, _ = p.number("timeout")
 	switch {
 	case p.err != nil:
 		return p.err
@@ -129,8 +135,9 @@ func (t *sharePerf) execute() error {
 	}
 	var err error
 	if t.format, err = parseDateFormat(p.value("date-format")); err != nil {
-		return err
+		return inThread("java.lang.IllegalArgumentException", err.Error())
 	}
+	t.interval, t.noReport = t.reportingInterval()
 	t.props = client.Properties{}
 	if f := p.value("command-config") + p.value("consumer.config"); f != "" {
 		if t.props, err = client.LoadProperties(f); err != nil {
@@ -142,137 +149,89 @@ func (t *sharePerf) execute() error {
 	if p.has("socket-buffer-size") { // unasked it would be a note that nobody needs
 		t.props["receive.buffer.bytes"] = p.value("socket-buffer-size")
 	}
-	t.props["max.partition.fetch.bytes"] = p.value("fetch-size")
+	t.props["fetch.max.bytes"] = p.value("fetch-size")
+	if t.props["client.id"] == "" {
+		t.props["client.id"] = "perf-share-consumer-client"
+	}
 	delete(t.props, "group.id")
-	return t.measure(int(threads), client.Millis(max(interval, 1)))
+	return t.measure(int(threads))
 }
 
-// threadStats is what one consumer has read.
-type threadStats struct{ messages, bytes int64 }
+// now is the time in whole milliseconds, so that what has passed is what the times printed differ by.
+func (t *sharePerf) now() time.Time { return t.Now().Truncate(time.Millisecond) }
 
-func (t *sharePerf) measure(threads int, interval time.Duration) error {
+// inThread is an exception in a consumer's thread, as the thread that waits for it says it.
+func inThread(class, message string) error {
+	text := class + ": " + message
+	return errors.New(text + "\njava.util.concurrent.ExecutionException: " + text)
+}
+
+func (t *sharePerf) reportingInterval() (time.Duration, error) {
+	const option = "reporting-interval"
+	text := t.p.first(option)
+	ms, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case len(t.p.values[option]) > 1:
+		return 0, inThread("joptsimple.MultipleArgumentsForOptionException", fmt.Sprintf(repeatedOption, option))
+	case err != nil:
+		return 0, inThread("joptsimple.OptionArgumentConversionException", fmt.Sprintf("Cannot parse argument '%s' of option %s", text, option))
+	case ms <= 0:
+		return 0, inThread("java.lang.IllegalArgumentException", "Reporting interval must be greater than 0.")
+	}
+	return client.Millis(ms), nil
+}
+
+func (t *sharePerf) measure(threads int) error {
 	ctx, stop := t.interruptible()
 	defer stop()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, enough := context.WithCancel(ctx)
+	defer enough()
 	t.out.Flush()
-	start := t.Now()
-	t.last = start
-	stats, errs := make([]threadStats, threads), make([]error, threads)
+	start := t.now()
+	readers := make([]*shareReader, threads)
 	var wg sync.WaitGroup
-	for i := range threads {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			errs[i] = t.read(ctx, cancel, &stats[i])
-		}()
-	}
-	done := make(chan struct{})
-	go func() { wg.Wait(); close(done) }()
-	t.report(done, start, interval)
-	end := t.Now()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	t.total(start, end, stats)
-	return nil
-}
-
-// report prints a line for each interval until all consumers are done.
-func (t *sharePerf) report(done <-chan struct{}, start time.Time, interval time.Duration) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	from, messages, bytes := start, int64(0), int64(0)
-	for {
-		select {
-		case <-done:
-			return
-		case <-tick.C:
-		}
-		now := t.Now()
-		t.mu.Lock()
-		m, b := t.messages, t.bytes
-		t.mu.Unlock()
-		if t.p.has("show-detailed-stats") {
-			t.printf("%s, %d, %.4f, %s, %s, %d\n", t.format.format(now), 0, float64(b)/megabyte, rate(float64(b-bytes)/megabyte, now.Sub(from)), rate(float64(m-messages), now.Sub(from)), m)
-			t.out.Flush()
-		}
-		from, messages, bytes = now, m, b
-	}
-}
-
-// read consumes until all consumers together have read enough, or nothing comes.
-func (t *sharePerf) read(ctx context.Context, enough context.CancelFunc, s *threadStats) error {
-	c, err := t.openShare(ctx, t.props, t.p.value("topic"), t.p.value("group"))
-	if err != nil {
-		enough()
-		return err
-	}
-	defer t.closeShare(c)
-	ms, _ := t.p.number("timeout")
-	timeout := client.Millis(ms)
-	for ctx.Err() == nil {
-		pollCtx, cancel := context.WithTimeout(ctx, min(100*time.Millisecond, max(timeout, time.Millisecond)))
-		fetches := c.PollFetches(pollCtx)
-		cancel()
-		if err := shareFetchError(fetches); err != nil {
-			enough()
-			return err
-		}
-		if t.count(s, fetches.NumRecords(), func() (n int64) {
-			for iter := fetches.RecordIter(); !iter.Done(); {
-				rec := iter.Next()
-				n += int64(len(rec.Key) + len(rec.Value))
+	for i := range readers {
+		readers[i] = t.newReader(i+1, threads)
+		wg.Go(func() {
+			if err := readers[i].read(ctx, enough); err != nil {
+				t.fails(err)
+				enough()
 			}
-			return n
-		}()) {
-			enough()
-		}
-		t.mu.Lock()
-		idle := t.Now().Sub(t.last)
-		t.mu.Unlock()
-		if idle > timeout {
-			enough()
-		}
+		})
 	}
+	wg.Wait()
+	defer func() {
+		for _, s := range readers {
+			s.close()
+		}
+	}()
+	end := t.now()
+	if t.failure != nil {
+		return t.failure
+	}
+	t.total(start, end, readers)
 	return nil
 }
 
-func (t *sharePerf) count(s *threadStats, records int, bytes int64) (enough bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if records > 0 {
-		t.last = t.Now()
+func (t *sharePerf) total(start, end time.Time, readers []*shareReader) {
+	if t.p.has("show-consumer-stats") {
+		for _, s := range readers {
+			t.printf("Share consumer %d having client id %s consumption metrics- %s\n", s.number, s.clientID, t.line(start, end, s.messages, s.bytes))
+		}
 	}
-	s.messages += int64(records)
-	s.bytes += bytes
-	t.messages += int64(records)
-	t.bytes += bytes
-	return t.messages >= t.wanted
-}
-
-func (t *sharePerf) total(start, end time.Time, stats []threadStats) {
-	elapsed := end.Sub(start)
-	ms, _ := t.p.number("timeout")
 	if t.messages < t.wanted {
 		t.failed = true
-		t.printf("WARNING: Exiting before consuming the expected number of records: timeout (%d ms) exceeded. You can use the --timeout option to increase the timeout.\n", ms)
+		t.printf("WARNING: Exiting before consuming the expected number of records: timeout (%d ms) exceeded. You can use the --timeout option to increase the timeout.\n", t.timeout)
 	}
-	line := func(messages, bytes int64) string {
-		mb := float64(bytes) / megabyte
-		return fmt.Sprintf("%s, %s, %.4f, %s, %s, %d, %d", t.format.format(start), t.format.format(end), mb, rate(mb, elapsed), rate(float64(messages), elapsed), messages, elapsed.Milliseconds())
-	}
-	if t.p.has("show-consumer-stats") {
-		for i, s := range stats {
-			t.printf("Share consumer %d consumption metrics- %s\n", i+1, line(s.messages, s.bytes))
+	t.println(t.line(start, end, t.messages, t.bytes))
+	if t.p.has("print-metrics") {
+		for _, s := range readers {
+			t.printMetrics(map[string]float64{"consumer-share-fetch-manager-metrics:records-consumed-total:{client-id=" + s.clientID + "}": float64(s.messages)})
 		}
 	}
-	if !t.p.has("show-detailed-stats") {
-		t.println(line(t.messages, t.bytes))
-	}
-	if t.p.has("print-metrics") {
-		t.printMetrics(map[string]float64{"consumer-share-fetch-manager-metrics:records-consumed-total": float64(t.messages)})
-	}
+}
+
+func (t *sharePerf) line(start, end time.Time, messages, bytes int64) string {
+	mb, elapsed := float64(bytes)/megabyte, end.Sub(start)
+	return fmt.Sprintf("%s, %s, %.4f, %s, %s, %d, %d", t.format.format(start), t.format.format(end), mb, rate(mb, elapsed), rate(float64(messages), elapsed), messages, elapsed.Milliseconds())
 }

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -194,11 +192,7 @@ func (g *streamsTool) deleteOffsets() error {
 	if g.p.err != nil {
 		return g.p.err
 	}
-	type row struct {
-		topic, partition string
-		err              error
-	}
-	var rows []row
+	var rows []deletedOffset
 	var tps []topicPartition
 	scope := g.p.all("input-topic")
 	if g.p.has("all-input-topics") {
@@ -212,7 +206,7 @@ func (g *streamsTool) deleteOffsets() error {
 		found, err := g.topicPartitions([]string{t})
 		if err != nil {
 			topic, _, _ := strings.Cut(t, ":")
-			rows = append(rows, row{topic, missingColumn, err})
+			rows = append(rows, deletedOffset{topic, missingColumn, err})
 			continue
 		}
 		tps = append(tps, found...)
@@ -221,11 +215,15 @@ func (g *streamsTool) deleteOffsets() error {
 	if err != nil {
 		return err
 	}
-	for tp, code := range codes {
-		rows = append(rows, row{tp.topic, strconv.Itoa(int(tp.partition)), client.CodeError(code, nil)})
+	partial := false
+	for _, tp := range tps {
+		err := client.CodeError(codes[tp], nil)
+		partial = partial || err != nil
+		if top != nil {
+			err = top
+		}
+		rows = append(rows, deletedOffset{tp.topic, strconv.Itoa(int(tp.partition)), err})
 	}
-	sort.SliceStable(rows, func(i, j int) bool { return rows[i].topic < rows[j].topic })
-	partial := slices.ContainsFunc(rows, func(x row) bool { return x.err != nil })
 	switch {
 	case top != nil:
 		g.failed = true
@@ -239,14 +237,6 @@ func (g *streamsTool) deleteOffsets() error {
 	for _, x := range rows {
 		width = max(width, len(x.topic))
 	}
-	g.printf("\n%-*s %-10s %-15s\n", width, "TOPIC", "PARTITION", "STATUS")
-	for _, x := range rows {
-		status := "Successful"
-		if x.err != nil {
-			g.failed = true
-			status = "Error: " + withClass(x.err)
-		}
-		g.printf("%-*s %-10s %-15s\n", width, x.topic, x.partition, status)
-	}
+	g.printDeletedOffsets(rows, width)
 	return nil
 }

@@ -217,6 +217,7 @@ func (t *streamsReset) moveOffsets(all []string) error {
 	middlesThere, middlesGone := split(middles, all)
 	t.tellMissing("input", "Topic: ", inputsGone)
 	t.tellMissing("intermediate", "Topic:", middlesGone)
+	middlesThere = slices.DeleteFunc(middlesThere, func(n string) bool { return contains(inputsThere, n) }) // a topic that is both is moved as an input
 	if len(inputsThere)+len(middlesThere) == 0 {
 		return nil
 	}
