@@ -104,6 +104,17 @@ func TestIdempotenceGivesWayOnlySilentlyWhenNotAskedFor(t *testing.T) {
 	}
 }
 
+func TestMetadataIsLookedAtAgainAfterTheBackoff(t *testing.T) {
+	c, err := Open(Producer, Properties{"bootstrap.servers": "127.0.0.1:1", "retry.backoff.ms": "150"}, Voice{}, (*Settings).ProducerOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if age := c.OptValue(kgo.MetadataMinAge); age != 150*time.Millisecond {
+		t.Errorf("metadata is asked for again after %v: a leader that moves twice stops the producer for so long", age)
+	}
+}
+
 func TestBackoffIsBounded(t *testing.T) {
 	s := &Settings{RetryBackoff: 100 * time.Millisecond, RetryBackoffMax: time.Second}
 	if s.Backoff(1) != 100*time.Millisecond || s.Backoff(3) != 400*time.Millisecond || s.Backoff(1000) != time.Second {

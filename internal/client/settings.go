@@ -308,6 +308,7 @@ func (s *Settings) commonOptions(d *dialer) []kgo.Opt {
 		kgo.RequestTimeoutOverhead(max(s.RequestTimeout, time.Second)),
 		kgo.RetryTimeout(max(s.APITimeout, time.Second)),
 		kgo.RetryBackoffFn(s.Backoff),
+		kgo.MetadataMinAge(s.metadataMinAge()),
 		kgo.SoftwareNameAndVersion(softwareName, softwareVersion),
 		kgo.DisableClientMetrics(),
 	}
@@ -325,6 +326,12 @@ func (s *Settings) commonOptions(d *dialer) []kgo.Opt {
 		opts = append(opts, kgo.SASL(s.SASL))
 	}
 	return opts
+}
+
+// metadataMinAge is how long after one look at the metadata the next may follow: retry.backoff.ms, as in Kafka's clients. franz-go's own
+// five seconds would be a pause for every partition whose leader moves twice in that time.
+func (s *Settings) metadataMinAge() time.Duration {
+	return min(max(s.RetryBackoff, 10*time.Millisecond), time.Second)
 }
 
 // adminVersions keeps the requests that the tools address by hand at versions
