@@ -94,6 +94,13 @@ func TestUnknownAndIdleKeysAreTold(t *testing.T) {
 	}
 }
 
+func TestANodesOwnFileIsTakenWithoutRemarks(t *testing.T) {
+	s, err := ReadSettings(Admin, Properties{"bootstrap.servers": "b:1", "process.roles": "controller", "node.id": "3", "controller.listener.names": "C"})
+	if err != nil || len(s.Remarks) > 0 {
+		t.Errorf("%q, %v", s.Remarks, err)
+	}
+}
+
 func TestIdempotenceGivesWayOnlySilentlyWhenNotAskedFor(t *testing.T) {
 	s, err := ReadSettings(Producer, Properties{"acks": "1"})
 	if err != nil || s.Producer.Idempotence {

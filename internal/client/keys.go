@@ -209,6 +209,7 @@ func (r *reader) unknownOrIdle(role Role) []string {
 			out = append(out, fmt.Sprintf("the property %s has no effect: only static tokens and the client-credentials flow are available for OAUTHBEARER", k))
 		case foreign[k]:
 			out = append(out, fmt.Sprintf("the property %s has no effect: %s does not use it", k, withArticle(role)))
+		case r.props["process.roles"] != "": // a node's own file, as add-controller takes it: most of it is not for clients
 		default:
 			out = append(out, fmt.Sprintf("the property %s is not known%s", k, r.nearest(k)))
 		}
