@@ -21,6 +21,12 @@ const toolSeconds = 12
 // tool does in the beginning, on a slow machine too.
 const sigintSeconds = 6
 
+// shortLimits are for lines that wait in vain. Lines that nobody keeps waiting are as good with patientLimits, on a busy machine too.
+const (
+	shortLimits   = "default.api.timeout.ms=2000\nrequest.timeout.ms=1000\n"
+	patientLimits = "default.api.timeout.ms=10000\nrequest.timeout.ms=5000\n"
+)
+
 // world is a cluster, a folder for files and the folder of our tools.
 type world struct {
 	t     *testing.T
@@ -160,7 +166,13 @@ func (w *world) runSection(s section, tool func([]string, string, int) result) [
 			if l.how["sigint"] {
 				seconds = sigintSeconds
 			}
+			if l.how["patient"] {
+				w.write("short.properties", patientLimits, 0o644)
+			}
 			out[i] = tool(w.words(l.command), l.stdin, seconds)
+			if l.how["patient"] {
+				w.write("short.properties", shortLimits, 0o644)
+			}
 		}
 	}
 	return out
@@ -176,7 +188,7 @@ func (w *world) writeFiles() {
 		"bob.properties":      login("bob"),
 		"admin.properties":    login("admin"),
 		"mallory.properties":  strings.ReplaceAll(login("alice"), "alice-secret", "wrong"),
-		"short.properties":    "default.api.timeout.ms=2000\nrequest.timeout.ms=1000\n",
+		"short.properties":    shortLimits,
 		"named.properties":    "client.id=mine\ndefault.api.timeout.ms=2000\nrequest.timeout.ms=1000\n",
 		"idem-off.properties": "enable.idempotence=false\n",
 		"rk.props":            "authorizer.class.name=a\nsuper.users=User:ANONYMOUS\nx=y\nz=w\n",
