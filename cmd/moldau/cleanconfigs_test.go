@@ -22,12 +22,12 @@ func (c *cleaner) configsOfNames() {
 // configsOfNodes puts back the configs of each node and of all, and the levels of loggers.
 func (c *cleaner) configsOfNodes() {
 	for _, node := range append(c.nodes(), "") {
-		c.restore(kmsg.ConfigResourceTypeBroker, node, c.ofBroker(node), c.w.first.brokers[node])
+		c.restore(kmsg.ConfigResourceTypeBroker, node, c.ofBroker(node), c.first.brokers[node])
 		if node != "" {
 			c.restore(kmsg.ConfigResourceTypeBrokerLogger, node, c.levels(node), c.loggersAtFirst(node))
 		}
 	}
-	for topic, first := range c.w.first.topics {
+	for topic, first := range c.first.topics {
 		c.restore(kmsg.ConfigResourceTypeTopic, topic, c.ownConfigs(kmsg.ConfigResourceTypeTopic, topic, kmsg.ConfigSourceDynamicTopicConfig), first)
 	}
 }
@@ -135,7 +135,7 @@ func (c *cleaner) levels(node string) map[string]string {
 
 // loggersAtFirst are those that are there now: one that came later has the root's level.
 func (c *cleaner) loggersAtFirst(node string) map[string]string {
-	out, first := map[string]string{}, c.w.first.loggers[node]
+	out, first := map[string]string{}, c.first.loggers[node]
 	for name := range c.levels(node) {
 		out[name] = first["root"]
 		if level, known := first[name]; known {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -22,6 +23,27 @@ type cleaner struct {
 	cl     *kgo.Client
 	served map[int16]bool
 	found  []string
+	first  *atFirst
+}
+
+// atFirst is what a cluster was before its first section.
+type atFirst struct {
+	brokers  map[string]map[string]string // configs that are not from files, by node, "" of all nodes
+	loggers  map[string]map[string]string // levels, by node
+	topics   map[string]map[string]string // configs of the cluster's own topics
+	features map[string]int16
+}
+
+// firsts are what clusters were when they were looked at first, by their worlds.
+var firsts sync.Map
+
+func firstOf(w *world, c *cleaner) *atFirst {
+	if first, known := firsts.Load(w); known {
+		return first.(*atFirst)
+	}
+	first := c.atFirst()
+	firsts.Store(w, first)
+	return first
 }
 
 // cleanAll removes all that earlier sections left, and returns when nothing of it is seen any more.
@@ -29,9 +51,7 @@ func (w *world) cleanAll() {
 	w.endBackground()
 	c, done := w.newCleaner()
 	defer done()
-	if w.first == nil {
-		w.first = c.atFirst()
-	}
+	c.first = firstOf(w, c)
 	for {
 		if c.found = nil; c.ctx.Err() == nil {
 			c.pass()
@@ -45,8 +65,8 @@ func (w *world) cleanAll() {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	if now := c.features(); !maps.Equal(now, w.first.features) {
-		w.t.Errorf("an earlier section has changed features, it needs a cluster of its own: %v, first %v", now, w.first.features)
+	if now := c.features(); !maps.Equal(now, c.first.features) {
+		w.t.Errorf("an earlier section has changed features, it needs a cluster of its own: %v, first %v", now, c.first.features)
 	}
 }
 

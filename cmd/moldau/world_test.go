@@ -38,22 +38,12 @@ type world struct {
 	bootstrap, controller, sasl string
 	nodeProperties, metadataLog string // of the first node
 
-	first *atFirst // what the cluster was before the first section, nil before it is looked
-
 	behind     *exec.Cmd // the line that runs in the background
 	behindSays struct{ stdout, stderr *heard }
 }
 
 // noSASL is where nobody listens, in a world without logins. It begins many a real address, and is not looked for in output.
 const noSASL = "127.0.0.1:3"
-
-// atFirst is what a cluster was before its first section.
-type atFirst struct {
-	brokers  map[string]map[string]string // configs that are not from files, by node, "" of all nodes
-	loggers  map[string]map[string]string // levels, by node
-	topics   map[string]map[string]string // configs of the cluster's own topics
-	features map[string]int16
-}
 
 type result struct {
 	stdout, stderr string

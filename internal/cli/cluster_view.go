@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/moldau-stream/moldau/internal/client"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -29,6 +31,8 @@ const (
 	// voterIsBehindMs is how long a controller may not have had everything before it does not count: some of the half seconds in which
 	// Apache Kafka's controllers ask for more. One that has died counts as well for so long, and whoever believes it may stop a second.
 	voterIsBehindMs = 2000
+	// quorumPatience is longer than controllers need to elect one of them.
+	quorumPatience = 5 * time.Second
 	// shownExamples is how many partitions a sentence names.
 	shownExamples = 3
 )
@@ -50,10 +54,21 @@ func (r *run) viewCluster(c *client.Client) (*clusterView, error) {
 		}
 		v.brokers = append(v.brokers, broker{b.NodeID, rack})
 	}
-	if v.quorum, err = r.describeQuorum(c); err != nil {
+	if v.quorum, err = r.quorumInTime(c); err != nil {
 		return nil, err
 	}
 	return v, r.viewPartitions(c, v)
+}
+
+// quorumInTime asks for the quorum, and says what it means that none of its controllers leads: brokers keep the question until one does.
+func (r *run) quorumInTime(c *client.Client) (*quorumInfo, error) {
+	ctx, cancel := context.WithTimeout(r.ctx, quorumPatience)
+	defer cancel()
+	q, err := r.describeQuorum(ctx, c)
+	if err != nil && ctx.Err() != nil && r.ctx.Err() == nil {
+		return nil, fmt.Errorf("no controller has answered for %d seconds: a majority of them does not run, or they cannot reach each other. Records may still flow, but no leader changes and no topic; restart no node that runs, and start the controllers that are down", int(quorumPatience.Seconds()))
+	}
+	return q, err
 }
 
 func (r *run) viewPartitions(c *client.Client, v *clusterView) error {
@@ -213,8 +228,12 @@ func (v *clusterView) partitionsInDanger(node int32, d *verdict) []string {
 	return out
 }
 
-// voterIsWell says that a voter has everything, or had a moment ago. Times are the leader's, all of them.
+// voterIsWell says that a voter has everything, or had a moment ago. Times are the leader's, all of them. A node that is a broker too
+// and is fenced has just died, or just begun: its broker is told dead before its controller.
 func (v *clusterView) voterIsWell(node int32) bool {
+	if slices.Contains(v.fenced, node) && node != v.quorum.LeaderID {
+		return false
+	}
 	if node == v.quorum.LeaderID {
 		return true
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -78,13 +79,13 @@ type quorumInfo struct {
 	nodes map[int32]kmsg.DescribeQuorumResponseNode
 }
 
-func (r *run) describeQuorum(c *client.Client) (*quorumInfo, error) {
+func (r *run) describeQuorum(ctx context.Context, c *client.Client) (*quorumInfo, error) {
 	req := kmsg.NewPtrDescribeQuorumRequest()
 	topic := kmsg.NewDescribeQuorumRequestTopic()
 	topic.Topic = "__cluster_metadata"
 	topic.Partitions = append(topic.Partitions, kmsg.NewDescribeQuorumRequestTopicPartition())
 	req.Topics = append(req.Topics, topic)
-	resp, err := c.Any(r.ctx, "describeMetadataQuorum", req)
+	resp, err := c.Any(ctx, "describeMetadataQuorum", req)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (r *run) quorumStatus(c *client.Client) error {
 	if err != nil {
 		return err
 	}
-	q, err := r.describeQuorum(c)
+	q, err := r.describeQuorum(r.ctx, c)
 	if err != nil {
 		return err
 	}
@@ -187,7 +188,7 @@ func (q *quorumInfo) members(replicas []quorumReplica) string {
 }
 
 func (r *run) quorumReplication(c *client.Client, human bool) error {
-	q, err := r.describeQuorum(c)
+	q, err := r.describeQuorum(r.ctx, c)
 	if err != nil {
 		return err
 	}

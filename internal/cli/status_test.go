@@ -65,6 +65,9 @@ func TestWhetherItIsSafeToRestartANode(t *testing.T) {
 	if d := v.judge(3); d.State != "fenced" {
 		t.Error(d)
 	}
+	if d := v.judge(2); d.Safe || !strings.Contains(d.Sentence, "only 1 of 3 controllers would be left") {
+		t.Error("a node that is fenced counts as a controller: " + d.Sentence)
+	}
 	if err := v.mustKnow(7); err == nil || !strings.Contains(err.Error(), "its nodes are 1,2,3") {
 		t.Error(err)
 	}

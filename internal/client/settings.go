@@ -374,7 +374,8 @@ func (s *Settings) ProducerOptions() ([]kgo.Opt, error) {
 		kgo.UnknownTopicRetries(-1),
 	}
 	if p.Retries < math.MaxInt32 {
-		opts = append(opts, kgo.RecordRetries(int(p.Retries)))
+		// A look at the metadata that fails counts as an attempt there: who wants few attempts gets few looks.
+		opts = append(opts, kgo.RecordRetries(int(p.Retries)), kgo.MetadataMinAge(s.fewLooks()))
 	}
 	if !p.Idempotence {
 		opts = append(opts, kgo.DisableIdempotentWrite())
@@ -387,6 +388,14 @@ func (s *Settings) ProducerOptions() ([]kgo.Opt, error) {
 		opts = append(opts, kgo.TransactionalID(p.TransactionalID), kgo.TransactionTimeout(p.TxnTimeout))
 	}
 	return opts, nil
+}
+
+// fewLooks is franz-go's own least time between two looks at the metadata.
+func (s *Settings) fewLooks() time.Duration {
+	if s.MetadataMaxAge > time.Second {
+		return min(5*time.Second, s.MetadataMaxAge)
+	}
+	return 5 * time.Second
 }
 
 // maxBufferedRecords is far above what buffer.memory lets through, so that the
