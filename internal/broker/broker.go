@@ -24,6 +24,8 @@ type Controller interface {
 	Call(ctx context.Context, principal security.Principal, req kmsg.Request) (kmsg.Response, error)
 	// DescribeQuorum is the state of the metadata partition and where the controllers listen.
 	DescribeQuorum(ctx context.Context) (kmsg.DescribeQuorumResponseTopicPartition, []kmsg.DescribeQuorumResponseNode, error)
+	// KRaftVersion is the level of kraft.version that this node has heard of.
+	KRaftVersion() int16
 }
 
 // Config is what a Broker is built from.

@@ -265,6 +265,8 @@ func (c controllerTwin) Call(_ context.Context, _ security.Principal, req kmsg.R
 	return resp, r.callErr
 }
 
+func (c controllerTwin) KRaftVersion() int16 { return 0 }
+
 func (c controllerTwin) DescribeQuorum(context.Context) (kmsg.DescribeQuorumResponseTopicPartition, []kmsg.DescribeQuorumResponseNode, error) {
 	p := kmsg.NewDescribeQuorumResponseTopicPartition()
 	p.LeaderID = me

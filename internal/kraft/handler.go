@@ -251,7 +251,7 @@ func (h *Handler) watch(c *server.Conn, id int32) {
 
 // apiVersions tells what is served here and which features are finalized.
 func (h *Handler) apiVersions(r *server.Request) {
-	server.ReplyApiVersions(r, h.o.Quorum.Image())
+	server.ReplyApiVersions(r, h.o.Quorum.Image(), h.o.Quorum.Members().KRaftVersion)
 }
 
 // The types of endpoints (KIP-919).

@@ -50,7 +50,7 @@ func (s *controllerStub) start(t *testing.T, n *netx.Mem) {
 func (s *controllerStub) Serve(r *server.Request) {
 	switch req := r.Body.(type) {
 	case *kmsg.ApiVersionsRequest:
-		server.ReplyApiVersions(r, meta.NewImage())
+		server.ReplyApiVersions(r, meta.NewImage(), 0)
 	case *kmsg.FetchRequest:
 		r.Reply(s.fetch(req))
 	}

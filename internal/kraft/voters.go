@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/moldau-stream/moldau/internal/meta"
@@ -138,7 +140,9 @@ func (h *Handler) changeVoters(req kmsg.Request) kmsg.Response {
 			err = errNoEndpoint
 		default:
 			h.o.Directory.Learn(v.ID, v.Endpoints[0].Host, v.Endpoints[0].Port)
-			err = h.o.Quorum.AddVoter(ctx, timeout, v)
+			if err = h.o.Quorum.AddVoter(ctx, timeout, v); errors.Is(err, quorum.ErrDuplicate) {
+				err = h.duplicate(v.ReplicaKey)
+			}
 		}
 	case *kmsg.RemoveRaftVoterRequest:
 		cluster = r.ClusterID
@@ -185,6 +189,25 @@ func (h *Handler) changeVoters(req kmsg.Request) kmsg.Response {
 	}
 	return voterAnswer(req, err)
 }
+
+// duplicate says who votes already with the id of a new voter.
+func (h *Handler) duplicate(v record.ReplicaKey) error {
+	var voters []string
+	for _, m := range h.o.Quorum.Members().Voters {
+		voters = append(voters, replicaKeyText(m.ID, m.Directory))
+	}
+	return &duplicateVoter{fmt.Sprintf("The voter id for %s is already part of the set of voters [%s].", replicaKeyText(v.ID, v.DirectoryID), strings.Join(voters, ", "))}
+}
+
+func replicaKeyText(id int32, directory meta.UUID) string {
+	return fmt.Sprintf("ReplicaKey(id=%d, directoryId=%s)", id, meta.FormatUUID(directory))
+}
+
+// duplicateVoter is quorum.ErrDuplicate in Kafka's words.
+type duplicateVoter struct{ text string }
+
+func (e *duplicateVoter) Error() string { return e.text }
+func (e *duplicateVoter) Unwrap() error { return quorum.ErrDuplicate }
 
 // kraftVersion is the newest kraft.version that this build speaks.
 const kraftVersion = 1

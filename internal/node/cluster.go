@@ -362,6 +362,8 @@ func (n *Node) askForVote() bool {
 	switch {
 	case err == nil:
 		return true
+	case errors.Is(err, kerr.DuplicateVoter) && n.quorum.Members().Voting: // an answer was lost
+		return true
 	case errors.Is(err, kerr.UnsupportedVersion), errors.Is(err, kerr.DuplicateVoter):
 		n.o.Logger.Warn("this controller is not given a vote", "cause", err)
 		return true

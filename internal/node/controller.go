@@ -45,6 +45,9 @@ func (l controllerLink) DescribeQuorum(ctx context.Context) (kmsg.DescribeQuorum
 	return resp.Topics[0].Partitions[0], resp.Nodes, nil
 }
 
+// KRaftVersion is the level that stands in this node's copy of the metadata log.
+func (l controllerLink) KRaftVersion() int16 { return l.n.metadata.Members().KRaftVersion }
+
 // quorumConfig is how this node opens its part of the metadata log.
 func (n *Node) quorumConfig() quorum.Config {
 	s := n.o.Settings

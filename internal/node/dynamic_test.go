@@ -2,12 +2,15 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/vfs"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -57,6 +60,23 @@ func (c *crew) addVoter(id int32) error {
 	return kerr.ErrorForCode(resp.ErrorCode)
 }
 
+// kraftVersion is the level that a node tells its clients, 0 for none.
+func (c *crew) kraftVersion(id int32) int16 {
+	c.t.Helper()
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.ClientSoftwareName, req.ClientSoftwareVersion = "test", "1"
+	resp, err := req.RequestWith(context.Background(), c.client(kgo.SeedBrokers(fmt.Sprintf("n%d:9092", id))))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, f := range resp.FinalizedFeatures {
+		if f.Name == meta.FeatureKRaftVersion {
+			return f.MaxVersionLevel
+		}
+	}
+	return 0
+}
+
 func (c *crew) removeVoter(id int32, dir [16]byte) error {
 	req := kmsg.NewPtrRemoveRaftVoterRequest()
 	req.VoterID, req.VoterDirectoryID = id, dir
@@ -82,8 +102,13 @@ func TestAQuorumGrowsAndShrinks(t *testing.T) {
 	if v, o := c.quorumState(); v != "1,2,3" || o != "" {
 		t.Fatalf("voters %s observers %s", v, o)
 	}
-	if err := c.addVoter(3); err != nil {
+	if err := c.addVoter(3); !errors.Is(err, kerr.DuplicateVoter) {
 		t.Errorf("the same voter again: %v", err)
+	}
+	for id := range c.nodes {
+		if level := c.kraftVersion(id); level != 1 {
+			t.Errorf("node %d tells of kraft.version %d", id, level)
+		}
 	}
 
 	// The first node, which began it all, may die now.

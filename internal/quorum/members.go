@@ -177,13 +177,13 @@ func (n *Node) RemoveLearner(ctx context.Context, node int32) error {
 
 // AddVoter gives a controller a vote, once it has everything that is committed.
 func (n *Node) AddVoter(ctx context.Context, timeout time.Duration, v record.Voter) error {
-	id := raftID(v.ID, v.DirectoryID)
+	id, added := raftID(v.ID, v.DirectoryID), false
 	return n.change(ctx, timeout, &change{step: func(l *loop) (*raftpb.ConfChangeV2, bool, error) {
 		cs := l.disk.conf
 		switch {
 		case !l.disk.kraft.dynamic():
 			return nil, false, ErrStaticQuorum
-		case slices.Contains(cs.GetVoters(), id):
+		case slices.Contains(cs.GetVoters(), id) && added:
 			return nil, true, nil
 		case slices.Contains(nodesOf(cs.GetVoters()), v.ID):
 			return nil, false, ErrDuplicate
@@ -195,6 +195,7 @@ func (n *Node) AddVoter(ctx context.Context, timeout time.Duration, v record.Vot
 			return nil, false, nil
 		}
 		voters := append(slices.Clone(l.disk.kraft.voters), v)
+		added = true
 		return simple(raftpb.ConfChangeAddNode, id, l.votersBatch(voters)), false, nil
 	}})
 }
