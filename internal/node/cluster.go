@@ -268,12 +268,13 @@ func (n *Node) learn(img *meta.Image, delta *meta.Delta) {
 func (n *Node) takePart() {
 	c := n.cluster
 	defer c.done.Done()
-	registered, voting, voterTold := false, false, false
+	registered, voting, voterTold, namesakeTold := false, false, false, false
 	heard := n.o.Clock.Now()
 	for !closed(c.stop) {
 		members, now := n.quorum.Members(), n.o.Clock.Now()
 		if leader, _ := n.quorum.Leader(); leader >= 0 {
 			heard = now
+			namesakeTold = namesakeTold || n.tellOfNamesake(members)
 		}
 		switch {
 		case !members.Member, now.Sub(heard) > strangerAfter:

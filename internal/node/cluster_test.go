@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +29,7 @@ type crew struct {
 	disks map[int32]*vfs.Mem
 	nodes map[int32]*Node
 	opts  map[int32][]string // settings of each node
+	ears  map[int32]*ear     // of nodes whose log is listened to
 }
 
 const crewCluster = "AAAAAAAAAAAAAAAAAAAAAw"
@@ -71,10 +74,26 @@ func (c *crew) options(id int32) Options {
 
 // logger is silent unless the test is run with MOLDAU_TEST_LOG set.
 func (c *crew) logger(id int32) *slog.Logger {
+	if e := c.ears[id]; e != nil {
+		return slog.New(slog.NewTextHandler(e, nil))
+	}
 	if os.Getenv("MOLDAU_TEST_LOG") == "" {
 		return obs.Discard()
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", id)
+}
+
+// ear waits for words in a log.
+type ear struct {
+	words string
+	heard atomic.Bool
+}
+
+func (e *ear) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), e.words) {
+		e.heard.Store(true)
+	}
+	return len(line), nil
 }
 
 // startAll starts all nodes at once: none is ready before a majority is there.

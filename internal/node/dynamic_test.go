@@ -144,7 +144,10 @@ func TestAControllerWithoutItsDiskIsNoVoter(t *testing.T) {
 	c.kill(3)
 	c.disks[3] = vfs.NewMem()
 	c.opts[3] = append(c.opts[3], "controller.quorum.auto.join.enable=false")
+	told := &ear{words: "another directory votes with the id of this controller"}
+	c.ears = map[int32]*ear{3: told}
 	c.startAll(3)
+	c.until("it to be told of its former self", told.heard.Load)
 	c.until("it to follow beside its former self", func() bool { v, o := c.quorumState(); return v == "1,2,3" && o == "3" })
 	if err := c.addVoter(3); err == nil || !strings.Contains(err.Error(), "DUPLICATE_VOTER") {
 		t.Errorf("two voters of one id: %v", err)

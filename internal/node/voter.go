@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/moldau-stream/moldau/internal/meta"
 	"github.com/moldau-stream/moldau/internal/quorum"
 	"github.com/moldau-stream/moldau/internal/record"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -49,6 +50,20 @@ func (n *Node) updateVoter(members quorum.Members) bool {
 	}
 	n.o.Logger.Debug("the voters' record has not this controller's addresses yet", "cause", err)
 	return false
+}
+
+// tellOfNamesake says that another directory votes with this controller's id: it is this controller's from before, or a second machine
+// has been given its id. It returns whether there is one.
+func (n *Node) tellOfNamesake(members quorum.Members) bool {
+	own := n.directoryID(n.o.Settings.MetadataDir())
+	i := slices.IndexFunc(members.Voters, func(v quorum.Voter) bool { return v.ID == n.id && v.Directory != own })
+	if members.Voting || members.KRaftVersion == 0 || i < 0 {
+		return false
+	}
+	n.o.Logger.Warn("another directory votes with the id of this controller, which has no vote. If two machines have this node.id, stop this one and give it another. "+
+		"If this is the same controller with a new disk, take the old vote away (kafka-metadata-quorum remove-controller) and give it one (add-controller)",
+		"id", n.id, "votes", meta.FormatUUID(members.Voters[i].Directory), "own", meta.FormatUUID(own))
+	return true
 }
 
 // maxKRaftVersion is the newest kraft.version that this build speaks.
