@@ -1,11 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"math"
 	"regexp"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -33,16 +34,24 @@ func sizedMapOrder(keys []string) []string {
 	return mapOrder(keys, buckets)
 }
 
-func mapOrder(keys []string, buckets uint32) []string {
+func mapOrder(keys []string, buckets uint32) []string { return orderByHash(keys, javaHash, buckets) }
+
+// hashMapOrderOfPartitions is hashMapOrder for keys that are TopicPartitions;
+// those of one bucket come by topic and number.
+func hashMapOrderOfPartitions[V any](m map[topicPartition]V) []topicPartition {
+	return orderByHash(sortedPartitions(m), func(tp topicPartition) int32 { return 31*(31+tp.partition) + javaHash(tp.topic) }, 16)
+}
+
+func orderByHash[K any](keys []K, hash func(K) int32, buckets uint32) []K {
 	for float64(len(keys)) > 0.75*float64(buckets) {
 		buckets *= 2
 	}
-	slot := func(s string) uint32 {
-		h := uint32(javaHash(s))
+	slot := func(k K) uint32 {
+		h := uint32(hash(k))
 		return (h ^ h>>16) & (buckets - 1)
 	}
-	out := append([]string(nil), keys...)
-	sort.SliceStable(out, func(i, j int) bool { return slot(out[i]) < slot(out[j]) })
+	out := slices.Clone(keys)
+	slices.SortStableFunc(out, func(a, b K) int { return cmp.Compare(slot(a), slot(b)) })
 	return out
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -106,6 +107,10 @@ func TestJavaText(t *testing.T) {
 	}
 	if javaHash("t1") != 3645 || javaHash("세번째") == 0 {
 		t.Error("String.hashCode differs")
+	}
+	tps := map[topicPartition]int{{"mga", 0}: 0, {"mga", 1}: 0}
+	if got := fmt.Sprint(hashMapOrderOfPartitions(tps)); got != "[mga-1 mga-0]" {
+		t.Errorf("a HashMap's order of partitions: %s", got)
 	}
 	if got := strings.Join(hashMapOrder([]string{"my.topic_x", "t1", "t2", "t3", "t4"}), " "); got != "t4 my.topic_x t1 t2 t3" {
 		t.Errorf("a HashMap's order: %s", got)

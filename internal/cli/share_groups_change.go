@@ -43,7 +43,7 @@ func (g *shareTool) reset() error {
 		err := g.alterShareOffsets(node.NodeID, id, want)
 		if client.IsCode(err, client.CodeGroupIDNotFound) {
 			var names []string
-			for tp := range want {
+			for _, tp := range hashMapOrderOfPartitions(want) {
 				names = append(names, tp.String())
 			}
 			text := "Failed altering group offsets for the following partitions: [" + strings.Join(names, ", ") + "]"
