@@ -48,3 +48,15 @@ func TestTheFilesControllersBesideBootstrapServer(t *testing.T) {
 		t.Errorf("configs: %+v", o)
 	}
 }
+
+func TestAConsumersValuesBeyondTheLibrarysBoundsAreTaken(t *testing.T) {
+	s := newStage(t, "orders")
+	for _, line := range []string{
+		"kafka-console-consumer --bootstrap-server $B --topic orders --timeout-ms 100 --command-property fetch.max.bytes=2147483647",
+		"kafka-console-consumer --bootstrap-server $B --topic orders --timeout-ms 100 --group g --command-property auto.commit.interval.ms=0",
+	} {
+		if o := s.run(line, ""); strings.Contains(o.stderr, "Failed to construct") {
+			t.Errorf("%s: %s", line, o.stderr)
+		}
+	}
+}

@@ -104,6 +104,10 @@ func (c *ConsumerSettings) CommitEvery() time.Duration {
 
 // ReadSettings checks properties for a role; the error is Kafka's sentence.
 func ReadSettings(role Role, props Properties) (*Settings, error) {
+	props, err := props.resolve()
+	if err != nil {
+		return nil, err
+	}
 	r := newReader(props)
 	s := &Settings{Role: role}
 	s.readCommon(r)
