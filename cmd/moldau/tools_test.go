@@ -53,6 +53,7 @@ func TestEveryListingToolSpeaksJSON(t *testing.T) {
 	w.write("empty.properties", "", 0o644)
 	if res := w.shell("kafka-topics --bootstrap-server $B --create --topic t --config retention.ms=60000 && seq 1 5 | kafka-console-producer --bootstrap-server $B --topic t && "+
 		"kafka-console-consumer --bootstrap-server $B --topic t --group g --from-beginning --max-messages 5 && "+
+		"kafka-client-metrics --bootstrap-server $B --alter --name m --interval 10000 && "+
 		"kafka-producer-perf-test --bootstrap-server $B --topic t --num-records 1 --record-size 1 --throughput -1 --transactional-id x", ""); res.code != 0 {
 		t.Fatal(res)
 	}

@@ -57,7 +57,7 @@ func runACLs(r *run, args []string) int {
 	if code, ok := exitCode(err); ok {
 		return code
 	}
-	r.printf("Error while executing ACL command: %s\n", withClass(err))
+	r.report("Error while executing ACL command: %s\n", withClass(err))
 	r.explainConstruct(err)
 	return r.fail(1)
 }

@@ -44,7 +44,7 @@ func runClientMetrics(r *run, args []string) int {
 		if fe := new(client.FileError); errors.As(err, &fe) {
 			return r.outcome(err)
 		}
-		r.printf("Error while executing client metrics command : %s\n", err)
+		r.report("Error while executing client metrics command : %s\n", err)
 		cause := withClass(err)
 		if ce := new(client.ConstructError); errors.As(err, &ce) {
 			cause = "org.apache.kafka.common.KafkaException: " + ce.Message
@@ -190,10 +190,8 @@ func (t *clientMetricsTool) describeSubscriptions() error {
 	if t.p.has("name") {
 		name := t.p.value("name")
 		if !contains(names, name) {
-			if t.json {
-				return nil
-			}
-			t.printf("The client metric resource %s doesn't exist and doesn't have dynamic config.\n", name)
+			t.fail(0)
+			t.report("The client metric resource %s doesn't exist and doesn't have dynamic config.\n", name)
 			return nil
 		}
 		names = []string{name}

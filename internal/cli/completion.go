@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -27,13 +28,15 @@ func runCompletion(r *run, args []string) int {
 		r.println(strings.ReplaceAll(zshCompletion, "NAMES", list))
 	case "fish":
 		for _, n := range names {
-			r.println("complete -k -c " + n + " -a '(moldau complete (commandline -opc) (commandline -ct))'")
+			r.println("complete -k -c " + n + " -a '(MOLDAU_COMPLETE_LINE=(commandline -p | string collect) moldau complete (commandline -opc) (commandline -ct))'")
 		}
 	default:
 		return r.failln("Usage: moldau completion bash|zsh|fish\nFor bash: source <(moldau completion bash)", 1)
 	}
 	return 0
 }
+
+// Each script hands over the words up to the cursor, and in MOLDAU_COMPLETE_LINE the whole line: the servers may stand behind it.
 
 // bashCompletion splits the line by itself: bash's own words end at each : and =, so that localhost:9092 would be three. What
 // stands before the last of these in the word is not bash's to replace. Old bashes do not know nosort.
@@ -44,14 +47,14 @@ const bashCompletion = `_moldau() {
   case $line in *[[:space:]]) parts+=("") ;; esac
   last=${parts[${#parts[@]}-1]}
   IFS=$'\n'
-  COMPREPLY=($(moldau complete "${parts[@]}" 2>/dev/null))
+  COMPREPLY=($(MOLDAU_COMPLETE_LINE=$COMP_LINE moldau complete "${parts[@]}" 2>/dev/null))
   COMPREPLY=("${COMPREPLY[@]#"${last%"${last##*[:=]}"}"}")
 }
 complete -o default -o nosort -F _moldau NAMES 2>/dev/null || complete -o default -F _moldau NAMES`
 
 // zshCompletion keeps the word under the cursor where it is empty: that is the one to be completed.
 const zshCompletion = `#compdef NAMES
-_moldau() { local -a found; found=("${(@f)$(moldau complete "${(@)words[1,CURRENT]}" 2>/dev/null)}"); [[ -n $found ]] && compadd -a found || _files; }
+_moldau() { local -a found; found=("${(@f)$(MOLDAU_COMPLETE_LINE=$BUFFER moldau complete "${(@)words[1,CURRENT]}" 2>/dev/null)}"); [[ -n $found ]] && compadd -a found || _files; }
 compdef _moldau NAMES`
 
 // completionTimeout bounds the look-up of live names: nobody waits longer for a tab.
@@ -85,6 +88,8 @@ func runComplete(r *run, words []string) int {
 	}
 	if strings.HasPrefix(last, "-") || len(rest) == 0 {
 		r.complete(last, optionWords(name))
+	} else {
+		r.completeSub(name, last, rest)
 	}
 	return 0
 }
@@ -110,6 +115,25 @@ func (r *run) complete(prefix string, words []string) {
 			r.println(w)
 		}
 	}
+}
+
+// completeSub completes a sub-command behind the options that stand before it.
+func (r *run) completeSub(name, last string, rest []string) {
+	if strings.HasPrefix(rest[len(rest)-1], "-") && !strings.Contains(rest[len(rest)-1], "=") {
+		return // the value of an option
+	}
+	var subs []string
+	for _, w := range optionWords(name) {
+		if !strings.HasPrefix(w, "-") {
+			subs = append(subs, w)
+		}
+	}
+	for _, w := range rest {
+		if slices.Contains(subs, w) {
+			return
+		}
+	}
+	r.complete(last, subs)
 }
 
 // takesOptions tells the commands that print their options when asked for help; the others would start what they do.
@@ -153,6 +177,20 @@ func optionWords(name string) []string {
 	return sortedKeys(set)
 }
 
+// wordBehind is the value of an option on the line, or "".
+func wordBehind(words []string, option string) string {
+	for i, w := range words {
+		name, value, inline := strings.Cut(w, "=")
+		if name == "--"+option && inline {
+			return value
+		}
+		if name == "--"+option && i+1 < len(words) {
+			return words[i+1]
+		}
+	}
+	return ""
+}
+
 // liveNames asks the cluster of the line for topics or groups, where an option
 // before the cursor takes one.
 func (r *run) liveNames(option string, words []string) []string {
@@ -162,10 +200,15 @@ func (r *run) liveNames(option string, words []string) []string {
 		what = "topics"
 	case "group", "group-id":
 		what = "groups"
+	case "entity-name":
+		if what = wordBehind(words, "entity-type"); what != "topics" && what != "groups" {
+			return nil
+		}
 	default:
 		return nil
 	}
 	bootstrap, config := "localhost:9092", ""
+	words = append(slices.Clone(words), strings.Fields(r.Getenv("MOLDAU_COMPLETE_LINE"))...)
 	for i, w := range words {
 		name, value, inline := strings.Cut(w, "=")
 		if !inline && i+1 < len(words) {

@@ -33,10 +33,8 @@ func (t *configsTool) describe() error {
 		}
 		if !exists {
 			t.hintNearestEntity(e)
-			if t.json {
-				return nil
-			}
-			t.printf("The %s '%s' doesn't exist and doesn't have dynamic config.\n", e.singular(), e.name)
+			t.fail(0)
+			t.report("The %s '%s' doesn't exist and doesn't have dynamic config.\n", e.singular(), e.name)
 			return nil
 		}
 		return t.describeOne(e)

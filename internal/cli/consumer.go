@@ -385,7 +385,7 @@ func (plan *consumerPlan) options(s *client.Settings) ([]kgo.Opt, error) {
 		}
 		return plan.starts.resolve(ctx, offsets)
 	}))
-	return append(opts, kgo.AutoCommitMarks(), kgo.AutoCommitInterval(max(s.Consumer.CommitInterval, 10*time.Millisecond))), nil
+	return append(opts, kgo.AutoCommitMarks(), kgo.AutoCommitInterval(s.Consumer.CommitEvery())), nil
 }
 
 func resetOptions(reset string) []kgo.Opt {

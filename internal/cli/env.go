@@ -78,8 +78,18 @@ func (r *run) printf(format string, args ...any) { fmt.Fprintf(r.out, format, ar
 func (r *run) println(s string)                  { r.out.WriteString(s); r.out.WriteByte('\n') }
 func (r *run) errorf(format string, args ...any) { r.stderr(fmt.Sprintf(format, args...)) }
 func (r *run) errorln(s string)                  { r.stderr(s + "\n") }
-func (r *run) fail(code int) int                 { r.failed = true; return code }
-func (r *run) failln(s string, code int) int     { r.errorln(s); return r.fail(code) }
+
+// report tells what went wrong on standard output, as some of Kafka's tools do; where JSON was asked for, that is for JSON alone.
+func (r *run) report(format string, args ...any) {
+	if r.json {
+		r.errorf("%s", strings.TrimLeft(fmt.Sprintf(format, args...), "\n"))
+		return
+	}
+	r.printf(format, args...)
+}
+
+func (r *run) fail(code int) int             { r.failed = true; return code }
+func (r *run) failln(s string, code int) int { r.errorln(s); return r.fail(code) }
 
 // logError logs a failure and, on a line of its own, its cause.
 func (r *run) logError(logger, message string, cause error) {
@@ -149,11 +159,27 @@ func (r *run) open(role client.Role, bootstrap, configFile string, overrides ...
 	}
 	for _, o := range overrides {
 		props.Merge(o)
+		if o["bootstrap.controllers"] != "" {
+			delete(props, "bootstrap.servers")
+		}
 	}
 	if bootstrap != "" {
 		props["bootstrap.servers"] = bootstrap
+		if r.asksEither() {
+			delete(props, "bootstrap.controllers")
+		}
 	}
 	return client.Open(role, props, r.voice(), nil)
+}
+
+// asksEither says whether the tool lets --bootstrap-server take the place of the file's bootstrap.controllers, as some of
+// Kafka's tools do; the others refuse both.
+func (r *run) asksEither() bool {
+	switch r.tool {
+	case "configs", "cluster", "features", "metadata-quorum", "broker-api-versions":
+		return true
+	}
+	return false
 }
 
 // voice is what a client of this run says: Kafka's tools log as Kafka's do, the others only help.

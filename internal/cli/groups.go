@@ -98,7 +98,7 @@ func (r *run) groupsOutcome(p *parsed, err error) int {
 	if errors.As(err, &je) {
 		text = je.text
 	}
-	r.printf("\nError: Executing consumer group command failed due to %s\n", text)
+	r.report("\nError: Executing consumer group command failed due to %s\n", text)
 	r.errorln(err.Error())
 	r.explainConstruct(err)
 	return r.fail(0)

@@ -40,7 +40,7 @@ func runGroups(r *run, args []string) int {
 	var je *javaError
 	var ce *client.ConstructError
 	if errors.As(err, &ke) || errors.As(err, &te) || errors.As(err, &je) || errors.As(err, &ce) {
-		r.printf("Error while executing groups command : %s\n", err)
+		r.report("Error while executing groups command : %s\n", err)
 		cause := withClass(err)
 		if je != nil {
 			cause = strings.TrimPrefix(je.text, "java.util.concurrent.ExecutionException: ")
@@ -66,6 +66,7 @@ func (r *run) allGroups(p *parsed) error {
 	if !p.has("list") {
 		return r.usage(p.set, req, "Command must include exactly one action: --list.")
 	}
+	r.json, _ = p.wantsJSON() // what fails before the listing must know
 	selectors := []string{"consumer", "share", "streams"}
 	for _, s := range selectors {
 		var others []string

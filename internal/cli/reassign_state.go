@@ -356,6 +356,7 @@ func (t *reassignTool) printReassignments(plan []planMove, s *clusterState, goin
 		case joinInts(have, ",") == joinInts(m.replicas, ","):
 			t.printf("Reassignment of partition %s is completed.\n", m.tp)
 		default:
+			t.fail(0)
 			t.printf("There is no active reassignment of partition %s, but replica set is %s rather than %s.\n", m.tp, joinInts(have, ","), joinInts(m.replicas, ","))
 		}
 	}

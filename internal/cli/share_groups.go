@@ -68,7 +68,7 @@ func (r *run) groupFailure(p *parsed, err error, kind string, code int) int {
 	if errors.As(err, &je) {
 		text = je.text
 	}
-	r.printf("\nError: Executing %s group command failed due to %s\n", kind, text)
+	r.report("\nError: Executing %s group command failed due to %s\n", kind, text)
 	r.errorln(err.Error())
 	r.explainConstruct(err)
 	return r.fail(code)

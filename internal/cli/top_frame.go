@@ -116,7 +116,9 @@ func (f *topFrame) groupLines(rows int) []screenLine {
 
 func (f *topFrame) requestLines(rows int) []screenLine {
 	if !f.withRequests {
-		return []screenLine{{}, {"How long requests take the protocol does not tell: --metrics-url http://host:9644, of Moldau or of an exporter beside Apache Kafka, does.", false}}
+		return []screenLine{{},
+			{"How long requests take the protocol does not tell.", false},
+			{"--metrics-url http://host:9644 does: Moldau's, or an exporter's of Apache Kafka.", false}}
 	}
 	out := tableHead("%-40s %14s %12s %12s", "REQUEST", "PER SECOND", "MEDIAN MS", "99% MS")
 	for _, q := range f.requests[:min(rows, len(f.requests))] {

@@ -70,7 +70,7 @@ func runTopics(r *run, args []string) int {
 	defer c.Close()
 	t := &topicsTool{run: r, p: p, c: c}
 	if err := t.execute(); err != nil {
-		r.printf("Error while executing topic command : %s\n", message(err))
+		r.report("Error while executing topic command : %s\n", message(err))
 		r.logError(topicsLogger, withClass(err), nil)
 		return r.fail(1)
 	}

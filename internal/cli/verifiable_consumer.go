@@ -108,7 +108,7 @@ func (v *verifiableReader) options(s *client.Settings) ([]kgo.Opt, error) {
 		return append(opts, kgo.DisableAutoCommit()), nil
 	}
 	// Kafka's consumer commits where it stands, behind what it was given: also what is above --max-messages.
-	return append(opts, kgo.AutoCommitInterval(s.Consumer.CommitInterval)), nil
+	return append(opts, kgo.AutoCommitInterval(s.Consumer.CommitEvery())), nil
 }
 
 type jsonPartition struct {

@@ -78,7 +78,7 @@ func Open(role Role, props Properties, voice Voice, extra func(*Settings) ([]kgo
 // the rest.
 func constructError(role Role, err error) error {
 	var ce *ConfigError
-	if errors.As(err, &ce) && (strings.HasPrefix(ce.Message, "Invalid value") && !strings.HasPrefix(ce.Message, invalidJAAS) || strings.HasPrefix(ce.Message, "Configuration '") || strings.HasPrefix(ce.Message, "Must set ") || strings.HasPrefix(ce.Message, "To use ")) {
+	if errors.As(err, &ce) && (strings.HasPrefix(ce.Message, "Invalid value") && !strings.HasPrefix(ce.Message, invalidJAAS) || strings.HasPrefix(ce.Message, "Configuration '") || strings.HasPrefix(ce.Message, "Could not read properties ") || strings.HasPrefix(ce.Message, "Must set ") || strings.HasPrefix(ce.Message, "To use ")) {
 		return err
 	}
 	return &ConstructError{role.constructFailure(), err}

@@ -286,3 +286,31 @@ func TestAServerWithoutANameIsThisMachine(t *testing.T) {
 		t.Errorf("got %s, %s, %v", host, port, err)
 	}
 }
+
+// Kafka's clients take each of these; the client library has bounds of its own.
+func TestValuesBeyondTheLibrarysBoundsAreTaken(t *testing.T) {
+	for _, c := range []struct {
+		role  Role
+		props Properties
+	}{
+		{Admin, Properties{"request.timeout.ms": "2147483647", "default.api.timeout.ms": "2147483647"}},
+		{Admin, Properties{"connections.max.idle.ms": "1800000"}},
+		{Admin, Properties{"metadata.max.age.ms": "7200000"}},
+		{Producer, Properties{"connections.max.idle.ms": "9223372036854775807"}},
+	} {
+		c.props["bootstrap.servers"] = "127.0.0.1:1"
+		cl, err := Open(c.role, c.props, Voice{}, nil)
+		if err != nil {
+			t.Errorf("%v: %v", c.props, err)
+			continue
+		}
+		cl.Close()
+	}
+}
+
+func TestServersAndControllersAreNotBothTaken(t *testing.T) {
+	_, err := ReadSettings(Admin, Properties{"bootstrap.servers": "a:1", "bootstrap.controllers": "b:1"})
+	if err == nil || err.Error() != "You cannot set both bootstrap.servers and bootstrap.controllers" {
+		t.Error(err)
+	}
+}

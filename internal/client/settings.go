@@ -93,8 +93,21 @@ type ConsumerSettings struct {
 	ShareGroup      string   // of a member of a share group
 }
 
+// mostIdle is the longest that the client library waits for an answer or keeps an idle connection. Kafka's clients have
+// no such bounds, nor those on metadata.max.age.ms and fetch.max.bytes: a file with more is taken, and the bound holds.
+const mostIdle = 15 * time.Minute
+
+// CommitEvery is auto.commit.interval.ms, as often as the client library can.
+func (c *ConsumerSettings) CommitEvery() time.Duration {
+	return max(c.CommitInterval, 100*time.Millisecond)
+}
+
 // ReadSettings checks properties for a role; the error is Kafka's sentence.
 func ReadSettings(role Role, props Properties) (*Settings, error) {
+	props, err := props.resolve()
+	if err != nil {
+		return nil, err
+	}
 	r := newReader(props)
 	s := &Settings{Role: role}
 	s.readCommon(r)
@@ -128,6 +141,9 @@ func (s *Settings) readCommon(r *reader) {
 	}
 	if s.Role == Admin {
 		if c := r.list("bootstrap.controllers"); len(c) > 0 {
+			if len(s.Bootstrap) > 0 && r.err == nil {
+				r.err = &ConfigError{"You cannot set both bootstrap.servers and bootstrap.controllers"}
+			}
 			s.Bootstrap, s.BootstrapIsQuorum = c, true
 		}
 	}
@@ -305,7 +321,7 @@ func (s *Settings) commonOptions(d *dialer) []kgo.Opt {
 		kgo.SeedBrokers(s.Bootstrap...),
 		kgo.Dialer(d.dial),
 		kgo.WithHooks(d),
-		kgo.RequestTimeoutOverhead(max(s.RequestTimeout, time.Second)),
+		kgo.RequestTimeoutOverhead(min(max(s.RequestTimeout, time.Second), mostIdle)),
 		kgo.RetryTimeout(max(s.APITimeout, time.Second)),
 		kgo.RetryBackoffFn(s.Backoff),
 		kgo.MetadataMinAge(s.metadataMinAge()),
@@ -317,10 +333,10 @@ func (s *Settings) commonOptions(d *dialer) []kgo.Opt {
 	}
 	opts = append(opts, kgo.ClientID(s.Name()))
 	if s.MaxIdle > 0 {
-		opts = append(opts, kgo.ConnIdleTimeout(max(s.MaxIdle, time.Second)))
+		opts = append(opts, kgo.ConnIdleTimeout(min(max(s.MaxIdle, time.Second), mostIdle)))
 	}
 	if s.MetadataMaxAge > time.Second {
-		opts = append(opts, kgo.MetadataMaxAge(s.MetadataMaxAge))
+		opts = append(opts, kgo.MetadataMaxAge(min(s.MetadataMaxAge, time.Hour)))
 	}
 	if s.SASL != nil {
 		opts = append(opts, kgo.SASL(s.SASL))
@@ -456,7 +472,7 @@ func (p *ProducerSettings) codec() (kgo.CompressionCodec, error) {
 func (s *Settings) ConsumerOptions() ([]kgo.Opt, error) {
 	c := &s.Consumer
 	opts := []kgo.Opt{
-		kgo.FetchMaxBytes(int32(max(c.FetchMaxBytes, 1))),
+		kgo.FetchMaxBytes(int32(min(max(c.FetchMaxBytes, 1), 1<<30))),
 		kgo.BrokerMaxReadBytes(int32(min(max(2*c.FetchMaxBytes, 100<<20), 1<<30))),
 		kgo.FetchMaxPartitionBytes(int32(max(c.PartitionBytes, 1))),
 		kgo.FetchMaxWait(c.FetchMaxWait),
