@@ -513,13 +513,20 @@ func (s *Settings) GroupOptions() ([]kgo.Opt, error) {
 	return append(opts, kgo.Balancers(balancers...), kgo.SessionTimeout(c.SessionTimeout), kgo.HeartbeatInterval(c.Heartbeat)), nil
 }
 
-// remoteBalancer is what makes the client underneath ask for an assignor of the broker's: uniform, or range.
+// remoteBalancer is what makes the client underneath ask for an assignor of the broker's: uniform, or range. For one that brokers
+// do not have it asks with no name, which they refuse: a tool that is about to say so has not joined the group meanwhile.
 func (c *ConsumerSettings) remoteBalancer() kgo.GroupBalancer {
-	if c.RemoteAssignor == "range" {
+	switch {
+	case c.CheckRemoteAssignor() != nil:
+		return namelessBalancer{kgo.StickyBalancer()}
+	case c.RemoteAssignor == "range":
 		return kgo.RangeBalancer()
 	}
 	return kgo.StickyBalancer()
 }
+
+// namelessBalancer is of a type of which the client underneath knows no name at the broker.
+type namelessBalancer struct{ kgo.GroupBalancer }
 
 // CheckRemoteAssignor refuses an assignor that brokers do not have. It is no setting that keeps a client from being made: Kafka's
 // learns of it from the broker.
